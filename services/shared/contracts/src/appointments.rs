@@ -1,0 +1,275 @@
+//! The appointment service's API.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::api;
+use crate::event::{Accepted, Event};
+use crate::id::{AppointmentId, ProviderId};
+use crate::merge_patch::MergePatch;
+use crate::page::Page;
+
+api! {
+    service AppointmentService, tag "Appointments", client AppointmentsClient;
+
+    /// Create a new appointment.
+    book_appointment: BookAppointment = Post "/api/appointments" (body AppointmentRequest),
+        needs AppointmentsWrite, answers 201 AppointmentBooked;
+
+    /// List appointments by patient, provider, status and dates.
+    list_appointments: ListAppointments = Get "/api/appointments" (query AppointmentFilter),
+        needs AppointmentsRead, answers 200 Page<Appointment>;
+
+    /// Retrieve an appointment by ID.
+    appointment_by_id: AppointmentById = Get "/api/appointments/{appointmentId}" [appointment_id: AppointmentId],
+        needs AppointmentsRead, answers 200 Appointment;
+
+    /// Update an appointment.
+    update_appointment: UpdateAppointment = Put "/api/appointments/{appointmentId}" [appointment_id: AppointmentId]
+        (body MergePatch<Appointment>),
+        needs AppointmentsWrite, answers 200 AppointmentUpdated;
+
+    /// Cancel an appointment.
+    cancel_appointment: CancelAppointment = Delete "/api/appointments/{appointmentId}" [appointment_id: AppointmentId],
+        needs AppointmentsWrite, answers 200 AppointmentCancelled;
+
+    /// Who changed what in an appointment, and when.
+    appointment_history: AppointmentHistory = Get "/api/appointments/{appointmentId}/history"
+        [appointment_id: AppointmentId] (query HistoryFilter),
+        needs AppointmentsRead, answers 200 Page<AppointmentChange>;
+
+    /// A provider's free slots: stated hours less what is booked.
+    provider_slots: ProviderSlots = Get "/api/providers/{providerId}/slots" [provider_id: ProviderId] (query SlotFilter),
+        needs AppointmentsRead, answers 200 Page<Slot>;
+
+    /// Take an event.
+    deliver_to_appointments: DeliverToAppointments = Post "/internal/events" (body Event),
+        needs InternalCall, answers 200 Accepted;
+}
+
+/// Where an appointment stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum AppointmentStatus {
+    /// Booked.
+    Scheduled,
+    /// Booked, then moved.
+    Rescheduled,
+    /// The patient has said that they come.
+    Confirmed,
+    /// The patient is here.
+    CheckedIn,
+    /// It took place.
+    Completed,
+    /// It will not take place.
+    Cancelled,
+    /// The patient did not come.
+    NoShow,
+}
+
+/// A booking asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AppointmentRequest {
+    /// An id of the client's own; left out, the server makes one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub appointment_id: Option<String>,
+    /// Whose.
+    pub patient_id: String,
+    /// With whom.
+    pub provider_id: String,
+    /// The date at the provider's place, `YYYY-MM-DD`.
+    #[schemars(extend("format" = "date"))]
+    pub appointment_date: String,
+    /// The beginning at the provider's place, `HH:MM`.
+    #[schemars(regex(pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$"))]
+    pub time_slot: String,
+    /// How long, minutes: 5 to 480, 30 if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 5, max = 480))]
+    pub duration_minutes: Option<u32>,
+    /// `Scheduled` (if not given) or `Confirmed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<AppointmentStatus>,
+    /// Why, in plain words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1000))]
+    pub reason: Option<String>,
+}
+
+/// An appointment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Appointment {
+    /// The id.
+    pub appointment_id: String,
+    /// Whose.
+    pub patient_id: String,
+    /// With whom.
+    pub provider_id: String,
+    /// The date at the provider's place, `YYYY-MM-DD`.
+    #[schemars(extend("format" = "date"))]
+    pub appointment_date: String,
+    /// The beginning at the provider's place, `HH:MM`.
+    #[schemars(regex(pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$"))]
+    pub time_slot: String,
+    /// How long, minutes.
+    #[schemars(range(min = 5, max = 480))]
+    pub duration_minutes: u32,
+    /// The provider's IANA time zone when it was booked; read-only.
+    pub time_zone: String,
+    /// Where it stands.
+    pub status: AppointmentStatus,
+    /// Why, in plain words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1000))]
+    pub reason: Option<String>,
+    /// `ProviderRemoved`: the provider's profile is gone and somebody must move or cancel this; read-only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conflict: Option<String>,
+}
+
+/// Something that staff should know of a booking that was made all the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Warning {
+    /// `outside-hours` or `in-the-past`.
+    pub code: String,
+    /// For people.
+    pub message: String,
+}
+
+/// The answer to a booking.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AppointmentBooked {
+    /// The new appointment's id.
+    pub appointment_id: AppointmentId,
+    /// `Created`.
+    pub status: String,
+    /// What staff should know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
+}
+
+/// The answer to an update.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AppointmentUpdated {
+    /// The appointment's id.
+    pub appointment_id: AppointmentId,
+    /// `Updated`.
+    pub status: String,
+    /// What staff should know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
+}
+
+/// The answer to a cancellation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AppointmentCancelled {
+    /// `Cancelled`.
+    pub status: String,
+    /// The appointment's id.
+    pub appointment_id: AppointmentId,
+}
+
+/// One change of an appointment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AppointmentChange {
+    /// The version that this change made, from 1.
+    pub version: i64,
+    /// When, RFC 3339 in UTC.
+    pub at: String,
+    /// Who: a user's id, or `service:` and a name.
+    pub by: String,
+    /// `Created`, `Updated`, `Rescheduled`, `Cancelled`, `ProviderRemoved`.
+    pub action: String,
+    /// Which members, from what to what.
+    pub changes: Vec<FieldChange>,
+}
+
+/// One member's change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FieldChange {
+    /// The member's name.
+    pub field: String,
+    /// What it was, as text; null if it was not there.
+    pub from: Option<String>,
+    /// What it is, as text; null if it is gone.
+    pub to: Option<String>,
+}
+
+/// A free slot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Slot {
+    /// The date at the provider's place, `YYYY-MM-DD`.
+    pub date: String,
+    /// The beginning at the provider's place, `HH:MM`.
+    pub time_slot: String,
+    /// How long, minutes.
+    pub duration_minutes: u32,
+}
+
+/// Which appointments.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AppointmentFilter {
+    /// Whose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patient_id: Option<String>,
+    /// With whom.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider_id: Option<String>,
+    /// Where they stand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<AppointmentStatus>,
+    /// On this date (in the stack's time zone) or later, `YYYY-MM-DD`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// On this date or earlier, `YYYY-MM-DD`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// At most so many, 1 to 200; 50 if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// `nextCursor` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}
+
+/// Which stretch of a history.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HistoryFilter {
+    /// At most so many, 1 to 200; 50 if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// `nextCursor` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}
+
+/// Which slots.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SlotFilter {
+    /// First date at the provider's place, `YYYY-MM-DD`; today if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// Last date, `YYYY-MM-DD`, at most 31 days later; a week later if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// How long, minutes: 5 to 480, 30 if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_minutes: Option<u32>,
+    /// At most so many, 1 to 200; 50 if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// `nextCursor` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}

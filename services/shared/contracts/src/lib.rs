@@ -1,0 +1,52 @@
+//! What the services promise each other and the world: ids, shapes, events, and every route with its permission.
+//!
+//! An operation is declared once, with [`api!`]; from that come the server's route, the gateway's route, the typed client and the
+//! documentation. No axum and no sqlx here: domain rules belong to the services, not to the shapes.
+
+pub mod ambient;
+pub mod appointments;
+pub mod auth;
+pub mod bills;
+#[cfg(feature = "client")]
+pub mod client;
+pub mod endpoint;
+pub mod event;
+pub mod field;
+pub mod gateway;
+pub mod id;
+pub mod merge_patch;
+pub mod money;
+pub mod notifications;
+pub mod page;
+pub mod patients;
+pub mod permission;
+pub mod problem;
+pub mod providers;
+pub mod records;
+mod shared;
+
+use endpoint::Operation;
+
+/// Every operation of every service, internal ones included.
+pub fn operations() -> impl Iterator<Item = &'static Operation> {
+    [
+        patients::API,
+        appointments::API,
+        bills::API,
+        records::API,
+        notifications::API,
+        providers::API,
+        auth::API,
+        gateway::API,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
+}
+
+impl Operation {
+    /// Whether it is for other services alone: never routed by the gateway, and not in the public documentation.
+    pub fn is_internal(&self) -> bool {
+        self.path.starts_with("/internal/")
+    }
+}

@@ -1,0 +1,174 @@
+//! The notification service's API.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::api;
+use crate::event::{Accepted, Event};
+use crate::id::NotificationId;
+use crate::page::Page;
+
+api! {
+    service NotificationService, tag "Notifications", client NotificationsClient;
+
+    /// Send an email notification.
+    send_email: SendEmail = Post "/api/notifications/email" (body EmailRequest),
+        needs NotificationsSend, answers 201 NotificationSent;
+
+    /// Send an SMS notification.
+    send_sms: SendSms = Post "/api/notifications/sms" (body SmsRequest),
+        needs NotificationsSend, answers 201 NotificationSent;
+
+    /// Send a push notification.
+    send_push: SendPush = Post "/api/notifications/push" (body PushRequest),
+        needs NotificationsSend, answers 201 NotificationSent;
+
+    /// List what was sent: the capture box.
+    list_notifications: ListNotifications = Get "/api/notifications" (query NotificationFilter),
+        needs NotificationsRead, answers 200 Page<Notification>;
+
+    /// Retrieve a notification by ID.
+    notification_by_id: NotificationById = Get "/api/notifications/{notificationId}" [notification_id: NotificationId],
+        needs NotificationsRead, answers 200 Notification;
+
+    /// Take an event.
+    deliver_to_notifications: DeliverToNotifications = Post "/internal/events" (body Event),
+        needs InternalCall, answers 200 Accepted;
+}
+
+/// The way a notification goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Channel {
+    /// Mail.
+    Email,
+    /// Text message.
+    Sms,
+    /// To an app on a device.
+    Push,
+}
+
+/// Where a notification stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum NotificationStatus {
+    /// Accepted, not yet handed on.
+    Queued,
+    /// Handed on; or, without an adapter for its channel, kept in the capture box.
+    Sent,
+    /// Refused for good; `error` says why.
+    Failed,
+}
+
+/// Mail to send.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EmailRequest {
+    /// A mailbox, `name@domain`.
+    #[schemars(length(max = 254))]
+    pub to: String,
+    /// One line.
+    #[schemars(length(min = 1, max = 998))]
+    pub subject: String,
+    /// Plain text.
+    #[schemars(length(min = 1, max = 100_000))]
+    pub body: String,
+    /// Whom it concerns: it is then sealed under their key, and goes when they go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patient_id: Option<String>,
+}
+
+/// A text message to send.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SmsRequest {
+    /// `+` and 7 to 15 digits.
+    #[schemars(regex(pattern = r"^\+[0-9]{7,15}$"))]
+    pub to: String,
+    /// Plain text.
+    #[schemars(length(min = 1, max = 1600))]
+    pub message: String,
+    /// Whom it concerns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patient_id: Option<String>,
+}
+
+/// A push notification to send.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PushRequest {
+    /// The device's token.
+    #[schemars(length(min = 1, max = 4096))]
+    pub to: String,
+    /// One line.
+    #[schemars(length(min = 1, max = 200))]
+    pub title: String,
+    /// Plain text.
+    #[schemars(length(min = 1, max = 4000))]
+    pub message: String,
+    /// Whom it concerns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patient_id: Option<String>,
+}
+
+/// The answer: 201 when sent, 202 when queued.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NotificationSent {
+    /// `Sent`, or `Queued`.
+    pub status: NotificationStatus,
+    /// The new notification's id.
+    pub notification_id: NotificationId,
+}
+
+/// A notification.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Notification {
+    /// The id.
+    pub notification_id: NotificationId,
+    /// The way it went.
+    pub channel: Channel,
+    /// To whom.
+    pub to: String,
+    /// A mail's subject, a push notification's title.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// The text.
+    pub body: String,
+    /// Whom it concerns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patient_id: Option<String>,
+    /// Where it stands.
+    pub status: NotificationStatus,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// When it was asked for, RFC 3339 in UTC.
+    pub created_at: String,
+    /// When it was handed on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_at: Option<String>,
+}
+
+/// Which notifications.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NotificationFilter {
+    /// The way they went.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<Channel>,
+    /// To whom, exactly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// Whom they concern.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patient_id: Option<String>,
+    /// Where they stand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<NotificationStatus>,
+    /// At most so many, 1 to 200; 50 if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// `nextCursor` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}

@@ -1,0 +1,142 @@
+//! The patient service's API.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::api;
+use crate::id::PatientId;
+use crate::merge_patch::MergePatch;
+use crate::page::Page;
+pub use crate::shared::ContactInfo;
+
+api! {
+    service PatientService, tag "Patients", client PatientsClient;
+
+    /// Register a new patient.
+    register_patient: RegisterPatient = Post "/api/patients" (body PatientRegistration),
+        needs PatientsWrite, answers 201 PatientRegistered;
+
+    /// List patients, or find them by name, birth date, phone or e-mail.
+    list_patients: ListPatients = Get "/api/patients" (query PatientFilter),
+        needs PatientsRead, answers 200 Page<Patient>;
+
+    /// Retrieve patient information by ID.
+    patient_by_id: PatientById = Get "/api/patients/{patientId}" [patient_id: PatientId],
+        needs PatientsRead, answers 200 Patient;
+
+    /// Update patient information.
+    update_patient: UpdatePatient = Put "/api/patients/{patientId}" [patient_id: PatientId] (body MergePatch<Patient>),
+        needs PatientsWrite, answers 200 PatientUpdated;
+
+    /// Delete a patient record.
+    delete_patient: DeletePatient = Delete "/api/patients/{patientId}" [patient_id: PatientId],
+        needs PatientsDelete, answers 200 PatientDeleted;
+}
+
+/// A new patient.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PatientRegistration {
+    /// An id of the client's own; left out, the server makes one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patient_id: Option<String>,
+    /// Full name.
+    #[schemars(length(min = 1, max = 200))]
+    pub name: String,
+    /// Date of birth, `YYYY-MM-DD`.
+    #[schemars(extend("format" = "date"))]
+    pub dob: String,
+    /// Phone and e-mail, at least one of them.
+    pub contact_info: ContactInfo,
+    /// Allergies and chronic conditions.
+    #[serde(default)]
+    pub medical_history: MedicalHistory,
+}
+
+/// What is known of a patient's health at registration.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MedicalHistory {
+    /// Substances, in plain words.
+    #[serde(default)]
+    #[schemars(length(max = 200))]
+    pub allergies: Vec<String>,
+    /// Conditions, in plain words.
+    #[serde(default)]
+    #[schemars(length(max = 200))]
+    pub chronic_conditions: Vec<String>,
+}
+
+/// A patient.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Patient {
+    /// The id.
+    pub patient_id: String,
+    /// Full name.
+    #[schemars(length(min = 1, max = 200))]
+    pub name: String,
+    /// Date of birth, `YYYY-MM-DD`.
+    #[schemars(extend("format" = "date"))]
+    pub dob: String,
+    /// Phone and e-mail.
+    pub contact_info: ContactInfo,
+    /// Allergies and chronic conditions.
+    #[serde(default)]
+    pub medical_history: MedicalHistory,
+}
+
+/// The answer to a registration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PatientRegistered {
+    /// The new patient's id.
+    pub patient_id: PatientId,
+    /// `Registered`.
+    pub status: String,
+}
+
+/// The answer to an update.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PatientUpdated {
+    /// The patient's id.
+    pub patient_id: PatientId,
+    /// `Updated`.
+    pub status: String,
+}
+
+/// The answer to a deletion.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PatientDeleted {
+    /// `Deleted`.
+    pub status: String,
+    /// The patient's id.
+    pub patient_id: PatientId,
+}
+
+/// Which patients. Names, phones and mail addresses are matched exactly on their normalised form; a name also by its words'
+/// beginnings of three letters or more.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PatientFilter {
+    /// Words of the name, or their beginnings: `joh do` finds John Doe.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Date of birth, `YYYY-MM-DD`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dob: Option<String>,
+    /// Phone, exactly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone: Option<String>,
+    /// E-mail, exactly but for upper and lower case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// At most so many, 1 to 200; 50 if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// `nextCursor` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}

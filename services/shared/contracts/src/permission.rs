@@ -1,0 +1,283 @@
+//! Permissions, and the roles that group them. What a route needs stands beside the route, in its `api!` block.
+
+use std::fmt;
+use std::str::FromStr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+macro_rules! permissions {
+    ($($(#[$doc:meta])* $name:ident = $text:literal,)+) => {
+        /// One thing that a caller may do.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u8)]
+        pub enum Permission { $($(#[$doc])* $name,)+ }
+
+        impl Permission {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// As it stands in a token's `scope` and in a `HealthcareStack`.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)+ }
+            }
+        }
+    };
+}
+
+permissions! {
+    /// See patients.
+    PatientsRead = "patients:read",
+    /// Register and change patients.
+    PatientsWrite = "patients:write",
+    /// Delete patients.
+    PatientsDelete = "patients:delete",
+    /// See appointments.
+    AppointmentsRead = "appointments:read",
+    /// Book, move and cancel appointments.
+    AppointmentsWrite = "appointments:write",
+    /// See bills.
+    BillsRead = "bills:read",
+    /// Write, change and void bills.
+    BillsWrite = "bills:write",
+    /// See medical records.
+    RecordsRead = "records:read",
+    /// Write and change medical records.
+    RecordsWrite = "records:write",
+    /// Delete medical records.
+    RecordsDelete = "records:delete",
+    /// See providers.
+    ProvidersRead = "providers:read",
+    /// Add, change and remove providers.
+    ProvidersWrite = "providers:write",
+    /// See what was sent.
+    NotificationsRead = "notifications:read",
+    /// Send notifications.
+    NotificationsSend = "notifications:send",
+    /// See users and roles.
+    UsersRead = "users:read",
+    /// Create, change and disable users.
+    UsersWrite = "users:write",
+    /// See the gateway's details (its status is for every signed-in user).
+    GatewayRead = "gateway:read",
+    /// Call another service's internal routes. No person has it.
+    InternalCall = "internal:call",
+}
+
+impl fmt::Display for Permission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Permission {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        Self::ALL.iter().copied().find(|permission| permission.as_str() == text).ok_or(())
+    }
+}
+
+/// A set of permissions, one bit each: checked on every request, so it must cost nothing.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Permissions(u64);
+
+impl Permissions {
+    /// None.
+    pub const NONE: Self = Self(0);
+
+    /// With one more.
+    #[must_use]
+    pub const fn with(self, permission: Permission) -> Self {
+        Self(self.0 | 1 << permission as u8)
+    }
+
+    /// The union of two sets.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether it is in.
+    pub const fn contains(self, permission: Permission) -> bool {
+        self.0 & (1 << permission as u8) != 0
+    }
+
+    /// Whether all of `others` are in.
+    pub const fn contains_all(self, others: Self) -> bool {
+        self.0 & others.0 == others.0
+    }
+
+    /// Reads a token's `scope` (RFC 8693 §4.2): names separated by spaces. Unknown names are passed over, so that a token from a
+    /// newer auth service still works here.
+    pub fn from_scope(scope: &str) -> Self {
+        scope.split(' ').filter_map(|name| name.parse().ok()).collect()
+    }
+
+    /// The token's `scope`.
+    pub fn to_scope(self) -> String {
+        self.iter().map(Permission::as_str).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Each one.
+    pub fn iter(self) -> impl Iterator<Item = Permission> {
+        Permission::ALL.iter().copied().filter(move |permission| self.contains(*permission))
+    }
+}
+
+impl FromIterator<Permission> for Permissions {
+    fn from_iter<I: IntoIterator<Item = Permission>>(permissions: I) -> Self {
+        permissions.into_iter().fold(Self::NONE, Self::with)
+    }
+}
+
+impl fmt::Debug for Permissions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.iter().map(Permission::as_str)).finish()
+    }
+}
+
+/// What a user is to the clinic. A user may have several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Runs the system.
+    Admin,
+    /// Treats patients.
+    Clinician,
+    /// Runs the front desk.
+    Receptionist,
+    /// Writes bills.
+    Billing,
+    /// Watches over privacy.
+    PrivacyOfficer,
+    /// Is treated; sees only what is theirs.
+    Patient,
+    /// Another service. No person has it.
+    Service,
+}
+
+impl Role {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Admin,
+        Self::Clinician,
+        Self::Receptionist,
+        Self::Billing,
+        Self::PrivacyOfficer,
+        Self::Patient,
+        Self::Service,
+    ];
+
+    /// As it stands in a token and in the users API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Clinician => "clinician",
+            Self::Receptionist => "receptionist",
+            Self::Billing => "billing",
+            Self::PrivacyOfficer => "privacy-officer",
+            Self::Patient => "patient",
+            Self::Service => "service",
+        }
+    }
+
+    /// Whether it books for others, past a provider's hours if need be.
+    pub const fn is_staff(self) -> bool {
+        matches!(self, Self::Admin | Self::Clinician | Self::Receptionist)
+    }
+
+    /// What it may do.
+    pub fn permissions(self) -> Permissions {
+        use Permission as P;
+        let list: &[Permission] = match self {
+            Self::Admin => {
+                return P::ALL.iter().copied().filter(|permission| *permission != P::InternalCall).collect();
+            }
+            Self::Clinician => &[
+                P::PatientsRead,
+                P::PatientsWrite,
+                P::AppointmentsRead,
+                P::AppointmentsWrite,
+                P::BillsRead,
+                P::RecordsRead,
+                P::RecordsWrite,
+                P::ProvidersRead,
+                P::NotificationsRead,
+                P::NotificationsSend,
+            ],
+            Self::Receptionist => &[
+                P::PatientsRead,
+                P::PatientsWrite,
+                P::AppointmentsRead,
+                P::AppointmentsWrite,
+                P::BillsRead,
+                P::ProvidersRead,
+                P::NotificationsRead,
+                P::NotificationsSend,
+            ],
+            Self::Billing => {
+                &[P::PatientsRead, P::AppointmentsRead, P::BillsRead, P::BillsWrite, P::ProvidersRead]
+            }
+            Self::PrivacyOfficer => {
+                &[P::PatientsRead, P::PatientsDelete, P::RecordsRead, P::RecordsDelete, P::UsersRead]
+            }
+            Self::Patient => &[
+                P::PatientsRead,
+                P::AppointmentsRead,
+                P::AppointmentsWrite,
+                P::BillsRead,
+                P::RecordsRead,
+                P::ProvidersRead,
+            ],
+            Self::Service => &[
+                P::PatientsRead,
+                P::AppointmentsRead,
+                P::BillsRead,
+                P::RecordsRead,
+                P::ProvidersRead,
+                P::NotificationsSend,
+                P::InternalCall,
+            ],
+        };
+        list.iter().copied().collect()
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Role {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        Self::ALL.into_iter().find(|role| role.as_str() == text).ok_or(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_reads_back_as_it_was_written() {
+        for role in Role::ALL {
+            assert_eq!(Permissions::from_scope(&role.permissions().to_scope()), role.permissions());
+        }
+    }
+
+    #[test]
+    fn no_person_may_call_internal_routes() {
+        for role in Role::ALL {
+            assert_eq!(role.permissions().contains(Permission::InternalCall), role == Role::Service);
+        }
+    }
+
+    #[test]
+    fn every_permission_fits_the_set() {
+        assert!(Permission::ALL.len() <= 64);
+    }
+}

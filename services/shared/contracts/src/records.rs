@@ -1,0 +1,138 @@
+//! The medical records service's API.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::api;
+use crate::event::{Accepted, Event};
+use crate::id::RecordId;
+use crate::merge_patch::MergePatch;
+use crate::page::Page;
+
+api! {
+    service MedicalRecordsService, tag "Medical records", client RecordsClient;
+
+    /// Create a new medical record.
+    create_record: CreateRecord = Post "/api/records" (body RecordRequest),
+        needs RecordsWrite, answers 201 RecordCreated;
+
+    /// List medical records by patient and dates.
+    list_records: ListRecords = Get "/api/records" (query RecordFilter),
+        needs RecordsRead, answers 200 Page<MedicalRecord>;
+
+    /// Retrieve a medical record by ID.
+    get_record_by_id: GetRecordById = Get "/api/records/{recordId}" [record_id: RecordId],
+        needs RecordsRead, answers 200 MedicalRecord;
+
+    /// Update a medical record.
+    update_record: UpdateRecord = Put "/api/records/{recordId}" [record_id: RecordId] (body MergePatch<MedicalRecord>),
+        needs RecordsWrite, answers 200 RecordUpdated;
+
+    /// Delete a medical record.
+    delete_record: DeleteRecord = Delete "/api/records/{recordId}" [record_id: RecordId],
+        needs RecordsDelete, answers 200 RecordDeleted;
+
+    /// Take an event.
+    deliver_to_records: DeliverToRecords = Post "/internal/events" (body Event),
+        needs InternalCall, answers 200 Accepted;
+}
+
+/// A new medical record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RecordRequest {
+    /// An id of the client's own; left out, the server makes one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record_id: Option<String>,
+    /// Whose.
+    pub patient_id: String,
+    /// Of which day, `YYYY-MM-DD`, not in the future.
+    #[schemars(extend("format" = "date"))]
+    pub date: String,
+    /// In plain words.
+    #[schemars(length(min = 1, max = 2000))]
+    pub diagnosis: String,
+    /// In plain words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 10000))]
+    pub treatment: Option<String>,
+    /// In plain words.
+    #[serde(default)]
+    #[schemars(length(max = 100))]
+    pub prescriptions: Vec<String>,
+}
+
+/// A medical record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MedicalRecord {
+    /// The id.
+    pub record_id: String,
+    /// Whose.
+    pub patient_id: String,
+    /// Of which day, `YYYY-MM-DD`.
+    #[schemars(extend("format" = "date"))]
+    pub date: String,
+    /// In plain words.
+    #[schemars(length(min = 1, max = 2000))]
+    pub diagnosis: String,
+    /// In plain words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 10000))]
+    pub treatment: Option<String>,
+    /// In plain words.
+    #[serde(default)]
+    #[schemars(length(max = 100))]
+    pub prescriptions: Vec<String>,
+}
+
+/// The answer to a creation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RecordCreated {
+    /// The new record's id.
+    pub record_id: RecordId,
+    /// `Created`.
+    pub status: String,
+}
+
+/// The answer to an update.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RecordUpdated {
+    /// The record's id.
+    pub record_id: RecordId,
+    /// `Updated`.
+    pub status: String,
+}
+
+/// The answer to a deletion.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RecordDeleted {
+    /// `Deleted`.
+    pub status: String,
+    /// The record's id.
+    pub record_id: RecordId,
+}
+
+/// Which records.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RecordFilter {
+    /// Whose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patient_id: Option<String>,
+    /// Of this day or later, `YYYY-MM-DD`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// Of this day or earlier, `YYYY-MM-DD`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// At most so many, 1 to 200; 50 if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// `nextCursor` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}

@@ -1,0 +1,261 @@
+//! [`Db`]: opening, migrating and closing a service's two stores, and beginning transactions.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use contracts::ambient::{Clock, Random};
+use settings::{Database, ServiceName};
+use sqlx::{Connection, PgPool, SqlitePool};
+use tokio::sync::Notify;
+
+use crate::migrations::apply;
+use crate::postgres::Schemas;
+use crate::vault::KeysStore;
+use crate::{Error, MigrateError, Migrations, SecretError, Secrets, Tx, TxKind, Vault, postgres, sqlite};
+
+/// One service's database: its data, and beside it the store of wrapped keys. Cheap to clone.
+#[derive(Clone)]
+pub struct Db(Arc<Inner>);
+
+struct Inner {
+    pools: Pools,
+    vault: Vault,
+    clock: Clock,
+    random: Random,
+    outbox: Arc<Notify>,
+}
+
+#[derive(Clone)]
+pub(crate) enum Pools {
+    Postgres { data: PgPool, keys: PgPool, schemas: Schemas },
+    Sqlite { write: SqlitePool, read: SqlitePool, keys: SqlitePool },
+}
+
+/// Which engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// PostgreSQL, a server.
+    Postgres,
+    /// SQLite, embedded.
+    Sqlite,
+}
+
+impl Engine {
+    /// `postgres` or `sqlite`, as in `migrations/` and in test names.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres",
+            Self::Sqlite => "sqlite",
+        }
+    }
+}
+
+/// Why the database could not be opened. Never shows the URL: it holds the password.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The URL or the key-encryption key could not be read.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// The URL is not a PostgreSQL connection URL.
+    #[error("the database URL is not a PostgreSQL connection URL")]
+    Url,
+    /// The schema's name would need quoting.
+    #[error("{schema:?} is not a schema name: lower-case letters, digits and _, at most 63")]
+    SchemaName {
+        /// The name.
+        schema: String,
+    },
+    /// Data and keys need a connection each.
+    #[error("maxConnections is {max_connections}; data and keys need one each")]
+    TooFewConnections {
+        /// What was set.
+        max_connections: u32,
+    },
+    /// The file could not be created or made private.
+    #[error("{path:?}: {reason}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// The operating system's reason.
+        reason: std::io::ErrorKind,
+    },
+    /// The database did not answer as it should.
+    #[error(transparent)]
+    Db(#[from] Error),
+}
+
+/// What [`Db::purge`] took away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Purged {
+    /// Kept answers and abandoned claims past their time.
+    pub idempotency: u64,
+    /// Marks of events taken in so long ago that they cannot come again.
+    pub inbox: u64,
+    /// Events never delivered within the life of their key. Anything but 0 is an incident.
+    pub outbox_lost: u64,
+    /// Expired keys wiped.
+    pub keys: u64,
+}
+
+/// A readiness probe that waits longer is no answer.
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
+
+impl Db {
+    /// Opens both stores of `service`, creating SQLite files (0600) or PostgreSQL schemas that are missing. Does not
+    /// migrate.
+    ///
+    /// The key-encryption key is the secret `kek`/`current`. `service` is bound into everything sealed, so that a body
+    /// or a key copied between services opens nothing.
+    pub async fn open(
+        service: ServiceName,
+        settings: &Database,
+        secrets: &Secrets,
+        clock: Clock,
+        random: Random,
+    ) -> Result<Self, OpenError> {
+        let pools = match settings {
+            Database::Sqlite { path, keys_path } => sqlite::open(path, keys_path).await?,
+            Database::Postgres { url, schema, keys_schema, max_connections } => {
+                postgres::open(url, schema, keys_schema, *max_connections, secrets, service.as_str()).await?
+            }
+        };
+        let keys = match &pools {
+            Pools::Postgres { keys, .. } => KeysStore::Postgres(keys.clone()),
+            Pools::Sqlite { keys, .. } => KeysStore::Sqlite(keys.clone()),
+        };
+        let vault = Vault::new(service, keys, secrets, clock.clone(), random.clone())?;
+        vault.load_index_key().await?;
+        Ok(Self(Arc::new(Inner { pools, vault, clock, random, outbox: Arc::new(Notify::new()) })))
+    }
+
+    /// Brings the schema up to date: the service's own tables, the shared ones, the keys store. Safe to run from several
+    /// processes at once on PostgreSQL; on SQLite there is one process.
+    pub async fn migrate(&self, migrations: &Migrations) -> Result<(), MigrateError> {
+        migrations.check()?;
+        let (shared, keys) = (Migrations::shared(), Migrations::keys());
+        match &self.0.pools {
+            Pools::Postgres { schemas, .. } => {
+                let mut conn = schemas.for_migration(&schemas.keys).await?;
+                apply(keys.postgres, "_keys_migrations", &mut conn).await?;
+                conn.close().await.map_err(Error::from)?;
+                let mut conn = schemas.for_migration(&schemas.data).await?;
+                apply(shared.postgres, "_shared_migrations", &mut conn).await?;
+                apply(migrations.postgres, "_migrations", &mut conn).await?;
+                conn.close().await.map_err(Error::from)?;
+            }
+            Pools::Sqlite { write, keys: keys_pool, .. } => {
+                let mut conn = keys_pool.acquire().await.map_err(Error::from)?;
+                apply(keys.sqlite, "_keys_migrations", &mut *conn).await?;
+                drop(conn);
+                let mut conn = write.acquire().await.map_err(Error::from)?;
+                apply(shared.sqlite, "_shared_migrations", &mut *conn).await?;
+                apply(migrations.sqlite, "_migrations", &mut *conn).await?;
+            }
+        }
+        self.0.vault.create_index_key().await?;
+        Ok(())
+    }
+
+    /// Begins a transaction that writes.
+    ///
+    /// SQLite: `BEGIN IMMEDIATE` on the one writing connection; tasks queue for it. PostgreSQL: read committed, so a
+    /// decision made from a row holds only with [`Tx::lock`], a constraint, or a `where version = …` on the update.
+    pub async fn begin(&self) -> Result<Tx, Error> {
+        let kind = match &self.0.pools {
+            Pools::Postgres { data, .. } => TxKind::Postgres(data.begin().await?),
+            Pools::Sqlite { write, .. } => TxKind::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
+        };
+        Ok(Tx::new(kind, self.0.clock.now()))
+    }
+
+    /// Begins a transaction that only reads, all of it from one snapshot, and never waits for a writer.
+    pub async fn read(&self) -> Result<Tx, Error> {
+        let kind = match &self.0.pools {
+            Pools::Postgres { data, .. } => {
+                TxKind::Postgres(data.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
+            }
+            Pools::Sqlite { read, .. } => TxKind::Sqlite(read.begin().await?),
+        };
+        Ok(Tx::new(kind, self.0.clock.now()))
+    }
+
+    /// Seals and opens.
+    pub fn vault(&self) -> &Vault {
+        &self.0.vault
+    }
+
+    /// The time.
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// Randomness.
+    pub fn random(&self) -> &Random {
+        &self.0.random
+    }
+
+    /// Which engine it is.
+    pub fn engine(&self) -> Engine {
+        match self.0.pools {
+            Pools::Postgres { .. } => Engine::Postgres,
+            Pools::Sqlite { .. } => Engine::Sqlite,
+        }
+    }
+
+    /// Fired after each commit that put an event into the outbox: the relay waits for it, and looks by itself every few
+    /// seconds besides, for retries and for what other replicas left.
+    pub fn outbox_notify(&self) -> &Arc<Notify> {
+        &self.0.outbox
+    }
+
+    /// Whether both stores answer within two seconds and are migrated. For `/readyz`.
+    pub async fn ping(&self) -> Result<(), Error> {
+        let ask = async {
+            match &self.0.pools {
+                Pools::Postgres { data, .. } => sqlx::query("select 1").execute(data).await.map(drop)?,
+                Pools::Sqlite { read, .. } => sqlx::query("select 1").execute(read).await.map(drop)?,
+            }
+            self.0.vault.ping().await
+        };
+        tokio::time::timeout(PING_TIMEOUT, ask).await.unwrap_or(Err(Error::Unavailable(sqlx::Error::PoolTimedOut)))
+    }
+
+    /// Takes away what has had its time: run it about hourly, on any number of replicas.
+    pub async fn purge(&self) -> Result<Purged, Error> {
+        let mut tx = self.begin().await?;
+        let purged = Purged {
+            idempotency: crate::idempotency::idempotency_purge(&mut tx).await?,
+            inbox: crate::inbox::inbox_purge(&mut tx).await?,
+            outbox_lost: crate::outbox::outbox_purge(&mut tx).await?,
+            keys: 0,
+        };
+        tx.commit().await?;
+        Ok(Purged { keys: self.0.vault.purge_expired().await?, ..purged })
+    }
+
+    /// Waits for transactions under way, then closes. SQLite's files are checkpointed by that.
+    pub async fn close(&self) {
+        match &self.0.pools {
+            Pools::Postgres { data, keys, .. } => {
+                data.close().await;
+                keys.close().await;
+            }
+            Pools::Sqlite { write, read, keys } => {
+                read.close().await;
+                write.close().await;
+                keys.close().await;
+            }
+        }
+    }
+
+    pub(crate) fn pools(&self) -> &Pools {
+        &self.0.pools
+    }
+}
+
+impl std::fmt::Debug for Db {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Db({})", self.engine().as_str())
+    }
+}

@@ -1,0 +1,52 @@
+//! One service's database: one SQL text on PostgreSQL and SQLite, sealed health data, events that are not lost.
+//!
+//! | file | idea |
+//! |---|---|
+//! | [`Db`] `db.rs`, `postgres.rs`, `sqlite.rs` | two stores (data and wrapped keys) opened with the limits that fit each engine |
+//! | [`Tx`] `tx.rs`, `retry.rs` | a transaction on either engine, [`on!`], [`retrying`] |
+//! | [`sql!`] `statements.rs` | each statement registered where it stands, prepared on both engines by one test |
+//! | [`Migrations`] `migrations.rs` | the service's own, and the tables that every service has |
+//! | [`Vault`] `vault/` | AES-256-GCM under a key per patient; blind indexes |
+//! | [`outbox_add`] `outbox.rs`, [`inbox_accept`] `inbox.rs` | effects happen once |
+//! | [`idempotency_begin`] `idempotency.rs` | an answer kept for a repeated request |
+//! | [`Secrets`] `secrets.rs`, [`Error`] `error.rs` | what must not be printed, and is not |
+//!
+//! # Values on both engines
+//! - Instants are `DateTime<Utc>` from [`contracts::ambient::Clock`], cut to microseconds: `timestamptz` on PostgreSQL,
+//!   `text` on SQLite, where sqlx writes RFC 3339 in UTC. For the years 0 to 9999 that text sorts as the instants do
+//!   (`+` < `.` < digits; a property test holds it). SQL never asks for the time itself (`now()`, `datetime()`): bind it.
+//! - Whole numbers are `i64`: `bigint` and `integer`. Cast sums: `cast(sum(x) as bigint)`.
+//! - `bool` is `boolean` and `integer`, bytes are `bytea` and `blob`, dates are `date` and `text`.
+//!
+//! This crate has no HTTP in it, asks no clock and no randomness but the ones it is given, and logs no data.
+
+mod db;
+mod error;
+mod idempotency;
+mod inbox;
+mod migrations;
+mod outbox;
+mod postgres;
+mod retry;
+mod secrets;
+mod sqlite;
+mod statements;
+mod tx;
+mod vault;
+
+pub use db::{Db, Engine, OpenError, Purged};
+pub use error::{ConstraintKind, Error, SealError};
+pub use idempotency::{Begun, KeptAnswer, Ticket, idempotency_begin, idempotency_keep, idempotency_release};
+pub use inbox::inbox_accept;
+pub use migrations::{MigrateError, Migrations};
+pub use outbox::{
+    Backlog, ClaimedEvent, OutboxEvent, outbox_add, outbox_backlog, outbox_claim, outbox_delivered, outbox_failed,
+};
+pub use retry::{Retry, retrying};
+pub use secrets::{SecretError, Secrets};
+pub use statements::{PrepareError, Statement, Store, prepare_all, statements};
+pub use tx::{Tx, TxKind};
+pub use vault::{Period, Place, Subject, Vault};
+
+#[doc(hidden)]
+pub use {inventory, sqlx};

@@ -1,0 +1,93 @@
+//! [`Secrets`]: the files that hold what must not be in a setting, an argument or a log line.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use settings::SecretRef;
+use zeroize::Zeroizing;
+
+/// Reads `DIR/<secret>/<key>`: a Kubernetes Secret's mount, or `DATA/secrets` (mode 0600) on a laptop.
+///
+/// Reads the file each time, so that a rotated secret is seen.
+#[derive(Clone)]
+pub struct Secrets {
+    dir: PathBuf,
+}
+
+/// Why a secret could not be read. Names it, never shows it.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// The file is not there, or not readable.
+    #[error("secret {secret}/{key} cannot be read: {reason}")]
+    Unreadable {
+        /// The secret's name.
+        secret: String,
+        /// The key in it.
+        key: String,
+        /// The operating system's reason.
+        reason: std::io::ErrorKind,
+    },
+    /// The name would leave the folder.
+    #[error("{secret:?}/{key:?} does not name a secret")]
+    BadName {
+        /// The secret's name.
+        secret: String,
+        /// The key in it.
+        key: String,
+    },
+    /// The value is not what its use needs.
+    #[error("secret {secret}/{key} is not {expected}")]
+    Malformed {
+        /// The secret's name.
+        secret: String,
+        /// The key in it.
+        key: String,
+        /// What it should have been.
+        expected: &'static str,
+    },
+}
+
+impl Secrets {
+    /// Secrets below `dir`.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into() }
+    }
+
+    /// The secret's bytes, as they stand in the file.
+    pub fn read(&self, secret: &SecretRef) -> Result<Zeroizing<Vec<u8>>, SecretError> {
+        if !is_file_name(&secret.secret) || !is_file_name(&secret.key) {
+            return Err(SecretError::BadName { secret: secret.secret.clone(), key: secret.key.clone() });
+        }
+        std::fs::read(self.dir.join(&secret.secret).join(&secret.key)).map(Zeroizing::new).map_err(|error| {
+            SecretError::Unreadable {
+                secret: secret.secret.clone(),
+                key: secret.key.clone(),
+                reason: error.kind(),
+            }
+        })
+    }
+
+    /// The secret as text, without the line end that editors and `echo` put after it.
+    pub fn read_text(&self, secret: &SecretRef) -> Result<Zeroizing<String>, SecretError> {
+        let bytes = self.read(secret)?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| malformed(secret, "UTF-8 text"))?;
+        Ok(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()))
+    }
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secrets(…)")
+    }
+}
+
+pub(crate) fn malformed(secret: &SecretRef, expected: &'static str) -> SecretError {
+    SecretError::Malformed { secret: secret.secret.clone(), key: secret.key.clone(), expected }
+}
+
+fn is_file_name(name: &str) -> bool {
+    !name.is_empty()
+        && name != "."
+        && name != ".."
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+}

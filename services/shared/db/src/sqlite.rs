@@ -1,0 +1,85 @@
+//! SQLite: one writer that queues in async, a few short-lived readers, files that only their owner can read.
+
+use std::fs::{self, OpenOptions, Permissions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::SqlitePool;
+use sqlx::pool::PoolOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+
+use crate::Error;
+use crate::db::{OpenError, Pools};
+
+const READERS_MAX: u32 = 3;
+/// How long a request waits for its turn to write (or read) before it is answered 503.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// For locks held by another process, such as a backup: inside this one, the writer's pool is the queue.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// A reader costs a thread and a page cache; an idle stack keeps none.
+const READER_IDLE: Duration = Duration::from_secs(60);
+
+pub(crate) async fn open(path: &Path, keys_path: &Path) -> Result<Pools, OpenError> {
+    create_private(path)?;
+    create_private(keys_path)?;
+    // `secure_delete` there: a destroyed key must be gone from the file, not only from the index.
+    let keys = single(options(keys_path).pragma("secure_delete", "ON").pragma("cache_size", "-128")).await?;
+    let write = single(options(path).pragma("cache_size", "-1024")).await?;
+    let read = PoolOptions::new()
+        .max_connections(READERS_MAX)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .idle_timeout(READER_IDLE)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .connect_lazy_with(options(path).pragma("query_only", "ON").pragma("cache_size", "-512"));
+    Ok(Pools::Sqlite { write, read, keys })
+}
+
+/// One connection, kept for good. Whoever wants to write waits for it here, without polling.
+async fn single(options: SqliteConnectOptions) -> Result<SqlitePool, Error> {
+    Ok(PoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .connect_with(options)
+        .await?)
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(false)
+        .journal_mode(SqliteJournalMode::Wal)
+        // NORMAL would lose the last commits with the power; an acknowledged write must survive that.
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        // Sorting must not spill rows into a file in /tmp.
+        .pragma("temp_store", "MEMORY")
+        .pragma("journal_size_limit", "4194304")
+        .pragma("trusted_schema", "OFF")
+}
+
+/// Creates the file for its owner alone before SQLite does; its `-wal` and `-shm` take over the mode.
+fn create_private(path: &Path) -> Result<(), OpenError> {
+    let file_error = |error: std::io::Error| OpenError::File { path: path.to_owned(), reason: error.kind() };
+    if let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(file_error)?;
+    }
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(file_error)?;
+    let mode = file.metadata().map_err(file_error)?.permissions().mode();
+    if mode & 0o077 != 0 {
+        file.set_permissions(Permissions::from_mode(0o600)).map_err(file_error)?;
+    }
+    Ok(())
+}

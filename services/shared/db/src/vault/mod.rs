@@ -1,0 +1,230 @@
+//! [`Vault`]: seals health data under a key per subject, and makes the blind indexes by which it is found again.
+//!
+//! ```text
+//! key-encryption key (secret kek/current)      never in the database
+//!   └ wraps a data key per subject             keys store: own file or schema, own backup
+//!       └ seals bodies                         data store
+//! ```
+//!
+//! | file | idea |
+//! |---|---|
+//! | `subject.rs` | whose key, and the place in the database that a sealed body is bound to |
+//! | `seal.rs` | the two formats, pure: sealed body and wrapped key |
+//! | `keys.rs` | the keys store's statements |
+//! | `cache.rs` | unwrapped keys, few and for a minute |
+//! | `blind.rs` | keyed indexes |
+
+mod blind;
+mod cache;
+mod keys;
+mod seal;
+mod subject;
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use aws_lc_rs::hmac;
+use chrono::{DateTime, Utc};
+use contracts::ambient::{Clock, Random};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use settings::{SecretRef, ServiceName};
+use zeroize::Zeroizing;
+
+use self::cache::Cache;
+use self::keys::KeyState;
+use self::seal::{DataKey, Kek};
+use crate::{Error, SealError, SecretError, Secrets};
+
+pub(crate) use self::keys::KeysStore;
+pub use self::subject::{Period, Place, Subject};
+
+/// The generation that new bodies are sealed under. Bodies and keys both carry theirs, so that a data key can be
+/// replaced one day without a new format.
+const GENERATION: u32 = 1;
+
+/// The index key's name in the keys store. No [`Subject`] has it.
+const INDEX: &str = "index";
+
+/// Seals and opens one service's health data.
+///
+/// A subject's key is made the first time something is sealed for it. [`Vault::destroy`] is final: what was sealed for
+/// the subject is unreadable from then on, in backups of the data too, and the subject never gets another key. Another
+/// process that had the key in memory forgets it within [`Vault::CACHE_SECONDS`].
+pub struct Vault {
+    service: ServiceName,
+    kek: Kek,
+    keys: KeysStore,
+    cache: Mutex<Cache>,
+    index: OnceLock<hmac::Key>,
+    clock: Clock,
+    random: Random,
+}
+
+impl Vault {
+    /// How long an unwrapped key is kept in memory, seconds: so long may another replica still open a destroyed
+    /// subject's data.
+    pub const CACHE_SECONDS: i64 = 60;
+
+    pub(crate) fn new(
+        service: ServiceName,
+        keys: KeysStore,
+        secrets: &Secrets,
+        clock: Clock,
+        random: Random,
+    ) -> Result<Self, SecretError> {
+        let kek = Kek::read(secrets, &SecretRef { secret: "kek".to_owned(), key: "current".to_owned() })?;
+        let cache = Mutex::new(Cache::default());
+        Ok(Self { service, kek, keys, cache, index: OnceLock::new(), clock, random })
+    }
+
+    /// Seals `plaintext` for `subject`, to be stored at `place` and to open nowhere else.
+    pub async fn seal(&self, subject: &Subject<'_>, place: Place<'_>, plaintext: &[u8]) -> Result<Vec<u8>, Error> {
+        let name = subject.name();
+        let key = match self.key(&name, GENERATION).await? {
+            Some(key) => key,
+            None => self.create(&name, subject.expires_at()).await?,
+        };
+        Ok(seal::seal(&key, GENERATION, &self.aad(&name, place), self.random.bytes(), plaintext))
+    }
+
+    /// Opens what [`Vault::seal`] made for the same subject and place.
+    pub async fn open(&self, subject: &Subject<'_>, place: Place<'_>, sealed: &[u8]) -> Result<Vec<u8>, Error> {
+        let name = subject.name();
+        let generation = seal::generation(sealed)?;
+        let key = self.key(&name, generation).await?.ok_or(SealError::NoKey)?;
+        Ok(seal::open(&key, &self.aad(&name, place), sealed)?)
+    }
+
+    /// [`Vault::seal`] of a value's JSON.
+    pub async fn seal_json<T: Serialize + ?Sized>(
+        &self,
+        subject: &Subject<'_>,
+        place: Place<'_>,
+        value: &T,
+    ) -> Result<Vec<u8>, Error> {
+        let plaintext = Zeroizing::new(serde_json::to_vec(value).map_err(|_| SealError::Shape)?);
+        self.seal(subject, place, &plaintext).await
+    }
+
+    /// [`Vault::open`] of a value's JSON.
+    pub async fn open_json<T: DeserializeOwned>(
+        &self,
+        subject: &Subject<'_>,
+        place: Place<'_>,
+        sealed: &[u8],
+    ) -> Result<T, Error> {
+        let plaintext = Zeroizing::new(self.open(subject, place, sealed).await?);
+        // serde's complaint quotes the value: it is left out.
+        Ok(serde_json::from_slice(&plaintext).map_err(|_| SealError::Shape)?)
+    }
+
+    /// Wipes the subject's key for good (crypto-shredding). Does no harm when repeated.
+    ///
+    /// Its own transaction, in its own store: commit what refers to the subject first, and repeat this until it
+    /// succeeds.
+    pub async fn destroy(&self, subject: &Subject<'_>) -> Result<(), Error> {
+        let name = subject.name();
+        let destroyed = self.keys.destroy(&name, self.clock.now()).await;
+        // Also after an error: the commit may have gone through.
+        self.cache().forget(&name);
+        destroyed
+    }
+
+    /// Whether the subject's key was destroyed.
+    pub async fn is_destroyed(&self, subject: &Subject<'_>) -> Result<bool, Error> {
+        let row = self.keys.find(&subject.name(), GENERATION).await?;
+        Ok(row.is_some_and(|row| matches!(row.state(self.clock.now()), KeyState::Destroyed)))
+    }
+
+    /// Wipes the keys whose period is over. Returns how many.
+    pub async fn purge_expired(&self) -> Result<u64, Error> {
+        let wiped = self.keys.purge_expired(self.clock.now()).await?;
+        self.cache().clear_expired(self.clock.now());
+        Ok(wiped)
+    }
+
+    /// Reads the index key if there is one.
+    pub(crate) async fn load_index_key(&self) -> Result<(), Error> {
+        if self.index.get().is_none() && self.keys.is_migrated().await? {
+            let row = self.keys.find(INDEX, GENERATION).await?;
+            if let Some(KeyState::Live { wrapped, kek_id }) = row.as_ref().map(|row| row.state(self.clock.now())) {
+                let key = self.unwrap(INDEX, GENERATION, wrapped, kek_id)?;
+                let _ = self.index.set(hmac::Key::new(hmac::HMAC_SHA256, &*key));
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the index key if there is none yet, and reads whichever there is.
+    pub(crate) async fn create_index_key(&self) -> Result<(), Error> {
+        if self.keys.find(INDEX, GENERATION).await?.is_none() {
+            self.insert(INDEX, None).await?;
+        }
+        self.load_index_key().await
+    }
+
+    /// Whether the keys store answers and is migrated.
+    pub(crate) async fn ping(&self) -> Result<(), Error> {
+        self.load_index_key().await?;
+        self.keys.ping().await?;
+        if self.index.get().is_some() { Ok(()) } else { Err(Error::NotMigrated) }
+    }
+
+    /// The subject's key, from memory or the store; `None` when it never had one.
+    async fn key(&self, name: &str, generation: u32) -> Result<Option<Arc<DataKey>>, Error> {
+        let now = self.clock.now();
+        let seen = match self.cache().find(name, generation, now) {
+            Ok(key) => return Ok(Some(key)),
+            Err(seen) => seen,
+        };
+        let Some(row) = self.keys.find(name, generation).await? else {
+            return Ok(None);
+        };
+        let KeyState::Live { wrapped, kek_id } = row.state(now) else {
+            return Err(Error::KeyDestroyed { subject: name.to_owned() });
+        };
+        let raw = self.unwrap(name, generation, wrapped, kek_id)?;
+        let key = Arc::new(DataKey::new(&raw));
+        self.cache().keep(name, generation, Arc::clone(&key), row.expires_at, now, seen);
+        Ok(Some(key))
+    }
+
+    /// Makes the subject's first key. Of several that try at once one wins, and all use the winner's.
+    async fn create(&self, name: &str, expires_at: Option<DateTime<Utc>>) -> Result<Arc<DataKey>, Error> {
+        self.insert(name, expires_at).await?;
+        Ok(self.key(name, GENERATION).await?.ok_or(SealError::NoKey)?)
+    }
+
+    async fn insert(&self, name: &str, expires_at: Option<DateTime<Utc>>) -> Result<(), Error> {
+        let key = Zeroizing::new(self.random.bytes());
+        let aad = self.wrap_aad(name, GENERATION, self.kek.id());
+        let wrapped = self.kek.wrap(&key, &aad, self.random.bytes());
+        self.keys.insert(name, GENERATION, &wrapped, self.kek.id(), self.clock.now(), expires_at).await
+    }
+
+    fn unwrap(
+        &self,
+        name: &str,
+        generation: u32,
+        wrapped: &[u8],
+        kek_id: &str,
+    ) -> Result<Zeroizing<[u8; 32]>, SealError> {
+        if kek_id != self.kek.id() {
+            return Err(SealError::UnknownKek { kek_id: kek_id.to_owned() });
+        }
+        self.kek.unwrap(wrapped, &self.wrap_aad(name, generation, kek_id))
+    }
+
+    fn aad(&self, subject: &str, place: Place<'_>) -> Vec<u8> {
+        seal::aad(&["body", self.service.as_str(), place.table, place.column, place.row, subject])
+    }
+
+    fn wrap_aad(&self, subject: &str, generation: u32, kek_id: &str) -> Vec<u8> {
+        seal::aad(&["key", self.service.as_str(), subject, &generation.to_string(), kek_id])
+    }
+
+    fn cache(&self) -> std::sync::MutexGuard<'_, Cache> {
+        // Every change to it is a single insert or remove: it is whole even if a thread panicked while holding it.
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,142 @@
+//! The two formats, without any database.
+//!
+//! ```text
+//! sealed body   version 1 | generation, 4 bytes, big-endian | nonce, 12 | ciphertext | tag, 16
+//! wrapped key   version 1 |                                   nonce, 12 | ciphertext, 32 | tag, 16
+//! ```
+//!
+//! AES-256-GCM both times. Nonces are 96 random bits: NIST SP 800-38D §8.3 allows 2³² of them under one key before two
+//! may be equal with a probability over 2⁻³², and a patient's bodies, or a service's keys, are far fewer.
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::hmac;
+use data_encoding::{BASE64, HEXLOWER};
+use settings::SecretRef;
+use zeroize::Zeroizing;
+
+use crate::secrets::malformed;
+use crate::{SealError, SecretError, Secrets};
+
+const VERSION: u8 = 1;
+const NONCE: usize = 12;
+const TAG: usize = 16;
+const BODY_HEAD: usize = 1 + 4;
+const WRAPPED_HEAD: usize = 1;
+
+/// A subject's key, ready for use. aws-lc wipes its memory when it is freed.
+pub(super) struct DataKey(LessSafeKey);
+
+impl DataKey {
+    pub(super) fn new(key: &[u8; 32]) -> Self {
+        Self(aes(key))
+    }
+}
+
+/// The key that wraps the data keys.
+pub(super) struct Kek {
+    key: LessSafeKey,
+    id: String,
+}
+
+impl Kek {
+    /// 32 bytes, raw or in Base64 (with a line end or without).
+    pub(super) fn read(secrets: &Secrets, secret: &SecretRef) -> Result<Self, SecretError> {
+        let bytes = secrets.read(secret)?;
+        let decoded = Zeroizing::new(BASE64.decode(bytes.trim_ascii_end()).unwrap_or_default());
+        let key = <&[u8; 32]>::try_from(bytes.as_slice())
+            .or_else(|_| <&[u8; 32]>::try_from(decoded.as_slice()))
+            .map_err(|_| malformed(secret, "32 bytes, raw or in Base64"))?;
+        // Names the key without telling it; computed, so that no setting can name the wrong one.
+        let id = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), b"healthcare-stack key-encryption key id");
+        Ok(Self { key: aes(key), id: HEXLOWER.encode(&id.as_ref()[..8]) })
+    }
+
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(super) fn wrap(&self, key: &[u8; 32], aad: &[u8], nonce: [u8; NONCE]) -> Vec<u8> {
+        encrypt(&self.key, &[VERSION], aad, nonce, key)
+    }
+
+    pub(super) fn unwrap(&self, wrapped: &[u8], aad: &[u8]) -> Result<Zeroizing<[u8; 32]>, SealError> {
+        if wrapped.first() != Some(&VERSION) {
+            return Err(SealError::Malformed);
+        }
+        let plaintext = Zeroizing::new(decrypt(&self.key, WRAPPED_HEAD, aad, wrapped)?);
+        let key = <[u8; 32]>::try_from(plaintext.as_slice()).map_err(|_| SealError::Malformed)?;
+        Ok(Zeroizing::new(key))
+    }
+}
+
+/// What a body or key is bound to. Each part goes in with its length, so that no two lists of parts look alike.
+pub(super) fn aad(parts: &[&str]) -> Vec<u8> {
+    let mut aad = Vec::with_capacity(parts.iter().map(|part| part.len() + 8).sum());
+    for part in parts {
+        aad.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        aad.extend_from_slice(part.as_bytes());
+    }
+    aad
+}
+
+pub(super) fn seal(
+    key: &DataKey,
+    generation: u32,
+    aad: &[u8],
+    nonce: [u8; NONCE],
+    plaintext: &[u8],
+) -> Vec<u8> {
+    let mut head = [VERSION; BODY_HEAD];
+    head[1..].copy_from_slice(&generation.to_be_bytes());
+    encrypt(&key.0, &head, aad, nonce, plaintext)
+}
+
+pub(super) fn open(key: &DataKey, aad: &[u8], sealed: &[u8]) -> Result<Vec<u8>, SealError> {
+    decrypt(&key.0, BODY_HEAD, aad, sealed)
+}
+
+/// Under which of its subject's keys a body is sealed.
+pub(super) fn generation(sealed: &[u8]) -> Result<u32, SealError> {
+    match sealed.split_first_chunk::<BODY_HEAD>() {
+        Some(([VERSION, generation @ ..], _)) => Ok(u32::from_be_bytes(*generation)),
+        _ => Err(SealError::Malformed),
+    }
+}
+
+fn aes(key: &[u8; 32]) -> LessSafeKey {
+    #[expect(clippy::expect_used, reason = "fails only for a key that is not 32 bytes long")]
+    LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).expect("32 bytes are an AES-256 key"))
+}
+
+fn encrypt(key: &LessSafeKey, head: &[u8], aad: &[u8], nonce: [u8; NONCE], plaintext: &[u8]) -> Vec<u8> {
+    let body_at = head.len() + NONCE;
+    let mut sealed = Vec::with_capacity(body_at + plaintext.len() + TAG);
+    sealed.extend_from_slice(head);
+    sealed.extend_from_slice(&nonce);
+    sealed.extend_from_slice(plaintext);
+    #[expect(clippy::expect_used, reason = "fails only beyond 64 GiB; half-sealed data must not be returned")]
+    let tag = key
+        .seal_in_place_separate_tag(
+            Nonce::assume_unique_for_key(nonce),
+            Aad::from([head, aad].concat()),
+            &mut sealed[body_at..],
+        )
+        .expect("a body is shorter than 64 GiB");
+    sealed.extend_from_slice(tag.as_ref());
+    sealed
+}
+
+fn decrypt(key: &LessSafeKey, head_len: usize, aad: &[u8], sealed: &[u8]) -> Result<Vec<u8>, SealError> {
+    let (head, rest) = sealed.split_at_checked(head_len).ok_or(SealError::Malformed)?;
+    let (nonce, rest) = rest.split_first_chunk::<NONCE>().ok_or(SealError::Malformed)?;
+    let (ciphertext, tag) = rest.split_last_chunk::<TAG>().ok_or(SealError::Malformed)?;
+    let mut plaintext = ciphertext.to_vec();
+    key.open_in_place_separate_tag(
+        Nonce::assume_unique_for_key(*nonce),
+        Aad::from([head, aad].concat()),
+        tag,
+        &mut plaintext,
+    )
+    .map_err(|_| SealError::Refused)?;
+    Ok(plaintext)
+}

@@ -1,0 +1,1 @@
+//! The database crate's tests: everything on both engines.

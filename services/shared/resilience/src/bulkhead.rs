@@ -1,0 +1,127 @@
+//! A bulkhead: at most so many calls at once, so that one slow dependency cannot take every connection and all memory.
+//!
+//! Not for queueing: whoever finds it full is told so at once and may shed or fall back.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Counts calls under way and refuses those over the maximum. Clones share the count.
+#[derive(Clone, Debug)]
+pub struct Bulkhead {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    calls_max: u32,
+    calls: AtomicU32,
+}
+
+/// As many calls are under way as may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{calls_max} calls are under way, which is the most there may be")]
+pub struct Full {
+    /// The maximum that was reached.
+    pub calls_max: u32,
+}
+
+/// One call's place; dropping it makes room for the next.
+#[derive(Debug)]
+#[must_use = "dropped at once, it limits nothing"]
+pub struct Place {
+    inner: Arc<Inner>,
+}
+
+impl Bulkhead {
+    /// Lets `calls_max` calls through at once. Nought closes it altogether.
+    pub fn new(calls_max: u32) -> Self {
+        Self { inner: Arc::new(Inner { calls_max, calls: AtomicU32::new(0) }) }
+    }
+
+    /// A place for one call, or at once that there is none.
+    pub fn try_acquire(&self) -> Result<Place, Full> {
+        let Inner { calls_max, calls } = &*self.inner;
+        // Not add-then-check: a crowd of refused callers would then push each other over the edge.
+        let mut taken = calls.load(Ordering::Relaxed);
+        while taken < *calls_max {
+            match calls.compare_exchange_weak(taken, taken + 1, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return Ok(Place { inner: Arc::clone(&self.inner) }),
+                Err(current) => taken = current,
+            }
+        }
+        Err(Full { calls_max: *calls_max })
+    }
+
+    /// Calls under way now, for metrics.
+    pub fn calls(&self) -> u32 {
+        self.inner.calls.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.inner.calls.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_full_bulkhead_refuses_at_once() {
+        let bulkhead = Bulkhead::new(1);
+        let _place = bulkhead.try_acquire().unwrap();
+        assert_eq!(bulkhead.try_acquire().unwrap_err(), Full { calls_max: 1 });
+    }
+
+    #[test]
+    fn a_place_given_back_is_taken_again() {
+        let bulkhead = Bulkhead::new(1);
+        drop(bulkhead.try_acquire().unwrap());
+        assert_eq!(bulkhead.calls(), 0);
+        assert!(bulkhead.try_acquire().is_ok());
+    }
+
+    #[test]
+    fn a_bulkhead_for_nobody_lets_nobody_in() {
+        assert!(Bulkhead::new(0).try_acquire().is_err());
+    }
+
+    #[test]
+    fn threads_together_never_exceed_the_maximum_and_leave_it_empty() {
+        let bulkhead = Bulkhead::new(3);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..5_000 {
+                        let place = bulkhead.try_acquire();
+                        assert!(bulkhead.calls() <= 3);
+                        drop(place);
+                    }
+                });
+            }
+        });
+        assert_eq!(bulkhead.calls(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn the_count_is_that_of_the_places_held(calls_max in 0_u32..6, enters in prop::collection::vec(any::<bool>(), 0..60)) {
+            let bulkhead = Bulkhead::new(calls_max);
+            let mut held = Vec::new();
+            for enters in enters {
+                if enters {
+                    let full = held.len() >= calls_max as usize;
+                    let place = bulkhead.try_acquire();
+                    prop_assert_eq!(place.is_err(), full);
+                    held.extend(place);
+                } else {
+                    held.pop();
+                }
+                prop_assert_eq!(bulkhead.calls() as usize, held.len());
+            }
+        }
+    }
+}

@@ -1,0 +1,177 @@
+use super::*;
+use proptest::prelude::*;
+
+const SECOND: u64 = SECOND_NANOS;
+const MILLI: u64 = 1_000_000;
+
+fn take_all(gcra: &Gcra, limit: Limit, now: u64) -> u32 {
+    (0..u32::MAX).take_while(|_| gcra.check(limit, now).allowed).map(|_| 1).sum()
+}
+
+#[test]
+fn a_full_bucket_lets_its_burst_through_and_no_more() {
+    assert_eq!(take_all(&Gcra::new(), Limit::per_second(10, 5), 0), 5);
+}
+
+#[test]
+fn an_empty_bucket_says_when_to_come_back() {
+    let (gcra, limit) = (Gcra::new(), Limit::per_second(10, 5));
+    take_all(&gcra, limit, 0);
+    let refused = gcra.check(limit, 0);
+    assert_eq!(
+        refused,
+        Decision {
+            allowed: false,
+            remaining: 0,
+            retry_after: Duration::from_millis(100),
+            reset_after: Duration::from_millis(500)
+        }
+    );
+    assert!(!gcra.check(limit, 100 * MILLI - 1).allowed);
+    assert!(gcra.check(limit, 100 * MILLI).allowed);
+}
+
+#[test]
+fn an_allowed_request_says_what_remains() {
+    let (gcra, limit) = (Gcra::new(), Limit::per_second(10, 5));
+    let first = gcra.check(limit, SECOND);
+    assert_eq!((first.remaining, first.retry_after), (4, Duration::ZERO));
+    assert_eq!(first.reset_after, Duration::from_millis(100));
+}
+
+#[test]
+fn a_refused_request_costs_nothing() {
+    let (gcra, limit) = (Gcra::new(), Limit::per_second(1, 1));
+    assert!(gcra.check(limit, 0).allowed);
+    for millis in 0..1_000 {
+        assert!(!gcra.check(limit, millis * MILLI).allowed);
+    }
+    assert!(gcra.check(limit, SECOND).allowed);
+}
+
+#[test]
+fn a_limit_of_nothing_is_read_as_one() {
+    assert_eq!(Limit::per_second(0, 0), Limit::per_second(1, 1));
+}
+
+#[test]
+fn a_burst_raised_while_running_holds_from_the_next_request() {
+    let gcra = Gcra::new();
+    assert_eq!(take_all(&gcra, Limit::per_second(1, 5), 0), 5);
+    assert_eq!(take_all(&gcra, Limit::per_second(1, 8), 0), 3);
+}
+
+#[test]
+fn a_limit_lowered_while_running_holds_from_the_next_request() {
+    let gcra = Gcra::new();
+    gcra.check(Limit::per_second(1, 10), 0);
+    assert_eq!(take_all(&gcra, Limit::per_second(1, 3), 0), 2);
+}
+
+#[test]
+fn who_was_in_debt_under_a_slow_limit_is_soon_served_under_a_fast_one() {
+    let gcra = Gcra::new();
+    take_all(&gcra, Limit::every(Duration::from_mins(1), 100), 0);
+    let fast = Limit::per_second(10, 5);
+    let refused = gcra.check(fast, 0);
+    assert_eq!((refused.allowed, refused.retry_after), (false, Duration::from_millis(100)));
+    assert!(gcra.check(fast, 100 * MILLI).allowed);
+}
+
+#[test]
+fn the_largest_numbers_do_not_overflow() {
+    let limit = Limit::every(Duration::MAX, u32::MAX);
+    for now in [0, u64::MAX / 2, u64::MAX - 1, u64::MAX] {
+        let gcra = Gcra::new();
+        gcra.check(limit, now);
+        gcra.check(Limit::per_second(u32::MAX, u32::MAX), now);
+    }
+}
+
+#[test]
+fn two_threads_cannot_both_take_the_last_token() {
+    let limit = Limit::per_second(1, 1);
+    for _ in 0..200 {
+        let gcra = Gcra::new();
+        let taken: u32 = std::thread::scope(|scope| {
+            let takers = [(); 2].map(|()| scope.spawn(|| u32::from(gcra.check(limit, 7).allowed)));
+            takers.map(|taker| taker.join().unwrap()).iter().sum()
+        });
+        assert_eq!(taken, 1);
+    }
+}
+
+#[test]
+fn threads_together_take_exactly_the_burst() {
+    let (gcra, limit) = (Gcra::new(), Limit::per_second(1, 1_000));
+    let taken: u32 = std::thread::scope(|scope| {
+        let takers = [(); 4].map(|()| scope.spawn(|| take_all(&gcra, limit, 7)));
+        takers.map(|taker| taker.join().unwrap()).iter().sum()
+    });
+    assert_eq!(taken, 1_000);
+}
+
+proptest! {
+    #[test]
+    fn no_window_ever_lets_more_through_than_burst_and_rate_allow(
+        rate in 1_u32..2_000,
+        burst in 1_u32..20,
+        pauses in prop::collection::vec(0..20 * MILLI, 1..150),
+    ) {
+        let (gcra, limit) = (Gcra::new(), Limit::per_second(rate, burst));
+        let mut now = 0;
+        let mut allowed_at: Vec<u64> = Vec::new();
+        for pause in pauses {
+            now += pause;
+            if gcra.check(limit, now).allowed {
+                allowed_at.push(now);
+            }
+        }
+        for (first, from) in allowed_at.iter().enumerate() {
+            for (last, to) in allowed_at.iter().enumerate().skip(first) {
+                let earned = u128::from(rate) * u128::from(to - from) / u128::from(SECOND);
+                prop_assert!((last - first + 1) as u128 <= u128::from(burst) + earned);
+            }
+        }
+    }
+
+    #[test]
+    fn who_keeps_to_the_rate_is_never_refused(rate in 1_u32..100_000, burst in 1_u32..20, late in prop::collection::vec(0..MILLI, 1..100)) {
+        let (gcra, limit) = (Gcra::new(), Limit::per_second(rate, burst));
+        let mut now = 0;
+        for late in late {
+            prop_assert!(gcra.check(limit, now).allowed);
+            now += SECOND.div_ceil(u64::from(rate)) + late;
+        }
+    }
+
+    #[test]
+    fn clocks_that_disagree_win_no_tokens(
+        rate in 1_u32..1_000_000,
+        burst in 1_u32..20,
+        nows in prop::collection::vec(SECOND..2 * SECOND, 1..300),
+    ) {
+        let (gcra, limit) = (Gcra::new(), Limit::per_second(rate, burst));
+        let allowed = nows.iter().filter(|now| gcra.check(limit, **now).allowed).count() as u64;
+        let span = nows.iter().max().unwrap() - nows.iter().min().unwrap();
+        prop_assert!(allowed <= u64::from(burst) + span / limit.interval_nanos);
+    }
+
+    #[test]
+    fn whoever_comes_back_when_told_is_served(rate in 1_u32..100_000, burst in 1_u32..50, now in 0..u64::MAX / 4) {
+        let (gcra, limit) = (Gcra::new(), Limit::per_second(rate, burst));
+        take_all(&gcra, limit, now);
+        let wait = nanos(gcra.check(limit, now).retry_after);
+        prop_assert!(!gcra.check(limit, now + wait - 1).allowed);
+        prop_assert!(gcra.check(limit, now + wait).allowed);
+    }
+
+    #[test]
+    fn what_is_said_to_remain_does_remain(taken in 1_u32..30, burst in 1_u32..30) {
+        let (gcra, limit) = (Gcra::new(), Limit::per_second(3, burst));
+        let decisions: Vec<_> = (0..taken).map(|_| gcra.check(limit, SECOND)).collect();
+        let remaining = decisions.last().unwrap().remaining;
+        prop_assert_eq!(remaining, burst.saturating_sub(taken));
+        prop_assert_eq!(take_all(&gcra, limit, SECOND), remaining);
+    }
+}

@@ -1,0 +1,265 @@
+//! [`GatewayConfig`]: everything the gateway is told, one immutable snapshot at a time.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Address, ServiceName};
+
+/// The gateway's whole configuration. A change is a new one, swapped in atomically.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GatewayConfig {
+    /// Every operation that may pass, one entry a method and path. What is not here is 404.
+    pub routes: Vec<Route>,
+    /// Where each service answers.
+    pub upstreams: BTreeMap<String, Upstream>,
+    /// How tokens are checked.
+    pub auth: GatewayAuth,
+    /// Limits for routes that set none of their own.
+    pub rate_limits: RateLimits,
+    /// Addresses (CIDR) whose `X-Forwarded-For` is believed. Empty: nobody's.
+    #[serde(default)]
+    pub trusted_proxies: Vec<String>,
+    /// Largest request body let through, bytes.
+    pub body_bytes_max: u64,
+    /// A line per request in the log.
+    pub access_log: bool,
+}
+
+/// One operation: a method on a path template, where it goes and on what terms.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Route {
+    /// The method.
+    pub method: Method,
+    /// The path template, such as `/api/patients/{patientId}`; a last segment `{*rest}` takes all that follows.
+    pub path: String,
+    /// A key of [`GatewayConfig::upstreams`], or `gateway` for what the gateway answers itself.
+    pub service: String,
+    /// Who may pass.
+    pub access: RouteAccess,
+    /// From the request's first byte to the answer's last header, milliseconds.
+    pub timeout_ms: u64,
+    /// When a failed attempt is made again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retries: Option<Retries>,
+    /// When an endpoint is given a rest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub circuit_breaker: Option<Breaker>,
+    /// What is answered when the service cannot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<Fallback>,
+    /// Limits of this route alone, in place of the gateway's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limits: Option<RateLimits>,
+}
+
+/// HTTP methods a route can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Method {
+    /// GET, and HEAD with it.
+    Get,
+    /// POST
+    Post,
+    /// PUT
+    Put,
+    /// PATCH
+    Patch,
+    /// DELETE
+    Delete,
+}
+
+impl Method {
+    /// As it stands in a request line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// Who may pass a route.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum RouteAccess {
+    /// Anybody, without a token.
+    Public,
+    /// Whoever holds a valid token with all of these permissions (`patients:read`, …); empty: any valid token.
+    Permissions(Vec<String>),
+}
+
+/// Where a service answers and how its endpoints share the work.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Upstream {
+    /// Its endpoints.
+    pub endpoints: Vec<Address>,
+    /// How one is picked.
+    #[serde(default)]
+    pub balancing: Balancing,
+}
+
+/// How an endpoint is picked among those that are well.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Balancing {
+    /// In a circle.
+    #[default]
+    RoundRobin,
+    /// The one with the fewest requests under way.
+    LeastConnections,
+    /// The lower of two random picks by peak-sensitive moving average of latency × requests under way.
+    PeakEwma,
+}
+
+/// How tokens are checked at the gateway.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GatewayAuth {
+    /// The `iss` a token must carry.
+    pub issuer: String,
+    /// The `aud` a token must carry.
+    pub audience: String,
+    /// The upstream that serves `/.well-known/jwks.json` and `/internal/revocations`.
+    pub service: ServiceName,
+}
+
+/// Attempts after the first.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Retries {
+    /// How many further attempts at most. Only idempotent methods are repeated.
+    #[schemars(range(min = 0, max = 5))]
+    pub attempts: u32,
+    /// Back-off before the first repetition, milliseconds; doubles each time, with full jitter.
+    #[serde(default = "defaults::base_backoff_ms")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub base_backoff_ms: u64,
+    /// The longest back-off, milliseconds.
+    #[serde(default = "defaults::max_backoff_ms")]
+    #[schemars(range(min = 1, max = 60_000))]
+    pub max_backoff_ms: u64,
+    /// Repetitions may be at most this share of requests, percent, over the last ten seconds (plus a floor of ten a second).
+    #[serde(default = "defaults::budget_percent")]
+    #[schemars(range(min = 0, max = 100))]
+    pub budget_percent: u32,
+}
+
+/// When an endpoint is given a rest.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Breaker {
+    /// Opens when at least this share of calls in the window failed or were slow, percent.
+    #[serde(default = "defaults::failure_rate_percent")]
+    #[schemars(range(min = 1, max = 100))]
+    pub failure_rate_percent: u32,
+    /// The window, in calls.
+    #[serde(default = "defaults::window_calls")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub window_calls: u32,
+    /// No decision before this many calls.
+    #[serde(default = "defaults::min_calls")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub min_calls: u32,
+    /// A call longer than this counts as failed, milliseconds.
+    #[serde(default = "defaults::slow_call_ms")]
+    #[schemars(range(min = 1, max = 600_000))]
+    pub slow_call_ms: u64,
+    /// How long it stays open before it probes, milliseconds.
+    #[serde(default = "defaults::open_ms")]
+    #[schemars(range(min = 10, max = 600_000))]
+    pub open_ms: u64,
+    /// Probes let through while half open.
+    #[serde(default = "defaults::half_open_calls")]
+    #[schemars(range(min = 1, max = 100))]
+    pub half_open_calls: u32,
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Self {
+            failure_rate_percent: defaults::failure_rate_percent(),
+            window_calls: defaults::window_calls(),
+            min_calls: defaults::min_calls(),
+            slow_call_ms: defaults::slow_call_ms(),
+            open_ms: defaults::open_ms(),
+            half_open_calls: defaults::half_open_calls(),
+        }
+    }
+}
+
+mod defaults {
+    //! The numbers a stack gets that names none.
+    pub(super) const fn base_backoff_ms() -> u64 {
+        50
+    }
+    pub(super) const fn max_backoff_ms() -> u64 {
+        1_000
+    }
+    pub(super) const fn budget_percent() -> u32 {
+        20
+    }
+    pub(super) const fn failure_rate_percent() -> u32 {
+        50
+    }
+    pub(super) const fn window_calls() -> u32 {
+        100
+    }
+    pub(super) const fn min_calls() -> u32 {
+        20
+    }
+    pub(super) const fn slow_call_ms() -> u64 {
+        5_000
+    }
+    pub(super) const fn open_ms() -> u64 {
+        5_000
+    }
+    pub(super) const fn half_open_calls() -> u32 {
+        3
+    }
+}
+
+/// What a caller gets when the service cannot answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum Fallback {
+    /// 503 with `Retry-After`, as a problem document.
+    Unavailable,
+    /// The last good answer of a GET to the same caller, marked stale with its age; else 503. Never for records.
+    #[serde(rename_all = "camelCase")]
+    StaleRead {
+        /// Older than this is not served, seconds.
+        #[schemars(range(min = 1, max = 3600))]
+        max_age_seconds: u32,
+    },
+}
+
+/// Sustained rate and burst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RateLimit {
+    /// Sustained, requests a second.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub requests_per_second: u32,
+    /// How many may come at once.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub burst: u32,
+}
+
+/// Limits by who asks. Absent: no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RateLimits {
+    /// Per client address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_client: Option<RateLimit>,
+    /// Per signed-in user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_user: Option<RateLimit>,
+}

@@ -1,0 +1,144 @@
+//! What a running part is told: [`ServiceSettings`] for each of the seven services and [`GatewayConfig`] for the gateway.
+//!
+//! Plain data with serde on it. The planner in the `stack` crate writes these, on Kubernetes and in one process alike;
+//! services and gateway read them. Nothing here decides, and nothing here is secret: where a secret is needed stands a
+//! [`SecretRef`], and its value is the file `HEALTHCARE_SECRETS_DIR/<secret>/<key>`.
+//!
+//! Every duration is in milliseconds or seconds and says so in its name.
+
+mod gateway;
+mod service;
+
+pub use gateway::{
+    Balancing, Breaker, Fallback, GatewayAuth, GatewayConfig, Method, RateLimit, RateLimits, Retries, Route,
+    RouteAccess, Upstream,
+};
+pub use service::{
+    AuthSettings, Database, Integrations, LogFormat, MailSettings, MailTls, Observability, PasswordPolicy,
+    Peer, ServiceSettings,
+};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The parts of a stack that answer HTTP. The name is also the Kubernetes Service's and the container's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ServiceName {
+    /// `patient-service`, port 8082.
+    PatientService,
+    /// `appointment-service`, port 8083.
+    AppointmentService,
+    /// `billing-service`, port 8084.
+    BillingService,
+    /// `medical-records-service`, port 8081.
+    MedicalRecordsService,
+    /// `notification-service`, port 8085.
+    NotificationService,
+    /// `provider-service`, port 8086.
+    ProviderService,
+    /// `auth-service`, port 8087.
+    AuthService,
+}
+
+impl ServiceName {
+    /// All seven, in the order in which the document lists them.
+    pub const ALL: [Self; 7] = [
+        Self::AppointmentService,
+        Self::PatientService,
+        Self::BillingService,
+        Self::MedicalRecordsService,
+        Self::NotificationService,
+        Self::ProviderService,
+        Self::AuthService,
+    ];
+
+    /// The name as it stands in URLs, manifests and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::PatientService => "patient-service",
+            Self::AppointmentService => "appointment-service",
+            Self::BillingService => "billing-service",
+            Self::MedicalRecordsService => "medical-records-service",
+            Self::NotificationService => "notification-service",
+            Self::ProviderService => "provider-service",
+            Self::AuthService => "auth-service",
+        }
+    }
+
+    /// The short name: its key under `spec.services`, its database schema and its SQLite file.
+    pub const fn short(self) -> &'static str {
+        match self {
+            Self::PatientService => "patient",
+            Self::AppointmentService => "appointment",
+            Self::BillingService => "billing",
+            Self::MedicalRecordsService => "records",
+            Self::NotificationService => "notification",
+            Self::ProviderService => "provider",
+            Self::AuthService => "auth",
+        }
+    }
+
+    /// The port it listens on where it has an address of its own.
+    pub const fn port(self) -> u16 {
+        match self {
+            Self::MedicalRecordsService => 8081,
+            Self::PatientService => 8082,
+            Self::AppointmentService => 8083,
+            Self::BillingService => 8084,
+            Self::NotificationService => 8085,
+            Self::ProviderService => 8086,
+            Self::AuthService => 8087,
+        }
+    }
+}
+
+impl std::fmt::Display for ServiceName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Port of metrics and admin pages, the same everywhere.
+pub const ADMIN_PORT: u16 = 9464;
+
+/// Port of the gateway.
+pub const GATEWAY_PORT: u16 = 8080;
+
+/// Where a part listens, or where another is reached: `unix:/run/patient.sock` or `http://patient-service:8082`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Address(pub String);
+
+impl Address {
+    /// The socket's path, if this is a Unix socket.
+    pub fn unix_path(&self) -> Option<&std::path::Path> {
+        self.0.strip_prefix("unix:").map(std::path::Path::new)
+    }
+
+    /// `host:port`, if this is a TCP address; any `http://` and trailing slash taken off.
+    pub fn authority(&self) -> Option<&str> {
+        if self.unix_path().is_some() {
+            return None;
+        }
+        Some(self.0.strip_prefix("http://").unwrap_or(&self.0).trim_end_matches('/'))
+    }
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Names a secret's value without holding it: the file `HEALTHCARE_SECRETS_DIR/<secret>/<key>`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SecretRef {
+    /// The Secret's name; locally a folder.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
+    pub secret: String,
+    /// The key inside it; locally a file.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    pub key: String,
+}

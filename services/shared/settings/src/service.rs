@@ -1,0 +1,200 @@
+//! [`ServiceSettings`]: everything one of the seven services is told.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Address, SecretRef, ServiceName};
+
+/// What a service is told; JSON in the file that `HEALTHCARE_SETTINGS` names.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceSettings {
+    /// Which one it is.
+    pub service: ServiceName,
+    /// Where it listens for the gateway and the other services.
+    pub listen: Address,
+    /// Where it serves `/metrics`; absent when the process around it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admin_listen: Option<Address>,
+    /// Where it keeps its data.
+    pub database: Database,
+    /// The stack's IANA time zone, such as `Europe/Berlin`.
+    pub time_zone: String,
+    /// The stack's currency, ISO 4217, such as `EUR`.
+    pub currency: String,
+    /// The other services, itself among them.
+    pub peers: BTreeMap<ServiceName, Peer>,
+    /// Tokens, and for auth itself their lifetimes and the password policy.
+    pub auth: AuthSettings,
+    /// Systems outside the stack.
+    #[serde(default)]
+    pub integrations: Integrations,
+    /// Logs, metrics, traces.
+    #[serde(default)]
+    pub observability: Observability,
+}
+
+/// Another service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Peer {
+    /// Where it answers.
+    pub address: Address,
+}
+
+/// One SQLite file, or one PostgreSQL schema, for the data; another beside it for the wrapped keys.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Database {
+    /// Embedded, for one process.
+    #[serde(rename_all = "camelCase")]
+    Sqlite {
+        /// The data file.
+        path: PathBuf,
+        /// The wrapped keys' file, kept out of the data's backups.
+        keys_path: PathBuf,
+    },
+    /// A server.
+    #[serde(rename_all = "camelCase")]
+    Postgres {
+        /// The connection URL, password included, as a secret.
+        url: SecretRef,
+        /// The data schema.
+        schema: String,
+        /// The wrapped keys' schema.
+        keys_schema: String,
+        /// Connections this service may hold, keys included.
+        max_connections: u32,
+    },
+}
+
+/// Identity: what every service checks, and what auth itself hands out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuthSettings {
+    /// The `iss` of tokens.
+    pub issuer: String,
+    /// The `aud` of tokens.
+    pub audience: String,
+    /// Life of an access token, seconds.
+    pub access_token_seconds: u32,
+    /// Life of a refresh token that is not used, seconds.
+    pub refresh_token_seconds: u32,
+    /// Life of a session, however often it is refreshed, seconds.
+    pub session_seconds: u32,
+    /// What a new password must be.
+    pub password_policy: PasswordPolicy,
+}
+
+/// What a password must be when it is set. Not applied at login. NIST SP 800-63B §5.1.1.2: length, no composition rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PasswordPolicy {
+    /// Fewest characters.
+    #[schemars(range(min = 8, max = 64))]
+    #[serde(default = "PasswordPolicy::default_min_length")]
+    pub min_length: u32,
+    /// Refuse passwords from the list of common ones.
+    #[serde(default = "PasswordPolicy::default_refuse_common")]
+    pub refuse_common: bool,
+}
+
+impl PasswordPolicy {
+    const fn default_min_length() -> u32 {
+        12
+    }
+    const fn default_refuse_common() -> bool {
+        true
+    }
+}
+
+impl Default for PasswordPolicy {
+    fn default() -> Self {
+        Self { min_length: Self::default_min_length(), refuse_common: Self::default_refuse_common() }
+    }
+}
+
+/// Systems outside the stack that this service speaks to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Integrations {
+    /// Outgoing mail; absent: mail goes only to the capture box.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mail: Option<MailSettings>,
+}
+
+/// An SMTP submission server (RFC 6409).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MailSettings {
+    /// Host name.
+    #[schemars(length(min = 1, max = 253))]
+    pub host: String,
+    /// Port.
+    #[schemars(range(min = 1, max = 65535))]
+    pub port: u16,
+    /// How the connection is protected.
+    #[serde(default)]
+    pub tls: MailTls,
+    /// The `From` mailbox, such as `Clinic <no-reply@clinic.example>`.
+    #[schemars(length(min = 3, max = 320))]
+    pub from: String,
+    /// User name, if the server asks for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 320))]
+    pub username: Option<String>,
+    /// Its password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<SecretRef>,
+}
+
+/// How a mail connection is protected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum MailTls {
+    /// TLS after STARTTLS; refused if the server has none.
+    #[default]
+    StartTls,
+    /// TLS from the first byte (RFC 8314).
+    Implicit,
+    /// None: only for a relay on the same machine.
+    None,
+}
+
+/// Logs, metrics, traces.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Observability {
+    /// `error`, `warn`, `info`, `debug` or `trace`, or a filter such as `info,gateway=debug`.
+    #[serde(default = "Observability::default_log_level")]
+    #[schemars(length(min = 1, max = 256))]
+    pub log_level: String,
+    /// Shape of log lines.
+    #[serde(default)]
+    pub log_format: LogFormat,
+}
+
+impl Observability {
+    fn default_log_level() -> String {
+        "info".to_owned()
+    }
+}
+
+impl Default for Observability {
+    fn default() -> Self {
+        Self { log_level: Self::default_log_level(), log_format: LogFormat::default() }
+    }
+}
+
+/// Shape of log lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum LogFormat {
+    /// One JSON object a line.
+    #[default]
+    Json,
+    /// For a person at a terminal.
+    Text,
+}
