@@ -1,1 +1,37 @@
-//! Under construction.
+//! The patient service: registration, search, changes and deletion of patients and their medical history.
+//!
+//! It keeps each patient as one body sealed under the patient's own key; what can be searched for stands beside it as keyed hashes.
+//! Deleting a patient destroys the key and tells the other services by event.
+
+pub mod api;
+pub mod domain;
+mod error;
+pub mod jobs;
+pub mod store;
+
+use contracts::patients;
+use http_kit::Routes;
+use http_kit::kit::{App, BoxFuture, BuildError, Kit, Service};
+use settings::ServiceName;
+
+pub use error::Error;
+
+/// This service, to be started.
+pub const SERVICE: Service = Service { name: ServiceName::PatientService, migrations: MIGRATIONS, build };
+
+/// Its tables.
+pub const MIGRATIONS: db::Migrations = db::migrations!();
+
+fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
+    Box::pin(async move {
+        let api = api::Api::new(&kit)?;
+        let router = Routes::new(&kit, api.clone(), patients::API)
+            .on(api::register::register)
+            .on(api::search::list)
+            .on(api::read::by_id)
+            .on(api::update::update)
+            .on(api::delete::delete)
+            .finish()?;
+        Ok(App { router, jobs: vec![Box::pin(jobs::erase::run(api.db))] })
+    })
+}

@@ -96,6 +96,9 @@ impl What {
     }
 }
 
+/// A delivery: the same operation on every subscriber.
+pub type Deliver = crate::appointments::DeliverToAppointments;
+
 /// The answer to a delivery.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -36,6 +36,9 @@ pub enum Error {
     /// Lost a race that a second attempt can win: deadlock, serialization failure, busy. See [`crate::retrying`].
     #[error("lost a race for the database: {}", describe(.0))]
     Retryable(sqlx::Error),
+    /// The row changed between being read and being written: run the transaction again on what stands now.
+    #[error("the row changed meanwhile")]
+    LostRace,
     /// No connection, no room, or no time: answer 503.
     #[error("the database is unavailable: {}", describe(.0))]
     Unavailable(sqlx::Error),
@@ -85,7 +88,7 @@ pub enum SealError {
 impl Error {
     /// Whether trying the whole transaction again may help.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Retryable(_))
+        matches!(self, Self::Retryable(_) | Self::LostRace)
     }
 
     /// Whether a unique constraint that covers `column` of `table` refused the row.

@@ -27,25 +27,34 @@ impl Retry for Error {
 const ATTEMPTS_MAX: u32 = 6;
 const BACKOFF_MS_MAX: u64 = 200;
 
-/// Begins, runs `work`, commits; and again from the start, at most six times, when a deadlock or a serialization
-/// failure made it lose. Waits up to 10, 20, 40 … 200 ms between, at random so that the same two do not meet again.
+/// Begins a transaction and gives it to `work`, which commits it; and again from the start, at most six times, when a
+/// deadlock or a serialization failure made it lose. Waits up to 10, 20, 40 … 200 ms between, at random so that the same
+/// two do not meet again.
 ///
-/// `work` may run more than once: nothing in it but the transaction may have an effect.
+/// `work` may run more than once: nothing in it but the transaction may have an effect. It takes the transaction by value
+/// (an `AsyncFnMut(&mut Tx)` would make a handler's future not `Send` as soon as it borrows anything).
 ///
 /// ```ignore
-/// let booked = db::retrying(&db, async |tx| {
-///     appointment_insert(tx, &appointment).await?;
+/// let id = db::retrying(&db, async |mut tx| {
+///     tx.lock(&[&provider, &patient]).await?;
+///     appointment_insert(&mut tx, &appointment).await?;
+///     tx.commit().await?;
 ///     Ok::<_, Error>(appointment.id)
 /// }).await?;
 /// ```
-pub async fn retrying<T, E, F>(db: &Db, mut work: F) -> Result<T, E>
+pub async fn retrying<T, E, F, Fut>(db: &Db, mut work: F) -> Result<T, E>
 where
     E: Retry,
-    F: AsyncFnMut(&mut Tx) -> Result<T, E>,
+    F: FnMut(Tx) -> Fut,
+    Fut: Future<Output = Result<T, E>>,
 {
     let mut attempt = 1;
     loop {
-        match attempt_once(db, &mut work).await {
+        let result = match db.begin().await {
+            Ok(tx) => work(tx).await,
+            Err(error) => Err(error.into()),
+        };
+        match result {
             Err(error) if error.is_retryable() && attempt < ATTEMPTS_MAX => {
                 let bound_ms = (10 << (attempt - 1)).min(BACKOFF_MS_MAX);
                 tokio::time::sleep(Duration::from_millis(db.random().below(bound_ms) + 1)).await;
@@ -54,15 +63,4 @@ where
             result => return result,
         }
     }
-}
-
-async fn attempt_once<T, E, F>(db: &Db, work: &mut F) -> Result<T, E>
-where
-    E: Retry,
-    F: AsyncFnMut(&mut Tx) -> Result<T, E>,
-{
-    let mut tx = db.begin().await?;
-    let value = work(&mut tx).await?;
-    tx.commit().await?;
-    Ok(value)
 }

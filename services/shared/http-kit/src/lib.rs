@@ -1,1 +1,49 @@
-//! Under construction.
+//! What every service's HTTP side stands on.
+//!
+//! | module | idea |
+//! |---|---|
+//! | [`token`], [`keys`], [`revocation`], [`identity`] | who calls: tokens checked, revocations known, this service's own token |
+//! | [`routes`] | a handler mounted at its declared operation: access, body, answer and errors in one place |
+//! | [`json`] | strict reading: unknown members refused by name, faults with their path |
+//! | [`answer`], [`etag`], [`page`] | what every answer carries |
+//! | [`problem`] | errors as RFC 9457 documents |
+//! | [`relay`] | events from the outbox to their subscribers |
+//! | [`kit`], [`serve`], [`process`] | a service put together, started, drained; a service as a process |
+//! | [`telemetry`], [`trace`] | logs, metrics, W3C trace context; never health data |
+//!
+//! Without the feature `service` only what the gateway needs is here: tokens, problems, telemetry.
+
+pub mod identity;
+pub mod keys;
+pub mod problem;
+pub mod revocation;
+pub mod telemetry;
+pub mod token;
+pub mod trace;
+
+#[cfg(feature = "service")]
+pub mod answer;
+#[cfg(feature = "service")]
+pub mod etag;
+#[cfg(feature = "service")]
+pub mod json;
+#[cfg(feature = "service")]
+pub mod kit;
+#[cfg(feature = "service")]
+pub mod page;
+#[cfg(feature = "service")]
+pub mod process;
+#[cfg(feature = "service")]
+pub mod relay;
+#[cfg(feature = "service")]
+pub mod routes;
+#[cfg(feature = "service")]
+pub mod serve;
+
+#[cfg(feature = "service")]
+pub use answer::Answer;
+#[cfg(feature = "service")]
+pub use kit::{Kit, Service, World};
+#[cfg(feature = "service")]
+pub use routes::{Call, Failure, Receipt, Routes};
+pub use token::{Caller, Reach};

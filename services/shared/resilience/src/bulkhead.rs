@@ -67,6 +67,7 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::in_step::granted_to_two_threads;
     use proptest::prelude::*;
 
     #[test]
@@ -90,20 +91,18 @@ mod tests {
     }
 
     #[test]
-    fn threads_together_never_exceed_the_maximum_and_leave_it_empty() {
-        let bulkhead = Bulkhead::new(3);
-        std::thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| {
-                    for _ in 0..5_000 {
-                        let place = bulkhead.try_acquire();
-                        assert!(bulkhead.calls() <= 3);
-                        drop(place);
-                    }
-                });
-            }
+    fn two_threads_cannot_both_take_the_last_place() {
+        let bulkheads: Vec<_> = (0..20_000).map(|_| Bulkhead::new(1)).collect();
+        let held = std::sync::Mutex::new(Vec::new());
+        let granted = granted_to_two_threads(bulkheads.len(), |round| {
+            let place = bulkheads[round].try_acquire();
+            let is_granted = place.is_ok();
+            held.lock().unwrap().extend(place);
+            is_granted
         });
-        assert_eq!(bulkhead.calls(), 0);
+        assert_eq!(granted, bulkheads.len());
+        drop(held);
+        assert!(bulkheads.iter().all(|bulkhead| bulkhead.calls() == 0));
     }
 
     proptest! {

@@ -2,13 +2,15 @@
 //! rate limits and bulkheads. The gateway's hot path and the typed clients stand on it.
 //!
 //! Everything here is pure bookkeeping: no async runtime, no I/O, no waiting, and no crate of ours beneath it. The time
-//! comes in as an argument, and so does randomness (a uniformly random `u64`), so every test is deterministic. Whoever
-//! calls does the sleeping, the sending and the measuring.
+//! comes in as an argument, and so does randomness (a uniformly random `u64`), so that what is decided can be tested
+//! exactly; the one exception is the hash seed of `limit::Keyed`, which nobody may guess. Whoever calls does the sleeping,
+//! the sending and the measuring.
 //!
 //! Choices that hold throughout:
 //! - What is taken (a permit, a pick, a place) is a guard: dropped in any way, a cancelled future included, it gives
 //!   back what it held.
-//! - Handles are cheap clones of one shared state; guards own their share of it and may outlive the handle.
+//! - What hands out guards is a cheap clone of one shared state, and a guard may outlive it. The others (`RetryBudget`,
+//!   `Gcra`, `Keyed`) are shared by reference.
 //! - Nothing on a request's ordinary way allocates.
 //! - Settings out of range are brought to the nearest sensible value instead of failing: they were validated where the
 //!   `HealthcareStack` was read.
@@ -48,6 +50,9 @@ pub mod breaker;
 pub mod bulkhead;
 pub mod limit;
 pub mod retry;
+
+#[cfg(test)]
+mod in_step;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -1,1 +1,19 @@
 //! The database crate's tests: everything on both engines.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says so by failing")]
+
+mod files;
+mod idempotency;
+mod instants;
+mod migrations;
+mod outbox;
+mod secrets;
+mod transactions;
+mod vault;
+mod visit;
+
+/// A service's schema, small.
+pub(crate) const MIGRATIONS: db::Migrations = {
+    static POSTGRES: sqlx::migrate::Migrator = sqlx::migrate!("tests/migrations/postgres");
+    static SQLITE: sqlx::migrate::Migrator = sqlx::migrate!("tests/migrations/sqlite");
+    db::Migrations { postgres: &POSTGRES, sqlite: &SQLITE }
+};

@@ -1,4 +1,5 @@
 use super::*;
+use crate::in_step::granted_to_two_threads;
 use proptest::prelude::*;
 
 const FAST: Duration = Duration::from_millis(1);
@@ -19,7 +20,11 @@ fn closed() -> (Breaker, Instant) {
 }
 
 fn open() -> (Breaker, Instant) {
-    let (breaker, now) = closed();
+    open_with(CONFIG)
+}
+
+fn open_with(config: BreakerConfig) -> (Breaker, Instant) {
+    let (breaker, now) = (Breaker::new(config), Instant::now());
     for _ in 0..4 {
         breaker.try_acquire(now).unwrap().failure(now);
     }
@@ -204,15 +209,31 @@ fn asking_whether_it_admits_takes_nothing() {
 
 #[test]
 fn threads_asking_at_once_share_out_exactly_the_probes_there_are() {
-    for _ in 0..50 {
-        let (breaker, now) = open();
-        let probes: Vec<Permit> = std::thread::scope(|scope| {
-            let askers: Vec<_> =
-                (0..4).map(|_| scope.spawn(|| breaker.try_acquire(now + REST).ok())).collect();
-            askers.into_iter().filter_map(|asker| asker.join().unwrap()).collect()
-        });
-        assert_eq!(probes.len(), 2);
-    }
+    let breakers: Vec<_> =
+        (0..3_000).map(|_| open_with(BreakerConfig { half_open_calls: 1, ..CONFIG })).collect();
+    let probes = Mutex::new(Vec::new());
+    let granted = granted_to_two_threads(breakers.len(), |round| {
+        let (breaker, now) = &breakers[round];
+        let probe = breaker.try_acquire(*now + REST);
+        let is_granted = probe.is_ok();
+        probes.lock().unwrap().extend(probe);
+        is_granted
+    });
+    assert_eq!(granted, breakers.len());
+}
+
+#[test]
+fn threads_reporting_at_once_lose_no_report() {
+    let (breaker, now) =
+        (Breaker::new(BreakerConfig { window_calls: 10_000, min_calls: 10_000, ..CONFIG }), Instant::now());
+    granted_to_two_threads(4_999, |_| {
+        breaker.try_acquire(now).unwrap().failure(now);
+        true
+    });
+    breaker.try_acquire(now).unwrap().failure(now);
+    assert_eq!(breaker.state(), State::Closed, "9,999 of 10,000");
+    breaker.try_acquire(now).unwrap().failure(now);
+    assert_eq!(breaker.state(), State::Open);
 }
 
 #[derive(Clone, Copy, Debug)]

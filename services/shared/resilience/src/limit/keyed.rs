@@ -99,6 +99,7 @@ fn debt_nanos<K>(place: Option<&(K, Gcra)>, now_nanos: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::in_step::granted_to_two_threads;
     use proptest::prelude::*;
 
     const SECOND: u64 = 1_000_000_000;
@@ -157,16 +158,10 @@ mod tests {
 
     #[test]
     fn threads_that_meet_a_new_key_together_share_one_bucket() {
-        for key in 0..200_u32 {
-            let keyed: Keyed<u32> = Keyed::new(8);
-            let allowed = std::thread::scope(|scope| {
-                let askers: Vec<_> = (0..3)
-                    .map(|_| scope.spawn(|| keyed.check(&key, Limit::per_second(1, 2), 0).allowed))
-                    .collect();
-                askers.into_iter().map(|asker| u32::from(asker.join().unwrap())).sum::<u32>()
-            });
-            assert_eq!(allowed, 2);
-        }
+        let keyeds: Vec<Keyed<u8>> = (0..5_000).map(|_| Keyed::new(ROW_PLACES)).collect();
+        let limit = Limit::per_second(1, 1);
+        let allowed = granted_to_two_threads(keyeds.len(), |round| keyeds[round].check(&7, limit, 0).allowed);
+        assert_eq!(allowed, keyeds.len());
     }
 
     proptest! {

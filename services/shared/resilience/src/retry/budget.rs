@@ -103,6 +103,7 @@ impl Counts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::in_step::granted_to_two_threads;
     use proptest::prelude::*;
     use std::time::Duration;
 
@@ -159,15 +160,22 @@ mod tests {
     #[test]
     fn threads_together_spend_exactly_what_they_earned() {
         let now = Instant::now();
-        let budget = RetryBudget::new(10, 0, now);
-        let spend = |work: &(dyn Fn() -> usize + Sync)| -> usize {
-            std::thread::scope(|scope| {
-                let threads = [(); 4].map(|()| scope.spawn(work));
-                threads.map(|thread| thread.join().unwrap()).iter().sum()
-            })
-        };
-        spend(&|| (0..1_000).map(|_| budget.deposit(now)).count());
-        assert_eq!(spend(&|| withdraw_all(&budget, now)), 400);
+        let budget = RetryBudget::new(50, 0, now);
+        granted_to_two_threads(20_000, |_| {
+            budget.deposit(now);
+            true
+        });
+        assert_eq!(granted_to_two_threads(20_000, |_| budget.try_withdraw(now)), 20_000);
+    }
+
+    #[test]
+    fn two_threads_cannot_both_take_the_last_repetition() {
+        let now = Instant::now();
+        let budgets: Vec<_> = (0..5_000).map(|_| RetryBudget::new(0, 1, now)).collect();
+        assert_eq!(
+            granted_to_two_threads(budgets.len(), |round| budgets[round].try_withdraw(now)),
+            budgets.len()
+        );
     }
 
     proptest! {

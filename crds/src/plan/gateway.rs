@@ -1,0 +1,144 @@
+//! [`plan_gateway`]: every public operation of every service that runs, on the terms of the route that covers it.
+
+use contracts::endpoint::{Access, Operation};
+use contracts::permission::Permission;
+use settings::{
+    Fallback, GatewayAuth, GatewayConfig, Method, RateLimits, Route, RouteAccess, ServiceName, Upstream,
+};
+
+use super::{AUDIENCE, Placement, issuer};
+use crate::spec::RouteAuth;
+use crate::{RoutePolicy, Stack};
+
+/// The largest request body: 1 MiB.
+const BODY_BYTES_MAX: u64 = 1 << 20;
+
+/// What the gateway answers itself, beside the operations that `contracts` declares for it: the documentation, for everybody.
+const DOCUMENTATION: [&str; 3] = ["/api/docs", "/api/docs/openapi.json", "/api/docs/problems"];
+
+/// The `service` of a route that the gateway answers itself.
+const GATEWAY: &str = "gateway";
+
+/// What the gateway is told.
+pub fn plan_gateway(stack: &Stack, placement: &Placement) -> GatewayConfig {
+    let operations = contracts::operations().filter(|operation| !operation.is_internal());
+    let routes = operations
+        .filter_map(|operation| match operation.service {
+            Some(service) => stack.is_enabled(service).then(|| service_route(stack, operation, service)),
+            None => Some(gateway_route(operation.method, operation.path, access(operation.access, &[]))),
+        })
+        .chain(DOCUMENTATION.map(|path| gateway_route(Method::Get, path, RouteAccess::Public)))
+        .collect();
+    let upstreams = stack
+        .enabled()
+        .map(|service| {
+            let balancing = stack.gateway.balancing.get(&service).copied().unwrap_or_default();
+            (service.to_string(), Upstream { endpoints: vec![placement.address(service)], balancing })
+        })
+        .collect();
+    GatewayConfig {
+        routes,
+        upstreams,
+        auth: GatewayAuth {
+            issuer: issuer(stack),
+            audience: AUDIENCE.to_owned(),
+            service: ServiceName::AuthService,
+        },
+        rate_limits: stack.gateway.rate_limits,
+        trusted_proxies: stack.gateway.trusted_proxies.clone(),
+        body_bytes_max: BODY_BYTES_MAX,
+        access_log: stack.gateway.access_log,
+    }
+}
+
+fn service_route(stack: &Stack, operation: &Operation, service: ServiceName) -> Route {
+    let default = RoutePolicy::of_no_route(service);
+    let policy = policy_of(&stack.gateway.routes, operation).unwrap_or(&default);
+    let repeatable =
+        matches!(operation.method, Method::Get | Method::Put | Method::Delete) && policy.retries.attempts > 0;
+    Route {
+        method: operation.method,
+        path: operation.path.to_owned(),
+        service: service.to_string(),
+        access: match (operation.access, policy.auth) {
+            (Access::Public, Some(RouteAuth::Required)) => access(Access::SignedIn, &policy.permissions),
+            (declared, _) => access(declared, &policy.permissions),
+        },
+        timeout_ms: policy.timeout.millis(),
+        retries: repeatable.then_some(policy.retries),
+        circuit_breaker: Some(policy.circuit_breaker),
+        fallback: Some(match operation.method {
+            Method::Get => policy.fallback,
+            _ => Fallback::Unavailable,
+        }),
+        rate_limits: policy.rate_limits.map(|own| RateLimits {
+            per_client: own.per_client.or(stack.gateway.rate_limits.per_client),
+            per_user: own.per_user.or(stack.gateway.rate_limits.per_user),
+        }),
+    }
+}
+
+/// A route that never leaves the gateway, so that there is nothing to repeat or to fall back from.
+fn gateway_route(method: Method, path: &str, access: RouteAccess) -> Route {
+    Route {
+        method,
+        path: path.to_owned(),
+        service: GATEWAY.to_owned(),
+        access,
+        timeout_ms: crate::spec::RouteSpec::default_timeout().millis(),
+        retries: None,
+        circuit_breaker: None,
+        fallback: None,
+        rate_limits: None,
+    }
+}
+
+/// What the operation declares, and what the stack asks for beside it.
+fn access(declared: Access, tightened: &[Permission]) -> RouteAccess {
+    let mut permissions = match declared {
+        Access::Public if tightened.is_empty() => return RouteAccess::Public,
+        Access::Public | Access::SignedIn => Vec::new(),
+        Access::Needs(permission) => vec![permission],
+    };
+    permissions.extend(tightened);
+    permissions.sort_unstable();
+    permissions.dedup();
+    RouteAccess::Permissions(permissions.into_iter().map(|permission| permission.to_string()).collect())
+}
+
+/// The route with the longest path that covers an operation, if there is one.
+pub(crate) fn policy_of<'a>(routes: &'a [RoutePolicy], operation: &Operation) -> Option<&'a RoutePolicy> {
+    routes
+        .iter()
+        .filter(|route| {
+            operation.service == Some(route.service) && prefix_covers(&route.path, operation.path)
+        })
+        .max_by_key(|route| route.path.split('/').count())
+}
+
+/// Whether a path template is `prefix` or under it, segment by segment; an id is an id, whatever it is called.
+pub(crate) fn prefix_covers(prefix: &str, template: &str) -> bool {
+    let mut segments = template.split('/');
+    prefix.split('/').all(|wanted| {
+        segments.next().is_some_and(|segment| segment == wanted || (is_id(segment) && is_id(wanted)))
+    })
+}
+
+fn is_id(segment: &str) -> bool {
+    segment.starts_with('{') && segment.ends_with('}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_ends_where_a_segment_ends() {
+        assert!(prefix_covers("/api/patients", "/api/patients"));
+        assert!(prefix_covers("/api/patients", "/api/patients/{patientId}"));
+        assert!(prefix_covers("/api/providers/{id}/slots", "/api/providers/{providerId}/slots"));
+        assert!(!prefix_covers("/api/pat", "/api/patients"));
+        assert!(!prefix_covers("/api/patients/{patientId}", "/api/patients"));
+        assert!(!prefix_covers("/api/patients/12345", "/api/patients/{patientId}"));
+    }
+}

@@ -1,0 +1,66 @@
+//! From a [`Stack`] to what the gateway and each service are told. Pure: the same stack and placement give the same settings.
+//!
+//! Kubernetes objects are not planned here but in the operator, which takes these settings as they are.
+
+mod connections;
+mod gateway;
+mod service;
+
+use std::path::PathBuf;
+
+use settings::{Address, SecretRef, ServiceName};
+
+use crate::Stack;
+
+pub use connections::{DATABASE_CONNECTIONS, connections_max};
+pub use gateway::plan_gateway;
+pub(crate) use gateway::{policy_of, prefix_covers};
+pub use service::plan_service;
+
+/// The `aud` of every token.
+pub const AUDIENCE: &str = "healthcare-stack";
+
+/// Where the parts of a stack run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Placement {
+    /// In one process.
+    Local {
+        /// Where SQLite files lie.
+        data_dir: PathBuf,
+        /// Where the services' sockets are: short, since a socket's path has 107 bytes at most.
+        socket_dir: PathBuf,
+        /// Which database.
+        database: LocalDatabase,
+    },
+    /// In the pods of a cluster, or the containers of a compose network: each service under its own name and port.
+    Kubernetes,
+}
+
+/// Which database a stack in one process uses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LocalDatabase {
+    /// A file for each service.
+    Sqlite,
+    /// A schema for each service.
+    Postgres {
+        /// The connection URL.
+        url: SecretRef,
+    },
+}
+
+impl Placement {
+    /// Where others reach a service.
+    pub fn address(&self, service: ServiceName) -> Address {
+        match self {
+            Self::Local { socket_dir, .. } => {
+                Address(format!("unix:{}", socket_dir.join(format!("{service}.sock")).display()))
+            }
+            Self::Kubernetes => Address(format!("http://{service}:{}", service.port())),
+        }
+    }
+}
+
+/// The `iss` of the stack's tokens: no other stack of the same cluster has it.
+pub fn issuer(stack: &Stack) -> String {
+    format!("https://{}/stacks/{}/{}", crate::GROUP, stack.namespace, stack.name)
+}

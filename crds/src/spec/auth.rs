@@ -1,0 +1,32 @@
+//! `spec.auth`: tokens, sessions and passwords.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use settings::PasswordPolicy;
+
+use super::Span;
+
+/// Tokens, sessions and passwords.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AuthSpec {
+    /// Life of an access token: 1m to 1h. Short, since it is what a thief would use; clients refresh it without their user noticing.
+    pub access_token_lifetime: Span,
+    /// Life of a refresh token that is not used: longer than an access token's, at most a session's.
+    pub refresh_token_lifetime: Span,
+    /// Life of a session, however often it is refreshed: at most 365d. Then the user signs in again.
+    pub session_lifetime: Span,
+    /// What a new password must be.
+    pub password_policy: PasswordPolicy,
+}
+
+impl Default for AuthSpec {
+    fn default() -> Self {
+        Self {
+            access_token_lifetime: Span::from_secs(600),
+            refresh_token_lifetime: Span::from_secs(7 * 86_400),
+            session_lifetime: Span::from_secs(30 * 86_400),
+            password_policy: PasswordPolicy::default(),
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The forms that texts must have: patterns for the schema, and words for people.
+
+/// The name of a Kubernetes object: an RFC 1123 subdomain, loosely.
+pub(crate) const OBJECT_NAME: &str = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$";
+/// A key inside a Secret; as `settings` has it.
+pub(crate) const SECRET_KEY: &str = r"^[-._a-zA-Z0-9]+$";
+/// An id in our API, of a provider or a payer.
+pub(crate) const ID: &str = r"^[A-Za-z0-9][A-Za-z0-9._-]*$";
+/// An HTTP address without user and password, which belong in a Secret.
+pub(crate) const URL: &str = r"^https?://[^\s/?#@]+([/?][^\s#]*)?$";
+/// `+` and 7 to 15 digits.
+pub(crate) const PHONE: &str = r"^\+[0-9]{7,15}$";
+/// `0.1.0` or `0.2.0-rc.1`.
+pub(crate) const VERSION: &str = r"^[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$";
+/// An IANA time zone's name; whether there is one is asked later.
+pub(crate) const TIME_ZONE: &str = r"^[A-Za-z0-9+_/-]+$";
+/// Three capitals; whether there is such a currency is asked later.
+pub(crate) const CURRENCY: &str = r"^[A-Z]{3}$";
+/// A registry and a folder in it.
+pub(crate) const REGISTRY: &str = r"^[A-Za-z0-9][A-Za-z0-9.:/_-]*[A-Za-z0-9]$";
+/// An image's tag.
+pub(crate) const TAG: &str = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$";
+/// An environment variable's name.
+pub(crate) const ENV_NAME: &str = r"^[A-Za-z_][A-Za-z0-9_]*$";
+/// A path template.
+pub(crate) const PATH: &str = r"^(/([A-Za-z0-9._~-]+|\{[A-Za-z0-9]+\}))+$";
+/// A DNS name.
+pub(crate) const HOST: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+/// A provider's account.
+pub(crate) const ACCOUNT: &str = r"^[A-Za-z0-9_-]+$";
+/// A Google Cloud project.
+pub(crate) const PROJECT: &str = r"^[a-z0-9-]+$";
+/// Whom a push service may contact.
+pub(crate) const CONTACT: &str = r"^(mailto:|https://)[^\s]+$";
+/// A [`super::Span`].
+pub(crate) const SPAN: &str = "^([0-9]{1,5}(ms|s|m|h|d)){1,4}$";
+/// A [`super::Quantity`].
+pub(crate) const QUANTITY: &str = r"^[0-9]{1,12}(\.[0-9]{1,3})?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$";
+
+/// What a text must be to match a pattern.
+pub(crate) fn in_words(pattern: &str) -> Option<&'static str> {
+    Some(match pattern {
+        OBJECT_NAME => "the name of an object: small letters, digits, dashes and dots",
+        SECRET_KEY => "a key in a Secret: letters, digits, dots, dashes and underscores",
+        ID => "an id: letters, digits, dots, dashes and underscores",
+        URL => "an address such as https://host:8443/path, without user and password",
+        PHONE => "a phone number: + and 7 to 15 digits",
+        VERSION => "a version such as 0.1.0",
+        TIME_ZONE => "an IANA time zone such as Europe/Berlin",
+        CURRENCY => "the ISO 4217 code of a currency, such as EUR",
+        REGISTRY => "a registry and a folder, such as registry.example/healthcare",
+        TAG => "an image tag: letters, digits, dots, dashes and underscores",
+        ENV_NAME => "the name of an environment variable: letters, digits and underscores",
+        PATH => "a path such as /api/patients, without a slash at its end",
+        HOST => "a host name such as clinic.example.org",
+        ACCOUNT => "an account: letters, digits, dashes and underscores",
+        PROJECT => "a project: small letters, digits and dashes",
+        CONTACT => "an address that begins with mailto: or https://",
+        SPAN => "a duration such as 500ms, 30s, 15m, 1h30m or 7d",
+        QUANTITY => "an amount such as 250m, 2, 512Mi or 10Gi",
+        _ => return None,
+    })
+}

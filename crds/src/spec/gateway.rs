@@ -1,0 +1,255 @@
+//! `spec.gateway`: routes and the policies that hold on them.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use settings::{Balancing, RateLimit, RateLimits, SecretRef};
+
+use super::{Autoscaling, Resources, ServiceKey, Span, forms};
+
+/// What stands in front of the services: the only way in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct GatewaySpec {
+    /// How many pods, 1 if not said. Not together with `autoscaling`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100))]
+    pub replicas: Option<u32>,
+    /// Lets the load decide how many pods there are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub autoscaling: Option<Autoscaling>,
+    /// CPU and memory of each pod.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
+    /// Policies, by path. Every documented operation has a route without any entry here: an entry changes how it is treated. For an
+    /// operation the entry with the longest path that covers it counts, alone.
+    #[schemars(
+        length(max = 128),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["path"])
+    )]
+    pub routes: Vec<RouteSpec>,
+    /// Limits wherever a route sets none of its own. What is left out is 100 requests a second with bursts of 400.
+    pub rate_limits: RateLimits,
+    /// How an endpoint of a service is picked, where no route to it says otherwise. `RoundRobin`: in a circle. `LeastConnections`: the one
+    /// with the fewest requests under way. `PeakEwma`: the faster and less busy of two random ones.
+    pub load_balancing: Balancing,
+    /// Networks (CIDR, such as `10.0.0.0/8`) whose `X-Forwarded-For` is believed. None: the caller's own address counts.
+    #[schemars(
+        length(max = 32),
+        inner(length(min = 1, max = 49)),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub trusted_proxies: Vec<String>,
+    /// A line in the log for each request, without health data.
+    pub access_log: bool,
+    /// How the gateway is reached from outside the cluster. Left out: only from within.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ingress: Option<Ingress>,
+    /// TLS at the gateway itself. Left out: it speaks plain HTTP, and what stands before it ends TLS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<GatewayTls>,
+}
+
+/// For a limit that is not stated: a busy front desk does not notice it, a runaway script does.
+pub(crate) const DEFAULT_RATE_LIMIT: RateLimit = RateLimit { requests_per_second: 100, burst: 400 };
+
+impl Default for GatewaySpec {
+    fn default() -> Self {
+        Self {
+            replicas: None,
+            autoscaling: None,
+            resources: None,
+            routes: Vec::new(),
+            rate_limits: RateLimits {
+                per_client: Some(DEFAULT_RATE_LIMIT),
+                per_user: Some(DEFAULT_RATE_LIMIT),
+            },
+            load_balancing: Balancing::default(),
+            trusted_proxies: Vec::new(),
+            access_log: true,
+            ingress: None,
+            tls: None,
+        }
+    }
+}
+
+/// How requests under a path are treated.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RouteSpec {
+    /// A path and all that is under it, such as `/api/patients`; ids as in the documentation, `/api/providers/{providerId}/slots`.
+    #[schemars(length(min = 2, max = 200), regex(pattern = forms::PATH))]
+    pub path: String,
+    /// The service that answers there.
+    pub service: ServiceKey,
+    /// Whether a token is needed. Left out: as each operation says. `Required`: everywhere under the path. `None`: nowhere, which is
+    /// refused if an operation there is not public: the stack can make it stricter, never looser.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<RouteAuth>,
+    /// Permissions that a caller needs beside the operation's own, such as `records:read`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 16),
+        inner(length(min = 1, max = 64)),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub permissions: Vec<String>,
+    /// From the request's first byte to the answer's last header: 10ms to 5m.
+    #[serde(default = "RouteSpec::default_timeout")]
+    pub timeout: Span,
+    /// Attempts after the first, of what is safe to repeat. Left out: one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retries: Option<RetriesSpec>,
+    /// When an endpoint that fails is given a rest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub circuit_breaker: Option<BreakerSpec>,
+    /// What a caller gets when the service cannot answer. Left out: 503 with `Retry-After`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<FallbackSpec>,
+    /// Limits of this route alone. What is left out is as the gateway has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limits: Option<RateLimits>,
+    /// How an endpoint of the service is picked. It holds for the whole service, so its routes must agree.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load_balancing: Option<Balancing>,
+}
+
+impl RouteSpec {
+    pub(crate) const fn default_timeout() -> Span {
+        Span::from_secs(10)
+    }
+}
+
+/// Whether a token is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum RouteAuth {
+    /// Yes, even where the operation is public. Refused on what people sign in with.
+    Required,
+    /// No: says that every operation under the path is public, and is refused if one is not.
+    None,
+}
+
+/// Attempts after the first, of methods that are safe to repeat (GET, PUT, DELETE).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RetriesSpec {
+    /// How many at most; 0: none.
+    #[schemars(range(min = 0, max = 5))]
+    pub attempts: u32,
+    /// Pause before the first, 1ms to 10s; it doubles each time, and a random part of it is waited.
+    pub backoff: Span,
+    /// The longest pause, 1ms to 60s.
+    pub max_backoff: Span,
+    /// Repetitions may be at most this share of all requests, percent.
+    #[schemars(range(min = 0, max = 100))]
+    pub budget_percent: u32,
+}
+
+impl Default for RetriesSpec {
+    fn default() -> Self {
+        Self {
+            attempts: 1,
+            backoff: Span::from_millis(50),
+            max_backoff: Span::from_secs(1),
+            budget_percent: 20,
+        }
+    }
+}
+
+/// When an endpoint that fails is given a rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct BreakerSpec {
+    /// Opens when at least this share of the calls in the window failed or were slow, percent.
+    #[schemars(range(min = 1, max = 100))]
+    pub failure_rate_percent: u32,
+    /// The window, in calls.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub window_calls: u32,
+    /// No decision before this many calls; at most the window.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub min_calls: u32,
+    /// A call that takes longer counts as failed: 1ms to 10m.
+    pub slow_call: Span,
+    /// How long it stays open before it lets a few calls try: 10ms to 10m.
+    pub open_for: Span,
+    /// How many calls may try at once.
+    #[schemars(range(min = 1, max = 100))]
+    pub half_open_calls: u32,
+}
+
+impl Default for BreakerSpec {
+    fn default() -> Self {
+        let default = settings::Breaker::default();
+        Self {
+            failure_rate_percent: default.failure_rate_percent,
+            window_calls: default.window_calls,
+            min_calls: default.min_calls,
+            slow_call: Span::from_millis(default.slow_call_ms),
+            open_for: Span::from_millis(default.open_ms),
+            half_open_calls: default.half_open_calls,
+        }
+    }
+}
+
+/// What a caller gets when the service cannot answer: exactly one of these.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct FallbackSpec {
+    /// 503 with `Retry-After`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unavailable: Option<Unavailable>,
+    /// The last good answer of a GET to the same caller, marked stale and with its age; 503 for everything else. Refused for medical
+    /// records: an old allergy list looks like a current one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stale_read: Option<StaleRead>,
+}
+
+/// 503 with `Retry-After`. Nothing to set: write `unavailable: {}`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Unavailable {}
+
+/// The last good answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StaleRead {
+    /// Older than this is not served: 1s to 1h.
+    pub max_age: Span,
+}
+
+/// How the gateway is reached from outside the cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Ingress {
+    /// The host name, such as `clinic.example.org`.
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = forms::HOST)
+    )]
+    pub host: String,
+    /// The Ingress class. Left out: the cluster's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = forms::OBJECT_NAME))]
+    pub class_name: Option<String>,
+    /// TLS for the host. Left out: plain HTTP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<IngressTls>,
+}
+
+/// TLS for the host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct IngressTls {
+    /// A Secret of type `kubernetes.io/tls`.
+    #[schemars(length(min = 1, max = 253), regex(pattern = forms::OBJECT_NAME))]
+    pub secret_name: String,
+}
+
+/// TLS at the gateway itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GatewayTls {
+    /// The certificate chain, PEM.
+    pub certificate: SecretRef,
+    /// Its private key, PEM.
+    pub private_key: SecretRef,
+}

@@ -1,0 +1,227 @@
+//! `spec.integrations`: systems outside the stack. Secrets are named, never written here.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use settings::{MailSettings, SecretRef};
+
+use super::{Span, forms};
+
+/// Systems outside the stack. What is left out is not spoken to: messages then go to the capture box alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct IntegrationsSpec {
+    /// The server that takes outgoing mail.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mail: Option<MailSettings>,
+    /// The provider that takes text messages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sms: Option<SmsSpec>,
+    /// Push messages to phones and browsers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub push: Option<PushSpec>,
+    /// The provider that takes card payments.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payments: Option<Payments>,
+    /// Insurers that claims go to.
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["id"]))]
+    pub payers: Vec<Payer>,
+    /// Calendars that appointments are kept in step with.
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub calendars: Vec<Calendar>,
+    /// Another health record system, spoken to in FHIR R4.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ehr: Option<Ehr>,
+}
+
+/// A provider with Twilio's REST API, or one that speaks it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SmsSpec {
+    /// Its address. Left out: Twilio's.
+    #[serde(default = "SmsSpec::default_url")]
+    #[schemars(length(min = 1, max = 2048), regex(pattern = forms::URL))]
+    pub url: String,
+    /// The account.
+    #[schemars(length(min = 1, max = 64), regex(pattern = forms::ACCOUNT))]
+    pub account_sid: String,
+    /// The account's token; it also signs the provider's calls to us.
+    pub auth_token: SecretRef,
+    /// The sending number, `+` and 7 to 15 digits.
+    #[schemars(regex(pattern = forms::PHONE), length(max = 16))]
+    pub from: String,
+}
+
+impl SmsSpec {
+    fn default_url() -> String {
+        "https://api.twilio.com".to_owned()
+    }
+}
+
+/// Push messages: at least one of the two.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PushSpec {
+    /// Phones, by Firebase Cloud Messaging (HTTP v1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fcm: Option<Fcm>,
+    /// Browsers, by Web Push (RFC 8030, RFC 8291, RFC 8292).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub web_push: Option<WebPush>,
+}
+
+/// Firebase Cloud Messaging.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Fcm {
+    /// The project.
+    #[schemars(length(min = 1, max = 64), regex(pattern = forms::PROJECT))]
+    pub project_id: String,
+    /// The service account's JSON key.
+    pub service_account: SecretRef,
+}
+
+/// Web Push.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WebPush {
+    /// The VAPID private key (RFC 8292), PEM.
+    pub vapid_key: SecretRef,
+    /// Whom push services may contact: `mailto:` or `https:`.
+    #[schemars(length(min = 1, max = 320), regex(pattern = forms::CONTACT))]
+    pub contact: String,
+}
+
+/// A provider with Stripe's REST API, or one that speaks it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Payments {
+    /// Its address. Left out: Stripe's.
+    #[serde(default = "Payments::default_url")]
+    #[schemars(length(min = 1, max = 2048), regex(pattern = forms::URL))]
+    pub url: String,
+    /// The secret API key.
+    pub api_key: SecretRef,
+    /// What the provider signs its calls to us with.
+    pub webhook_secret: SecretRef,
+}
+
+impl Payments {
+    fn default_url() -> String {
+        "https://api.stripe.com".to_owned()
+    }
+}
+
+/// An insurer that claims go to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Payer {
+    /// The payer's identifier, as bills name it.
+    #[schemars(length(min = 1, max = 64), regex(pattern = forms::ID))]
+    pub id: String,
+    /// Its name, for people.
+    #[schemars(length(min = 1, max = 200))]
+    pub name: String,
+    /// Where claims are sent.
+    #[schemars(length(min = 1, max = 2048), regex(pattern = forms::URL))]
+    pub url: String,
+    /// The token that it knows us by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<SecretRef>,
+}
+
+/// A calendar: exactly one of `caldav` and `google`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Calendar {
+    /// What the stack calls it.
+    #[schemars(length(min = 1, max = 64), regex(pattern = forms::ID))]
+    pub name: String,
+    /// The provider whose appointments it holds. Left out: every provider's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64), regex(pattern = forms::ID))]
+    pub provider_id: Option<String>,
+    /// How often changes are fetched: 10s to 1d.
+    #[serde(default = "Calendar::default_poll_interval")]
+    pub poll_interval: Span,
+    /// A CalDAV server (RFC 4791).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caldav: Option<CalDav>,
+    /// Google Calendar.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub google: Option<GoogleCalendar>,
+}
+
+impl Calendar {
+    const fn default_poll_interval() -> Span {
+        Span::from_secs(60)
+    }
+}
+
+/// A CalDAV calendar.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CalDav {
+    /// The calendar collection's address.
+    #[schemars(length(min = 1, max = 2048), regex(pattern = forms::URL))]
+    pub url: String,
+    /// User name.
+    #[schemars(length(min = 1, max = 320))]
+    pub username: String,
+    /// Its password.
+    pub password: SecretRef,
+}
+
+/// A Google calendar.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GoogleCalendar {
+    /// The calendar's id, such as `primary`.
+    #[schemars(length(min = 1, max = 320))]
+    pub calendar_id: String,
+    /// The OAuth client's id.
+    #[schemars(length(min = 1, max = 320))]
+    pub client_id: String,
+    /// The OAuth client's secret.
+    pub client_secret: SecretRef,
+    /// The refresh token that the calendar's owner granted.
+    pub refresh_token: SecretRef,
+}
+
+/// Another health record system.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Ehr {
+    /// Its FHIR R4 base address.
+    #[schemars(length(min = 1, max = 2048), regex(pattern = forms::URL))]
+    pub url: String,
+    /// How we show who we are. Left out: not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<EhrAuth>,
+    /// How often changes are fetched: 10s to 1d.
+    #[serde(default = "Ehr::default_poll_interval")]
+    pub poll_interval: Span,
+}
+
+impl Ehr {
+    const fn default_poll_interval() -> Span {
+        Span::from_secs(300)
+    }
+}
+
+/// OAuth 2.0 client credentials, as SMART Backend Services (signed assertion) has them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EhrAuth {
+    /// The token endpoint.
+    #[schemars(length(min = 1, max = 2048), regex(pattern = forms::URL))]
+    pub token_url: String,
+    /// Our client id there.
+    #[schemars(length(min = 1, max = 320))]
+    pub client_id: String,
+    /// The private key that signs our assertion, PEM.
+    pub private_key: SecretRef,
+    /// The scopes asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), inner(length(min = 1, max = 128)))]
+    pub scopes: Vec<String>,
+}

@@ -1,0 +1,183 @@
+//! [`Stack`]: a `HealthcareStack` that has passed every rule, with each default filled in.
+//!
+//! Only [`crate::validate`] makes one. An `Option` here means that there may be nothing, never that a default is still to be found.
+
+use std::collections::BTreeMap;
+
+use chrono_tz::Tz;
+use contracts::permission::Permission;
+use settings::{Balancing, Breaker, Fallback, RateLimits, Retries, ServiceName};
+
+use crate::Currency;
+use crate::spec::{
+    AuthSpec, Autoscaling, CloudNativePgDatabase, DeletionPolicy, EnvVar, ExternalDatabase, GatewayTls,
+    Ingress, IntegrationsSpec, ManagedDatabase, ObservabilitySpec, Probes, PullPolicy, Resources, RouteAuth,
+    Span,
+};
+
+/// A stack that can be planned.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Stack {
+    /// Its name: an RFC 1123 label.
+    pub name: String,
+    /// Its namespace; `default` if it names none.
+    pub namespace: String,
+    /// The version of services and gateway.
+    pub version: String,
+    /// Where images come from.
+    pub image: Image,
+    /// All seven services, those that are switched off among them.
+    pub services: BTreeMap<ServiceName, Service>,
+    /// The gateway.
+    pub gateway: Gateway,
+    /// Where data is kept on a cluster.
+    pub database: Database,
+    /// Tokens, sessions, passwords.
+    pub auth: AuthSpec,
+    /// Systems outside.
+    pub integrations: IntegrationsSpec,
+    /// Logs, metrics, traces.
+    pub observability: ObservabilitySpec,
+    /// The clinic's time zone.
+    pub time_zone: Tz,
+    /// The clinic's currency.
+    pub currency: Currency,
+    /// Whether the operator leaves it as it is.
+    pub paused: bool,
+    /// What becomes of its data.
+    pub deletion_policy: DeletionPolicy,
+}
+
+impl Stack {
+    /// The services that run, in the order in which the documentation lists them.
+    pub fn enabled(&self) -> impl Iterator<Item = ServiceName> {
+        ServiceName::ALL.into_iter().filter(|service| self.is_enabled(*service))
+    }
+
+    /// Whether a service runs.
+    pub fn is_enabled(&self, service: ServiceName) -> bool {
+        self.services.get(&service).is_none_or(|service| service.enabled)
+    }
+}
+
+/// Where images come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// Registry and folder, without a slash at the end.
+    pub registry: String,
+    /// The tag.
+    pub tag: String,
+    /// When a node pulls.
+    pub pull_policy: PullPolicy,
+    /// Secrets to pull with.
+    pub pull_secrets: Vec<String>,
+}
+
+/// How a service runs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Service {
+    /// Whether it does.
+    pub enabled: bool,
+    /// How many pods.
+    pub scale: Scale,
+    /// CPU and memory of each.
+    pub resources: Resources,
+    /// Environment variables beside its own.
+    pub env: Vec<EnvVar>,
+    /// When a pod is started, ready, alive.
+    pub probes: Probes,
+}
+
+/// How many pods there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scale {
+    /// So many.
+    Fixed(u32),
+    /// As many as the load asks for.
+    Auto(Autoscaling),
+}
+
+impl Scale {
+    /// The most that there can be.
+    pub const fn max(self) -> u32 {
+        match self {
+            Self::Fixed(replicas) => replicas,
+            Self::Auto(autoscaling) => autoscaling.max,
+        }
+    }
+}
+
+/// The gateway.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gateway {
+    /// How many pods.
+    pub scale: Scale,
+    /// CPU and memory of each.
+    pub resources: Resources,
+    /// Policies, by path.
+    pub routes: Vec<RoutePolicy>,
+    /// Limits where a route has none of its own.
+    pub rate_limits: RateLimits,
+    /// How an endpoint of each service is picked.
+    pub balancing: BTreeMap<ServiceName, Balancing>,
+    /// Networks whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<String>,
+    /// Whether each request leaves a line in the log.
+    pub access_log: bool,
+    /// How it is reached from outside the cluster.
+    pub ingress: Option<Ingress>,
+    /// TLS of its own.
+    pub tls: Option<GatewayTls>,
+}
+
+/// How requests under a path are treated.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RoutePolicy {
+    /// The path and all under it.
+    pub path: String,
+    /// The service that answers there.
+    pub service: ServiceName,
+    /// Whether a token is needed, if it is not as each operation says.
+    pub auth: Option<RouteAuth>,
+    /// Permissions beside the operation's own.
+    pub permissions: Vec<Permission>,
+    /// How long an answer may take.
+    pub timeout: Span,
+    /// Repetitions of what is safe to repeat.
+    pub retries: Retries,
+    /// When an endpoint is given a rest.
+    pub circuit_breaker: Breaker,
+    /// What a caller gets when the service cannot answer.
+    pub fallback: Fallback,
+    /// Limits of its own, filled up with the gateway's.
+    pub rate_limits: Option<RateLimits>,
+}
+
+impl RoutePolicy {
+    /// How an operation is treated that no route of the stack covers.
+    pub(crate) fn of_no_route(service: ServiceName) -> Self {
+        Self {
+            path: String::new(),
+            service,
+            auth: None,
+            permissions: Vec::new(),
+            timeout: crate::spec::RouteSpec::default_timeout(),
+            retries: crate::spec::RetriesSpec::default().into(),
+            circuit_breaker: Breaker::default(),
+            fallback: Fallback::Unavailable,
+            rate_limits: None,
+        }
+    }
+}
+
+/// Where data is kept on a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Database {
+    /// One PostgreSQL that the operator runs.
+    Managed(ManagedDatabase),
+    /// A PostgreSQL that somebody else runs.
+    External(ExternalDatabase),
+    /// A cluster of the CloudNativePG operator.
+    CloudNativePg(CloudNativePgDatabase),
+}

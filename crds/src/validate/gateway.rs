@@ -1,0 +1,80 @@
+//! `spec.gateway`, but for its routes.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use settings::{Balancing, RateLimits, ServiceName};
+
+use super::{bounds, routes, services};
+use crate::fault::Faults;
+use crate::spec::{DEFAULT_RATE_LIMIT, GatewaySpec};
+use crate::{Gateway, Service};
+
+const PATH: &str = "spec.gateway";
+
+pub(super) fn validate(
+    spec: &GatewaySpec,
+    services: &BTreeMap<ServiceName, Service>,
+    faults: &mut Faults,
+) -> Gateway {
+    let resources = spec.resources.clone().unwrap_or_else(services::default_resources);
+    bounds::resources(PATH, &resources, faults);
+    for (index, network) in spec.trusted_proxies.iter().enumerate() {
+        if !is_network(network) {
+            faults.add(
+                format!("{PATH}.trustedProxies[{index}]"),
+                format!("{network} is no network; write one such as 10.0.0.0/8 or fd00::/8"),
+            );
+        }
+    }
+    Gateway {
+        scale: bounds::scale(PATH, spec.replicas, spec.autoscaling, faults),
+        resources,
+        routes: routes::validate(&spec.routes, services, faults),
+        rate_limits: RateLimits {
+            per_client: spec.rate_limits.per_client.or(Some(DEFAULT_RATE_LIMIT)),
+            per_user: spec.rate_limits.per_user.or(Some(DEFAULT_RATE_LIMIT)),
+        },
+        balancing: balancing(spec, faults),
+        trusted_proxies: spec.trusted_proxies.clone(),
+        access_log: spec.access_log,
+        ingress: spec.ingress.clone(),
+        tls: spec.tls.clone(),
+    }
+}
+
+/// One choice a service: its endpoints' load is one, whichever route a request came by.
+fn balancing(spec: &GatewaySpec, faults: &mut Faults) -> BTreeMap<ServiceName, Balancing> {
+    let mut stated: BTreeMap<ServiceName, (Balancing, &str)> = BTreeMap::new();
+    for (index, route) in spec.routes.iter().enumerate() {
+        let Some(balancing) = route.load_balancing else { continue };
+        match stated.get(&route.service.into()) {
+            Some((other, path)) if *other != balancing => faults.add(
+                format!("{PATH}.routes[{index}].loadBalancing"),
+                format!("must be {other:?} as the route {path} has it: it holds for the whole service"),
+            ),
+            _ => {
+                stated.insert(route.service.into(), (balancing, &route.path));
+            }
+        }
+    }
+    ServiceName::ALL
+        .into_iter()
+        .map(|service| {
+            (service, stated.get(&service).map_or(spec.load_balancing, |(balancing, _)| *balancing))
+        })
+        .collect()
+}
+
+/// An address, a slash, a prefix length that the address family has.
+fn is_network(text: &str) -> bool {
+    let Some((address, prefix)) = text.split_once('/') else { return false };
+    let max = match address.parse() {
+        Ok(IpAddr::V4(_)) => 32,
+        Ok(IpAddr::V6(_)) => 128,
+        Err(_) => return false,
+    };
+    !prefix.is_empty()
+        && prefix.bytes().all(|byte| byte.is_ascii_digit())
+        && prefix.parse().is_ok_and(|prefix: u8| prefix <= max)
+}

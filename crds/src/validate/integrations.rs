@@ -1,0 +1,60 @@
+//! `spec.integrations`.
+
+use settings::MailSettings;
+
+use super::bounds;
+use crate::fault::Faults;
+use crate::spec::{Calendar, IntegrationsSpec, Span};
+
+const PATH: &str = "spec.integrations";
+
+pub(super) fn check(spec: &IntegrationsSpec, faults: &mut Faults) {
+    if let Some(mail) = &spec.mail {
+        check_mail(mail, faults);
+    }
+    if spec.push.as_ref().is_some_and(|push| push.fcm.is_none() && push.web_push.is_none()) {
+        faults.add(format!("{PATH}.push"), "must have fcm, webPush or both");
+    }
+    for (index, calendar) in spec.calendars.iter().enumerate() {
+        check_calendar(&format!("{PATH}.calendars[{index}]"), calendar, faults);
+    }
+    if let Some(ehr) = &spec.ehr {
+        check_poll_interval(&format!("{PATH}.ehr"), ehr.poll_interval, faults);
+    }
+}
+
+fn check_mail(mail: &MailSettings, faults: &mut Faults) {
+    if mail.username.is_some() != mail.password.is_some() {
+        faults.add(format!("{PATH}.mail"), "must have both username and password, or neither");
+    }
+    let address = match mail.from.rsplit_once('<') {
+        Some((_, rest)) => rest.strip_suffix('>').unwrap_or_default(),
+        None => &mail.from,
+    };
+    let well_formed = address.split_once('@').is_some_and(|(name, domain)| {
+        !name.is_empty()
+            && !domain.is_empty()
+            && !domain.contains('@')
+            && !address.contains(char::is_whitespace)
+    });
+    if !well_formed || mail.from.contains(char::is_control) {
+        faults.add(format!("{PATH}.mail.from"), "must be a mailbox such as Clinic <no-reply@clinic.example>");
+    }
+}
+
+fn check_calendar(path: &str, calendar: &Calendar, faults: &mut Faults) {
+    if calendar.caldav.is_some() == calendar.google.is_some() {
+        faults.add(path, "must have exactly one of caldav and google");
+    }
+    check_poll_interval(path, calendar.poll_interval, faults);
+}
+
+fn check_poll_interval(path: &str, interval: Span, faults: &mut Faults) {
+    bounds::span(
+        format!("{path}.pollInterval"),
+        interval,
+        Span::from_secs(10),
+        Span::from_secs(86_400),
+        faults,
+    );
+}

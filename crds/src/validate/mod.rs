@@ -1,0 +1,186 @@
+//! From the resource as it is written to a [`Stack`]: every rule that the schema cannot tell, and every default.
+//!
+//! A rule adds a fault and goes on, so that all are found at once. Rules that compare two fields speak of the object that holds them.
+
+mod bounds;
+mod document;
+mod gateway;
+mod integrations;
+mod routes;
+mod services;
+
+use chrono_tz::Tz;
+use settings::ServiceName;
+
+use crate::fault::Faults;
+use crate::spec::{AuthSpec, DatabaseSpec, HealthcareStack, HealthcareStackSpec, ObservabilitySpec, Span};
+use crate::{Currency, Database, Image, Invalid, Stack, plan};
+
+pub(crate) use document::NAME_PATTERN;
+
+/// The namespace of a stack that names none, as kubectl has it.
+const DEFAULT_NAMESPACE: &str = "default";
+
+/// What a stack runs that names no version: the version of this program.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+impl Stack {
+    /// Reads a stack from a YAML document (or a JSON one).
+    pub fn from_yaml(text: &str) -> Result<Self, Invalid> {
+        document::read(text)
+    }
+
+    /// Takes a resource as the API server gave it. Its schema is checked again: the cluster's CustomResourceDefinition may be an
+    /// older one.
+    pub fn from_resource(resource: &HealthcareStack) -> Result<Self, Invalid> {
+        let mut faults = Faults::default();
+        let metadata = &resource.metadata;
+        let name = metadata.name.as_deref().unwrap_or_default();
+        let namespace = metadata.namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE);
+        let stack = match serde_json::to_value(&resource.spec) {
+            Ok(spec) => document::read_spec(name, namespace, &spec, &mut faults),
+            Err(error) => {
+                faults.add("spec", error.to_string());
+                None
+            }
+        };
+        faults.none_or(stack)
+    }
+}
+
+/// The stack, or nothing where a fault leaves no sensible value. With any fault at all, what is returned must not be used.
+fn validate(name: &str, namespace: &str, spec: &HealthcareStackSpec, faults: &mut Faults) -> Option<Stack> {
+    document::check_name("metadata.name", name, faults);
+    document::check_name("metadata.namespace", namespace, faults);
+    let services = services::validate(&spec.services.clone().unwrap_or_default(), faults);
+    let gateway = gateway::validate(&spec.gateway.clone().unwrap_or_default(), &services, faults);
+    let database = database(spec.database.as_ref(), faults);
+    let auth = auth(spec.auth.unwrap_or_default(), faults);
+    let integrations = spec.integrations.clone().unwrap_or_default();
+    integrations::check(&integrations, faults);
+    let observability = spec.observability.clone().unwrap_or_default();
+    check_log_level(&observability, faults);
+    let version = spec.version.clone().unwrap_or_else(|| VERSION.to_owned());
+    let stack = Stack {
+        name: name.to_owned(),
+        namespace: namespace.to_owned(),
+        image: image(spec, &version),
+        version,
+        services,
+        gateway,
+        database: database?,
+        auth,
+        integrations,
+        observability,
+        time_zone: time_zone(&spec.time_zone, faults)?,
+        currency: currency(&spec.currency, faults)?,
+        paused: spec.paused,
+        deletion_policy: spec.deletion_policy,
+    };
+    check_connections(&stack, faults);
+    Some(stack)
+}
+
+fn image(spec: &HealthcareStackSpec, version: &str) -> Image {
+    let image = spec.image.clone().unwrap_or_default();
+    Image {
+        registry: image.registry,
+        tag: image.tag.unwrap_or_else(|| version.to_owned()),
+        pull_policy: image.pull_policy,
+        pull_secrets: image.pull_secrets,
+    }
+}
+
+fn database(spec: Option<&DatabaseSpec>, faults: &mut Faults) -> Option<Database> {
+    let Some(spec) = spec else {
+        return Some(Database::Managed(Default::default()));
+    };
+    let chosen = [
+        spec.managed.clone().map(Database::Managed),
+        spec.external.clone().map(Database::External),
+        spec.cloud_native_pg.clone().map(Database::CloudNativePg),
+    ];
+    let mut chosen = chosen.into_iter().flatten();
+    let database = chosen.next();
+    if database.is_none() || chosen.next().is_some() {
+        faults.add("spec.database", "must have exactly one of managed, external and cloudNativePG");
+    }
+    database
+}
+
+fn auth(auth: AuthSpec, faults: &mut Faults) -> AuthSpec {
+    let AuthSpec {
+        access_token_lifetime: access,
+        refresh_token_lifetime: refresh,
+        session_lifetime: session,
+        ..
+    } = auth;
+    let minute = Span::from_secs(60);
+    bounds::span("spec.auth.accessTokenLifetime", access, minute, Span::from_secs(3_600), faults);
+    bounds::span("spec.auth.refreshTokenLifetime", refresh, minute, bounds::YEAR, faults);
+    bounds::span("spec.auth.sessionLifetime", session, minute, bounds::YEAR, faults);
+    if refresh <= access {
+        faults.add(
+            "spec.auth",
+            format!("refreshTokenLifetime ({refresh}) must be longer than accessTokenLifetime ({access})"),
+        );
+    }
+    if refresh > session {
+        faults.add(
+            "spec.auth",
+            format!("refreshTokenLifetime ({refresh}) must be at most sessionLifetime ({session})"),
+        );
+    }
+    auth
+}
+
+fn time_zone(name: &str, faults: &mut Faults) -> Option<Tz> {
+    let zone = name.parse().ok();
+    if zone.is_none() {
+        faults.add("spec.timeZone", format!("{name} is no IANA time zone; write one such as Europe/Berlin"));
+    }
+    zone
+}
+
+fn currency(code: &str, faults: &mut Faults) -> Option<Currency> {
+    code.parse().map_err(|fault| faults.add("spec.currency", format!("{code} {fault}"))).ok()
+}
+
+/// `info`, or `info,gateway=debug`.
+fn check_log_level(observability: &ObservabilitySpec, faults: &mut Faults) {
+    let is_level = |level: &str| ["off", "error", "warn", "info", "debug", "trace"].contains(&level);
+    let is_target = |target: &str| {
+        !target.is_empty() && target.chars().all(|char| char.is_ascii_alphanumeric() || "_:-".contains(char))
+    };
+    let well_formed = observability.log_level.split(',').all(|directive| match directive.split_once('=') {
+        Some((target, level)) => is_target(target) && is_level(level),
+        None => is_level(directive),
+    });
+    if !well_formed {
+        faults.add(
+            "spec.observability.logLevel",
+            "must be error, warn, info, debug or trace, or a filter such as info,gateway=debug",
+        );
+    }
+}
+
+/// Each pod needs a few connections; somebody else's database may not have so many.
+fn check_connections(stack: &Stack, faults: &mut Faults) {
+    let needed = plan::connections_max(stack);
+    if let Database::External(external) = &stack.database
+        && needed > external.max_connections
+    {
+        faults.add(
+            "spec.database.external.maxConnections",
+            format!(
+                "{} are too few: with so many replicas the services need {needed}",
+                external.max_connections
+            ),
+        );
+    }
+}
+
+/// Where `spec.services` speaks of a service.
+fn service_path(service: ServiceName) -> String {
+    format!("spec.services.{}", service.short())
+}

@@ -1,0 +1,38 @@
+//! `DELETE /api/patients/{patientId}`
+
+use contracts::event::{Event, What};
+use contracts::id::EventId;
+use contracts::patients::{DeletePatient, PatientDeleted};
+use http_kit::{Answer, Call, relay};
+
+use super::Api;
+use crate::error::Error;
+use crate::jobs::erase;
+use crate::store::patient::patient_delete;
+
+/// Deletes a patient here, and tells the services that hold something of theirs.
+pub async fn delete(api: Api, call: Call<DeletePatient>) -> Result<Answer<DeletePatient>, Error> {
+    let (id,) = &call.path;
+    let version = db::retrying(&api.db, async |mut tx| {
+        let kept = api.visible(&mut tx, &call.caller, id).await?;
+        call.if_match.check(kept.version)?;
+        if !patient_delete(&mut tx, id, kept.version).await? {
+            return Err(Error::Db(db::Error::LostRace));
+        }
+        let event = Event {
+            id: EventId::generate(api.db.random()),
+            occurred_at: tx.now(),
+            what: What::PatientErased { patient_id: id.clone() },
+        };
+        relay::publish(&mut tx, &api.db, &event).await?;
+        tx.commit().await?;
+        Ok::<_, Error>(kept.version + 1)
+    })
+    .await?;
+    // The data is gone with the commit. If the key cannot be destroyed at once, the job does it.
+    if let Err(error) = erase::destroy(&api.db, id).await {
+        tracing::warn!(%error, "a deleted patient's key is still to be destroyed");
+    }
+    let deleted = PatientDeleted { status: "Deleted".to_owned(), patient_id: id.clone() };
+    Ok(Answer::new(deleted).version(version))
+}

@@ -1,0 +1,3 @@
+//! Where patients are kept: SQL and sealing, and nothing that decides.
+
+pub mod patient;

@@ -1,0 +1,87 @@
+//! [`Answer`]: what a handler gives back when all went well.
+
+use bytes::Bytes;
+use contracts::endpoint::Endpoint;
+use db::KeptAnswer;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, LOCATION};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+
+use crate::etag;
+
+/// An operation's success.
+#[derive(Debug)]
+pub struct Answer<E: Endpoint> {
+    reply: E::Reply,
+    status: u16,
+    version: Option<i64>,
+    location: Option<String>,
+}
+
+impl<E: Endpoint> Answer<E> {
+    /// With the status that the operation declares.
+    pub fn new(reply: E::Reply) -> Self {
+        Self { reply, status: E::OPERATION.status, version: None, location: None }
+    }
+
+    /// With the version that the resource now has, which becomes its entity tag.
+    #[must_use]
+    pub fn version(mut self, version: i64) -> Self {
+        self.version = Some(version);
+        self
+    }
+
+    /// With where the new resource stands: the operation's own path and its id.
+    #[must_use]
+    pub fn located(mut self, id: impl std::fmt::Display) -> Self {
+        self.location = Some(format!("{}/{id}", E::OPERATION.path));
+        self
+    }
+
+    /// 202 instead: accepted, not yet done.
+    #[must_use]
+    pub fn accepted(mut self) -> Self {
+        self.status = StatusCode::ACCEPTED.as_u16();
+        self
+    }
+
+    /// The reply.
+    pub fn reply(&self) -> &E::Reply {
+        &self.reply
+    }
+
+    /// As it goes out.
+    pub(crate) fn render(&self) -> KeptAnswer {
+        let body = serde_json::to_vec(&self.reply).unwrap_or_default();
+        let etag = self.version.map_or_else(|| etag::of_body(&body), etag::of_version);
+        let mut headers = vec![(ETAG.to_string(), etag)];
+        headers.extend(self.location.clone().map(|location| (LOCATION.to_string(), location)));
+        KeptAnswer { status: self.status, headers, body }
+    }
+}
+
+/// The HTTP answer; 304 if the client has it already.
+pub(crate) fn response<B: From<Bytes>>(answer: KeptAnswer, request: Option<&HeaderMap>) -> Response<B> {
+    let etag = answer.headers.iter().find(|(name, _)| *name == ETAG.as_str()).map(|(_, value)| value);
+    let known = request
+        .zip(etag)
+        .is_some_and(|(headers, etag)| answer.status == 200 && etag::not_modified(headers, etag));
+    let body = if known { Bytes::new() } else { Bytes::from(answer.body) };
+    let mut response = Response::new(B::from(body));
+    *response.status_mut() = if known {
+        StatusCode::NOT_MODIFIED
+    } else {
+        StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK)
+    };
+    let headers = response.headers_mut();
+    if !known {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    // Health data stays out of every shared cache; a private one asks each time (RFC 9111 §5.2.2.4).
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    for (name, value) in answer.headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            headers.insert(name, value);
+        }
+    }
+    response
+}

@@ -1,0 +1,252 @@
+//! Strict reading of what comes from outside.
+//!
+//! Unknown members are refused by name, and what does not fit is named by its path. A message never repeats the value, which may be
+//! health data. Between services the typed clients read leniently instead: a peer may be newer.
+
+use contracts::merge_patch::MergePatch;
+use contracts::problem::{Problem, ProblemCode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Arrays and objects inside one another deeper than this are refused before anything is parsed.
+const DEPTH_MAX: usize = 32;
+/// Of the unknown members so many are named.
+const UNKNOWN_MAX: usize = 20;
+
+/// Reads a body.
+pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> {
+    if text.iter().all(u8::is_ascii_whitespace) {
+        return Err(Problem::new(ProblemCode::MalformedRequest).detail("The body is empty; send JSON."));
+    }
+    if depth(text) > DEPTH_MAX {
+        return Err(Problem::new(ProblemCode::MalformedRequest)
+            .detail(format!("The body is nested more than {DEPTH_MAX} deep.")));
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    let mut track = serde_path_to_error::Track::new();
+    let mut unknown = Vec::new();
+    let value = serde_ignored::deserialize(
+        serde_path_to_error::Deserializer::new(&mut deserializer, &mut track),
+        |path| {
+            if unknown.len() < UNKNOWN_MAX {
+                unknown.push(ignored_path(&path));
+            }
+        },
+    );
+    let value: T = value.map_err(|error| json_problem(&error, &track.path().to_string()))?;
+    deserializer.end().map_err(|error| json_problem(&error, ""))?;
+    refuse_unknown(unknown, ProblemCode::InvalidFields).map(|()| value)
+}
+
+/// Reads a query string.
+pub fn read_query<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
+    let mut track = serde_path_to_error::Track::new();
+    let mut unknown = Vec::new();
+    let pairs = form_urlencoded::parse(query.as_bytes());
+    let deserializer = serde_html_form::Deserializer::new(pairs);
+    let value = serde_ignored::deserialize(
+        serde_path_to_error::Deserializer::new(deserializer, &mut track),
+        |path| unknown.push(ignored_path(&path)),
+    );
+    let value = value.map_err(|error| {
+        let (field, message) = explain(&error.to_string(), &track.path().to_string());
+        Problem::new(ProblemCode::InvalidQuery).fault(field, message)
+    })?;
+    refuse_unknown(unknown, ProblemCode::InvalidQuery).map(|()| value)
+}
+
+/// The resource that a patch makes of the present one, read as strictly as a body.
+pub fn merge<T: Serialize + DeserializeOwned>(patch: &MergePatch<T>, current: &T) -> Result<T, Problem> {
+    let merged = patch
+        .merged_into(current)
+        .map_err(|error| Problem::new(ProblemCode::MalformedRequest).detail(format!("The body {error}.")))?;
+    read(merged.as_bytes())
+}
+
+fn refuse_unknown(mut unknown: Vec<String>, code: ProblemCode) -> Result<(), Problem> {
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    unknown.sort();
+    Err(unknown
+        .into_iter()
+        .fold(Problem::new(code), |problem, field| problem.fault(field, "is not known here")))
+}
+
+/// How deep arrays and objects go, without parsing: brackets outside of strings.
+fn depth(text: &[u8]) -> usize {
+    let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
+    for byte in text {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+fn json_problem(error: &serde_json::Error, path: &str) -> Problem {
+    use serde_json::error::Category;
+    match error.classify() {
+        Category::Data => {
+            let (field, message) = explain(&error.to_string(), path);
+            Problem::new(ProblemCode::InvalidFields).fault(field, message)
+        }
+        Category::Syntax | Category::Eof | Category::Io => Problem::new(ProblemCode::MalformedRequest)
+            .detail(format!("The body is not JSON: line {}, column {}.", error.line(), error.column())),
+    }
+}
+
+/// A fault's field and what it must be, from serde's message; serde repeats the value, so only what follows it is kept.
+fn explain(message: &str, path: &str) -> (String, String) {
+    let message = message.split(" at line ").next().unwrap_or_default();
+    let quoted =
+        |from: &str| message.strip_prefix(from).and_then(|rest| rest.split('`').next()).map(str::to_owned);
+    let path = if path == "." { "" } else { path };
+    if let Some(name) = quoted("missing field `") {
+        let field = if path.is_empty() { name } else { format!("{path}.{name}") };
+        return (field, "is required".to_owned());
+    }
+    if let Some(name) = quoted("duplicate field `") {
+        let name = if path.is_empty() || path.ends_with(&name) { name } else { format!("{path}.{name}") };
+        return (name, "stands there twice".to_owned());
+    }
+    let field = if path.is_empty() { "(body)".to_owned() } else { path.to_owned() };
+    if let Some((_, expected)) = message.rsplit_once(", expected ") {
+        let expected = expected.replace('`', "");
+        let message = if message.starts_with("unknown variant") {
+            let choices = expected.strip_prefix("one of ").unwrap_or(&expected);
+            format!("must be one of {choices}")
+        } else {
+            format!("must be {}", kind(&expected))
+        };
+        return (field, message);
+    }
+    (field, message.to_owned())
+}
+
+/// Rust's words for kinds of values, in JSON's.
+fn kind(expected: &str) -> String {
+    match expected {
+        "a string" | "a borrowed string" => "a string".to_owned(),
+        "a sequence" => "an array".to_owned(),
+        "a map" => "an object".to_owned(),
+        "a boolean" => "true or false".to_owned(),
+        _ if expected.starts_with("struct ") => "an object".to_owned(),
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, not negative".to_owned(),
+        "i8" | "i16" | "i32" | "i64" => "a whole number".to_owned(),
+        _ => expected.to_owned(),
+    }
+}
+
+/// serde_ignored's path as we write paths: `services[1].note`.
+fn ignored_path(path: &serde_ignored::Path<'_>) -> String {
+    use serde_ignored::Path;
+    match path {
+        Path::Root => String::new(),
+        Path::Seq { parent, index } => format!("{}[{index}]", ignored_path(parent)),
+        Path::Map { parent, key } => {
+            let parent = ignored_path(parent);
+            // The name is the client's own; a long one is cut.
+            let key: String = key.chars().take(64).collect();
+            if parent.is_empty() { key } else { format!("{parent}.{key}") }
+        }
+        Path::Some { parent } | Path::NewtypeStruct { parent } | Path::NewtypeVariant { parent } => {
+            ignored_path(parent)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use contracts::bills::{Bill, BillRequest};
+    use contracts::patients::{PatientFilter, PatientRegistration};
+    use proptest::prelude::*;
+
+    fn faults(problem: Problem) -> Vec<(String, String)> {
+        problem.errors.into_iter().map(|fault| (fault.field, fault.message)).collect()
+    }
+
+    fn fault(text: &str) -> (String, String) {
+        faults(read::<BillRequest>(text.as_bytes()).unwrap_err()).remove(0)
+    }
+
+    const BILL: &str = r#"{"patientId":"1","services":[{"serviceId":"s","description":"d","amount":0.10}],"totalAmount":0.10}"#;
+
+    #[test]
+    fn amounts_are_read_through_every_wrapper() {
+        let bill: BillRequest = read(BILL.as_bytes()).unwrap();
+        assert_eq!(bill.total_amount.minor(), 10);
+        let (field, message) = fault(&BILL.replace("\"amount\":0.10", "\"amount\":0.105"));
+        assert_eq!(
+            (field.as_str(), message.as_str()),
+            ("services[0].amount", "must have at most two decimals")
+        );
+    }
+
+    #[test]
+    fn each_fault_is_named_by_its_path_and_never_repeats_the_value() {
+        for (from, to, field, message) in [
+            ("\"d\"", "17", "services[0].description", "must be a string"),
+            ("\"patientId\":\"1\",", "", "patientId", "is required"),
+            ("\"serviceId\":\"s\",", "", "services[0].serviceId", "is required"),
+            ("\"serviceId\":\"s\"", "\"serviceId\":\"s\",\"x\":1", "services[0].x", "is not known here"),
+            ("\"patientId\"", "\"patientId\":\"2\",\"patientId\"", "patientId", "stands there twice"),
+            ("[{", "{\"a\":{", "services", "must be an array"),
+        ] {
+            let text = BILL.replacen(from, to, 1);
+            let text = if to.starts_with('{') { text.replacen("}]", "}}", 1) } else { text };
+            assert_eq!(fault(&text), (field.to_owned(), message.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn null_for_a_required_member_is_refused_by_name() {
+        let bill: Bill =
+            read(BILL.replacen('{', r#"{"billId":"b","currency":"EUR","status":"Issued","#, 1).as_bytes())
+                .unwrap();
+        let patch = serde_json::from_str(r#"{"totalAmount":null}"#).unwrap();
+        let problem = merge(&patch, &bill).unwrap_err();
+        assert_eq!(faults(problem), [("totalAmount".to_owned(), "is required".to_owned())]);
+    }
+
+    #[test]
+    fn what_is_not_json_is_malformed() {
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        for text in ["", " ", "{", "nonsense", "{} {}", "{\"name\":\"\u{0}\"}", &deep] {
+            let problem = read::<PatientRegistration>(text.as_bytes()).unwrap_err();
+            assert!(matches!(problem.status, 400 | 422), "{:?}", problem);
+        }
+        assert_eq!(read::<MergePatch<Bill>>(deep.as_bytes()).unwrap_err().status, 400);
+    }
+
+    #[test]
+    fn unknown_and_ill_formed_query_parameters_are_named() {
+        let problem = read_query::<PatientFilter>("nam=x").unwrap_err();
+        assert_eq!(faults(problem)[0].0, "nam");
+        let problem = read_query::<PatientFilter>("limit=many").unwrap_err();
+        assert_eq!(faults(problem)[0].0, "limit");
+        assert_eq!(read_query::<PatientFilter>("name=a+b&limit=7").unwrap().limit, Some(7));
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_panics(text in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = read::<BillRequest>(&text);
+            let _ = read::<MergePatch<Bill>>(&text);
+        }
+
+        #[test]
+        fn no_query_panics(text in "\\PC{0,80}") {
+            let _ = read_query::<PatientFilter>(&text);
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! [`Kit`]: what a service is built from; [`Service`]: a service as something that can be started.
+
+use std::sync::Arc;
+
+use contracts::ambient::{Clock, Random};
+use contracts::auth::{AuthClient, JwkSet};
+use contracts::client::{ClientError, Transport};
+use db::{Db, Migrations, Secrets};
+pub use futures_util::future::BoxFuture;
+use settings::{SecretRef, ServiceName, ServiceSettings};
+
+use crate::identity::{BadKey, ServiceIdentity};
+use crate::keys::KeyRing;
+use crate::revocation::RevocationList;
+use crate::telemetry::Metrics;
+use crate::token::Verifier;
+
+/// What all services of one process share.
+#[derive(Clone, Debug)]
+pub struct World {
+    /// The time.
+    pub clock: Clock,
+    /// Randomness.
+    pub random: Random,
+    /// The secrets' folder.
+    pub secrets: Secrets,
+    /// Who calls.
+    pub verifier: Arc<Verifier>,
+    /// The metrics.
+    pub metrics: Metrics,
+    /// The first administrator's password, for an auth service that has no user yet.
+    pub admin_password: Option<Arc<str>>,
+}
+
+/// What one service is built from.
+#[derive(Clone)]
+pub struct Kit {
+    /// What it was told.
+    pub settings: Arc<ServiceSettings>,
+    /// Its database.
+    pub db: Db,
+    /// What it shares.
+    pub world: World,
+    /// Who it is to the others.
+    pub identity: ServiceIdentity,
+}
+
+/// A service that can be started.
+#[derive(Clone, Copy)]
+pub struct Service {
+    /// Which.
+    pub name: ServiceName,
+    /// Its tables.
+    pub migrations: Migrations,
+    /// Puts it together.
+    pub build: fn(Kit) -> BoxFuture<'static, Result<App, BuildError>>,
+}
+
+/// A service put together.
+pub struct App {
+    /// Its routes.
+    pub router: axum::Router,
+    /// Its background work, each for as long as the service runs.
+    pub jobs: Vec<BoxFuture<'static, ()>>,
+}
+
+/// Why a service cannot be put together.
+pub type BuildError = Box<dyn std::error::Error + Send + Sync>;
+
+impl Kit {
+    /// A way to a peer.
+    pub fn transport(&self, peer: ServiceName) -> Result<Arc<Transport>, ClientError> {
+        transport(&self.settings, peer, &self.identity, &self.world.random)
+    }
+}
+
+/// Why the shared parts cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum WorldError {
+    /// A secret is missing or unreadable.
+    #[error(transparent)]
+    Secret(#[from] db::SecretError),
+    /// An identity key is not one.
+    #[error(transparent)]
+    Key(#[from] BadKey),
+    /// The services' public keys cannot be read.
+    #[error("the secret service-identities/jwks.json is not a key set: {0}")]
+    Identities(serde_json::Error),
+    /// No way to a peer.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+}
+
+/// The services' public keys.
+pub fn service_identities(secrets: &Secrets) -> Result<JwkSet, WorldError> {
+    let secret = SecretRef { secret: "service-identities".to_owned(), key: "jwks.json".to_owned() };
+    serde_json::from_slice(&secrets.read(&secret)?).map_err(WorldError::Identities)
+}
+
+/// A service's own identity.
+pub fn identity(
+    service: ServiceName,
+    settings: &ServiceSettings,
+    secrets: &Secrets,
+    clock: &Clock,
+    random: &Random,
+) -> Result<ServiceIdentity, WorldError> {
+    let secret = SecretRef { secret: format!("{service}-identity"), key: "key.p8".to_owned() };
+    let key = secrets.read(&secret)?;
+    Ok(ServiceIdentity::new(service, &settings.auth.audience, &key, clock.clone(), random.clone())?)
+}
+
+/// What checks tokens for one process: the keys are read from auth when the first token comes.
+pub fn verifier(
+    settings: &ServiceSettings,
+    identity: &ServiceIdentity,
+    secrets: &Secrets,
+    clock: &Clock,
+    random: &Random,
+) -> Result<Arc<Verifier>, WorldError> {
+    let auth = transport(settings, ServiceName::AuthService, identity, random)?;
+    let keys = KeyRing::new(&service_identities(secrets)?, AuthClient::new(auth), clock.clone());
+    Ok(Arc::new(Verifier::new(
+        &settings.auth.issuer,
+        &settings.auth.audience,
+        keys,
+        Arc::new(RevocationList::default()),
+        clock.clone(),
+    )))
+}
+
+/// A way from one service to another.
+pub fn transport(
+    settings: &ServiceSettings,
+    peer: ServiceName,
+    identity: &ServiceIdentity,
+    random: &Random,
+) -> Result<Arc<Transport>, ClientError> {
+    let address = settings
+        .peers
+        .get(&peer)
+        .map(|peer| &peer.address)
+        .ok_or_else(|| ClientError::Unavailable(format!("the settings name no {peer}")))?;
+    Transport::new(address, identity.source(), random.clone())
+}

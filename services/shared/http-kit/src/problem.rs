@@ -1,0 +1,40 @@
+//! Problem documents as HTTP answers.
+
+use bytes::Bytes;
+use contracts::problem::{Problem, ProblemCode};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, Response, StatusCode};
+use http_body_util::Full;
+
+use crate::token::TokenError;
+
+/// The media type of problem documents (RFC 9457 §6.1).
+pub const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+/// The answer that shows a problem.
+pub fn response(problem: &Problem) -> Response<Full<Bytes>> {
+    let body = serde_json::to_vec(problem).unwrap_or_default();
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() =
+        StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, MEDIA_TYPE);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(seconds) = problem.retry_after {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if problem.code == ProblemCode::Unauthenticated {
+        // RFC 6750 §3.
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"healthcare\""));
+    }
+    response
+}
+
+/// What a caller is told of a token that is not accepted.
+pub fn of_token(error: &TokenError) -> Problem {
+    match error {
+        TokenError::Unavailable => Problem::new(ProblemCode::Unavailable),
+        _ => Problem::new(ProblemCode::Unauthenticated),
+    }
+    .detail(error.to_string())
+}

@@ -1,0 +1,93 @@
+//! [`RevocationList`]: tokens that are no longer good although they have not expired.
+//!
+//! Every part long-polls auth's `/internal/revocations`, so that a logout is known everywhere within two seconds. If auth cannot be
+//! reached, what is known stays in force and new revocations are not seen until it answers again: a revoked token is then good for
+//! the rest of its life at most (ten minutes by default). That is the stated fail mode; `healthcare_revocations_age_seconds` tells.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
+
+use contracts::ambient::Clock;
+use contracts::auth::{ListRevocations, Revocation, RevocationFilter};
+use contracts::client::Transport;
+
+use crate::token::Caller;
+
+/// Auth holds a question open for 20 seconds; somewhat longer than that means that it hangs.
+const POLL_DEADLINE: Duration = Duration::from_secs(25);
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(500);
+
+/// What was revoked.
+#[derive(Debug, Default)]
+pub struct RevocationList {
+    revoked: RwLock<Revoked>,
+    /// Counts changes, so that a cache of verified tokens knows when to look again.
+    generation: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Revoked {
+    /// Session → (issued before, ms; may be forgotten after, s).
+    sessions: HashMap<String, (i64, i64)>,
+    users: HashMap<String, (i64, i64)>,
+}
+
+impl RevocationList {
+    /// Takes note of revocations.
+    pub fn apply(&self, items: &[Revocation], clock: &Clock) {
+        let now = clock.now().timestamp();
+        let mut revoked = self.revoked.write().unwrap_or_else(PoisonError::into_inner);
+        let note = |map: &mut HashMap<String, (i64, i64)>, key: &String, item: &Revocation| {
+            let entry = map.entry(key.clone()).or_insert((item.issued_before, item.expires_at));
+            *entry = (entry.0.max(item.issued_before), entry.1.max(item.expires_at));
+        };
+        for item in items {
+            if let Some(session) = &item.session {
+                note(&mut revoked.sessions, session, item);
+            }
+            if let Some(user) = &item.user {
+                note(&mut revoked.users, user, item);
+            }
+        }
+        revoked.sessions.retain(|_, (_, expires_at)| *expires_at > now);
+        revoked.users.retain(|_, (_, expires_at)| *expires_at > now);
+        drop(revoked);
+        self.generation.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Whether this caller's token was revoked.
+    pub fn is_revoked(&self, caller: &Caller) -> bool {
+        let revoked = self.revoked.read().unwrap_or_else(PoisonError::into_inner);
+        let before =
+            |entry: Option<&(i64, i64)>| entry.is_some_and(|(before, _)| caller.issued_at_ms < *before);
+        before(caller.session.as_ref().and_then(|session| revoked.sessions.get(session)))
+            || before(revoked.users.get(&caller.user))
+    }
+
+    /// Changes whenever something was revoked.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Follows auth's list for as long as the future lives.
+    pub async fn follow(&self, auth: &Transport, clock: &Clock) {
+        let mut after = 0;
+        loop {
+            let filter = RevocationFilter { after: Some(after) };
+            match auth.call_within::<ListRevocations>(POLL_DEADLINE, &[], &filter, &()).await {
+                Ok(list) => {
+                    if !list.items.is_empty() {
+                        self.apply(&list.items, clock);
+                    }
+                    after = list.cursor;
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "revocations cannot be read; what is known stays in force");
+                    tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
+                }
+            }
+        }
+    }
+}

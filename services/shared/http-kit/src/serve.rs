@@ -1,0 +1,159 @@
+//! Starting a service, in a process of its own or beside others, and stopping it without dropping a request.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use settings::{Address, ServiceSettings};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::kit::{BuildError, Kit, Service, World, WorldError, identity};
+
+/// Requests under way get so long when the service stops.
+pub const DRAIN: Duration = Duration::from_secs(20);
+const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(3600);
+
+/// Why a service did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Its database cannot be opened.
+    #[error("the database of {service} cannot be opened: {source}")]
+    Open {
+        /// Which service.
+        service: settings::ServiceName,
+        /// Why.
+        source: db::OpenError,
+    },
+    /// Its tables cannot be brought up to date.
+    #[error("the database of {service} cannot be migrated: {source}")]
+    Migrate {
+        /// Which service.
+        service: settings::ServiceName,
+        /// Why.
+        source: db::MigrateError,
+    },
+    /// Its identity is missing.
+    #[error(transparent)]
+    World(#[from] WorldError),
+    /// It cannot listen.
+    #[error("{service} cannot listen at {address}: {source}")]
+    Listen {
+        /// Which service.
+        service: settings::ServiceName,
+        /// Where.
+        address: Address,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It cannot be put together.
+    #[error("{service} cannot start: {source}")]
+    Build {
+        /// Which service.
+        service: settings::ServiceName,
+        /// Why.
+        source: BuildError,
+    },
+}
+
+/// A service that runs.
+pub struct Running {
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+    db: db::Db,
+    socket: Option<PathBuf>,
+}
+
+/// Starts a service: when this returns, it listens.
+pub async fn start(service: Service, settings: ServiceSettings, world: World) -> Result<Running, StartError> {
+    let name = service.name;
+    let db = open(service, &settings, &world).await?;
+    let identity = identity(name, &settings, &world.secrets, &world.clock, &world.random)?;
+    let address = settings.listen.clone();
+    let kit = Kit { settings: Arc::new(settings), db: db.clone(), world, identity };
+    let app =
+        (service.build)(kit.clone()).await.map_err(|source| StartError::Build { service: name, source })?;
+
+    let (stop, stopped) = watch::channel(false);
+    let mut tasks = JoinSet::new();
+    let listen = |source| StartError::Listen { service: name, address: address.clone(), source };
+    let socket = address.unix_path().map(Path::to_path_buf);
+    if let Some(path) = &socket {
+        let listener = unix_listener(path).map_err(listen)?;
+        tasks.spawn(until_stopped(axum::serve(listener, app.router).with_graceful_shutdown(told(stopped))));
+    } else {
+        let listener = TcpListener::bind(address.authority().unwrap_or_default()).await.map_err(listen)?;
+        tasks.spawn(until_stopped(axum::serve(listener, app.router).with_graceful_shutdown(told(stopped))));
+    }
+    let jobs = app.jobs.into_iter().chain([
+        Box::pin(crate::relay::run(kit.clone())) as futures_util::future::BoxFuture<'static, ()>,
+        Box::pin(housekeeping(db.clone())),
+    ]);
+    for job in jobs {
+        let stopped = stop.subscribe();
+        tasks.spawn(async move {
+            tokio::select! { () = job => {}, () = told(stopped) => {} }
+        });
+    }
+    Ok(Running { stop, tasks, db, socket })
+}
+
+/// Opens a service's database and brings its tables up to date.
+pub async fn open(service: Service, settings: &ServiceSettings, world: &World) -> Result<db::Db, StartError> {
+    let name = service.name;
+    let db =
+        db::Db::open(name, &settings.database, &world.secrets, world.clock.clone(), world.random.clone())
+            .await
+            .map_err(|source| StartError::Open { service: name, source })?;
+    db.migrate(&service.migrations).await.map_err(|source| StartError::Migrate { service: name, source })?;
+    Ok(db)
+}
+
+impl Running {
+    /// Stops taking requests, lets those under way finish, and closes the database.
+    pub async fn stop(mut self) {
+        let _ = self.stop.send(true);
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(DRAIN, all).await.is_err() {
+            tracing::warn!("some requests did not finish in time and were cut off");
+            self.tasks.abort_all();
+        }
+        self.db.close().await;
+        if let Some(socket) = self.socket {
+            let _ = std::fs::remove_file(socket);
+        }
+    }
+}
+
+async fn told(mut stopped: watch::Receiver<bool>) {
+    // An error means that whoever would say it is gone, which says it too.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+async fn until_stopped(serve: impl IntoFuture<Output = std::io::Result<()>>) {
+    if let Err(error) = serve.await {
+        tracing::error!(%error, "a listener ended");
+    }
+}
+
+/// A socket that only this user can reach. One left behind by a process that died is replaced.
+fn unix_listener(path: &Path) -> std::io::Result<UnixListener> {
+    use std::os::unix::fs::PermissionsExt;
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+async fn housekeeping(db: db::Db) {
+    loop {
+        if let Err(error) = db.purge().await {
+            tracing::warn!(%error, "old rows could not be purged");
+        }
+        tokio::time::sleep(HOUSEKEEPING_EVERY).await;
+    }
+}

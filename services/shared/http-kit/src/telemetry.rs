@@ -1,0 +1,110 @@
+//! Logs and metrics. Neither ever holds health data: paths are templates, people are ids.
+
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+use settings::{LogFormat, Observability};
+
+/// Starts logging to standard error. The first call in a process counts; later ones do nothing.
+pub fn start_logging(settings: &Observability) {
+    let filter = tracing_subscriber::EnvFilter::try_new(&settings.log_level)
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = match settings.log_format {
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Text => builder.with_target(false).try_init(),
+    };
+    drop(started);
+}
+
+/// A registry that parts of a process share.
+#[derive(Clone, Default)]
+pub struct Metrics(Arc<Mutex<Registry>>);
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+impl Metrics {
+    /// Registers metrics under `healthcare_`, with a label that names the part.
+    pub fn register<T>(&self, part: &'static str, with: impl FnOnce(&mut Registry) -> T) -> T {
+        let mut registry = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let registry = registry.sub_registry_with_prefix("healthcare");
+        with(registry.sub_registry_with_label(("service".into(), part.into())))
+    }
+
+    /// The page that Prometheus reads (OpenMetrics text).
+    pub fn page(&self) -> String {
+        let registry = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut page = String::new();
+        if prometheus_client::encoding::text::encode(&mut page, &registry).is_err() {
+            let _ = writeln!(page, "# EOF");
+        }
+        page
+    }
+}
+
+/// The media type of [`Metrics::page`].
+pub const METRICS_MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Requests, by operation and class of status: few enough series to keep for years.
+#[derive(Clone, Debug)]
+pub struct RequestMetrics {
+    total: Family<RequestLabels, Counter>,
+    seconds: Family<OperationLabel, Histogram>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    operation: &'static str,
+    status: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OperationLabel {
+    operation: &'static str,
+}
+
+/// From half a millisecond to ten seconds.
+const SECONDS: [f64; 14] =
+    [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0];
+
+impl RequestMetrics {
+    /// Registers them for one part.
+    pub fn register(metrics: &Metrics, part: &'static str) -> Self {
+        let this = Self {
+            total: Family::default(),
+            seconds: Family::new_with_constructor(|| Histogram::new(SECONDS)),
+        };
+        metrics.register(part, |registry| {
+            registry.register("requests", "Requests answered", this.total.clone());
+            registry.register("request_seconds", "Time to answer", this.seconds.clone());
+        });
+        this
+    }
+
+    /// Counts one.
+    pub fn count(&self, operation: &'static str, status: u16, took: Duration) {
+        self.total.get_or_create(&RequestLabels { operation, status: status_class(status) }).inc();
+        self.seconds.get_or_create(&OperationLabel { operation }).observe(took.as_secs_f64());
+    }
+}
+
+/// `2xx`, `4xx`, ….
+pub const fn status_class(status: u16) -> &'static str {
+    match status / 100 {
+        1 => "1xx",
+        2 => "2xx",
+        3 => "3xx",
+        4 => "4xx",
+        _ => "5xx",
+    }
+}

@@ -1,0 +1,321 @@
+//! Tokens: what they claim, and [`Verifier`], which says who calls.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use contracts::ambient::Clock;
+use contracts::id::{PatientId, ProviderId};
+use contracts::permission::{Permission, Permissions, Role};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, Validation};
+use serde::{Deserialize, Serialize};
+
+use crate::keys::{KeyRing, Signer};
+use crate::revocation::RevocationList;
+
+/// Clocks of two machines may differ by so much, seconds.
+const SKEW_SECONDS: i64 = 5;
+/// Longer than any token of ours.
+const TOKEN_BYTES_MAX: usize = 8 * 1024;
+const CACHE_SHARDS: usize = 16;
+const CACHE_PER_SHARD_MAX: usize = 1_024;
+
+/// What a token says (RFC 7519 §4.1, RFC 9068 §2.2).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Claims {
+    /// Who issued it.
+    pub iss: String,
+    /// For whom it is.
+    pub aud: String,
+    /// Whose it is: a user's id, or `service:` and a name.
+    pub sub: String,
+    /// The session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sid: Option<String>,
+    /// The token's own id.
+    pub jti: String,
+    /// Issued, seconds since 1970.
+    pub iat: i64,
+    /// Issued, milliseconds since 1970: a token issued right after a revocation must not be taken for one before it.
+    pub iat_ms: i64,
+    /// Good until, seconds since 1970.
+    pub exp: i64,
+    /// The user's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// What they are.
+    pub roles: Vec<String>,
+    /// What they may do, names separated by spaces.
+    pub scope: String,
+    /// The patient they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patient_id: Option<String>,
+    /// The provider they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider_id: Option<String>,
+}
+
+impl Claims {
+    /// The token.
+    ///
+    /// # Panics
+    /// Never with an Ed25519 key, which is checked where it is read.
+    pub fn sign(&self, key: &EncodingKey, kid: &str) -> String {
+        let header = Header { kid: Some(kid.to_owned()), ..Header::new(Algorithm::EdDSA) };
+        #[expect(
+            clippy::expect_used,
+            reason = "the key was checked when it was read, and claims always serialize"
+        )]
+        jsonwebtoken::encode(&header, self, key).expect("an Ed25519 key signs")
+    }
+}
+
+/// Who calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// A user's id, or `service:` and a name.
+    pub user: String,
+    /// The user's name, if it is a person.
+    pub username: Option<String>,
+    /// The session, if it is a person.
+    pub session: Option<String>,
+    /// What they are.
+    pub roles: Vec<Role>,
+    /// What they may do.
+    pub permissions: Permissions,
+    /// The patient they are.
+    pub patient_id: Option<PatientId>,
+    /// The provider they are.
+    pub provider_id: Option<ProviderId>,
+    /// When the token was issued, milliseconds since 1970.
+    pub issued_at_ms: i64,
+    /// Until when it is good, seconds since 1970.
+    pub expires_at: i64,
+}
+
+/// How far a caller sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Every patient.
+    Everyone,
+    /// This patient alone: the caller is they.
+    Only(PatientId),
+    /// Nobody: a patient's account that is tied to no patient.
+    Nobody,
+}
+
+impl Reach {
+    /// Whether this patient's data may be seen.
+    pub fn covers(&self, patient: &PatientId) -> bool {
+        match self {
+            Self::Everyone => true,
+            Self::Only(own) => own == patient,
+            Self::Nobody => false,
+        }
+    }
+}
+
+impl Caller {
+    /// Whoever calls a public operation.
+    pub fn nobody() -> Self {
+        Self {
+            user: String::new(),
+            username: None,
+            session: None,
+            roles: Vec::new(),
+            permissions: Permissions::NONE,
+            patient_id: None,
+            provider_id: None,
+            issued_at_ms: 0,
+            expires_at: 0,
+        }
+    }
+
+    /// Whether they may.
+    pub fn may(&self, permission: Permission) -> bool {
+        self.permissions.contains(permission)
+    }
+
+    /// Whether one of their roles is staff: books for others, past stated hours if need be.
+    pub fn is_staff(&self) -> bool {
+        self.roles.iter().any(|role| role.is_staff())
+    }
+
+    /// How far they see: whoever is nothing but a patient sees what is theirs.
+    pub fn reach(&self) -> Reach {
+        if self.roles.iter().any(|role| *role != Role::Patient) {
+            return Reach::Everyone;
+        }
+        self.patient_id.clone().map_or(Reach::Nobody, Reach::Only)
+    }
+}
+
+/// Why a token is not accepted. The caller is told no more than that.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// There is none.
+    #[error("there is no bearer token")]
+    Missing,
+    /// It is not a token of ours.
+    #[error("the token is not valid")]
+    Invalid,
+    /// It is past its time.
+    #[error("the token has expired")]
+    Expired,
+    /// It was revoked.
+    #[error("the token was revoked")]
+    Revoked,
+    /// Nobody can say just now: the keys cannot be read.
+    #[error("the signing keys cannot be read just now")]
+    Unavailable,
+}
+
+/// Says who calls. Verified tokens are remembered until they expire; expiry and revocation are checked every time.
+pub struct Verifier {
+    issuer: String,
+    audience: String,
+    keys: KeyRing,
+    revoked: Arc<RevocationList>,
+    clock: Clock,
+    hasher: RandomState,
+    cache: [Mutex<HashMap<Box<str>, Arc<Caller>>>; CACHE_SHARDS],
+}
+
+impl std::fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Verifier").field("issuer", &self.issuer).finish_non_exhaustive()
+    }
+}
+
+impl Verifier {
+    /// A verifier of tokens from this issuer for this audience.
+    pub fn new(
+        issuer: &str,
+        audience: &str,
+        keys: KeyRing,
+        revoked: Arc<RevocationList>,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            issuer: issuer.to_owned(),
+            audience: audience.to_owned(),
+            keys,
+            revoked,
+            clock,
+            hasher: RandomState::new(),
+            cache: std::array::from_fn(|_| Mutex::default()),
+        }
+    }
+
+    /// What was revoked.
+    pub fn revocations(&self) -> &Arc<RevocationList> {
+        &self.revoked
+    }
+
+    /// Who calls with this `Authorization` header.
+    pub async fn authorize(&self, header: Option<&str>) -> Result<Arc<Caller>, TokenError> {
+        self.verify(bearer(header)?).await
+    }
+
+    /// Whose token this is.
+    pub async fn verify(&self, token: &str) -> Result<Arc<Caller>, TokenError> {
+        if let Some(known) = self.recall(token) {
+            return known;
+        }
+        let claims = self.claims(token).await?;
+        let caller = Arc::new(caller(claims)?);
+        self.still_good(&caller)?;
+        self.remember(token, &caller);
+        Ok(caller)
+    }
+
+    /// [`Verifier::verify`] for a token seen before, without waiting; `None` for one that was not.
+    pub fn recall(&self, token: &str) -> Option<Result<Arc<Caller>, TokenError>> {
+        let caller = self.shard(token).lock().unwrap_or_else(PoisonError::into_inner).get(token).cloned()?;
+        Some(self.still_good(&caller).map(|()| caller))
+    }
+
+    /// What a token claims whose signature is ours, whether or not it has expired or was revoked: for logout.
+    pub async fn claims(&self, token: &str) -> Result<Claims, TokenError> {
+        if token.len() > TOKEN_BYTES_MAX {
+            return Err(TokenError::Invalid);
+        }
+        let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Invalid)?;
+        let kid = header.kid.ok_or(TokenError::Invalid)?;
+        let signer = self.keys.find(&kid).await.map_err(|_| TokenError::Unavailable)?;
+        let (key, issuer) = match signer.as_ref().ok_or(TokenError::Invalid)? {
+            Signer::Auth(key) => (key, self.issuer.as_str()),
+            Signer::Service(key) => (key, kid.as_str()),
+        };
+        let mut validation = Validation::new(Algorithm::EdDSA);
+        validation.set_issuer(&[issuer]);
+        validation.set_audience(&[&self.audience]);
+        // Expiry is checked against our own clock, on every use.
+        validation.validate_exp = false;
+        validation.set_required_spec_claims(&["iss", "aud", "sub", "exp"]);
+        let claims: Claims =
+            jsonwebtoken::decode(token, key, &validation).map_err(|_| TokenError::Invalid)?.claims;
+        let is_service = matches!(signer, Some(Signer::Service(_)));
+        // A service's key speaks for that service alone, and auth's for no service.
+        let for_itself = claims.sub == format!("service:{kid}");
+        if is_service != for_itself || is_service != claims.sub.starts_with("service:") {
+            return Err(TokenError::Invalid);
+        }
+        Ok(claims)
+    }
+
+    fn still_good(&self, caller: &Caller) -> Result<(), TokenError> {
+        let now = self.clock.now();
+        if caller.expires_at <= now.timestamp() {
+            return Err(TokenError::Expired);
+        }
+        if caller.issued_at_ms > now.timestamp_millis() + SKEW_SECONDS * 1000 {
+            return Err(TokenError::Invalid);
+        }
+        if self.revoked.is_revoked(caller) { Err(TokenError::Revoked) } else { Ok(()) }
+    }
+
+    fn remember(&self, token: &str, caller: &Arc<Caller>) {
+        let mut shard = self.shard(token).lock().unwrap_or_else(PoisonError::into_inner);
+        if shard.len() >= CACHE_PER_SHARD_MAX {
+            let now = self.clock.now().timestamp();
+            shard.retain(|_, caller| caller.expires_at > now);
+            if shard.len() >= CACHE_PER_SHARD_MAX {
+                shard.clear();
+            }
+        }
+        shard.insert(token.into(), Arc::clone(caller));
+    }
+
+    fn shard(&self, token: &str) -> &Mutex<HashMap<Box<str>, Arc<Caller>>> {
+        let hash = usize::try_from(self.hasher.hash_one(token) % CACHE_SHARDS as u64).unwrap_or_default();
+        &self.cache[hash]
+    }
+}
+
+/// The token in an `Authorization: Bearer` header (RFC 6750 §2.1).
+pub fn bearer(header: Option<&str>) -> Result<&str, TokenError> {
+    let (scheme, token) = header.and_then(|header| header.split_once(' ')).ok_or(TokenError::Missing)?;
+    let token = token.trim();
+    if scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() {
+        Ok(token)
+    } else {
+        Err(TokenError::Missing)
+    }
+}
+
+fn caller(claims: Claims) -> Result<Caller, TokenError> {
+    let tie = |text: Option<String>| text.map(|text| contracts::id::check(&text).map(|()| text)).transpose();
+    Ok(Caller {
+        permissions: Permissions::from_scope(&claims.scope),
+        // A role that this version does not know gives nothing but its permissions.
+        roles: claims.roles.iter().filter_map(|role| role.parse().ok()).collect(),
+        patient_id: tie(claims.patient_id).map_err(|_| TokenError::Invalid)?.map(PatientId::trusted),
+        provider_id: tie(claims.provider_id).map_err(|_| TokenError::Invalid)?.map(ProviderId::trusted),
+        user: claims.sub,
+        username: claims.name,
+        session: claims.sid,
+        issued_at_ms: claims.iat_ms,
+        expires_at: claims.exp,
+    })
+}

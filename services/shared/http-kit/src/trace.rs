@@ -1,0 +1,92 @@
+//! W3C Trace Context (<https://www.w3.org/TR/trace-context/>): one trace id from the gateway through every service.
+
+use contracts::ambient::Random;
+
+/// Where a request stands in its trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TraceContext {
+    trace_id: [u8; 16],
+    span_id: [u8; 8],
+    sampled: bool,
+}
+
+impl TraceContext {
+    /// A new trace.
+    pub fn start(random: &Random) -> Self {
+        Self { trace_id: random.bytes(), span_id: random.bytes(), sampled: true }
+    }
+
+    /// Reads a `traceparent` header. `None` if it is not of the form: the trace then starts anew (§4.3).
+    pub fn parse(header: &str) -> Option<Self> {
+        let mut parts = header.trim().split('-');
+        let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let lower_hex = |text: &str, length: usize| {
+            text.len() == length && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+        };
+        let well_formed =
+            lower_hex(version, 2) && lower_hex(trace, 32) && lower_hex(span, 16) && lower_hex(flags, 2);
+        if !well_formed || version == "ff" || (version == "00" && parts.next().is_some()) {
+            return None;
+        }
+        let mut context = Self { trace_id: [0; 16], span_id: [0; 8], sampled: false };
+        data_encoding::HEXLOWER.decode_mut(trace.as_bytes(), &mut context.trace_id).ok()?;
+        data_encoding::HEXLOWER.decode_mut(span.as_bytes(), &mut context.span_id).ok()?;
+        context.sampled = u8::from_str_radix(flags, 16).ok()? & 1 == 1;
+        (context.trace_id != [0; 16] && context.span_id != [0; 8]).then_some(context)
+    }
+
+    /// The same trace, with a span of our own.
+    #[must_use]
+    pub fn child(&self, random: &Random) -> Self {
+        Self { span_id: random.bytes(), ..*self }
+    }
+
+    /// The trace's id, 32 hexadecimal digits.
+    pub fn trace_id(&self) -> String {
+        data_encoding::HEXLOWER.encode(&self.trace_id)
+    }
+
+    /// The `traceparent` to send on.
+    pub fn header(&self) -> String {
+        format!(
+            "00-{}-{}-{:02x}",
+            self.trace_id(),
+            data_encoding::HEXLOWER.encode(&self.span_id),
+            u8::from(self.sampled)
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const EXAMPLE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+    #[test]
+    fn the_standards_example_reads_back() {
+        assert_eq!(TraceContext::parse(EXAMPLE).unwrap().header(), EXAMPLE);
+    }
+
+    #[test]
+    fn what_is_not_of_the_form_starts_anew() {
+        for bad in [
+            "",
+            "00",
+            &EXAMPLE.to_uppercase(),
+            &EXAMPLE.replace("0af7651916cd43dd8448eb211c80319c", &"0".repeat(32)),
+            &format!("{EXAMPLE}-x"),
+            &EXAMPLE.replacen("00", "ff", 1),
+        ] {
+            assert_eq!(TraceContext::parse(bad), None, "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_panics(text in "\\PC{0,80}") {
+            let _ = TraceContext::parse(&text);
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! A PostgreSQL server for the tests of this process: private, on a Unix socket only, without fsync.
+//!
+//! Started by the first test that needs it. It must end with the process, however that ends: so a small shell watches
+//! over the server, waiting for the end of a pipe that the kernel closes with the test process (even after `kill -9`),
+//! and then ends the server and removes its folder. It runs as `postgres` or `nobody` when the tests run as root, which
+//! PostgreSQL refuses.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+/// Said when there is no server to be found. A test is never skipped in silence.
+const MISSING: &str =
+    "no PostgreSQL for the tests: install Debian package postgresql, or set TEST_DATABASE_URL";
+
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+
+const SUPERVISOR: &str = r#"
+bin=$1 dir=$2
+"$bin/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --no-locale --no-sync >"$dir/log" 2>&1 &&
+"$bin/postgres" -D "$dir/data" -k "$dir" -c listen_addresses= -c max_connections=200 -c shared_buffers=32MB \
+    -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c deadlock_timeout=200ms >>"$dir/log" 2>&1 &
+server=$!
+cat >/dev/null
+kill -QUIT $server 2>/dev/null
+wait $server
+rm -rf "$dir"
+"#;
+
+struct Server {
+    url: String,
+    /// Its standard input is the pipe whose end is the end of the server.
+    _supervisor: Option<Child>,
+}
+
+static SERVER: LazyLock<Result<Server, String>> = LazyLock::new(start);
+
+/// The URL of a database on the tests' server: `TEST_DATABASE_URL`'s if that is set, else one of this process's own.
+///
+/// # Panics
+/// If there is none and none can be started.
+pub fn url(database: &str) -> String {
+    match &*SERVER {
+        Ok(server) => with_database(&server.url, database),
+        Err(reason) => std::panic::panic_any(reason.clone()),
+    }
+}
+
+/// `scheme://authority/ANYTHING?query` with another database.
+fn with_database(url: &str, database: &str) -> String {
+    let (base, query) =
+        url.split_once('?').map_or((url, String::new()), |(base, query)| (base, format!("?{query}")));
+    let authority_at = base.find("://").map_or(0, |at| at + 3);
+    let authority_end = base[authority_at..].find('/').map_or(base.len(), |at| authority_at + at);
+    format!("{}/{database}{query}", &base[..authority_end])
+}
+
+fn start() -> Result<Server, String> {
+    if let Some(url) = std::env::var_os("TEST_DATABASE_URL") {
+        let url = url.into_string().map_err(|_| "TEST_DATABASE_URL is not UTF-8".to_owned())?;
+        return Ok(Server { url, _supervisor: None });
+    }
+    let bin = find_bin().ok_or(MISSING)?;
+    // Directly in /tmp: a socket's path may have no more than 107 bytes, and TMPDIR may be deep.
+    let dir = tempfile::Builder::new()
+        .prefix("healthcare-pg-")
+        .tempdir_in("/tmp")
+        .map_err(|error| format!("no folder for PostgreSQL: {error}"))?
+        .keep();
+    let mut command = Command::new("sh");
+    command.args([
+        OsStr::new("-c"),
+        OsStr::new(SUPERVISOR),
+        OsStr::new("sh"),
+        bin.as_os_str(),
+        dir.as_os_str(),
+    ]);
+    // A group of its own: Ctrl-C ends the tests, and the supervisor is left to clear up after them.
+    command
+        .current_dir(&dir)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0);
+    if fs::metadata(&dir).is_ok_and(|dir| dir.uid() == 0) {
+        let (uid, gid) =
+            other_user().ok_or("the tests run as root, and there is neither a user postgres nor nobody")?;
+        std::os::unix::fs::chown(&dir, Some(uid), Some(gid))
+            .map_err(|error| format!("{}: {error}", dir.display()))?;
+        command.uid(uid).gid(gid);
+    }
+    let mut supervisor = command.spawn().map_err(|error| format!("cannot start sh: {error}"))?;
+    wait_until_ready(&dir, &mut supervisor)?;
+    Ok(Server {
+        url: format!("postgres://postgres@localhost/postgres?host={}", dir.display()),
+        _supervisor: Some(supervisor),
+    })
+}
+
+/// PostgreSQL writes `ready` into the eighth line of its pid file when it takes connections.
+fn wait_until_ready(dir: &Path, supervisor: &mut Child) -> Result<(), String> {
+    let deadline = Instant::now() + START_TIMEOUT;
+    loop {
+        let pid_file = fs::read_to_string(dir.join("data/postmaster.pid")).unwrap_or_default();
+        if pid_file.lines().nth(7).is_some_and(|status| status.trim() == "ready") {
+            return Ok(());
+        }
+        let ended = supervisor.try_wait().is_ok_and(|status| status.is_some());
+        if ended || Instant::now() > deadline {
+            let log = fs::read_to_string(dir.join("log")).unwrap_or_default();
+            return Err(format!("PostgreSQL did not start; its log ends in:\n{}", tail(&log)));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn tail(log: &str) -> String {
+    let lines: Vec<_> = log.lines().collect();
+    lines[lines.len().saturating_sub(15)..].join("\n")
+}
+
+/// The folder with `postgres` and `initdb`: on the PATH, or the newest of Debian's.
+fn find_bin() -> Option<PathBuf> {
+    let has_both = |dir: &PathBuf| dir.join("postgres").is_file() && dir.join("initdb").is_file();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).find(has_both).or_else(|| {
+        let version = |dir: &PathBuf| dir.file_name()?.to_str()?.parse::<u32>().ok();
+        let mut versions: Vec<_> =
+            fs::read_dir("/usr/lib/postgresql").ok()?.filter_map(|entry| Some(entry.ok()?.path())).collect();
+        versions.sort_by_key(version);
+        versions.into_iter().rev().map(|dir| dir.join("bin")).find(has_both)
+    })
+}
+
+/// User and group of `postgres`, else of `nobody`.
+fn other_user() -> Option<(u32, u32)> {
+    let passwd = fs::read_to_string("/etc/passwd").ok()?;
+    let find = |name: &str| {
+        let fields: Vec<_> = passwd
+            .lines()
+            .map(|line| line.split(':').collect::<Vec<_>>())
+            .find(|fields| fields[0] == name)?;
+        Some((fields.get(2)?.parse().ok()?, fields.get(3)?.parse().ok()?))
+    };
+    find("postgres").or_else(|| find("nobody"))
+}
