@@ -1,4 +1,4 @@
-//! Prints the CustomResourceDefinition: `make generate` writes it to crds/healthcarestack.yaml.
+//! Prints the `CustomResourceDefinition`: `make generate` writes it to crds/healthcarestack.yaml.
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     print!("{}", stack::crd_yaml()?);

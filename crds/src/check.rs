@@ -35,7 +35,8 @@ pub(crate) fn check(
         }
         (Some("boolean"), Value::Bool(_)) => Some(value.clone()),
         (expected, _) => {
-            faults.add(path, format!("must be {}, is {}", noun(expected), noun_of(value)));
+            let form = schema.pattern.as_deref().and_then(in_words);
+            faults.add(path, format!("must be {}, not {}", form.unwrap_or(noun(expected)), noun_of(value)));
             None
         }
     }
@@ -188,7 +189,7 @@ fn check_int_or_string(
         Value::String(text) => text.clone(),
         Value::Number(number) if number.is_i64() || number.is_u64() => number.to_string(),
         _ => {
-            faults.add(path, format!("must be a whole number or a string, is {}", noun_of(value)));
+            faults.add(path, format!("must be a whole number or a string, not {}", noun_of(value)));
             return None;
         }
     };

@@ -42,7 +42,7 @@ pub enum NotACurrency {
     #[error("has not two decimals, which is what bills are written in; choose one that has")]
     OtherDecimals,
     /// It is not in use.
-    #[error("must be the ISO 4217 code of a currency in use, such as EUR")]
+    #[error("is no currency in use; write its ISO 4217 code, such as EUR")]
     Unknown,
 }
 

@@ -4,7 +4,7 @@
 //! YAML ─ check (schema) ─> HealthcareStackSpec ─ validate (rules, defaults) ─> Stack ─ plan ─> GatewayConfig, ServiceSettings
 //! ```
 //!
-//! [`spec`] is the resource as it is written; [`crd`] is its CustomResourceDefinition, whose schema the API server checks in a cluster
+//! [`spec`] is the resource as it is written; [`crd`] is its `CustomResourceDefinition`, whose schema the API server checks in a cluster
 //! and [`Stack::from_yaml`] checks everywhere else; [`Stack`] is what has passed every rule, with each default filled in; [`plan`] is
 //! pure and cannot fail. Nothing here talks to a cluster, a database or a network.
 

@@ -1,4 +1,4 @@
-//! The CustomResourceDefinition, from the types in [`crate::spec`], in a form that an API server takes without a warning.
+//! The `CustomResourceDefinition`, from the types in [`crate::spec`], in a form that an API server takes without a warning.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
@@ -11,7 +11,7 @@ use crate::spec::HealthcareStack;
 /// Formats that an API server knows (k8s.io/apiextensions-apiserver, `pkg/apiserver/validation/formats.go`); it warns of others.
 const KNOWN_FORMATS: [&str; 5] = ["int32", "int64", "float", "double", "date-time"];
 
-/// The CustomResourceDefinition of `HealthcareStack`.
+/// The `CustomResourceDefinition` of `HealthcareStack`.
 pub fn crd() -> CustomResourceDefinition {
     let mut crd = HealthcareStack::crd();
     for version in &mut crd.spec.versions {
@@ -84,5 +84,30 @@ fn metadata() -> JSONSchemaProps {
         type_: Some("object".to_owned()),
         properties: Some([("name".to_owned(), name)].into()),
         ..JSONSchemaProps::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::in_words;
+
+    #[test]
+    fn every_pattern_has_words_for_people() {
+        fn walk(path: &str, schema: &JSONSchemaProps) {
+            if let Some(pattern) = &schema.pattern {
+                assert!(in_words(pattern).is_some(), "{path}: {pattern} is not in spec/forms.rs");
+            }
+            for (name, member) in schema.properties.iter().flatten() {
+                walk(&format!("{path}.{name}"), member);
+            }
+            if let Some(JSONSchemaPropsOrArray::Schema(items)) = &schema.items {
+                walk(path, items);
+            }
+        }
+        for version in crd().spec.versions {
+            let schema = version.schema.and_then(|schema| schema.open_api_v3_schema).expect("a schema");
+            walk("spec", &schema.properties.expect("properties")["spec"]);
+        }
     }
 }

@@ -1,1 +1,11 @@
-//! Under construction.
+//! The stack seen from outside: [`Healthcare`] starts the real program, [`Client`] speaks to it over TCP, [`document`] reads the
+//! user's own description of the API.
+//!
+//! Nothing here knows what is inside the program: what these tests see is what its users see.
+
+pub mod client;
+pub mod document;
+pub mod healthcare;
+
+pub use client::{Client, Reply};
+pub use healthcare::{Healthcare, Setup};

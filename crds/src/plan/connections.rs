@@ -8,8 +8,8 @@ use crate::{Database, Stack};
 /// what migrations and backups need.
 pub const DATABASE_CONNECTIONS: u32 = 90;
 
-/// Fewer than this and a service cannot read its keys while it writes its data.
-pub(crate) const CONNECTIONS_MIN: u32 = 2;
+/// With fewer, a service cannot read its keys while it writes its data.
+const CONNECTIONS_MIN: u32 = 2;
 
 /// Each service's part of [`DATABASE_CONNECTIONS`]. Bookings hold theirs longest (they wait for locks); providers change little.
 const fn share(service: ServiceName) -> u32 {
@@ -23,22 +23,28 @@ const fn share(service: ServiceName) -> u32 {
     }
 }
 
-/// For a service that runs once, in a stack with the usual number of connections.
+/// What each service may hold that runs once, in one process with the others.
 pub(crate) const fn of_one_process(service: ServiceName) -> u32 {
     share(service)
 }
 
-/// For each pod of a service on a cluster: its share, split among the most pods that there can be.
+/// What each pod of a service may hold on a cluster: the least, and its part of the service's share of what is left.
 pub(crate) fn of_a_pod(stack: &Stack, service: ServiceName) -> u32 {
     let budget = match &stack.database {
         Database::External(external) => external.max_connections,
         Database::Managed(_) | Database::CloudNativePg(_) => DATABASE_CONNECTIONS,
     };
-    (budget * share(service) / DATABASE_CONNECTIONS / pods_max(stack, service)).max(CONNECTIONS_MIN)
+    let left = budget.saturating_sub(connections_min(stack));
+    CONNECTIONS_MIN + left * share(service) / DATABASE_CONNECTIONS / pods_max(stack, service)
 }
 
-/// The most connections that the stack's services hold on a cluster, all pods together. A server that the operator runs is given
-/// as many, and some for administrators.
+/// The least that the stack's services can work with on a cluster, with as many pods as there may be.
+pub fn connections_min(stack: &Stack) -> u32 {
+    stack.enabled().map(|service| CONNECTIONS_MIN * pods_max(stack, service)).sum()
+}
+
+/// The most that the stack's services hold on a cluster, all pods together. A server that the operator runs is given as many, and some
+/// for administrators.
 pub fn connections_max(stack: &Stack) -> u32 {
     stack.enabled().map(|service| of_a_pod(stack, service) * pods_max(stack, service)).sum()
 }

@@ -12,7 +12,7 @@ use settings::{Address, SecretRef, ServiceName};
 
 use crate::Stack;
 
-pub use connections::{DATABASE_CONNECTIONS, connections_max};
+pub use connections::{DATABASE_CONNECTIONS, connections_max, connections_min};
 pub use gateway::plan_gateway;
 pub(crate) use gateway::{policy_of, prefix_covers};
 pub use service::plan_service;

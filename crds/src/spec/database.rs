@@ -50,7 +50,7 @@ pub struct Storage {
     /// How large, such as `10Gi`.
     #[serde(default = "Storage::default_size")]
     pub size: Quantity,
-    /// The StorageClass. Left out: the cluster's default.
+    /// The `StorageClass`. Left out: the cluster's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253), regex(pattern = forms::OBJECT_NAME))]
     pub class_name: Option<String>,

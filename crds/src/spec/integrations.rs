@@ -143,7 +143,7 @@ pub struct Calendar {
     /// How often changes are fetched: 10s to 1d.
     #[serde(default = "Calendar::default_poll_interval")]
     pub poll_interval: Span,
-    /// A CalDAV server (RFC 4791).
+    /// A `CalDAV` server (RFC 4791).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caldav: Option<CalDav>,
     /// Google Calendar.
@@ -157,7 +157,7 @@ impl Calendar {
     }
 }
 
-/// A CalDAV calendar.
+/// A `CalDAV` calendar.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CalDav {

@@ -1,6 +1,6 @@
 //! The `HealthcareStack` resource as it is written in YAML. Doc comments here become the descriptions of `kubectl explain`.
 //!
-//! Only shapes and single-value bounds. Rules that look at two values at once are in [`crate::validate`]; what a stack comes to is
+//! Only shapes and single-value bounds. Rules that look at two values at once are in `validate.rs`; what a stack comes to is
 //! in [`crate::plan`].
 //!
 //! Conventions: durations are strings such as `30s` ([`Span`]); what has a fixed default says so in the schema; a choice between

@@ -132,7 +132,7 @@ impl JsonSchema for Quantity {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "x-kubernetes-int-or-string": true, "pattern": forms::QUANTITY, "maxLength": 20 })
+        json_schema!({ "x-kubernetes-int-or-string": true, "pattern": forms::QUANTITY, "maxLength": 20, "minimum": 0 })
     }
 }
 

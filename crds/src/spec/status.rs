@@ -13,7 +13,7 @@ pub struct HealthcareStackStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 9_007_199_254_740_991_u64))]
     pub observed_generation: Option<i64>,
-    /// Ready, Progressing, Degraded, DatabaseReady, MigrationsComplete, GatewayReady.
+    /// `Ready`, `Progressing`, `Degraded`, `DatabaseReady`, `MigrationsComplete`, `GatewayReady`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 16),

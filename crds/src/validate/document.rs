@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSONSchemaProps;
 use regex_lite::Regex;
 use serde_json::{Map, Value};
+use serde_saphyr::UserMessageFormatter;
 
 use super::{DEFAULT_NAMESPACE, validate};
 use crate::check::check;
@@ -46,7 +47,8 @@ fn parse(text: &str, faults: &mut Faults) -> Option<Map<String, Value>> {
             None
         }
         Err(error) => {
-            faults.add("", format!("this is not YAML: {}", error.without_snippet()));
+            let error = error.without_snippet().render_with_formatter(&UserMessageFormatter);
+            faults.add("", format!("this cannot be read as YAML: {error}"));
             None
         }
     }

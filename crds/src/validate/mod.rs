@@ -13,7 +13,9 @@ use chrono_tz::Tz;
 use settings::ServiceName;
 
 use crate::fault::Faults;
-use crate::spec::{AuthSpec, DatabaseSpec, HealthcareStack, HealthcareStackSpec, ObservabilitySpec, Span};
+use crate::spec::{
+    AuthSpec, DatabaseSpec, HealthcareStack, HealthcareStackSpec, ManagedDatabase, ObservabilitySpec, Span,
+};
 use crate::{Currency, Database, Image, Invalid, Stack, plan};
 
 pub(crate) use document::NAME_PATTERN;
@@ -30,7 +32,7 @@ impl Stack {
         document::read(text)
     }
 
-    /// Takes a resource as the API server gave it. Its schema is checked again: the cluster's CustomResourceDefinition may be an
+    /// Takes a resource as the API server gave it. Its schema is checked again: the cluster's definition of it may be an
     /// older one.
     pub fn from_resource(resource: &HealthcareStack) -> Result<Self, Invalid> {
         let mut faults = Faults::default();
@@ -60,6 +62,8 @@ fn validate(name: &str, namespace: &str, spec: &HealthcareStackSpec, faults: &mu
     integrations::check(&integrations, faults);
     let observability = spec.observability.clone().unwrap_or_default();
     check_log_level(&observability, faults);
+    let time_zone = time_zone(&spec.time_zone, faults);
+    let currency = currency(&spec.currency, faults);
     let version = spec.version.clone().unwrap_or_else(|| VERSION.to_owned());
     let stack = Stack {
         name: name.to_owned(),
@@ -72,8 +76,8 @@ fn validate(name: &str, namespace: &str, spec: &HealthcareStackSpec, faults: &mu
         auth,
         integrations,
         observability,
-        time_zone: time_zone(&spec.time_zone, faults)?,
-        currency: currency(&spec.currency, faults)?,
+        time_zone: time_zone?,
+        currency: currency?,
         paused: spec.paused,
         deletion_policy: spec.deletion_policy,
     };
@@ -93,7 +97,7 @@ fn image(spec: &HealthcareStackSpec, version: &str) -> Image {
 
 fn database(spec: Option<&DatabaseSpec>, faults: &mut Faults) -> Option<Database> {
     let Some(spec) = spec else {
-        return Some(Database::Managed(Default::default()));
+        return Some(Database::Managed(ManagedDatabase::default()));
     };
     let chosen = [
         spec.managed.clone().map(Database::Managed),
@@ -166,16 +170,13 @@ fn check_log_level(observability: &ObservabilitySpec, faults: &mut Faults) {
 
 /// Each pod needs a few connections; somebody else's database may not have so many.
 fn check_connections(stack: &Stack, faults: &mut Faults) {
-    let needed = plan::connections_max(stack);
+    let needed = plan::connections_min(stack);
     if let Database::External(external) = &stack.database
         && needed > external.max_connections
     {
         faults.add(
             "spec.database.external.maxConnections",
-            format!(
-                "{} are too few: with so many replicas the services need {needed}",
-                external.max_connections
-            ),
+            format!("{} are too few: with so many pods the services need {needed}", external.max_connections),
         );
     }
 }

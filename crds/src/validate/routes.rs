@@ -69,7 +69,7 @@ fn permissions(path: &str, spec: &RouteSpec, faults: &mut Faults) -> Vec<Permiss
         let path = format!("{path}.permissions[{index}]");
         match name.parse() {
             Ok(Permission::InternalCall) => {
-                faults.add(path, format!("{name} is for services: no person has it"))
+                faults.add(path, format!("{name} is for services: no person has it"));
             }
             Ok(permission) => known.push(permission),
             Err(()) => faults.add(path, format!("{name} is no permission; write one such as patients:read")),
@@ -170,10 +170,12 @@ fn check_place(
             .filter(|service| covered().any(|operation| operation.service == Some(*service)))
             .map(ServiceName::short)
             .collect();
-        let message = if others.is_empty() {
-            "no operation has this path, or one under it".to_owned()
-        } else {
+        let message = if !others.is_empty() {
             format!("{} answers nothing here; it is for {}", route.service.short(), others.join(" and "))
+        } else if covered().next().is_some() {
+            "the gateway itself answers here".to_owned()
+        } else {
+            "no operation has this path, or one under it".to_owned()
         };
         faults.add(format!("{path}.path"), message);
     }

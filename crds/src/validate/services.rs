@@ -76,10 +76,10 @@ fn check_probe(path: &str, probe: Probe, faults: &mut Faults) {
         ("timeout", probe.timeout, second, Span::from_secs(60)),
     ] {
         let path = format!("{path}.{name}");
-        if !span.millis().is_multiple_of(1_000) {
-            faults.add(path, "must be whole seconds");
-        } else {
+        if span.millis().is_multiple_of(1_000) {
             bounds::span(path, span, min, max, faults);
+        } else {
+            faults.add(path, "must be whole seconds");
         }
     }
 }

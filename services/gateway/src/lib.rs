@@ -1,1 +1,47 @@
-//! Under construction.
+//! The gateway: one door in front of the services.
+//!
+//! A request's way stands in `way.rs` and reads from top to bottom. Everything it needs to know is one immutable [`snapshot`],
+//! built from a `GatewayConfig` and swapped atomically; what must outlive a change (limiters, connection pools, breakers, counters)
+//! is kept beside it and handed from snapshot to snapshot. No router and no middleware stack stand on the hot path: hyper's HTTP/1
+//! connection calls one function.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `gateway.rs`, `accept.rs`, `edge.rs` | started, reconfigured, stopped; connections; bytes that never become a request |
+//! | `snapshot.rs`, `routing.rs`, `kept.rs` | configuration, and what outlives it |
+//! | `way.rs` | a request's way |
+//! | `target.rs`, `client.rs`, `limits.rs`, `headers.rs` | its steps: address, who asks, how often, what is passed on |
+//! | `forward.rs`, `upstream.rs`, `body.rs` | attempts, connections to services, bodies streamed both ways |
+//! | `exchange.rs`, `metrics.rs` | what is remembered of a request: one log line, a few counts |
+//! | `own.rs`, `docs.rs`, `openapi/` | what the gateway answers itself |
+//! | `admin.rs`, `tls.rs`, `standalone.rs` | the admin port; certificates; the binary `gateway` |
+//!
+//! Not here: which routes there are (the planner in `stack` says), and whether a token is good (`http_kit::token` says).
+
+mod accept;
+mod body;
+mod client;
+mod docs;
+mod edge;
+mod exchange;
+mod forward;
+mod gateway;
+mod headers;
+mod kept;
+mod limits;
+mod metrics;
+mod own;
+mod refusal;
+mod routing;
+mod snapshot;
+mod target;
+mod upstream;
+mod way;
+
+pub mod admin;
+pub mod openapi;
+pub mod standalone;
+pub mod tls;
+
+pub use gateway::{Gateway, GatewayWorld, Listener, StartError};
+pub use snapshot::ConfigError;

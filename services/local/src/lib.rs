@@ -1,1 +1,41 @@
-//! Under construction.
+//! A whole `HealthcareStack` in one process: the seven services and the gateway on an embedded database, or on PostgreSQL.
+//!
+//! | module | idea |
+//! |---|---|
+//! | [`args`] | the command line |
+//! | [`data`] | the data folder: its lock, its secrets, where things lie |
+//! | [`up`] | everything started in order, and stopped |
+//! | [`reload`] | the resource read again whenever its file changes |
+//! | [`tls`] | the gateway's certificate |
+//! | [`demo`] | an invented clinic to look at |
+//!
+//! What each part is told is planned in the `stack` crate, the same as on Kubernetes. Nothing is decided here a second time.
+
+pub mod args;
+pub mod data;
+pub mod demo;
+mod fault;
+pub mod reload;
+pub mod tls;
+pub mod up;
+
+pub use args::Command;
+pub use fault::Fault;
+
+/// Does what the command line asks for.
+pub fn run(command: Command) -> Result<(), Fault> {
+    match command {
+        Command::Up(up) => {
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .enable_all()
+                .build()
+                .map_err(|error| Fault::failed(format!("no runtime: {error}")))?;
+            runtime.block_on(up::up(up))
+        }
+        Command::Check { stack } => {
+            let stack = reload::read(&stack)?;
+            println!("{}: valid", stack.name);
+            Ok(())
+        }
+    }
+}

@@ -1,1 +1,16 @@
-fn main() {}
+//! `healthcare`: a whole `HealthcareStack` in one process.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let command = local::Command::parse();
+    match local::run(command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            eprintln!("healthcare: {fault}");
+            ExitCode::from(fault.exit_code())
+        }
+    }
+}

@@ -6,7 +6,6 @@
 pub mod api;
 pub mod domain;
 mod error;
-pub mod jobs;
 pub mod store;
 
 use contracts::patients;
@@ -25,13 +24,13 @@ pub const MIGRATIONS: db::Migrations = db::migrations!();
 fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
     Box::pin(async move {
         let api = api::Api::new(&kit)?;
-        let router = Routes::new(&kit, api.clone(), patients::API)
+        let router = Routes::new(&kit, api, patients::API)
             .on(api::register::register)
             .on(api::search::list)
             .on(api::read::by_id)
             .on(api::update::update)
             .on(api::delete::delete)
             .finish()?;
-        Ok(App { router, jobs: vec![Box::pin(jobs::erase::run(api.db))] })
+        Ok(App { router, jobs: Vec::new() })
     })
 }

@@ -3,11 +3,10 @@
 use contracts::event::{Event, What};
 use contracts::id::EventId;
 use contracts::patients::{DeletePatient, PatientDeleted};
-use http_kit::{Answer, Call, relay};
+use http_kit::{Answer, Call, erasure, relay};
 
 use super::Api;
 use crate::error::Error;
-use crate::jobs::erase;
 use crate::store::patient::patient_delete;
 
 /// Deletes a patient here, and tells the services that hold something of theirs.
@@ -29,10 +28,7 @@ pub async fn delete(api: Api, call: Call<DeletePatient>) -> Result<Answer<Delete
         Ok::<_, Error>(kept.version + 1)
     })
     .await?;
-    // The data is gone with the commit. If the key cannot be destroyed at once, the job does it.
-    if let Err(error) = erase::destroy(&api.db, id).await {
-        tracing::warn!(%error, "a deleted patient's key is still to be destroyed");
-    }
+    erasure::finish(&api.db, id).await;
     let deleted = PatientDeleted { status: "Deleted".to_owned(), patient_id: id.clone() };
     Ok(Answer::new(deleted).version(version))
 }

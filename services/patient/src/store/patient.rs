@@ -1,12 +1,12 @@
-//! The `patient` table and its search index.
+//! The `patient` table.
 
 use chrono::{DateTime, Utc};
 use contracts::id::PatientId;
-use db::{Db, Place, Subject, Tx, on, sql};
+use db::{Db, Place, Subject, TERMS_MAX, Tx, on, search_index_clear, search_index_put, sql};
 use sqlx::FromRow;
 
 use crate::domain::patient::Patient;
-use crate::domain::search::{Key, Search, TERMS_MAX, Term, terms_of};
+use crate::domain::search::{Key, Search, terms_of};
 use crate::error::Error;
 
 /// A patient as kept: the data with its id and version.
@@ -43,10 +43,6 @@ async fn opened(db: &Db, row: Row) -> Result<Kept, db::Error> {
     Ok(Kept { id: PatientId::trusted(row.id), version: row.version, created_at: row.created_at, patient })
 }
 
-fn tokens(db: &Db, terms: &[Term]) -> Result<Vec<Vec<u8>>, db::Error> {
-    terms.iter().map(|term| db.vault().blind(term.field, &term.value)).collect()
-}
-
 /// Registers a patient. [`Error::Taken`] if the id was ever used.
 pub async fn patient_insert(tx: &mut Tx, db: &Db, id: &PatientId, patient: &Patient) -> Result<(), Error> {
     let body = match seal(db, id, patient).await {
@@ -68,7 +64,7 @@ pub async fn patient_insert(tx: &mut Tx, db: &Db, id: &PatientId, patient: &Pati
     if inserted == 0 {
         return Err(Error::Taken);
     }
-    Ok(index_add(tx, db, id, patient).await?)
+    Ok(search_index_put(tx, db, id.as_str(), terms_of(patient)).await?)
 }
 
 /// The patient, if there is one.
@@ -106,13 +102,12 @@ pub async fn patient_update(
     .await
     .map(|done| done.rows_affected()))?;
     if updated == 1 {
-        index_clear(tx, id).await?;
-        index_add(tx, db, id, patient).await?;
+        search_index_put(tx, db, id.as_str(), terms_of(patient)).await?;
     }
     Ok(updated == 1)
 }
 
-/// Takes a patient's data away, if `version` is still the present one; the id stays taken.
+/// Takes a patient's data away, if `version` is still the present one, and asks for their erasure; the id stays taken.
 pub async fn patient_delete(tx: &mut Tx, id: &PatientId, version: i64) -> Result<bool, db::Error> {
     let now = tx.now();
     let deleted = on!(tx, |conn| sqlx::query(sql!(
@@ -126,39 +121,18 @@ pub async fn patient_delete(tx: &mut Tx, id: &PatientId, version: i64) -> Result
     .await
     .map(|done| done.rows_affected()))?;
     if deleted == 1 {
-        index_clear(tx, id).await?;
+        search_index_clear(tx, id.as_str()).await?;
+        db::erasure_request(tx, id.as_str()).await?;
     }
     Ok(deleted == 1)
 }
 
-/// Patients who are deleted and whose key still stands.
-pub async fn patients_to_erase(tx: &mut Tx) -> Result<Vec<PatientId>, db::Error> {
-    let ids: Vec<(String,)> = on!(tx, |conn| sqlx::query_as(sql!(
-        "select id from patient where deleted_at is not null and key_destroyed_at is null \
-         order by deleted_at limit 100"
-    ))
-    .fetch_all(conn)
-    .await)?;
-    Ok(ids.into_iter().map(|(id,)| PatientId::trusted(id)).collect())
-}
-
-/// Notes that a deleted patient's key is destroyed.
-pub async fn patient_erased(tx: &mut Tx, id: &PatientId) -> Result<(), db::Error> {
-    let now = tx.now();
-    on!(tx, |conn| sqlx::query(sql!(
-        "update patient set key_destroyed_at = $2 where id = $1 and deleted_at is not null"
-    ))
-    .bind(id.as_str())
-    .bind(now)
-    .execute(conn)
-    .await
-    .map(drop))?;
-    Ok(())
-}
-
 /// A stretch of the list, newest first.
 pub async fn patient_search(tx: &mut Tx, db: &Db, search: &Search) -> Result<Vec<(Key, Kept)>, db::Error> {
-    let rows = if search.terms.is_empty() { list(tx, search).await? } else { find(tx, db, search).await? };
+    let rows = match db::search_tokens(db, &search.terms)? {
+        None => list(tx, search).await?,
+        Some(tokens) => find(tx, search, &tokens).await?,
+    };
     let mut kept = Vec::with_capacity(rows.len());
     for row in rows {
         let key = (row.created_at, row.id.clone());
@@ -186,20 +160,17 @@ async fn list(tx: &mut Tx, search: &Search) -> Result<Vec<Row>, db::Error> {
 }
 
 /// The first term drives; each further one must be there too.
-async fn find(tx: &mut Tx, db: &Db, search: &Search) -> Result<Vec<Row>, db::Error> {
+async fn find(tx: &mut Tx, search: &Search, tokens: &[Vec<u8>; TERMS_MAX]) -> Result<Vec<Row>, db::Error> {
     let (created_at, id) = search.window.after.clone().unwrap_or_else(start);
-    let mut tokens = tokens(db, &search.terms)?;
-    // Asking twice for the same is the same as asking once.
-    tokens.resize(TERMS_MAX, tokens[0].clone());
     Ok(on!(tx, |conn| sqlx::query_as(sql!(
         "select p.id, p.version, p.created_at, p.body \
-         from patient_index i join patient p on p.id = i.patient_id \
+         from search_index i join patient p on p.id = i.owner \
          where i.token = $1 \
-           and exists (select 1 from patient_index o where o.token = $2 and o.patient_id = p.id) \
-           and exists (select 1 from patient_index o where o.token = $3 and o.patient_id = p.id) \
-           and exists (select 1 from patient_index o where o.token = $4 and o.patient_id = p.id) \
-           and exists (select 1 from patient_index o where o.token = $5 and o.patient_id = p.id) \
-           and exists (select 1 from patient_index o where o.token = $6 and o.patient_id = p.id) \
+           and exists (select 1 from search_index o where o.token = $2 and o.owner = p.id) \
+           and exists (select 1 from search_index o where o.token = $3 and o.owner = p.id) \
+           and exists (select 1 from search_index o where o.token = $4 and o.owner = p.id) \
+           and exists (select 1 from search_index o where o.token = $5 and o.owner = p.id) \
+           and exists (select 1 from search_index o where o.token = $6 and o.owner = p.id) \
            and p.deleted_at is null and (p.created_at, p.id) < ($7, $8) \
          order by p.created_at desc, p.id desc limit $9"
     ))
@@ -214,25 +185,4 @@ async fn find(tx: &mut Tx, db: &Db, search: &Search) -> Result<Vec<Row>, db::Err
     .bind(search.window.rows())
     .fetch_all(conn)
     .await)?)
-}
-
-async fn index_add(tx: &mut Tx, db: &Db, id: &PatientId, patient: &Patient) -> Result<(), db::Error> {
-    for token in tokens(db, &terms_of(patient))? {
-        on!(tx, |conn| sqlx::query(sql!("insert into patient_index (token, patient_id) values ($1, $2)"))
-            .bind(&token)
-            .bind(id.as_str())
-            .execute(conn)
-            .await
-            .map(drop))?;
-    }
-    Ok(())
-}
-
-async fn index_clear(tx: &mut Tx, id: &PatientId) -> Result<(), db::Error> {
-    on!(tx, |conn| sqlx::query(sql!("delete from patient_index where patient_id = $1"))
-        .bind(id.as_str())
-        .execute(conn)
-        .await
-        .map(drop))?;
-    Ok(())
 }

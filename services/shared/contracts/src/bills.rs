@@ -51,6 +51,27 @@ pub enum BillStatus {
     Void,
 }
 
+impl BillStatus {
+    /// All of them, in the order of a bill's life.
+    pub const ALL: [Self; 4] = [Self::Draft, Self::Issued, Self::Paid, Self::Void];
+
+    /// As the API writes it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Draft => "Draft",
+            Self::Issued => "Issued",
+            Self::Paid => "Paid",
+            Self::Void => "Void",
+        }
+    }
+}
+
+impl std::fmt::Display for BillStatus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// A service charged for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -118,6 +139,9 @@ pub struct Bill {
     pub currency: String,
     /// Where it stands.
     pub status: BillStatus,
+    /// Its patient was erased, and the law keeps the bill: only those who keep the books see it. Left out if false; read-only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub restricted: bool,
 }
 
 /// The answer to a creation.

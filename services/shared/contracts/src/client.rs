@@ -73,6 +73,14 @@ impl ClientError {
     }
 }
 
+/// What a peer answered, or `None` if it said that there is no such thing.
+pub fn found<T>(answer: Result<T, ClientError>) -> Result<Option<T>, ClientError> {
+    match answer {
+        Err(error) if error.is_not_found() => Ok(None),
+        answer => answer.map(Some),
+    }
+}
+
 impl Transport {
     /// A transport to a peer.
     ///

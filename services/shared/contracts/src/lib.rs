@@ -13,6 +13,7 @@ pub mod endpoint;
 pub mod event;
 pub mod field;
 pub mod gateway;
+pub mod hours;
 pub mod id;
 pub mod merge_patch;
 pub mod money;

@@ -28,7 +28,7 @@ struct Inner {
 
 #[derive(Clone)]
 pub(crate) enum Pools {
-    Postgres { data: PgPool, keys: PgPool, schemas: Schemas },
+    Postgres { data: PgPool, keys: PgPool, schemas: Box<Schemas> },
     Sqlite { write: SqlitePool, read: SqlitePool, keys: SqlitePool },
 }
 
@@ -100,6 +100,8 @@ pub struct Purged {
 
 /// A readiness probe that waits longer is no answer.
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
+/// A transaction that is forgotten must not keep the process from ending.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Db {
     /// Opens both stores of `service`, creating SQLite files (0600) or PostgreSQL schemas that are missing. Does not
@@ -218,7 +220,9 @@ impl Db {
             }
             self.0.vault.ping().await
         };
-        tokio::time::timeout(PING_TIMEOUT, ask).await.unwrap_or(Err(Error::Unavailable(sqlx::Error::PoolTimedOut)))
+        tokio::time::timeout(PING_TIMEOUT, ask)
+            .await
+            .unwrap_or(Err(Error::Unavailable(sqlx::Error::PoolTimedOut)))
     }
 
     /// Takes away what has had its time: run it about hourly, on any number of replicas.
@@ -231,21 +235,30 @@ impl Db {
             keys: 0,
         };
         tx.commit().await?;
+        if purged.outbox_lost > 0 {
+            tracing::error!(deliveries = purged.outbox_lost, "events were never delivered and are lost");
+        }
         Ok(Purged { keys: self.0.vault.purge_expired().await?, ..purged })
     }
 
-    /// Waits for transactions under way, then closes. SQLite's files are checkpointed by that.
+    /// Takes no new transactions, waits for those under way (ten seconds at most), and closes. SQLite's log is merged
+    /// into its file by that.
     pub async fn close(&self) {
-        match &self.0.pools {
-            Pools::Postgres { data, keys, .. } => {
-                data.close().await;
-                keys.close().await;
+        let close = async {
+            match &self.0.pools {
+                Pools::Postgres { data, keys, .. } => {
+                    data.close().await;
+                    keys.close().await;
+                }
+                Pools::Sqlite { write, read, keys } => {
+                    read.close().await;
+                    write.close().await;
+                    keys.close().await;
+                }
             }
-            Pools::Sqlite { write, read, keys } => {
-                read.close().await;
-                write.close().await;
-                keys.close().await;
-            }
+        };
+        if tokio::time::timeout(CLOSE_TIMEOUT, close).await.is_err() {
+            tracing::warn!("a transaction was still open when the database closed; it is rolled back");
         }
     }
 

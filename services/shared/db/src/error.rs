@@ -202,14 +202,12 @@ fn constraint_hint(kind: ConstraintKind, error: &dyn sqlx::error::DatabaseError)
     if let Some(constraint) = error.constraint() {
         return constraint.to_owned();
     }
-    match (kind, error.table()) {
-        (ConstraintKind::NotNull, Some(table)) => table.to_owned(),
-        // SQLite: "UNIQUE constraint failed: patient.id, patient.tenant"; a trigger's message is its hint.
-        _ => {
-            let message = error.message();
-            message.split_once("constraint failed: ").map_or(message, |(_, at)| at).to_owned()
-        }
+    if let (ConstraintKind::NotNull, Some(table)) = (kind, error.table()) {
+        return table.to_owned();
     }
+    // SQLite: "UNIQUE constraint failed: patient.id, patient.tenant"; a trigger's message is its hint.
+    let message = error.message();
+    message.split_once("constraint failed: ").map_or(message, |(_, at)| at).to_owned()
 }
 
 /// What may be said of a driver's error: which kind and which code, and for the database's own errors its message,

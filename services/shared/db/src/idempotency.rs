@@ -168,7 +168,8 @@ pub(crate) async fn idempotency_purge(tx: &mut Tx) -> Result<u64, Error> {
 
 async fn claim_new(tx: &mut Tx, ticket: &Ticket, body_hash: &[u8]) -> Result<bool, Error> {
     let now = tx.now();
-    let rows = on!(tx, |conn| sqlx::query(sql!(
+    let rows = on!(tx, |conn| {
+        sqlx::query(sql!(
         "insert into idempotency (id, body_hash, fence, claimed_until, expires_at) values ($1, $2, $3, $4, $5) \
          on conflict (id) do nothing"
     ))
@@ -179,23 +180,27 @@ async fn claim_new(tx: &mut Tx, ticket: &Ticket, body_hash: &[u8]) -> Result<boo
     .bind(now + KEEP)
     .execute(conn)
     .await
-    .map(|done| done.rows_affected()))?;
+    .map(|done| done.rows_affected())
+    })?;
     Ok(rows == 1)
 }
 
 async fn find(tx: &mut Tx, id: &[u8]) -> Result<Option<Row>, Error> {
-    Ok(on!(tx, |conn| sqlx::query_as(sql!(
+    Ok(on!(tx, |conn| {
+        sqlx::query_as(sql!(
         "select body_hash, fence, claimed_until, answer, answered_at, expires_at from idempotency where id = $1"
     ))
     .bind(id)
     .fetch_optional(conn)
-    .await)?)
+    .await
+    })?)
 }
 
 /// Takes a claim whose holder is gone; of several that try, the one that still finds the old fence.
 async fn take_over(mut tx: Tx, ticket: Ticket, body_hash: &[u8], old_fence: &[u8]) -> Result<Begun, Error> {
     let now = tx.now();
-    let rows = on!(tx, |conn| sqlx::query(sql!(
+    let rows = on!(tx, |conn| {
+        sqlx::query(sql!(
         "update idempotency set body_hash = $1, fence = $2, claimed_until = $3, expires_at = $4, answer = null, \
          answered_at = null where id = $5 and fence = $6 and (answer is null or expires_at <= $7)"
     ))
@@ -208,7 +213,8 @@ async fn take_over(mut tx: Tx, ticket: Ticket, body_hash: &[u8], old_fence: &[u8
     .bind(now)
     .execute(conn)
     .await
-    .map(|done| done.rows_affected()))?;
+    .map(|done| done.rows_affected())
+    })?;
     tx.commit().await?;
     Ok(if rows == 1 { Begun::Fresh(ticket) } else { Begun::InFlight })
 }

@@ -7,7 +7,9 @@
 //! | [`sql!`] `statements.rs` | each statement registered where it stands, prepared on both engines by one test |
 //! | [`Migrations`] `migrations.rs` | the service's own, and the tables that every service has |
 //! | [`Vault`] `vault/` | AES-256-GCM under a key per patient; blind indexes |
+//! | [`Term`] `search.rs` | sealed rows found by words and values |
 //! | [`outbox_add`] `outbox.rs`, [`inbox_accept`] `inbox.rs` | effects happen once |
+//! | [`erasure_request`] `erasure.rs` | a patient's key destroyed after their data is gone |
 //! | [`idempotency_begin`] `idempotency.rs` | an answer kept for a repeated request |
 //! | [`Secrets`] `secrets.rs`, [`Error`] `error.rs` | what must not be printed, and is not |
 //!
@@ -17,10 +19,14 @@
 //!   (`+` < `.` < digits; a property test holds it). SQL never asks for the time itself (`now()`, `datetime()`): bind it.
 //! - Whole numbers are `i64`: `bigint` and `integer`. Cast sums: `cast(sum(x) as bigint)`.
 //! - `bool` is `boolean` and `integer`, bytes are `bytea` and `blob`, dates are `date` and `text`.
+//! - Text that is sorted or paged by is `text collate "C"` on PostgreSQL: SQLite compares bytes, a locale does not. No text may
+//!   hold U+0000, which PostgreSQL refuses.
+//! - After a statement that failed, PostgreSQL takes no other in the same transaction: roll back, or write `on conflict`.
 //!
 //! This crate has no HTTP in it, asks no clock and no randomness but the ones it is given, and logs no data.
 
 mod db;
+mod erasure;
 mod error;
 mod idempotency;
 mod inbox;
@@ -28,6 +34,7 @@ mod migrations;
 mod outbox;
 mod postgres;
 mod retry;
+mod search;
 mod secrets;
 mod sqlite;
 mod statements;
@@ -35,14 +42,17 @@ mod tx;
 mod vault;
 
 pub use db::{Db, Engine, OpenError, Purged};
+pub use erasure::{erasure_finish, erasure_is_requested, erasure_request, erasures_pending};
 pub use error::{ConstraintKind, Error, SealError};
 pub use idempotency::{Begun, KeptAnswer, Ticket, idempotency_begin, idempotency_keep, idempotency_release};
 pub use inbox::inbox_accept;
 pub use migrations::{MigrateError, Migrations};
 pub use outbox::{
-    Backlog, ClaimedEvent, OutboxEvent, outbox_add, outbox_backlog, outbox_claim, outbox_delivered, outbox_failed,
+    Backlog, ClaimedEvent, OutboxEvent, outbox_add, outbox_backlog, outbox_claim, outbox_delivered,
+    outbox_failed,
 };
 pub use retry::{Retry, retrying};
+pub use search::{TERMS_MAX, Term, search_index_clear, search_index_put, search_tokens};
 pub use secrets::{SecretError, Secrets};
 pub use statements::{PrepareError, Statement, Store, prepare_all, statements};
 pub use tx::{Tx, TxKind};

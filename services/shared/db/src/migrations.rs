@@ -59,7 +59,9 @@ impl From<sqlx::migrate::MigrateError> for MigrateError {
         use sqlx::migrate::MigrateError as E;
         match error {
             E::Execute(error) => Self::Failed { version: None, error: error.into() },
-            E::ExecuteMigration(error, version) => Self::Failed { version: Some(version), error: error.into() },
+            E::ExecuteMigration(error, version) => {
+                Self::Failed { version: Some(version), error: error.into() }
+            }
             E::VersionMismatch(version) => Self::Edited { version },
             other => Self::Other(other.to_string()),
         }
@@ -82,7 +84,8 @@ impl Migrations {
     }
 
     pub(crate) fn check(&self) -> Result<(), MigrateError> {
-        let versions = |migrator: &Migrator| migrator.iter().map(|migration| migration.version).collect::<Vec<_>>();
+        let versions =
+            |migrator: &Migrator| migrator.iter().map(|migration| migration.version).collect::<Vec<_>>();
         if versions(self.postgres) == versions(self.sqlite) { Ok(()) } else { Err(MigrateError::Uneven) }
     }
 }

@@ -103,7 +103,8 @@ pub async fn outbox_add<B: Serialize + ?Sized>(
     let now = tx.now();
     let body = db.vault().seal_json(&subject(now), place(&event.id), event.body).await?;
     for subscriber in event.subscribers {
-        on!(tx, |conn| sqlx::query(sql!(
+        on!(tx, |conn| {
+            sqlx::query(sql!(
             "insert into outbox (event_id, subscriber, name, subject_patient, body, occurred_at, created_at, attempts, \
              next_attempt_at) values ($1, $2, $3, $4, $5, $6, $7, 0, $7)"
         ))
@@ -116,7 +117,8 @@ pub async fn outbox_add<B: Serialize + ?Sized>(
         .bind(now)
         .execute(conn)
         .await
-        .map(drop))?;
+        .map(drop)
+        })?;
     }
     tx.wake_outbox(db.outbox_notify());
     Ok(())
@@ -222,12 +224,12 @@ pub async fn outbox_failed(
 /// What still waits: for metrics, and for a relay that wants to sleep just long enough.
 pub async fn outbox_backlog(db: &Db) -> Result<Backlog, Error> {
     let mut tx = db.read().await?;
-    let (rows, oldest, next_attempt_at): (i64, Option<DateTime<Utc>>, Option<DateTime<Utc>>) =
-        on!(tx, |conn| sqlx::query_as(sql!(
-            "select count(*), min(occurred_at), min(next_attempt_at) from outbox"
-        ))
-        .fetch_one(conn)
-        .await)?;
+    let (rows, oldest, next_attempt_at): (i64, Option<DateTime<Utc>>, Option<DateTime<Utc>>) = on!(
+        tx,
+        |conn| sqlx::query_as(sql!("select count(*), min(occurred_at), min(next_attempt_at) from outbox"))
+            .fetch_one(conn)
+            .await
+    )?;
     Ok(Backlog { rows: u64::try_from(rows).unwrap_or(0), oldest, next_attempt_at })
 }
 

@@ -12,8 +12,8 @@ use crate::db::{OpenError, Pools};
 use crate::{Error, Secrets};
 
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
-const IDLE: Duration = Duration::from_secs(120);
-const LIFETIME: Duration = Duration::from_secs(30 * 60);
+const IDLE: Duration = Duration::from_mins(2);
+const LIFETIME: Duration = Duration::from_mins(30);
 
 /// Limits of a session that serves requests. A request is answered long before; these end what nobody waits for.
 const LIMITS: [(&str, &str); 3] =
@@ -49,7 +49,7 @@ pub(crate) async fn open(
     let url = secrets.read_text(url)?;
     // The parser's complaint may quote the URL: it is left out.
     let options = PgConnectOptions::from_str(&url).map_err(|_| OpenError::Url)?.application_name(application);
-    let schemas = Schemas { options, data: data.to_owned(), keys: keys.to_owned() };
+    let schemas = Box::new(Schemas { options, data: data.to_owned(), keys: keys.to_owned() });
     schemas.create_missing().await?;
     Ok(Pools::Postgres { data: schemas.pool(data, data_max), keys: schemas.pool(keys, keys_max), schemas })
 }

@@ -5,9 +5,9 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::Duration;
 
-use sqlx::SqlitePool;
 use sqlx::pool::PoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{Connection, Sqlite, SqliteConnection, SqlitePool};
 
 use crate::Error;
 use crate::db::{OpenError, Pools};
@@ -18,7 +18,7 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 /// For locks held by another process, such as a backup: inside this one, the writer's pool is the queue.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// A reader costs a thread and a page cache; an idle stack keeps none.
-const READER_IDLE: Duration = Duration::from_secs(60);
+const READER_IDLE: Duration = Duration::from_mins(1);
 
 pub(crate) async fn open(path: &Path, keys_path: &Path) -> Result<Pools, OpenError> {
     create_private(path)?;
@@ -26,26 +26,33 @@ pub(crate) async fn open(path: &Path, keys_path: &Path) -> Result<Pools, OpenErr
     // `secure_delete` there: a destroyed key must be gone from the file, not only from the index.
     let keys = single(options(keys_path).pragma("secure_delete", "ON").pragma("cache_size", "-128")).await?;
     let write = single(options(path).pragma("cache_size", "-1024")).await?;
-    let read = PoolOptions::new()
-        .max_connections(READERS_MAX)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
+    let read = pool(READERS_MAX)
         .idle_timeout(READER_IDLE)
-        .max_lifetime(None)
-        .test_before_acquire(false)
         .connect_lazy_with(options(path).pragma("query_only", "ON").pragma("cache_size", "-512"));
     Ok(Pools::Sqlite { write, read, keys })
 }
 
 /// One connection, kept for good. Whoever wants to write waits for it here, without polling.
 async fn single(options: SqliteConnectOptions) -> Result<SqlitePool, Error> {
-    Ok(PoolOptions::new()
-        .max_connections(1)
+    Ok(pool(1).idle_timeout(None).connect_with(options).await?)
+}
+
+fn pool(connections_max: u32) -> PoolOptions<Sqlite> {
+    PoolOptions::new()
+        .max_connections(connections_max)
         .acquire_timeout(ACQUIRE_TIMEOUT)
-        .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
-        .connect_with(options)
-        .await?)
+        .after_release(|conn, _| Box::pin(is_fit_for_the_next(conn)))
+}
+
+/// When the disk is full, SQLite ends the transaction by itself; sqlx's rollback then fails, and it goes on counting a
+/// transaction that is no more. With a single writer that would be the end of all writing: such a connection is closed,
+/// and the next task opens another.
+async fn is_fit_for_the_next(conn: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    // A rollback may still be under way; the answer to this comes after it.
+    conn.ping().await?;
+    Ok(!conn.is_in_transaction())
 }
 
 fn options(path: &Path) -> SqliteConnectOptions {

@@ -72,10 +72,12 @@ impl Tx {
             names.dedup();
             for name in names {
                 // Advisory locks are the database's, not the schema's: the schema keeps services apart.
-                sqlx::query("select pg_advisory_xact_lock(hashtextextended(current_schema() || ':' || $1, 0))")
-                    .bind(name)
-                    .execute(&mut **tx)
-                    .await?;
+                sqlx::query(
+                    "select pg_advisory_xact_lock(hashtextextended(current_schema() || ':' || $1, 0))",
+                )
+                .bind(name)
+                .execute(&mut **tx)
+                .await?;
             }
         }
         Ok(())

@@ -146,7 +146,7 @@ fn kind(expected: &str) -> String {
     }
 }
 
-/// serde_ignored's path as we write paths: `services[1].note`.
+/// `serde_ignored`'s path as we write paths: `services[1].note`.
 fn ignored_path(path: &serde_ignored::Path<'_>) -> String {
     use serde_ignored::Path;
     match path {
@@ -223,7 +223,7 @@ mod tests {
         let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
         for text in ["", " ", "{", "nonsense", "{} {}", "{\"name\":\"\u{0}\"}", &deep] {
             let problem = read::<PatientRegistration>(text.as_bytes()).unwrap_err();
-            assert!(matches!(problem.status, 400 | 422), "{:?}", problem);
+            assert!(matches!(problem.status, 400 | 422), "{problem:?}");
         }
         assert_eq!(read::<MergePatch<Bill>>(deep.as_bytes()).unwrap_err().status, 400);
     }

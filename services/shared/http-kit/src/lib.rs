@@ -7,6 +7,7 @@
 //! | [`json`] | strict reading: unknown members refused by name, faults with their path |
 //! | [`answer`], [`etag`], [`page`] | what every answer carries |
 //! | [`problem`] | errors as RFC 9457 documents |
+//! | [`erasure`] | the keys of erased patients destroyed |
 //! | [`relay`] | events from the outbox to their subscribers |
 //! | [`kit`], [`serve`], [`process`] | a service put together, started, drained; a service as a process |
 //! | [`telemetry`], [`trace`] | logs, metrics, W3C trace context; never health data |
@@ -23,6 +24,8 @@ pub mod trace;
 
 #[cfg(feature = "service")]
 pub mod answer;
+#[cfg(feature = "service")]
+pub mod erasure;
 #[cfg(feature = "service")]
 pub mod etag;
 #[cfg(feature = "service")]

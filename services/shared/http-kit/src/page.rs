@@ -1,5 +1,6 @@
 //! Cursors and limits of lists.
 
+use chrono::{DateTime, Utc};
 use contracts::page::{LIMIT_DEFAULT, LIMIT_MAX, Page};
 use contracts::problem::Faults;
 use serde::Serialize;
@@ -47,6 +48,17 @@ impl<K: Serialize + DeserializeOwned> Window<K> {
     }
 }
 
+/// The sort key of a list that begins with the newest: when, and the id, which parts what happened at once.
+pub type Newest = (DateTime<Utc>, String);
+
+impl Window<Newest> {
+    /// Everything on the page sorts below this: the end of the page before, or a time that no row has.
+    pub fn below(&self) -> Newest {
+        let never = || (DateTime::from_timestamp(253_402_300_799, 0).unwrap_or_default(), String::new());
+        self.after.clone().unwrap_or_else(never)
+    }
+}
+
 fn write_cursor(key: &impl Serialize) -> String {
     data_encoding::BASE64URL_NOPAD.encode(&serde_json::to_vec(key).unwrap_or_default())
 }
@@ -55,7 +67,11 @@ fn read_cursor<K: DeserializeOwned>(cursor: &str) -> Option<K> {
     if cursor.len() > 1024 {
         return None;
     }
-    serde_json::from_slice(&data_encoding::BASE64URL_NOPAD.decode(cursor.as_bytes()).ok()?).ok()
+    let key = data_encoding::BASE64URL_NOPAD.decode(cursor.as_bytes()).ok()?;
+    // A forged key must not bring to the database what none of ours holds, and what it would fail on: a NUL (which JSON has to
+    // escape), or a year beyond four digits (which has a sign).
+    let is_odd = key.contains(&b'\\') || key.windows(2).any(|pair| matches!(pair, b"\"+" | b"\"-"));
+    if is_odd { None } else { serde_json::from_slice(&key).ok() }
 }
 
 #[cfg(test)]
@@ -71,6 +87,19 @@ mod tests {
         let second = Window::<i64>::parse(Some(2), page.next_cursor.as_deref(), &mut faults).unwrap();
         assert_eq!(second.after, Some(2));
         assert_eq!(second.page(vec![(3, "c")]).next_cursor, None);
+    }
+
+    #[test]
+    fn a_forged_key_that_no_database_takes_is_no_cursor() {
+        let parse = |json: &str| {
+            read_cursor::<(String, String)>(&data_encoding::BASE64URL_NOPAD.encode(json.as_bytes()))
+        };
+        assert!(parse(r#"["2026-01-15T08:00:00Z","p1"]"#).is_some());
+        for forged in
+            [r#"["2026-01-15T08:00:00Z","p\u0000"]"#, r#"["+12026-01-15","p1"]"#, r#"["-0026-01-15","p1"]"#]
+        {
+            assert_eq!(parse(forged), None, "{forged}");
+        }
     }
 
     #[test]

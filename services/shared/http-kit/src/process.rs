@@ -87,7 +87,7 @@ async fn serve(service: Service) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Serves `/metrics` beside the service, where the settings name an address for it.
+/// Binds the admin address, where the settings name one.
 async fn admin(
     address: Option<Address>,
     metrics: Metrics,
@@ -97,16 +97,23 @@ async fn admin(
     let listener = tokio::net::TcpListener::bind(&authority)
         .await
         .map_err(|error| format!("cannot listen at {authority}: {error}"))?;
+    Ok(Some(serve_admin(listener, metrics)))
+}
+
+/// Serves what operators look at, apart from the public address: `/metrics` for Prometheus, and `/livez`.
+pub fn serve_admin(listener: tokio::net::TcpListener, metrics: Metrics) -> tokio::task::JoinHandle<()> {
     let page = move || {
         let metrics = metrics.clone();
         async move { ([(http::header::CONTENT_TYPE, METRICS_MEDIA_TYPE)], metrics.page()) }
     };
-    let router = axum::Router::new().route("/metrics", axum::routing::get(page));
-    Ok(Some(tokio::spawn(async move {
+    let router = axum::Router::new()
+        .route("/metrics", axum::routing::get(page))
+        .route("/livez", axum::routing::get(async || "alive\n"));
+    tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
             tracing::error!(%error, "the admin listener ended");
         }
-    })))
+    })
 }
 
 /// Returns when the process is asked to end: Ctrl-C, or SIGTERM as Kubernetes sends it.

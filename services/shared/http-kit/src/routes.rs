@@ -239,7 +239,7 @@ fn shown<R: Failure>(failure: &R, operation: &str, trace_id: Option<&str>) -> Pr
     match problem.status {
         500 => tracing::error!(operation, trace_id, error = %chain(failure), "a request failed"),
         501.. => {
-            tracing::warn!(operation, trace_id, error = %chain(failure), "a request could not be served")
+            tracing::warn!(operation, trace_id, error = %chain(failure), "a request could not be served");
         }
         _ => tracing::debug!(operation, trace_id, code = %problem.code, "a request was refused"),
     }
@@ -261,10 +261,10 @@ fn chain(error: &dyn std::error::Error) -> String {
 /// Gives the idempotency key back if nothing came of it.
 async fn release(receipt: Receipt, failed: bool) {
     let Some(inner) = receipt.0 else { return };
-    if failed || !inner.kept.load(Ordering::Acquire) {
-        if let Err(error) = db::idempotency_release(&inner.db, &inner.ticket).await {
-            tracing::warn!(%error, "an idempotency key stays taken for a minute");
-        }
+    if (failed || !inner.kept.load(Ordering::Acquire))
+        && let Err(error) = db::idempotency_release(&inner.db, &inner.ticket).await
+    {
+        tracing::warn!(%error, "an idempotency key stays taken for a minute");
     }
 }
 

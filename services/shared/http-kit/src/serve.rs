@@ -13,7 +13,7 @@ use crate::kit::{BuildError, Kit, Service, World, WorldError, identity};
 
 /// Requests under way get so long when the service stops.
 pub const DRAIN: Duration = Duration::from_secs(20);
-const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(3600);
+const HOUSEKEEPING_EVERY: Duration = Duration::from_hours(1);
 
 /// Why a service did not start.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +88,7 @@ pub async fn start(service: Service, settings: ServiceSettings, world: World) ->
     }
     let jobs = app.jobs.into_iter().chain([
         Box::pin(crate::relay::run(kit.clone())) as futures_util::future::BoxFuture<'static, ()>,
+        Box::pin(crate::erasure::run(db.clone())),
         Box::pin(housekeeping(db.clone())),
     ]);
     for job in jobs {

@@ -41,7 +41,7 @@ impl Metrics {
         with(registry.sub_registry_with_label(("service".into(), part.into())))
     }
 
-    /// The page that Prometheus reads (OpenMetrics text).
+    /// The page that Prometheus reads (`OpenMetrics` text).
     pub fn page(&self) -> String {
         let registry = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut page = String::new();

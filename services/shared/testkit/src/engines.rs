@@ -38,6 +38,8 @@ struct Inner {
 /// Thursday, 15 January 2026, 09:00 UTC: when every test begins.
 pub const EPOCH_SECONDS: i64 = 1_768_467_600;
 
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
 impl TestDb {
     /// A fresh database, migrated.
     ///
@@ -45,14 +47,15 @@ impl TestDb {
     /// If the engine cannot be had or does not take the migrations.
     pub async fn new(engine: Engine, service: ServiceName, migrations: &Migrations) -> Self {
         match engine {
-            Engine::Sqlite => {
+            Engine::Postgres if postgres::is_private() => {
+                let template = template(service, migrations).await;
+                Self::empty(engine, service, Some(&template), 1).await
+            }
+            // A server that outlives the tests: a template there would be left behind.
+            Engine::Sqlite | Engine::Postgres => {
                 let test = Self::empty(engine, service, None, 1).await;
                 test.db().migrate(migrations).await.expect("the migrations run");
                 test
-            }
-            Engine::Postgres => {
-                let template = template(service, migrations).await;
-                Self::empty(engine, service, Some(&template), 1).await
             }
         }
     }
@@ -129,7 +132,8 @@ impl TestDb {
 
     /// Closes it and drops what was created on the server.
     pub async fn teardown(self) {
-        self.db().close().await;
+        // A task that the test left behind may hold a connection: its database is dropped all the same.
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, self.db().close()).await;
         if let Some(name) = &self.0.created {
             administer(&format!(r#"drop database if exists "{name}" with (force)"#)).await;
         }
@@ -156,8 +160,7 @@ where
     runtime.expect("a runtime").block_on(async {
         let fresh = TestDb::new(engine, service, migrations).await;
         let result = tokio::spawn(test(A::from(fresh.clone()))).await;
-        // A task that the test left behind may hold a connection: its database is dropped all the same.
-        let _ = tokio::time::timeout(Duration::from_secs(10), fresh.teardown()).await;
+        fresh.teardown().await;
         if let Err(error) = result {
             resume_unwind(error.into_panic());
         }
@@ -251,4 +254,12 @@ async fn administer(statement: &str) {
         PgConnection::connect(&postgres::url("postgres")).await.expect("the test server takes connections");
     sqlx::query(AssertSqlSafe(statement)).execute(&mut conn).await.expect("the test server obeys");
     conn.close().await.expect("the connection closes");
+}
+
+/// The URL of an empty database of the caller's own, for a program that is started from outside.
+///
+/// # Panics
+/// If there is no server.
+pub async fn fresh_database() -> String {
+    postgres::url(&create_database(None).await)
 }

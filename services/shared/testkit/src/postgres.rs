@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 const MISSING: &str =
     "no PostgreSQL for the tests: install Debian package postgresql, or set TEST_DATABASE_URL";
 
-const START_TIMEOUT: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_mins(1);
 
 const SUPERVISOR: &str = r#"
 bin=$1 dir=$2
@@ -35,7 +35,7 @@ rm -rf "$dir"
 struct Server {
     url: String,
     /// Its standard input is the pipe whose end is the end of the server.
-    _supervisor: Option<Child>,
+    supervisor: Option<Child>,
 }
 
 static SERVER: LazyLock<Result<Server, String>> = LazyLock::new(start);
@@ -47,8 +47,14 @@ static SERVER: LazyLock<Result<Server, String>> = LazyLock::new(start);
 pub fn url(database: &str) -> String {
     match &*SERVER {
         Ok(server) => with_database(&server.url, database),
-        Err(reason) => std::panic::panic_any(reason.clone()),
+        #[expect(clippy::panic, reason = "a test that cannot run fails; it does not pass in silence")]
+        Err(reason) => panic!("{reason}"),
     }
+}
+
+/// Whether the server is this process's own, and ends with it.
+pub fn is_private() -> bool {
+    SERVER.as_ref().is_ok_and(|server| server.supervisor.is_some())
 }
 
 /// `scheme://authority/ANYTHING?query` with another database.
@@ -63,7 +69,7 @@ fn with_database(url: &str, database: &str) -> String {
 fn start() -> Result<Server, String> {
     if let Some(url) = std::env::var_os("TEST_DATABASE_URL") {
         let url = url.into_string().map_err(|_| "TEST_DATABASE_URL is not UTF-8".to_owned())?;
-        return Ok(Server { url, _supervisor: None });
+        return Ok(Server { url, supervisor: None });
     }
     let bin = find_bin().ok_or(MISSING)?;
     // Directly in /tmp: a socket's path may have no more than 107 bytes, and TMPDIR may be deep.
@@ -98,7 +104,7 @@ fn start() -> Result<Server, String> {
     wait_until_ready(&dir, &mut supervisor)?;
     Ok(Server {
         url: format!("postgres://postgres@localhost/postgres?host={}", dir.display()),
-        _supervisor: Some(supervisor),
+        supervisor: Some(supervisor),
     })
 }
 

@@ -78,7 +78,12 @@ impl Vault {
     }
 
     /// Seals `plaintext` for `subject`, to be stored at `place` and to open nowhere else.
-    pub async fn seal(&self, subject: &Subject<'_>, place: Place<'_>, plaintext: &[u8]) -> Result<Vec<u8>, Error> {
+    pub async fn seal(
+        &self,
+        subject: &Subject<'_>,
+        place: Place<'_>,
+        plaintext: &[u8],
+    ) -> Result<Vec<u8>, Error> {
         let name = subject.name();
         let key = match self.key(&name, GENERATION).await? {
             Some(key) => key,
@@ -88,7 +93,12 @@ impl Vault {
     }
 
     /// Opens what [`Vault::seal`] made for the same subject and place.
-    pub async fn open(&self, subject: &Subject<'_>, place: Place<'_>, sealed: &[u8]) -> Result<Vec<u8>, Error> {
+    pub async fn open(
+        &self,
+        subject: &Subject<'_>,
+        place: Place<'_>,
+        sealed: &[u8],
+    ) -> Result<Vec<u8>, Error> {
         let name = subject.name();
         let generation = seal::generation(sealed)?;
         let key = self.key(&name, generation).await?.ok_or(SealError::NoKey)?;
@@ -147,7 +157,9 @@ impl Vault {
     pub(crate) async fn load_index_key(&self) -> Result<(), Error> {
         if self.index.get().is_none() && self.keys.is_migrated().await? {
             let row = self.keys.find(INDEX, GENERATION).await?;
-            if let Some(KeyState::Live { wrapped, kek_id }) = row.as_ref().map(|row| row.state(self.clock.now())) {
+            if let Some(KeyState::Live { wrapped, kek_id }) =
+                row.as_ref().map(|row| row.state(self.clock.now()))
+            {
                 let key = self.unwrap(INDEX, GENERATION, wrapped, kek_id)?;
                 let _ = self.index.set(hmac::Key::new(hmac::HMAC_SHA256, &*key));
             }

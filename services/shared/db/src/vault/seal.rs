@@ -47,7 +47,8 @@ impl Kek {
             .or_else(|_| <&[u8; 32]>::try_from(decoded.as_slice()))
             .map_err(|_| malformed(secret, "32 bytes, raw or in Base64"))?;
         // Names the key without telling it; computed, so that no setting can name the wrong one.
-        let id = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), b"healthcare-stack key-encryption key id");
+        let id =
+            hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), b"healthcare-stack key-encryption key id");
         Ok(Self { key: aes(key), id: HEXLOWER.encode(&id.as_ref()[..8]) })
     }
 

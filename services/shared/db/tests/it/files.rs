@@ -117,14 +117,15 @@ testkit::on_both_engines! {
         let place = Place { table: "visit", column: "body", row: "v1" };
         let body = db.vault().open(&Subject::Patient("anna"), place, &visit.body.unwrap()).await.unwrap();
         assert_eq!(body, WORDS[0].as_bytes());
+        drop(tx);
         db.close().await;
     }
 
-    async fn it_keeps_few_connections(test: TestDb) {
+    async fn an_acknowledged_write_is_on_the_disk(test: TestDb) {
         if test.db().engine() == Engine::Postgres {
             return;
         }
-        // A commit that is acknowledged is on the disk: FULL is 2.
+        // FULL is 2: the log is synced at each commit.
         let mut tx = test.db().begin().await.unwrap();
         let db::TxKind::Sqlite(conn) = &mut tx.kind else { unreachable!() };
         let synchronous: i64 = sqlx::query_scalar("pragma synchronous").fetch_one(&mut **conn).await.unwrap();

@@ -23,7 +23,9 @@ fn a_name_that_leaves_the_folder_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("outside"), "x").unwrap();
     let secrets = Secrets::new(dir.path().join("secrets"));
-    for (name, key) in [("..", "outside"), (".", "x"), ("a", "../../outside"), ("/etc", "passwd"), ("", "x"), ("a", "")] {
+    for (name, key) in
+        [("..", "outside"), (".", "x"), ("a", "../../outside"), ("/etc", "passwd"), ("", "x"), ("a", "")]
+    {
         let result = secrets.read(&secret(name, key));
         assert!(matches!(result, Err(SecretError::BadName { .. })), "{name}/{key}: {result:?}");
     }

@@ -177,8 +177,6 @@ testkit::on_both_engines! {
         drop(tx);
 
         let mut tx = db.begin().await.unwrap();
-        let TxKind::Sqlite(conn) = &mut tx.kind else { unreachable!() };
-        sqlx::query("pragma max_page_count = 1000000").execute(&mut **conn).await.unwrap();
         visit_insert(&mut tx, &large).await.unwrap();
         tx.commit().await.unwrap();
     }

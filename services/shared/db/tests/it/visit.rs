@@ -32,7 +32,8 @@ impl Visit {
 }
 
 pub(crate) async fn visit_insert(tx: &mut Tx, visit: &Visit) -> Result<(), Error> {
-    on!(tx, |conn| sqlx::query(sql!(
+    on!(tx, |conn| {
+        sqlx::query(sql!(
         "insert into visit (id, room, seat, open, at, day, body, follows) values ($1, $2, $3, $4, $5, $6, $7, $8)"
     ))
     .bind(&visit.id)
@@ -45,7 +46,8 @@ pub(crate) async fn visit_insert(tx: &mut Tx, visit: &Visit) -> Result<(), Error
     .bind(&visit.follows)
     .execute(conn)
     .await
-    .map(drop))?;
+    .map(drop)
+    })?;
     Ok(())
 }
 

@@ -1,0 +1,62 @@
+# What people guess: run, test, check, bench, generate, fmt. `make help` lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# Build output lies outside the checkout, so that a fresh clone does not compile the world again.
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/healthcare-stack
+export CARGO_TARGET_DIR ?= $(CACHE)/target
+export CARGO_TERM_COLOR ?= auto
+
+STACK ?= manifests/samples/healthcarestack.yaml
+DATA ?= data
+LISTEN ?= 127.0.0.1:8080
+ADMIN_LISTEN ?= 127.0.0.1:9464
+
+.PHONY: help
+help: ## This list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+.PHONY: run
+run: ## Start the sample stack (STACK=file, DATA=dir, LISTEN=addr, DEMO=1 for an invented clinic)
+	cargo build --release --package local
+	exec "$(CARGO_TARGET_DIR)/release/healthcare" up --stack "$(STACK)" --data-dir "$(DATA)" \
+		--listen "$(LISTEN)" --admin-listen "$(ADMIN_LISTEN)" $(if $(DEMO),--demo)
+
+.PHONY: test
+test: check ## Everything: check, then every test, on SQLite and on PostgreSQL
+	scripts/prepare test
+	cargo build --package local
+	cargo test --workspace --quiet
+
+.PHONY: check
+check: ## Formatting, lints, docs, generated files, licences
+	scripts/prepare check
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --quiet -- --deny warnings
+	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --document-private-items --quiet
+	scripts/generate --check
+	cargo deny --offline --log-level error check bans licenses sources
+
+.PHONY: generate
+generate: ## Write every generated file anew
+	scripts/generate
+
+.PHONY: fmt
+fmt: ## Format
+	cargo fmt --all
+
+.PHONY: bench
+bench: ## Start time, memory, CPU and latency of the whole stack; see docs/benchmarks.md
+	scripts/prepare bench
+	cargo build --release --package local
+	scripts/bench
+
+.PHONY: bench-build
+bench-build: ## Clean and warm build times, and the number of crates
+	scripts/bench-build
+
+.PHONY: fuzz
+fuzz: ## Every fuzz target for a minute (SECONDS_EACH=n); needs cargo-fuzz and a nightly toolchain
+	scripts/fuzz

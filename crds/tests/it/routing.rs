@@ -1,0 +1,208 @@
+//! Routes of a stack: which are refused, and what the others do to operations.
+
+use settings::{Balancing, Fallback, GatewayConfig, RateLimit, Route, RouteAccess};
+use stack::{Placement, Stack, plan_gateway};
+
+use crate::with_spec;
+
+/// A gateway with these routes, each a line of YAML.
+fn with_routes(routes: &[&str]) -> String {
+    let list: Vec<_> = routes.iter().map(|route| format!("{{ {route} }}")).collect();
+    with_spec(&format!("gateway: {{ routes: [{}] }}", list.join(", ")))
+}
+
+fn faults_of(routes: &[&str]) -> String {
+    Stack::from_yaml(&with_routes(routes)).map_or_else(|invalid| invalid.to_string(), |_| "none".to_owned())
+}
+
+fn planned(routes: &[&str]) -> GatewayConfig {
+    let stack = Stack::from_yaml(&with_routes(routes)).unwrap_or_else(|invalid| panic!("{invalid}"));
+    plan_gateway(&stack, &Placement::Kubernetes)
+}
+
+/// The route of an operation such as `GET /api/patients`.
+fn route<'a>(config: &'a GatewayConfig, operation: &str) -> &'a Route {
+    let is_it = |route: &&Route| format!("{} {}", route.method.as_str(), route.path) == operation;
+    config.routes.iter().find(is_it).unwrap_or_else(|| panic!("no route {operation}"))
+}
+
+fn permissions(names: &[&str]) -> RouteAccess {
+    RouteAccess::Permissions(names.iter().map(|name| (*name).to_owned()).collect())
+}
+
+#[test]
+fn a_route_that_leads_nowhere_is_refused() {
+    for (routes, expected) in [
+        (
+            vec!["path: /api/nothing, service: patient"],
+            "spec.gateway.routes[0].path: no operation has this path, or one under it",
+        ),
+        (
+            vec!["path: /internal/events, service: patient"],
+            "spec.gateway.routes[0].path: no operation has this path, or one under it",
+        ),
+        (
+            vec!["path: /api/bills, service: patient"],
+            "spec.gateway.routes[0].path: patient answers nothing here; it is for billing",
+        ),
+        (
+            vec!["path: '/api/providers/{id}/slots', service: provider"],
+            "spec.gateway.routes[0].path: provider answers nothing here; it is for appointment",
+        ),
+        (
+            vec!["path: /api/gateway, service: auth"],
+            "spec.gateway.routes[0].path: the gateway itself answers here",
+        ),
+        (
+            vec!["path: /api/bills, service: radiology"],
+            "spec.gateway.routes[0].service: must be one of patient, appointment, billing, records, notification, provider, auth",
+        ),
+        (
+            vec!["path: /api/bills/, service: billing"],
+            "spec.gateway.routes[0].path: must be a path such as /api/patients, without a slash at its end",
+        ),
+    ] {
+        assert_eq!(faults_of(&routes), expected);
+    }
+}
+
+#[test]
+fn a_route_to_a_service_that_is_switched_off_is_refused() {
+    let document = with_spec(
+        "services: { billing: { enabled: false } }\ngateway: { routes: [{ path: /api/bills, service: billing }] }",
+    );
+    let invalid = Stack::from_yaml(&document).unwrap_err();
+    assert_eq!(invalid.to_string(), "spec.gateway.routes[0].service: billing is not enabled");
+}
+
+#[test]
+fn one_path_has_one_route() {
+    assert_eq!(
+        faults_of(&["path: /api/bills, service: billing", "path: /api/bills, service: billing"]),
+        "spec.gateway.routes[1].path: /api/bills is there already"
+    );
+    assert_eq!(
+        faults_of(&[
+            "path: '/api/bills/{billId}', service: billing",
+            "path: '/api/bills/{id}', service: billing"
+        ]),
+        "spec.gateway.routes[1].path: /api/bills/{billId} is there already"
+    );
+}
+
+#[test]
+fn no_route_opens_what_is_closed() {
+    insta::assert_snapshot!(faults_of(&["path: /api/bills, service: billing, auth: None"]));
+    assert_eq!(faults_of(&["path: /api/auth/login, service: auth, auth: None"]), "none");
+}
+
+#[test]
+fn no_route_shuts_out_everybody() {
+    for route in [
+        "path: /api/auth/login, service: auth, auth: Required",
+        "path: /api/auth, service: auth, permissions: ['users:read']",
+        "path: /.well-known, service: auth, auth: Required",
+    ] {
+        assert!(faults_of(&[route]).contains("nobody could sign in"), "{route}");
+    }
+    assert_eq!(
+        faults_of(&["path: /api/bills, service: billing, permissions: ['internal:call', 'bills:burn']"]),
+        "spec.gateway.routes[0].permissions[0]: internal:call is for services: no person has it\nspec.gateway.routes[0].permissions[1]: bills:burn is no permission; write one such as patients:read"
+    );
+}
+
+#[test]
+fn records_are_never_stale() {
+    assert_eq!(
+        faults_of(&["path: /api/records, service: records, fallback: { staleRead: { maxAge: 1m } }"]),
+        "spec.gateway.routes[0].fallback.staleRead: is refused for medical records: an old allergy list looks like a current one"
+    );
+    assert_eq!(
+        faults_of(&[
+            "path: /api/bills, service: billing, fallback: { staleRead: { maxAge: 2h }, unavailable: {} }"
+        ]),
+        "spec.gateway.routes[0].fallback: must have exactly one of unavailable and staleRead"
+    );
+}
+
+#[test]
+fn policies_make_sense_in_themselves() {
+    for (policy, expected) in [
+        ("timeout: 6m", "timeout: must be at most 5m"),
+        ("timeout: 5ms", "timeout: must be at least 10ms"),
+        ("retries: { attempts: 6 }", "retries.attempts: must be at most 5"),
+        ("retries: { backoff: 2s }", "retries: backoff (2s) must be at most maxBackoff (1s)"),
+        (
+            "circuitBreaker: { minCalls: 101 }",
+            "circuitBreaker: minCalls (101) must be at most windowCalls (100)",
+        ),
+        ("circuitBreaker: { openFor: 1ms }", "circuitBreaker.openFor: must be at least 10ms"),
+        ("fallback: {}", "fallback: must have exactly one of unavailable and staleRead"),
+        (
+            "rateLimits: { perUser: { requestsPerSecond: 0, burst: 1 } }",
+            "rateLimits.perUser.requestsPerSecond: must be at least 1",
+        ),
+        ("loadBalancing: Random", "loadBalancing: must be one of RoundRobin, LeastConnections, PeakEwma"),
+    ] {
+        let expected = format!("spec.gateway.routes[0].{expected}");
+        assert_eq!(faults_of(&[&format!("path: /api/bills, service: billing, {policy}")]), expected);
+    }
+}
+
+#[test]
+fn the_routes_to_a_service_agree_how_its_endpoints_are_picked() {
+    let slots = "path: '/api/providers/{id}/slots', service: appointment, loadBalancing: PeakEwma";
+    assert_eq!(
+        faults_of(&[slots, "path: /api/appointments, service: appointment, loadBalancing: RoundRobin"]),
+        "spec.gateway.routes[1].loadBalancing: must be PeakEwma as the route /api/providers/{id}/slots has it: it holds for the whole service"
+    );
+    let config = planned(&[slots, "path: /api/appointments, service: appointment"]);
+    assert_eq!(config.upstreams["appointment-service"].balancing, Balancing::PeakEwma);
+    assert_eq!(config.upstreams["patient-service"].balancing, Balancing::RoundRobin);
+}
+
+#[test]
+fn the_longest_path_counts_alone() {
+    let config = planned(&[
+        "path: /api/auth/users, service: auth, timeout: 2s, permissions: ['gateway:read']",
+        "path: '/api/auth/users/{id}/password', service: auth, timeout: 3s",
+        "path: /api/auth, service: auth, timeout: 1s",
+    ]);
+    assert_eq!(route(&config, "POST /api/auth/login").timeout_ms, 1_000);
+    assert_eq!(route(&config, "GET /api/auth/users").timeout_ms, 2_000);
+    assert_eq!(route(&config, "GET /api/auth/users").access, permissions(&["users:read", "gateway:read"]));
+    assert_eq!(route(&config, "PUT /api/auth/users/{userId}/password").timeout_ms, 3_000);
+    assert_eq!(route(&config, "PUT /api/auth/users/{userId}/password").access, permissions(&["users:write"]));
+}
+
+#[test]
+fn a_route_holds_for_its_own_service_alone() {
+    let config = planned(&["path: /api/providers, service: provider, timeout: 1s"]);
+    assert_eq!(route(&config, "GET /api/providers/{providerId}").timeout_ms, 1_000);
+    assert_eq!(route(&config, "GET /api/providers/{providerId}/slots").timeout_ms, 10_000);
+}
+
+#[test]
+fn only_what_is_safe_is_repeated_and_only_reads_may_be_stale() {
+    let config = planned(&[
+        "path: /api/bills, service: billing, retries: { attempts: 3 }, fallback: { staleRead: { maxAge: 1m } }",
+        "path: /api/patients, service: patient, retries: { attempts: 0 }",
+    ]);
+    let get = route(&config, "GET /api/bills");
+    assert_eq!(get.retries.map(|retries| retries.attempts), Some(3));
+    assert_eq!(get.fallback, Some(Fallback::StaleRead { max_age_seconds: 60 }));
+    let post = route(&config, "POST /api/bills");
+    assert_eq!((post.retries, post.fallback), (None, Some(Fallback::Unavailable)));
+    assert_eq!(route(&config, "GET /api/patients").retries, None);
+}
+
+#[test]
+fn a_limit_that_a_route_leaves_out_is_the_gateways() {
+    let config = planned(&[
+        "path: /api/auth/login, service: auth, rateLimits: { perClient: { requestsPerSecond: 5, burst: 20 } }",
+    ]);
+    let limits = route(&config, "POST /api/auth/login").rate_limits.unwrap();
+    assert_eq!(limits.per_client, Some(RateLimit { requests_per_second: 5, burst: 20 }));
+    assert_eq!(limits.per_user, Some(RateLimit { requests_per_second: 100, burst: 400 }));
+    assert_eq!(route(&config, "POST /api/auth/refresh").rate_limits, None);
+}

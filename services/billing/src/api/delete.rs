@@ -1,0 +1,28 @@
+//! `DELETE /api/bills/{billId}`
+
+use contracts::bills::{BillDeleted, DeleteBill};
+use http_kit::{Answer, Call};
+
+use super::Api;
+use crate::domain::status::{Removal, removal};
+use crate::error::Error;
+use crate::store::bill::{bill_delete, bill_update};
+
+/// Deletes a draft; what was sent is kept as void.
+pub async fn delete(api: Api, call: Call<DeleteBill>) -> Result<Answer<DeleteBill>, Error> {
+    let (id,) = &call.path;
+    let version = db::retrying(&api.db, async |mut tx| {
+        let kept = api.visible(&mut tx, &call.caller, id).await?;
+        call.if_match.check(kept.version)?;
+        match removal(kept.bill.status)? {
+            Removal::Delete => bill_delete(&mut tx, &kept).await?,
+            Removal::Void => bill_update(&mut tx, &api.db, &kept, &kept.bill.clone().voided()).await?,
+            Removal::Nothing => return Ok(kept.version),
+        }
+        tx.commit().await?;
+        Ok::<_, Error>(kept.version + 1)
+    })
+    .await?;
+    let deleted = BillDeleted { status: "Deleted".to_owned(), bill_id: id.clone() };
+    Ok(Answer::new(deleted).version(version))
+}

@@ -1,0 +1,175 @@
+//! The `bill` table, a bill at a time.
+
+use chrono::{DateTime, Utc};
+use contracts::bills::BillStatus;
+use contracts::id::{BillId, PatientId};
+use db::{Db, Place, Subject, Tx, on, sql};
+use sqlx::FromRow;
+
+use crate::domain::bill::Bill;
+use crate::error::Error;
+
+/// So many bills of an erased patient are taken at a time.
+const BATCH: i64 = 100;
+
+/// A bill as kept: the data with what stands beside it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The id.
+    pub id: BillId,
+    /// Counts changes, from 1.
+    pub version: i64,
+    /// When it was created.
+    pub created_at: DateTime<Utc>,
+    /// The patient was erased, and the law keeps the bill.
+    pub restricted: bool,
+    /// The data.
+    pub bill: Bill,
+}
+
+#[derive(FromRow)]
+pub(super) struct Row {
+    id: String,
+    version: i64,
+    created_at: DateTime<Utc>,
+    patient_id: String,
+    restricted: bool,
+    body: Vec<u8>,
+}
+
+fn place(id: &str) -> Place<'_> {
+    Place { table: "bill", column: "body", row: id }
+}
+
+/// A restricted bill outlives its patient's key.
+fn subject(patient: &str, restricted: bool) -> Subject<'_> {
+    if restricted { Subject::Service } else { Subject::Patient(patient) }
+}
+
+async fn seal(db: &Db, id: &BillId, restricted: bool, bill: &Bill) -> Result<Vec<u8>, db::Error> {
+    let subject = subject(bill.patient_id.as_str(), restricted);
+    db.vault().seal_json(&subject, place(id.as_str()), bill).await
+}
+
+pub(super) async fn opened(db: &Db, row: Row) -> Result<Kept, db::Error> {
+    let subject = subject(&row.patient_id, row.restricted);
+    let bill = match db.vault().open_json(&subject, place(&row.id), &row.body).await {
+        // The patient was erased between the reading of the row and here: it is restricted or gone by now.
+        Err(db::Error::KeyDestroyed { .. }) => return Err(db::Error::LostRace),
+        bill => bill?,
+    };
+    let (id, restricted) = (BillId::trusted(row.id), row.restricted);
+    Ok(Kept { id, version: row.version, created_at: row.created_at, restricted, bill })
+}
+
+/// The keyed hash by which bills of a status are found.
+pub(super) fn token(db: &Db, status: BillStatus) -> Result<Vec<u8>, db::Error> {
+    db.vault().blind("status", status.as_str())
+}
+
+/// Makes the transaction the only one that adds a bill for this patient, or erases them.
+pub async fn patient_lock(tx: &mut Tx, patient: &PatientId) -> Result<(), db::Error> {
+    tx.lock(&[&format!("patient:{patient}")]).await
+}
+
+/// Creates a bill, under [`patient_lock`]. [`Error::Taken`] if the id was ever used; [`Error::UnknownPatient`] if the patient was
+/// erased.
+pub async fn bill_insert(tx: &mut Tx, db: &Db, id: &BillId, bill: &Bill) -> Result<(), Error> {
+    if db::erasure_is_requested(tx, bill.patient_id.as_str()).await? {
+        return Err(Error::UnknownPatient);
+    }
+    let (now, body, status) = (tx.now(), seal(db, id, false, bill).await?, token(db, bill.status)?);
+    let inserted = on!(tx, |conn| sqlx::query(sql!(
+        "insert into bill (id, version, created_at, updated_at, patient_id, status, body) \
+         values ($1, 1, $2, $2, $3, $4, $5) on conflict (id) do nothing"
+    ))
+    .bind(id.as_str())
+    .bind(now)
+    .bind(bill.patient_id.as_str())
+    .bind(&status)
+    .bind(&body)
+    .execute(conn)
+    .await
+    .map(|done| done.rows_affected()))
+    .map_err(db::Error::from)?;
+    if inserted == 1 { Ok(()) } else { Err(Error::Taken) }
+}
+
+/// The bill, if there is one.
+pub async fn bill_find(tx: &mut Tx, db: &Db, id: &BillId) -> Result<Option<Kept>, db::Error> {
+    let row: Option<Row> = on!(tx, |conn| sqlx::query_as(sql!(
+        "select id, version, created_at, patient_id, restricted, body from bill \
+         where id = $1 and deleted_at is null"
+    ))
+    .bind(id.as_str())
+    .fetch_optional(conn)
+    .await)?;
+    match row {
+        Some(row) => opened(db, row).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Replaces a bill's data. [`db::Error::LostRace`] if it changed since it was read.
+pub async fn bill_update(tx: &mut Tx, db: &Db, kept: &Kept, bill: &Bill) -> Result<(), db::Error> {
+    write(tx, db, kept, bill, kept.restricted).await
+}
+
+/// Moves a bill under the service's own key, where it outlives its patient's.
+pub async fn bill_restrict(tx: &mut Tx, db: &Db, kept: &Kept) -> Result<(), db::Error> {
+    write(tx, db, kept, &kept.bill, true).await
+}
+
+async fn write(tx: &mut Tx, db: &Db, kept: &Kept, bill: &Bill, restricted: bool) -> Result<(), db::Error> {
+    let now = tx.now();
+    let (body, status) = (seal(db, &kept.id, restricted, bill).await?, token(db, bill.status)?);
+    let updated = on!(tx, |conn| sqlx::query(sql!(
+        "update bill set version = version + 1, updated_at = $3, status = $4, restricted = $5, body = $6 \
+         where id = $1 and version = $2 and deleted_at is null"
+    ))
+    .bind(kept.id.as_str())
+    .bind(kept.version)
+    .bind(now)
+    .bind(&status)
+    .bind(restricted)
+    .bind(&body)
+    .execute(conn)
+    .await
+    .map(|done| done.rows_affected()))?;
+    if updated == 1 { Ok(()) } else { Err(db::Error::LostRace) }
+}
+
+/// Takes everything of a bill away but its id, which stays taken. [`db::Error::LostRace`] if it changed since it was read.
+pub async fn bill_delete(tx: &mut Tx, kept: &Kept) -> Result<(), db::Error> {
+    let now = tx.now();
+    let deleted = on!(tx, |conn| sqlx::query(sql!(
+        "update bill set version = version + 1, updated_at = $3, deleted_at = $3, \
+         patient_id = null, status = null, body = null \
+         where id = $1 and version = $2 and deleted_at is null"
+    ))
+    .bind(kept.id.as_str())
+    .bind(kept.version)
+    .bind(now)
+    .execute(conn)
+    .await
+    .map(|done| done.rows_affected()))?;
+    if deleted == 1 { Ok(()) } else { Err(db::Error::LostRace) }
+}
+
+/// Some of a patient's bills that still stand under the patient's key; none once all were restricted or deleted.
+pub async fn bills_unrestricted(tx: &mut Tx, db: &Db, patient: &PatientId) -> Result<Vec<Kept>, db::Error> {
+    let rows: Vec<Row> = on!(tx, |conn| sqlx::query_as(sql!(
+        "select id, version, created_at, patient_id, restricted, body from bill \
+         where patient_id = $1 and restricted = $2 and deleted_at is null order by created_at, id limit $3"
+    ))
+    .bind(patient.as_str())
+    .bind(false)
+    .bind(BATCH)
+    .fetch_all(conn)
+    .await)?;
+    let mut kept = Vec::with_capacity(rows.len());
+    for row in rows {
+        kept.push(opened(db, row).await?);
+    }
+    Ok(kept)
+}

@@ -1,0 +1,4 @@
+//! Where bills are kept: SQL and sealing, and nothing that decides.
+
+pub mod bill;
+pub mod list;

@@ -1,0 +1,105 @@
+//! Connections: accepted up to a bound, served by hyper, ended gently.
+
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+
+use crate::client::Peer;
+use crate::edge::Edge;
+use crate::gateway::{Core, Phase};
+use crate::target::{HEADERS_BYTES_MAX, URI_BYTES_MAX};
+use crate::way;
+
+/// So many connections at once; further ones wait in the kernel's queue.
+pub(crate) const CONNECTIONS_MAX: usize = 16_384;
+const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+/// Out of file descriptors: trying again at once would only spin.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(50);
+
+/// Accepts until the gateway drains.
+pub(crate) async fn run(
+    listener: TcpListener,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    core: Arc<Core>,
+    places: Arc<Semaphore>,
+) {
+    let tls = tls.map(TlsAcceptor::from);
+    let mut phase = core.phase.clone();
+    let mut draining = pin!(phase.wait_for(|phase| *phase != Phase::Running));
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let accepted = tokio::select! {
+            biased;
+            _ = &mut draining => return,
+            accepted = listener.accept() => accepted,
+        };
+        let (stream, address) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
+                continue;
+            }
+        };
+        let (core, tls) = (Arc::clone(&core), tls.clone());
+        tokio::spawn(async move {
+            serve(stream, address, tls, core).await;
+            drop(place);
+        });
+    }
+}
+
+async fn serve(stream: TcpStream, address: SocketAddr, tls: Option<TlsAcceptor>, core: Arc<Core>) {
+    // Answers are written whole; waiting for more to send only adds latency.
+    let _ = stream.set_nodelay(true);
+    match tls {
+        None => converse(stream, Peer::new(address.ip(), false), core).await,
+        Some(tls) => {
+            if let Ok(Ok(stream)) = timeout(HANDSHAKE_MAX, tls.accept(stream)).await {
+                converse(stream, Peer::new(address.ip(), true), core).await;
+            }
+        }
+    }
+}
+
+/// Serves one connection to its end.
+async fn converse<S>(stream: S, peer: Peer, core: Arc<Core>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let (edge, link) = Edge::new(stream, Arc::clone(&core));
+    let mut phase = core.phase.clone();
+    let peer = Arc::new(peer);
+    let service = service_fn(|request| {
+        link.begin();
+        let (core, peer, link) = (Arc::clone(&core), Arc::clone(&peer), Arc::clone(&link));
+        async move { Ok::<_, std::convert::Infallible>(way::answer(core, &peer, link, request).await) }
+    });
+    let connection = http1::Builder::new()
+        // Idle and slow clients are the edge's business: one timer a connection instead of one a request.
+        .header_read_timeout(None)
+        .max_buf_size(HEADERS_BYTES_MAX + URI_BYTES_MAX)
+        .max_header_size(HEADERS_BYTES_MAX)
+        .serve_connection(TokioIo::new(edge), service);
+    let mut connection = pin!(connection);
+    let is_over = |phase: &Phase| *phase == Phase::Ended;
+    tokio::select! {
+        // How a connection ends is the client's business; requests are logged where they are answered.
+        _ = connection.as_mut() => return,
+        _ = phase.wait_for(|phase| *phase != Phase::Running) => connection.as_mut().graceful_shutdown(),
+    }
+    tokio::select! {
+        _ = connection => {}
+        _ = phase.wait_for(is_over) => {}
+    }
+}

@@ -1,0 +1,248 @@
+//! Bodies, streamed both ways without being gathered: a request's with its bounds, an answer's with what must happen at its end.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use tokio::time::Sleep;
+
+use crate::exchange::Exchange;
+use crate::forward::Answering;
+
+/// A client that sends no further byte of a body for this long has stopped.
+const CLIENT_IDLE_MAX: Duration = Duration::from_secs(10);
+/// A service that sends no further byte of an answer for this long has stopped.
+const SERVICE_IDLE_MAX: Duration = Duration::from_secs(30);
+
+/// Why a body broke off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Broken {
+    #[error("the body is larger than allowed")]
+    TooLarge,
+    #[error("the body did not come in time")]
+    Idle,
+    #[error("the body cannot be read")]
+    Unreadable,
+}
+
+/// How far a request's body is, seen from outside while hyper sends it on.
+#[derive(Debug, Default)]
+pub(crate) struct Intake(AtomicU8);
+
+impl Intake {
+    const MOVING: u8 = 0;
+    const WAITING: u8 = 1;
+    const TOO_LARGE: u8 = 2;
+    const IDLE: u8 = 3;
+    const UNREADABLE: u8 = 4;
+
+    /// What the client did wrong, if it did.
+    pub(crate) fn fault(&self) -> Option<Broken> {
+        match self.0.load(Ordering::Acquire) {
+            Self::TOO_LARGE => Some(Broken::TooLarge),
+            Self::IDLE => Some(Broken::Idle),
+            Self::UNREADABLE => Some(Broken::Unreadable),
+            _ => None,
+        }
+    }
+
+    /// Whether it is the client who has yet to send.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.0.load(Ordering::Acquire) == Self::WAITING
+    }
+
+    fn note(&self, state: u8) {
+        self.0.store(state, Ordering::Release);
+    }
+}
+
+/// A client's body: counted, and not waited for without end.
+#[derive(Debug)]
+pub(crate) struct ClientBody {
+    inner: Incoming,
+    bytes_left: u64,
+    idle: Option<Pin<Box<Sleep>>>,
+    intake: Arc<Intake>,
+}
+
+impl ClientBody {
+    pub(crate) fn new(inner: Incoming, bytes_max: u64) -> (Self, Arc<Intake>) {
+        let intake = Arc::new(Intake::default());
+        (Self { inner, bytes_left: bytes_max, idle: None, intake: Arc::clone(&intake) }, intake)
+    }
+
+    fn broken(&self, why: Broken) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        self.intake.note(match why {
+            Broken::TooLarge => Intake::TOO_LARGE,
+            Broken::Idle => Intake::IDLE,
+            Broken::Unreadable => Intake::UNREADABLE,
+        });
+        Poll::Ready(Some(Err(why)))
+    }
+}
+
+impl Body for ClientBody {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        match Pin::new(&mut self.inner).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.idle = None;
+                let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+                match self.bytes_left.checked_sub(length) {
+                    Some(left) => self.bytes_left = left,
+                    None => return self.broken(Broken::TooLarge),
+                }
+                self.intake.note(Intake::MOVING);
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(_))) => self.broken(Broken::Unreadable),
+            Poll::Ready(None) => {
+                self.intake.note(Intake::MOVING);
+                Poll::Ready(None)
+            }
+            Poll::Pending => {
+                self.intake.note(Intake::WAITING);
+                let idle = self.idle.get_or_insert_with(|| Box::pin(tokio::time::sleep(CLIENT_IDLE_MAX)));
+                ready!(idle.as_mut().poll(cx));
+                self.broken(Broken::Idle)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// What is sent to a service.
+#[derive(Debug)]
+pub(crate) enum Outgoing {
+    /// Nothing.
+    Empty,
+    /// A small body that was read first, so that it can be sent again.
+    Kept(Option<Bytes>),
+    /// Whatever the client sends, as it comes.
+    Streaming(ClientBody),
+}
+
+impl Body for Outgoing {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        match &mut *self {
+            Self::Empty => Poll::Ready(None),
+            Self::Kept(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Streaming(body) => Pin::new(body).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty | Self::Kept(None) => true,
+            Self::Kept(Some(_)) => false,
+            Self::Streaming(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty | Self::Kept(None) => SizeHint::with_exact(0),
+            Self::Kept(Some(bytes)) => SizeHint::with_exact(bytes.len() as u64),
+            Self::Streaming(body) => body.size_hint(),
+        }
+    }
+}
+
+/// An answer's body on its way to the client. Its end, or its being dropped, ends the exchange.
+#[derive(Debug)]
+pub(crate) struct ReplyBody {
+    source: Source,
+    exchange: Exchange,
+}
+
+#[derive(Debug)]
+enum Source {
+    Own(Option<Bytes>),
+    Service { inner: Incoming, answering: Answering, idle: Option<Pin<Box<Sleep>>> },
+}
+
+impl ReplyBody {
+    /// The gateway's own bytes.
+    pub(crate) fn own(bytes: Bytes, mut exchange: Exchange) -> Self {
+        exchange.bytes = bytes.len() as u64;
+        exchange.completed();
+        Self { source: Source::Own((!bytes.is_empty()).then_some(bytes)), exchange }
+    }
+
+    /// A service's.
+    pub(crate) fn service(inner: Incoming, answering: Answering, exchange: Exchange) -> Self {
+        Self { source: Source::Service { inner, answering, idle: None }, exchange }
+    }
+}
+
+impl Body for ReplyBody {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        let this = &mut *self;
+        let (inner, idle) = match &mut this.source {
+            Source::Own(bytes) => return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Source::Service { inner, idle, .. } => (inner, idle),
+        };
+        let Poll::Ready(frame) = Pin::new(inner).poll_frame(cx) else {
+            let idle = idle.get_or_insert_with(|| Box::pin(tokio::time::sleep(SERVICE_IDLE_MAX)));
+            ready!(idle.as_mut().poll(cx));
+            this.exchange.broken();
+            return Poll::Ready(Some(Err(Broken::Idle)));
+        };
+        *idle = None;
+        Poll::Ready(match frame {
+            Some(Ok(frame)) => {
+                this.exchange.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+                Some(Ok(frame))
+            }
+            Some(Err(_)) => {
+                this.exchange.broken();
+                Some(Err(Broken::Unreadable))
+            }
+            None => None,
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.source {
+            Source::Own(bytes) => bytes.is_none(),
+            Source::Service { inner, .. } => inner.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            Source::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Source::Service { inner, .. } => inner.size_hint(),
+        }
+    }
+}
+
+impl Drop for ReplyBody {
+    fn drop(&mut self) {
+        if let Source::Service { inner, answering, .. } = &mut self.source
+            && inner.is_end_stream()
+        {
+            self.exchange.completed();
+            answering.reuse();
+        }
+    }
+}

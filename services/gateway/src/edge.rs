@@ -1,0 +1,250 @@
+//! [`Edge`]: what happens to bytes before they are a request and after they are an answer.
+//!
+//! Clients that dawdle are cut off here: a head that trickles in (slowloris), a connection that idles, an answer nobody reads.
+//! One lazy timer a connection: it is set anew only when it fires early, so an ordinary request never touches it.
+//!
+//! And hyper's own answers to what is no request (400, 414, 431) leave as problem documents, like every other error.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use contracts::problem::{Problem, ProblemCode};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep};
+
+use crate::gateway::Core;
+
+/// A request's head must be complete so long after its first byte.
+const HEAD_MAX: Duration = Duration::from_secs(10);
+/// A connection without a request is closed after this long.
+const IDLE_MAX: Duration = Duration::from_secs(75);
+/// A client that takes not one byte of its answer for this long is gone.
+const WRITE_STALL_MAX: Duration = Duration::from_secs(30);
+
+/// What the edge and the requests on it know of each other.
+#[derive(Debug, Default)]
+pub(crate) struct Link {
+    requests: AtomicU32,
+    answering: AtomicBool,
+}
+
+impl Link {
+    /// A head was complete: a request is under way.
+    pub(crate) fn begin(&self) {
+        self.answering.store(true, Ordering::Relaxed);
+        self.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Its answer's last byte was handed to hyper.
+    pub(crate) fn end(&self) {
+        self.answering.store(false, Ordering::Relaxed);
+    }
+
+    fn requests(&self) -> u32 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    fn is_answering(&self) -> bool {
+        self.answering.load(Ordering::Relaxed)
+    }
+}
+
+/// A connection's stream.
+pub(crate) struct Edge<S> {
+    stream: S,
+    core: Arc<Core>,
+    link: Arc<Link>,
+    /// How many requests there were when bytes of the next one came that is not complete yet, and since when.
+    partial: Option<(u32, Instant)>,
+    /// The unfinished head's first line has ended.
+    line_ended: bool,
+    idle_since: Instant,
+    watch: Pin<Box<Sleep>>,
+    stall: Option<Pin<Box<Sleep>>>,
+    /// A problem document that takes the place of hyper's bare answer, and how much of it is written.
+    instead: Option<(Vec<u8>, usize)>,
+}
+
+impl<S> Edge<S> {
+    pub(crate) fn new(stream: S, core: Arc<Core>) -> (Self, Arc<Link>) {
+        let link = Arc::new(Link::default());
+        let now = Instant::now();
+        let edge = Self {
+            stream,
+            core,
+            link: Arc::clone(&link),
+            partial: None,
+            line_ended: false,
+            idle_since: now,
+            // A client that connects and says nothing gets no longer than one that says half.
+            watch: Box::pin(tokio::time::sleep_until(now + HEAD_MAX)),
+            stall: None,
+            instead: None,
+        };
+        (edge, link)
+    }
+
+    /// Bytes came from the client.
+    fn on_read(&mut self, bytes: &[u8]) {
+        if self.link.is_answering() {
+            self.partial = None;
+            return;
+        }
+        let requests = self.link.requests();
+        if self.partial.is_none_or(|(seen, _)| seen != requests) {
+            self.partial = Some((requests, Instant::now()));
+            self.line_ended = false;
+        }
+        self.line_ended = self.line_ended || bytes.contains(&b'\n');
+    }
+
+    /// Nothing came: is that still in order?
+    fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.link.is_answering() {
+            return Poll::Pending;
+        }
+        loop {
+            let requests = self.link.requests();
+            let due = match self.partial {
+                Some((seen, since)) if seen == requests => since + HEAD_MAX,
+                Some(_) => {
+                    self.partial = None;
+                    self.idle_since = Instant::now();
+                    continue;
+                }
+                None if requests == 0 => self.idle_since + HEAD_MAX,
+                None => self.idle_since + IDLE_MAX,
+            };
+            if due < self.watch.deadline() {
+                self.watch.as_mut().reset(due);
+            }
+            ready!(self.watch.as_mut().poll(cx));
+            if due <= Instant::now() {
+                return Poll::Ready(());
+            }
+            self.watch.as_mut().reset(due);
+        }
+    }
+
+    fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        let stall = self.stall.get_or_insert_with(|| Box::pin(tokio::time::sleep(WRITE_STALL_MAX)));
+        ready!(stall.as_mut().poll(cx));
+        Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, "the client does not take its answer"))
+    }
+
+    /// The document to write in place of `answer`, if that is one of hyper's own.
+    fn replacement(&self, answer: &[u8]) -> Option<Vec<u8>> {
+        let rest = answer.strip_prefix(b"HTTP/1.1 4")?;
+        let code = match rest.get(..2)? {
+            b"00" => ProblemCode::MalformedRequest,
+            b"14" => ProblemCode::UriTooLong,
+            // hyper cannot tell a head without end from a first line without end.
+            b"31" if self.partial.is_some() && !self.line_ended => ProblemCode::UriTooLong,
+            b"31" => ProblemCode::HeadersTooLarge,
+            _ => return None,
+        };
+        // Every answer of ours carries a request id.
+        let is_bare = |needle: &[u8]| !answer.windows(needle.len()).any(|window| window == needle);
+        if !is_bare(b"x-request-id:") {
+            return None;
+        }
+        self.core.meters.no_request();
+        let problem = Problem::new(code).detail("This is not an HTTP/1.1 request that can be answered.");
+        let body = serde_json::to_vec(&problem).unwrap_or_default();
+        let status = http::StatusCode::from_u16(code.status()).unwrap_or_default();
+        let head = format!(
+            "HTTP/1.1 {status}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\n\
+             cache-control: no-store\r\nx-content-type-options: nosniff\r\nconnection: close\r\n\r\n",
+            body.len()
+        );
+        Some([head.as_bytes(), &body].concat())
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Edge<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        if let Poll::Ready(read) = Pin::new(&mut self.stream).poll_read(cx, buf) {
+            let bytes = &buf.filled()[before..];
+            if !bytes.is_empty() {
+                self.on_read(bytes);
+            }
+            return Poll::Ready(read);
+        }
+        ready!(self.poll_patience(cx));
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client sends nothing")))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Edge<S> {
+    fn poll_instead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some((document, written)) = &mut self.instead {
+            match Pin::new(&mut self.stream).poll_write(cx, &document[*written..]) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(more)) => *written += more,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return self.poll_stall(cx).map(Err),
+            }
+            if *written == document.len() {
+                self.instead = None;
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_write_with(
+        &mut self,
+        cx: &mut Context<'_>,
+        first: &[u8],
+        write: impl FnOnce(Pin<&mut S>, &mut Context<'_>) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if let Some(document) = self.replacement(first) {
+            self.instead = Some((document, 0));
+            return Poll::Ready(Ok(first.len()));
+        }
+        match write(Pin::new(&mut self.stream), cx) {
+            Poll::Ready(written) => {
+                self.stall = None;
+                Poll::Ready(written)
+            }
+            Poll::Pending => self.poll_stall(cx).map(Err),
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Edge<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_with(cx, buf, |stream, cx| stream.poll_write(cx, buf))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let first = bufs.first().map_or(&[][..], |slice| slice);
+        self.poll_write_with(cx, first, |stream, cx| stream.poll_write_vectored(cx, bufs))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_instead(cx))?;
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_instead(cx))?;
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,145 @@
+//! [`Exchange`]: what is remembered of a request until its answer's last byte; then one line in the access log and a few counts.
+//!
+//! Never the path, the query or a body: those may tell who somebody is and what ails them. The template tells enough.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::{HeaderValue, StatusCode};
+use http_kit::token::Caller;
+
+use crate::edge::Link;
+use crate::gateway::Core;
+use crate::limits::Standing;
+use crate::snapshot::{Route, Target};
+
+/// Logged when the client went away before it had an answer (nginx's habit).
+const CLIENT_GONE: u16 = 499;
+
+/// A request and what became of it. Dropped, it is reported.
+pub(crate) struct Exchange {
+    core: Arc<Core>,
+    link: Arc<Link>,
+    pub(crate) started: Instant,
+    access_log: bool,
+    pub(crate) method: &'static str,
+    pub(crate) request_id: HeaderValue,
+    pub(crate) traceparent: String,
+    pub(crate) route: Option<Arc<Route>>,
+    pub(crate) caller: Option<Arc<Caller>>,
+    pub(crate) standing: Option<Standing>,
+    pub(crate) status: Option<StatusCode>,
+    pub(crate) bytes: u64,
+    pub(crate) retries: u32,
+    end: End,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Under way; if dropped so, the client went away.
+    Open,
+    Whole,
+    /// The service broke off in the middle of its answer.
+    Broken,
+}
+
+impl std::fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Exchange").field("request_id", &self.request_id).finish_non_exhaustive()
+    }
+}
+
+impl Exchange {
+    pub(crate) fn begin(
+        core: Arc<Core>,
+        link: Arc<Link>,
+        started: Instant,
+        method: &'static str,
+        request_id: HeaderValue,
+        traceparent: String,
+    ) -> Self {
+        core.meters.in_flight.inc();
+        Self {
+            core,
+            link,
+            started,
+            access_log: false,
+            method,
+            request_id,
+            traceparent,
+            route: None,
+            caller: None,
+            standing: None,
+            status: None,
+            bytes: 0,
+            retries: 0,
+            end: End::Open,
+        }
+    }
+
+    pub(crate) fn log_access(&mut self, yes: bool) {
+        self.access_log = yes;
+    }
+
+    /// The trace's id, out of the `traceparent`.
+    pub(crate) fn trace_id(&self) -> &str {
+        self.traceparent.get(3..35).unwrap_or_default()
+    }
+
+    /// The answer reached its end.
+    pub(crate) fn completed(&mut self) {
+        self.end = End::Whole;
+    }
+
+    /// The service broke off.
+    pub(crate) fn broken(&mut self) {
+        self.end = End::Broken;
+    }
+
+    fn log(&self, status: u16, took: Duration) {
+        let route = self.route.as_deref();
+        let service = route.map(|route| match &route.target {
+            Target::Own(_) => crate::snapshot::GATEWAY,
+            Target::Service { lane, .. } => &*lane.service,
+        });
+        tracing::info!(
+            target: "access",
+            method = self.method,
+            route = route.map_or("-", |route| &*route.template),
+            status,
+            duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            bytes = self.bytes,
+            request_id = self.request_id.to_str().unwrap_or_default(),
+            trace_id = self.trace_id(),
+            user = self.caller.as_ref().map_or("-", |caller| &*caller.user),
+            upstream = service.unwrap_or("-"),
+            retries = self.retries,
+            broken = self.end == End::Broken,
+        );
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.link.end();
+        let meters = &self.core.meters;
+        meters.in_flight.dec();
+        let route = self.route.as_deref();
+        // Probes come every few seconds for ever, and would drown what people do.
+        if matches!(route.map(|route| &route.target), Some(Target::Own(own)) if own.is_probe()) {
+            return;
+        }
+        let took = self.started.elapsed();
+        let status = self.status.map(|status| status.as_u16());
+        match status {
+            Some(status) if self.end != End::Open => {
+                let is_error = status >= 500 || self.end == End::Broken;
+                meters.answered(route.map_or(&meters.unrouted, |route| &route.meters), status, is_error, took);
+            }
+            _ => meters.gave_up(),
+        }
+        if self.access_log {
+            self.log(if self.end == End::Open { CLIENT_GONE } else { status.unwrap_or(CLIENT_GONE) }, took);
+        }
+    }
+}

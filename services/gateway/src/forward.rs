@@ -1,0 +1,309 @@
+//! Forwarding: an endpoint picked, a request sent, sent again where that is safe, and the answer's head brought back.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use contracts::problem::ProblemCode;
+use http::header::{HOST, RETRY_AFTER};
+use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode, Uri};
+use http_body_util::BodyExt;
+use hyper::body::{Body, Incoming};
+use resilience::balance::Pick;
+use resilience::breaker::Permit;
+use resilience::retry::{Attempt, Outcome, RetryBudget, RetryPolicy, Verdict, decide, parse_retry_after};
+use tokio::time::timeout_at;
+
+use crate::body::{Broken, ClientBody, Intake, Outgoing};
+use crate::gateway::Core;
+use crate::kept::{Lane, Member};
+use crate::refusal::Refusal;
+use crate::upstream::{SendError, Sender};
+
+/// A body up to this size is read first, so that the request can be made again.
+const REPLAY_BYTES_MAX: u64 = 64 * 1024;
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// A request to be made, as often as need be.
+pub(crate) struct Errand<'a> {
+    core: &'a Core,
+    lane: &'a Lane,
+    policy: RetryPolicy,
+    budget: &'a RetryBudget,
+    deadline: Instant,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Load,
+    intake: Option<Arc<Intake>>,
+    pub(crate) retries_made: u32,
+}
+
+/// What the errand carries.
+enum Load {
+    Nothing,
+    /// Can be sent again.
+    Kept(Bytes),
+    /// Can be sent once; gone when it was.
+    Stream(Option<Request<Outgoing>>),
+}
+
+/// An answer that is being read: the endpoint counts as busy until it is, and the connection is kept then.
+#[derive(Debug)]
+pub(crate) struct Answering {
+    pick: Pick<Arc<Member>>,
+    sender: Option<Sender>,
+}
+
+impl Answering {
+    /// The answer was read to its end.
+    pub(crate) fn reuse(&mut self) {
+        if let Some(sender) = self.sender.take() {
+            self.pick.endpoint.keep(sender);
+        }
+    }
+}
+
+/// What one attempt came to.
+struct Attempted {
+    outcome: Outcome,
+    /// What the client gets if there is no further one.
+    stands: Result<Answer, Refusal>,
+}
+
+/// An answer's head, with its body still to be read.
+pub(crate) type Answer = (Response<Incoming>, Answering);
+
+/// The parts of a request that the way has finished with.
+pub(crate) struct Parcel {
+    pub(crate) method: Method,
+    pub(crate) uri: Uri,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Incoming,
+    pub(crate) bytes_max: u64,
+}
+
+impl<'a> Errand<'a> {
+    /// Takes a request's body in hand: nothing, read first, or streamed.
+    pub(crate) async fn prepare(
+        core: &'a Core,
+        (lane, policy, budget): (&'a Lane, RetryPolicy, &'a RetryBudget),
+        deadline: Instant,
+        parcel: Parcel,
+    ) -> Result<Self, Refusal> {
+        let Parcel { method, uri, headers, body, bytes_max } = parcel;
+        let known = body.size_hint().exact();
+        if known.is_some_and(|bytes| bytes > bytes_max) {
+            return Err(client_fault(Broken::TooLarge));
+        }
+        let mut errand = Self {
+            core,
+            lane,
+            policy,
+            budget,
+            deadline,
+            method,
+            uri,
+            headers,
+            body: Load::Nothing,
+            intake: None,
+            retries_made: 0,
+        };
+        if body.is_end_stream() {
+            return Ok(errand);
+        }
+        let (body, intake) = ClientBody::new(body, bytes_max);
+        let is_small = known.is_some_and(|bytes| bytes <= REPLAY_BYTES_MAX);
+        if is_small && policy.retries_max > 0 && errand.is_idempotent() {
+            let read = timeout_at(deadline.into(), body.collect()).await;
+            let bytes = read.map_err(|_| client_fault(Broken::Idle))?.map_err(client_fault)?.to_bytes();
+            errand.body = Load::Kept(bytes);
+        } else {
+            errand.intake = Some(intake);
+            let request = errand.request(Outgoing::Streaming(body));
+            errand.body = Load::Stream(Some(request));
+        }
+        Ok(errand)
+    }
+
+    /// Gets an answer's head, in as many attempts as are safe, allowed and in time.
+    pub(crate) async fn run(&mut self) -> Result<Answer, Refusal> {
+        self.budget.deposit(Instant::now());
+        let mut avoid = None;
+        loop {
+            let Attempted { outcome, stands } = self.attempt(&mut avoid).await?;
+            match self.verdict(outcome) {
+                Verdict::Retry { after } if self.budget.try_withdraw(Instant::now()) => {
+                    drop(stands);
+                    self.retries_made += 1;
+                    self.core.meters.retries.inc();
+                    tokio::time::sleep(after).await;
+                }
+                _ => return stands,
+            }
+        }
+    }
+
+    /// One attempt: pick, ask the breaker, send, report. An error ends the errand.
+    async fn attempt(&mut self, avoid: &mut Option<usize>) -> Result<Attempted, Refusal> {
+        let started = Instant::now();
+        let (pick, permit) = self.pick(started, *avoid)?;
+        *avoid = Some(pick.index());
+        let mut sent = self.send(&pick, false).await?;
+        if matches!(sent, Some(Err(SendError::NoAnswer { maybe_stale: true, .. }))) && self.can_repeat() {
+            // The service closed a kept connection just as we used it. That speaks neither against it nor against a new one.
+            sent = self.send(&pick, true).await?;
+        }
+        let now = Instant::now();
+        let (outcome, refusal) = match sent {
+            Some(Ok((response, sender))) => {
+                pick.answered(now);
+                let is_sick = matches!(response.status().as_u16(), 500 | 502..=504);
+                report(permit, |permit| {
+                    if is_sick { permit.failure(now) } else { permit.success(now, now - started) }
+                });
+                return Ok(judge(response, Answering { pick, sender: Some(sender) }));
+            }
+            None => {
+                pick.answered(now);
+                report(permit, |permit| permit.failure(now));
+                return Err(Refusal::bare(ProblemCode::DeadlineExceeded));
+            }
+            Some(Err(SendError::NotSent(request, why))) => {
+                tracing::debug!(service = %self.lane.service, endpoint = %pick.address, %why, "not reached");
+                if let Load::Stream(stream) = &mut self.body {
+                    *stream = Some(request);
+                }
+                (Outcome::NotSent, unreachable())
+            }
+            Some(Err(SendError::NoAnswer { why, .. })) => {
+                tracing::debug!(service = %self.lane.service, endpoint = %pick.address, %why, "no answer");
+                (Outcome::NoAnswer, broke_off())
+            }
+        };
+        report(permit, |permit| permit.failure(now));
+        Ok(Attempted { outcome, stands: Err(refusal) })
+    }
+
+    /// Sends once; `None` when the deadline passes. What the client did wrong with its body ends the errand, and says nothing of
+    /// the endpoint.
+    async fn send(
+        &mut self,
+        endpoint: &Member,
+        fresh: bool,
+    ) -> Result<Option<Result<(Response<Incoming>, Sender), SendError>>, Refusal> {
+        let Some(mut request) = self.next() else { return Err(unreachable()) };
+        request.headers_mut().insert(HOST, endpoint.endpoint.host.clone());
+        let sent = timeout_at(self.deadline.into(), endpoint.endpoint.send(request, fresh)).await.ok();
+        match self.intake.as_ref().and_then(|intake| intake.fault()) {
+            Some(fault) => Err(client_fault(fault)),
+            None if sent.is_none() && self.intake.as_ref().is_some_and(|intake| intake.is_waiting()) => {
+                Err(client_fault(Broken::Idle))
+            }
+            None => Ok(sent),
+        }
+    }
+
+    /// An endpoint that is well and not the one that has just failed, with leave to call it.
+    fn pick(
+        &self,
+        now: Instant,
+        avoid: Option<usize>,
+    ) -> Result<(Pick<Arc<Member>>, Option<Permit>), Refusal> {
+        let balancer = &self.lane.balancer;
+        let admits = |member: &Arc<Member>| member.breaker.as_ref().is_none_or(|breaker| breaker.admits(now));
+        let failed = avoid.filter(|_| balancer.len() > 1);
+        let failed = failed.and_then(|index| balancer.endpoints().nth(index)).map(|(member, _)| member);
+        let is_well =
+            |member: &Arc<Member>| failed.is_none_or(|failed| !Arc::ptr_eq(failed, member)) && admits(member);
+        let Some(pick) = balancer.pick(now, self.core.roll(), is_well) else {
+            return Err(unreachable());
+        };
+        let Some(breaker) = &pick.breaker else { return Ok((pick, None)) };
+        // With more than half of the endpoints unwell, the load is spread over all rather than crush the rest; with all unwell there
+        // is nothing left to spread.
+        let sick = balancer.endpoints().filter(|(member, _)| !admits(member)).count();
+        let permit = if pick.is_panic() && sick < balancer.len() {
+            breaker.acquire_anyway(now)
+        } else {
+            breaker.try_acquire(now).map_err(|open| {
+                let detail = format!("{} is being given a rest after failures.", self.lane.service);
+                Refusal::unavailable(detail, open.retry_after)
+            })?
+        };
+        Ok((pick, Some(permit)))
+    }
+
+    fn verdict(&self, outcome: Outcome) -> Verdict {
+        let attempt = Attempt {
+            idempotent: self.can_repeat(),
+            retries_made: self.retries_made,
+            time_left: self.deadline.saturating_duration_since(Instant::now()),
+        };
+        decide(&self.policy, attempt, outcome, self.core.roll())
+    }
+
+    /// The next attempt's request.
+    fn next(&mut self) -> Option<Request<Outgoing>> {
+        match &mut self.body {
+            Load::Nothing => Some(self.request(Outgoing::Empty)),
+            Load::Kept(bytes) => {
+                let bytes = bytes.clone();
+                Some(self.request(Outgoing::Kept(Some(bytes))))
+            }
+            Load::Stream(request) => request.take(),
+        }
+    }
+
+    fn request(&self, body: Outgoing) -> Request<Outgoing> {
+        let mut request = Request::new(body);
+        request.method_mut().clone_from(&self.method);
+        request.uri_mut().clone_from(&self.uri);
+        request.headers_mut().clone_from(&self.headers);
+        request
+    }
+
+    /// Doing it twice is as good as once (RFC 9110 §9.2.2; a POST with a key is recognised by the service).
+    fn is_idempotent(&self) -> bool {
+        matches!(self.method, Method::GET | Method::HEAD | Method::PUT | Method::DELETE)
+            || (self.method == Method::POST && self.headers.contains_key(IDEMPOTENCY_KEY))
+    }
+
+    fn can_repeat(&self) -> bool {
+        self.is_idempotent() && !matches!(self.body, Load::Stream(None))
+    }
+}
+
+/// An answer is an answer; whether "later" is one is for the retry policy to say.
+fn judge(response: Response<Incoming>, answering: Answering) -> Attempted {
+    let status = response.status().as_u16();
+    let asked = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+    let outcome = Outcome::Answered { status, retry_after: asked.and_then(parse_retry_after) };
+    // Nobody asked for an upgrade: the service speaks another language.
+    let is_odd = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    Attempted { outcome, stands: if is_odd { Err(broke_off()) } else { Ok((response, answering)) } }
+}
+
+fn report(permit: Option<Permit>, how: impl FnOnce(Permit)) {
+    if let Some(permit) = permit {
+        how(permit);
+    }
+}
+
+fn unreachable() -> Refusal {
+    Refusal::unavailable("The service cannot be reached.", Duration::from_secs(1))
+}
+
+fn broke_off() -> Refusal {
+    let detail = "The service broke off. If this was a write it may have happened: read before repeating.";
+    Refusal::unavailable(detail, Duration::from_secs(1))
+}
+
+/// What the client is told of its own body.
+fn client_fault(fault: Broken) -> Refusal {
+    match fault {
+        Broken::TooLarge => Refusal { close: true, ..Refusal::bare(ProblemCode::PayloadTooLarge) },
+        Broken::Idle => Refusal::malformed("The body did not come in time."),
+        Broken::Unreadable => Refusal::malformed("The body cannot be read."),
+    }
+}

@@ -1,0 +1,194 @@
+//! [`Gateway`]: started, told of changes, stopped.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use contracts::ambient::{Clock, Random};
+use http_kit::telemetry::Metrics;
+use http_kit::token::Verifier;
+use settings::GatewayConfig;
+use tokio::sync::{Semaphore, watch};
+
+use crate::accept::{self, CONNECTIONS_MAX};
+use crate::kept::Kept;
+use crate::metrics::Meters;
+use crate::snapshot::{ConfigError, Snapshot};
+
+/// A drain ends after this long, whatever is still under way.
+const DRAIN_MAX: Duration = Duration::from_secs(20);
+
+/// What the gateway takes from its process.
+#[derive(Clone, Debug)]
+pub struct GatewayWorld {
+    /// The time.
+    pub clock: Clock,
+    /// Randomness.
+    pub random: Random,
+    /// Who calls.
+    pub verifier: Arc<Verifier>,
+    /// The metrics.
+    pub metrics: Metrics,
+}
+
+/// Where the gateway listens: a bound socket, with or without TLS.
+#[derive(Debug)]
+pub struct Listener {
+    pub(crate) socket: std::net::TcpListener,
+    pub(crate) tls: Option<Arc<rustls::ServerConfig>>,
+}
+
+impl Listener {
+    /// With TLS. For certificates that change, give the configuration a resolver that looks.
+    pub fn tls(socket: std::net::TcpListener, config: Arc<rustls::ServerConfig>) -> Self {
+        Self { socket, tls: Some(config) }
+    }
+}
+
+impl From<std::net::TcpListener> for Listener {
+    fn from(socket: std::net::TcpListener) -> Self {
+        Self { socket, tls: None }
+    }
+}
+
+/// Why the gateway did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration is not valid.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The socket cannot be used.
+    #[error("the gateway cannot listen: {0}")]
+    Listen(#[from] std::io::Error),
+}
+
+/// A gateway that runs.
+#[derive(Debug)]
+pub struct Gateway {
+    core: Arc<Core>,
+    phase: watch::Sender<Phase>,
+    places: Arc<Semaphore>,
+    local_addr: SocketAddr,
+    accepting: tokio::task::JoinHandle<()>,
+}
+
+/// How far a gateway is on its way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Running,
+    /// No new connections; requests under way are finished, idle connections closed.
+    Draining,
+    /// The drain took too long: everything ends.
+    Ended,
+}
+
+/// What all connections share.
+pub(crate) struct Core {
+    pub(crate) world: GatewayWorld,
+    pub(crate) snapshot: ArcSwap<Snapshot>,
+    pub(crate) kept: Kept,
+    pub(crate) meters: Meters,
+    pub(crate) phase: watch::Receiver<Phase>,
+    born: Instant,
+    dice: AtomicU64,
+}
+
+impl std::fmt::Debug for Core {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Core")
+    }
+}
+
+impl Core {
+    /// Nanoseconds since the start: the limiters' time.
+    pub(crate) fn nanos(&self, now: Instant) -> u64 {
+        u64::try_from(now.saturating_duration_since(self.born).as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// A number for balancing and jitter: well spread, not secret (SplitMix64), and without a system call.
+    pub(crate) fn roll(&self) -> u64 {
+        let mut z = self.dice.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed);
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        *self.phase.borrow()
+    }
+}
+
+impl Gateway {
+    /// Starts to answer on `listener`, within the current tokio runtime.
+    #[expect(clippy::unused_async, reason = "must be called inside a runtime, and may have to wait one day")]
+    pub async fn start(
+        config: GatewayConfig,
+        listener: impl Into<Listener>,
+        world: GatewayWorld,
+    ) -> Result<Self, StartError> {
+        let Listener { socket, tls } = listener.into();
+        socket.set_nonblocking(true)?;
+        let local_addr = socket.local_addr()?;
+        let socket = tokio::net::TcpListener::from_std(socket)?;
+        let (phase, phase_seen) = watch::channel(Phase::Running);
+        let kept = Kept::default();
+        let meters = Meters::register(&world.metrics, kept.lanes());
+        let snapshot = ArcSwap::from_pointee(Snapshot::build(config, &kept, &meters)?);
+        let dice = AtomicU64::new(u64::from_le_bytes(world.random.bytes()));
+        let core = Arc::new(Core {
+            world,
+            snapshot,
+            kept,
+            meters,
+            phase: phase_seen,
+            born: Instant::now(),
+            dice,
+        });
+        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let accepting = tokio::spawn(accept::run(socket, tls, Arc::clone(&core), Arc::clone(&places)));
+        Ok(Self { core, phase, places, local_addr, accepting })
+    }
+
+    /// Takes a changed configuration into force, or refuses it and changes nothing. Limiters, pools, breakers and counters live on;
+    /// requests under way finish as they began.
+    pub fn apply(&self, config: GatewayConfig) -> Result<(), ConfigError> {
+        let snapshot = Snapshot::build(config, &self.core.kept, &self.core.meters)?;
+        self.core.snapshot.store(Arc::new(snapshot));
+        Ok(())
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Requests answered and errors, as `GET /api/gateway` tells them.
+    pub fn report(&self) -> contracts::gateway::GatewayReport {
+        crate::own::report(&self.core)
+    }
+
+    /// Whether every upstream was reached once, or can be now.
+    pub async fn is_ready(&self) -> bool {
+        crate::own::is_ready(&self.core).await
+    }
+
+    /// Stops: accepts no more, finishes what is under way (20 seconds at most), closes idle connections at once.
+    pub async fn stop(self) {
+        self.phase.send_replace(Phase::Draining);
+        let all = u32::try_from(CONNECTIONS_MAX).unwrap_or(u32::MAX);
+        if tokio::time::timeout(DRAIN_MAX, self.places.acquire_many(all)).await.is_err() {
+            tracing::warn!("the drain took longer than {DRAIN_MAX:?}; what is left is cut off");
+            self.phase.send_replace(Phase::Ended);
+        }
+        self.accepting.abort();
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.accepting.abort();
+        self.phase.send_replace(Phase::Ended);
+    }
+}

@@ -1,0 +1,167 @@
+//! [`Kept`]: what outlives a change of the configuration: connection pools, breakers, balancers, retry budgets, limiters.
+//!
+//! A new snapshot asks for each by what it depends on; what was there with the same terms is handed on, with its state, and what no
+//! snapshot uses any more goes with the last one that did.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use resilience::balance::{Balancer, Balancing};
+use resilience::breaker::{Breaker, BreakerConfig};
+use resilience::retry::RetryBudget;
+use settings::{Address, Method, Upstream};
+
+use crate::limits::Buckets;
+use crate::upstream::Endpoint;
+
+/// Callers active at a time, over all routes that share the gateway's limits.
+const CALLERS_MAX: usize = 16_384;
+/// The same for a route with limits of its own.
+const ROUTE_CALLERS_MAX: usize = 4_096;
+
+/// The endpoints of a service as one group of routes uses them: those with the same breaker terms.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    pub(crate) service: Arc<str>,
+    terms: Terms,
+    pub(crate) balancer: Balancer<Arc<Member>>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Terms {
+    endpoints: Vec<Address>,
+    balancing: settings::Balancing,
+    breaker: Option<settings::Breaker>,
+}
+
+/// One endpoint in a lane.
+#[derive(Debug)]
+pub(crate) struct Member {
+    pub(crate) address: Address,
+    pub(crate) endpoint: Arc<Endpoint>,
+    pub(crate) breaker: Option<Breaker>,
+}
+
+/// All of it.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    lanes: Lanes,
+    shared: Arc<Buckets>,
+    own: Mutex<Vec<(Method, String, Arc<Buckets>)>>,
+    budgets: Mutex<Vec<(String, u32, Arc<RetryBudget>)>>,
+}
+
+/// The lanes in use, also read by the metrics page.
+pub(crate) type Lanes = Arc<Mutex<Vec<Arc<Lane>>>>;
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self {
+            lanes: Lanes::default(),
+            shared: Arc::new(Buckets::new(CALLERS_MAX)),
+            own: Mutex::default(),
+            budgets: Mutex::default(),
+        }
+    }
+}
+
+impl Kept {
+    pub(crate) fn lanes(&self) -> Lanes {
+        Arc::clone(&self.lanes)
+    }
+
+    /// The lane on these terms. `Err` names an address that is none.
+    pub(crate) fn lane(
+        &self,
+        service: &str,
+        upstream: &Upstream,
+        breaker: Option<settings::Breaker>,
+    ) -> Result<Arc<Lane>, Address> {
+        let terms =
+            Terms { endpoints: upstream.endpoints.clone(), balancing: upstream.balancing, breaker };
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lane) = lanes.iter().find(|lane| *lane.service == *service && lane.terms == terms) {
+            return Ok(Arc::clone(lane));
+        }
+        let mut members = Vec::with_capacity(terms.endpoints.len());
+        for address in &terms.endpoints {
+            let known = || lanes.iter().flat_map(|lane| lane.balancer.endpoints()).map(|(member, _)| member);
+            let same = known().find(|member| member.address == *address);
+            let endpoint = match same {
+                Some(member) => Arc::clone(&member.endpoint),
+                None => Arc::new(Endpoint::new(address).ok_or_else(|| address.clone())?),
+            };
+            // A breaker's memory is worth keeping when an endpoint is added beside it.
+            let kept = lanes
+                .iter()
+                .filter(|lane| lane.terms.breaker == breaker)
+                .flat_map(|lane| lane.balancer.endpoints())
+                .find(|(member, _)| member.address == *address)
+                .and_then(|(member, _)| member.breaker.clone());
+            let breaker = kept.or_else(|| breaker.map(|terms| Breaker::new(breaker_config(terms))));
+            members.push(Arc::new(Member { address: address.clone(), endpoint, breaker }));
+        }
+        let balancing = match terms.balancing {
+            settings::Balancing::RoundRobin => Balancing::RoundRobin,
+            settings::Balancing::LeastConnections => Balancing::LeastConnections,
+            settings::Balancing::PeakEwma => Balancing::PeakEwma,
+        };
+        let balancer = Balancer::new(balancing, members, Instant::now());
+        let lane = Arc::new(Lane { service: service.into(), terms, balancer });
+        lanes.push(Arc::clone(&lane));
+        Ok(lane)
+    }
+
+    /// The buckets of a route: its own if it has limits of its own.
+    pub(crate) fn buckets(&self, route: &settings::Route) -> Arc<Buckets> {
+        if route.rate_limits.is_none() {
+            return Arc::clone(&self.shared);
+        }
+        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, _, buckets)) =
+            own.iter().find(|(method, path, _)| *method == route.method && *path == route.path)
+        {
+            return Arc::clone(buckets);
+        }
+        let buckets = Arc::new(Buckets::new(ROUTE_CALLERS_MAX));
+        own.push((route.method, route.path.clone(), Arc::clone(&buckets)));
+        buckets
+    }
+
+    /// A service's retry budget.
+    pub(crate) fn budget(&self, service: &str, percent: u32) -> Arc<RetryBudget> {
+        let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, _, budget)) =
+            budgets.iter().find(|(name, share, _)| name == service && *share == percent)
+        {
+            return Arc::clone(budget);
+        }
+        let budget =
+            Arc::new(RetryBudget::new(percent, RetryBudget::FLOOR_PER_SECOND, Instant::now()));
+        budgets.push((service.to_owned(), percent, Arc::clone(&budget)));
+        budget
+    }
+
+    /// Forgets what no snapshot uses. To be called when a new one stands and the old one is about to go.
+    pub(crate) fn sweep(&self, lanes_in_use: &[Arc<Lane>]) {
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        lanes.retain(|lane| lanes_in_use.iter().any(|used| Arc::ptr_eq(used, lane)));
+        drop(lanes);
+        let is_used = |count: usize| count > 1;
+        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        own.retain(|(_, _, buckets)| is_used(Arc::strong_count(buckets)));
+        let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
+        budgets.retain(|(_, _, budget)| is_used(Arc::strong_count(budget)));
+    }
+}
+
+fn breaker_config(terms: settings::Breaker) -> BreakerConfig {
+    BreakerConfig {
+        failure_rate_percent: terms.failure_rate_percent,
+        window_calls: terms.window_calls,
+        min_calls: terms.min_calls,
+        slow_call_ms: terms.slow_call_ms,
+        open_ms: terms.open_ms,
+        half_open_calls: terms.half_open_calls,
+    }
+}

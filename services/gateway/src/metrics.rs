@@ -1,0 +1,206 @@
+//! Counts and times. Labels come from the configuration alone, never from a request, so that nobody outside can add a series.
+
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use http_kit::telemetry::{Metrics, status_class};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::histogram::Histogram;
+use resilience::breaker::State;
+
+use crate::kept::Lanes;
+
+/// From half a millisecond to ten seconds.
+const SECONDS: [f64; 14] = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0];
+const CLASSES: [u16; 5] = [100, 200, 300, 400, 500];
+
+/// The gateway's own.
+#[derive(Debug)]
+pub(crate) struct Meters {
+    total: Family<StatusLabels, Counter>,
+    seconds: Family<RouteLabels, Histogram>,
+    pub(crate) in_flight: Gauge,
+    pub(crate) refused_clients: Counter,
+    pub(crate) refused_users: Counter,
+    pub(crate) retries: Counter,
+    aborted: Counter,
+    not_requests: Counter,
+    /// Of requests that no route took.
+    pub(crate) unrouted: RouteMeters,
+    /// As `GET /api/gateway` tells them.
+    requests: AtomicU64,
+    errors: AtomicU64,
+}
+
+/// A route's, found once when the configuration is read, so that a request only adds.
+#[derive(Clone, Debug)]
+pub(crate) struct RouteMeters {
+    total: [Counter; CLASSES.len()],
+    seconds: Histogram,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabels {
+    method: &'static str,
+    route: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StatusLabels {
+    method: &'static str,
+    route: String,
+    status: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LimiterLabels {
+    by: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EndpointLabels {
+    upstream: String,
+    endpoint: String,
+}
+
+impl Meters {
+    pub(crate) fn register(metrics: &Metrics, lanes: Lanes) -> Self {
+        let total = Family::default();
+        let seconds = Family::new_with_constructor((|| Histogram::new(SECONDS)) as fn() -> Histogram);
+        let refused: Family<LimiterLabels, Counter> = Family::default();
+        let this = Self {
+            unrouted: route_meters(&total, &seconds, "-", "-"),
+            total,
+            seconds,
+            in_flight: Gauge::default(),
+            refused_clients: refused.get_or_create_owned(&LimiterLabels { by: "client" }),
+            refused_users: refused.get_or_create_owned(&LimiterLabels { by: "user" }),
+            retries: Counter::default(),
+            aborted: Counter::default(),
+            not_requests: Counter::default(),
+            requests: AtomicU64::new(0),
+            errors: AtomicU64::new(0),
+        };
+        metrics.register("api-gateway", |registry| {
+            registry.register("gateway_requests", "Requests answered", this.total.clone());
+            registry.register(
+                "gateway_request_seconds",
+                "From a request's head to its answer's last byte",
+                this.seconds.clone(),
+            );
+            registry.register("gateway_requests_in_flight", "Requests under way", this.in_flight.clone());
+            registry.register("gateway_rate_limited", "Requests refused by a rate limit", refused);
+            registry.register("gateway_retries", "Attempts made again", this.retries.clone());
+            registry.register("gateway_aborted", "Requests given up by the client", this.aborted.clone());
+            registry.register(
+                "gateway_bad_requests",
+                "Bytes that were no HTTP request",
+                this.not_requests.clone(),
+            );
+            registry.register_collector(Box::new(Endpoints(lanes)));
+        });
+        this
+    }
+
+    /// The meters of a route.
+    pub(crate) fn route(&self, method: settings::Method, template: &str) -> RouteMeters {
+        route_meters(&self.total, &self.seconds, method.as_str(), template)
+    }
+
+    /// Counts an answered request.
+    pub(crate) fn answered(&self, route: &RouteMeters, status: u16, is_error: bool, took: Duration) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        if is_error {
+            self.errors.fetch_add(1, Ordering::Relaxed);
+        }
+        let class = usize::from(status / 100).clamp(1, CLASSES.len()) - 1;
+        route.total[class].inc();
+        route.seconds.observe(took.as_secs_f64());
+    }
+
+    /// Counts a request whose client did not wait.
+    pub(crate) fn gave_up(&self) {
+        self.aborted.inc();
+    }
+
+    /// Counts bytes that were no request.
+    pub(crate) fn no_request(&self) {
+        self.not_requests.inc();
+        self.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Requests answered, and errors among them.
+    pub(crate) fn totals(&self) -> (u64, u64) {
+        (self.requests.load(Ordering::Relaxed), self.errors.load(Ordering::Relaxed))
+    }
+}
+
+type Histograms = Family<RouteLabels, Histogram>;
+
+fn route_meters(
+    total: &Family<StatusLabels, Counter>,
+    seconds: &Histograms,
+    method: &'static str,
+    route: &str,
+) -> RouteMeters {
+    let route = route.to_owned();
+    RouteMeters {
+        total: CLASSES.map(|status| {
+            let status = status_class(status);
+            total.get_or_create_owned(&StatusLabels { method, route: route.clone(), status })
+        }),
+        seconds: seconds.get_or_create_owned(&RouteLabels { method, route }),
+    }
+}
+
+/// The state of breakers and endpoints, read when the page is asked for.
+#[derive(Debug)]
+struct Endpoints(Lanes);
+
+impl Collector for Endpoints {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let lanes = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // Several lanes may use one endpoint; it is as busy as their sum and as unwell as the worst of its breakers.
+        let mut endpoints = std::collections::BTreeMap::new();
+        for lane in &lanes {
+            for (member, in_flight) in lane.balancer.endpoints() {
+                let state = member.breaker.as_ref().map_or(0_i64, |breaker| match breaker.state() {
+                    State::Closed => 0,
+                    State::HalfOpen => 1,
+                    State::Open => 2,
+                });
+                let entry = endpoints.entry((lane.service.to_string(), member.address.0.clone())).or_insert((0, 0));
+                *entry = (entry.0 + i64::from(in_flight), state.max(entry.1));
+            }
+        }
+        let labels = |(upstream, endpoint): &(String, String)| EndpointLabels {
+            upstream: upstream.clone(),
+            endpoint: endpoint.clone(),
+        };
+        let in_flight = ConstGauge::new(0_i64);
+        let mut family = encoder.encode_descriptor(
+            "gateway_endpoint_in_flight",
+            "Requests under way at an endpoint",
+            None,
+            in_flight.metric_type(),
+        )?;
+        for (key, (in_flight, _)) in &endpoints {
+            ConstGauge::new(*in_flight).encode(family.encode_family(&labels(key))?)?;
+        }
+        let mut family = encoder.encode_descriptor(
+            "gateway_breaker_state",
+            "An endpoint's circuit breaker: 0 closed, 1 half open, 2 open",
+            None,
+            in_flight.metric_type(),
+        )?;
+        for (key, (_, state)) in &endpoints {
+            ConstGauge::new(*state).encode(family.encode_family(&labels(key))?)?;
+        }
+        Ok(())
+    }
+}

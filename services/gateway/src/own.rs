@@ -1,0 +1,155 @@
+//! What the gateway answers itself: how it is, whether it lives and is ready, and the documentation.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use contracts::gateway::{GatewayMetrics, GatewayReport};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, Response, StatusCode};
+use settings::{GatewayConfig, Method, RouteAccess, ServiceName};
+use tokio::time::timeout;
+
+use crate::docs;
+use crate::gateway::{Core, Phase};
+use crate::snapshot::GATEWAY;
+
+/// A service that cannot be connected to within this time is not ready.
+const PROBE_MAX: Duration = Duration::from_millis(500);
+const TIMEOUT_MS: u64 = 5_000;
+
+/// An answer of the gateway's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Own {
+    /// `GET /api/gateway`.
+    Status,
+    /// The process lives.
+    Live,
+    /// It can do its work.
+    Ready,
+    /// A file of the explorer, or the page of problems.
+    Page(&'static docs::Page),
+    /// The whole API.
+    OpenApi,
+    /// One service's part of it.
+    OpenApiOf(ServiceName),
+}
+
+impl Own {
+    /// What stands at a path.
+    pub(crate) fn at(path: &str) -> Option<Self> {
+        match path {
+            "/api/gateway" => Some(Self::Status),
+            "/livez" => Some(Self::Live),
+            "/readyz" => Some(Self::Ready),
+            "/api/docs/openapi.json" => Some(Self::OpenApi),
+            _ => docs::Page::at(path).map(Self::Page).or_else(|| {
+                let name = path.strip_prefix("/api/docs/")?.strip_suffix("/openapi.json")?;
+                ServiceName::ALL.into_iter().find(|service| service.as_str() == name).map(Self::OpenApiOf)
+            }),
+        }
+    }
+
+    /// The routes that are there whether or not the configuration names them.
+    pub(crate) fn routes(config: &GatewayConfig) -> Vec<settings::Route> {
+        let documents =
+            ServiceName::ALL.into_iter().map(|service| format!("/api/docs/{service}/openapi.json"));
+        let pages = docs::PAGES.iter().map(|page| page.path.to_owned());
+        let fixed = ["/api/gateway", "/livez", "/readyz", "/api/docs/openapi.json"].map(str::to_owned);
+        fixed
+            .into_iter()
+            .chain(pages)
+            .chain(documents)
+            .filter(|path| !config.routes.iter().any(|route| route.path == *path && route.method == Method::Get))
+            .map(|path| settings::Route {
+                method: Method::Get,
+                access: match Self::at(&path) {
+                    Some(Self::Status) => RouteAccess::Permissions(Vec::new()),
+                    _ => RouteAccess::Public,
+                },
+                path,
+                service: GATEWAY.to_owned(),
+                timeout_ms: TIMEOUT_MS,
+                retries: None,
+                circuit_breaker: None,
+                fallback: None,
+                rate_limits: None,
+            })
+            .collect()
+    }
+
+    /// Whether it is asked by machines that watch, and neither limited nor counted.
+    pub(crate) fn is_probe(self) -> bool {
+        matches!(self, Self::Live | Self::Ready)
+    }
+
+    /// The answer.
+    pub(crate) async fn answer(self, core: &Core) -> Response<Bytes> {
+        match self {
+            Self::Status => json(serde_json::to_vec(&report(core)).unwrap_or_default().into(), "no-store"),
+            Self::Live => probe(StatusCode::OK),
+            Self::Ready if is_ready(core).await => probe(StatusCode::OK),
+            Self::Ready => probe(StatusCode::SERVICE_UNAVAILABLE),
+            Self::Page(page) => page.answer(),
+            Self::OpenApi => json(docs::merged(), "no-cache"),
+            Self::OpenApiOf(service) => json(docs::of_service(service), "no-cache"),
+        }
+    }
+}
+
+/// How the gateway is.
+pub(crate) fn report(core: &Core) -> GatewayReport {
+    let (requests, errors) = core.meters.totals();
+    let status = if core.phase() == Phase::Running { "Running" } else { "Draining" };
+    GatewayReport { status: status.to_owned(), metrics: GatewayMetrics { requests, errors } }
+}
+
+/// Ready is who runs and has reached each service once, or can now. A service that falls ill later does not take the gateway with
+/// it: that would take the other six too.
+pub(crate) async fn is_ready(core: &Core) -> bool {
+    if core.phase() != Phase::Running {
+        return false;
+    }
+    let snapshot = core.snapshot.load_full();
+    let mut seen: Vec<&str> = Vec::new();
+    for lane in &snapshot.lanes {
+        if seen.contains(&&*lane.service) {
+            continue;
+        }
+        seen.push(&lane.service);
+        let members = || lane.balancer.endpoints().map(|(member, _)| &member.endpoint);
+        if members().any(|endpoint| endpoint.was_reached()) {
+            continue;
+        }
+        let mut reached = false;
+        for endpoint in members() {
+            if let Ok(Ok(sender)) = timeout(PROBE_MAX, endpoint.connect()).await {
+                endpoint.keep(sender);
+                reached = true;
+                break;
+            }
+        }
+        if !reached {
+            return false;
+        }
+    }
+    true
+}
+
+fn probe(status: StatusCode) -> Response<Bytes> {
+    let text = if status.is_success() { "ok\n" } else { "not ready\n" };
+    let mut response = typed(Bytes::from_static(text.as_bytes()), "text/plain; charset=utf-8", "no-store");
+    *response.status_mut() = status;
+    response
+}
+
+fn json(body: Bytes, cache: &'static str) -> Response<Bytes> {
+    typed(body, "application/json", cache)
+}
+
+/// An answer with its media type and how long it may be kept.
+pub(crate) fn typed(body: Bytes, media_type: &'static str, cache: &'static str) -> Response<Bytes> {
+    let mut response = Response::new(body);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(cache));
+    response
+}

@@ -1,0 +1,143 @@
+//! What a request asks for: its path, normalised once, so that gateway and service cannot read it differently.
+//!
+//! Whatever could be read in two ways (encoded slashes, dot segments, empty segments, NUL) is refused rather than repaired.
+
+use std::borrow::Cow;
+
+use contracts::problem::ProblemCode;
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue, Uri, Version, request};
+
+use crate::refusal::Refusal;
+
+/// Path and query, bytes.
+pub(crate) const URI_BYTES_MAX: usize = 8 * 1024;
+/// A request's head, bytes.
+pub(crate) const HEADERS_BYTES_MAX: usize = 64 * 1024;
+
+/// Refuses heads that two readers could read differently (RFC 9112 §3.2, §6.3).
+pub(crate) fn check(head: &request::Parts) -> Result<(), Refusal> {
+    let length = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    if length > URI_BYTES_MAX {
+        return Err(Refusal { close: true, ..Refusal::bare(ProblemCode::UriTooLong) });
+    }
+    let hosts = head.headers.get_all(HOST).iter().count();
+    if hosts > 1 || (hosts == 0 && head.version == Version::HTTP_11) {
+        return Err(Refusal::malformed("There must be exactly one Host header."));
+    }
+    if head.headers.contains_key(TRANSFER_ENCODING)
+        && (head.headers.contains_key(CONTENT_LENGTH) || !is_just_chunked(&head.headers))
+    {
+        return Err(Refusal::malformed("Transfer-Encoding must be `chunked`, and not beside Content-Length."));
+    }
+    Ok(())
+}
+
+fn is_just_chunked(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let only = codings.next().map(HeaderValue::as_bytes);
+    codings.next().is_none() && only.is_some_and(|coding| coding.eq_ignore_ascii_case(b"chunked"))
+}
+
+/// The path as routes are matched and services called with. Allocates only where something was encoded without need.
+pub(crate) fn normalise(path: &str) -> Result<Cow<'_, str>, Refusal> {
+    let plain = decode_unreserved(path)?;
+    if !plain.starts_with('/') {
+        return Err(Refusal::malformed("The path must begin with a slash."));
+    }
+    // A trailing slash leaves one empty segment at the end; the router will not find it.
+    let mut segments = plain[1..].split('/').peekable();
+    while let Some(segment) = segments.next() {
+        let is_last = segments.peek().is_none();
+        if segment == "." || segment == ".." || (segment.is_empty() && !is_last) {
+            return Err(Refusal::malformed("The path must not have empty or dot segments."));
+        }
+    }
+    Ok(plain)
+}
+
+/// Decodes what RFC 3986 §2.3 calls unreserved, since `%61` and `a` are the same; refuses what changes the path's structure.
+fn decode_unreserved(path: &str) -> Result<Cow<'_, str>, Refusal> {
+    let is_odd = |byte: u8| matches!(byte, b'%' | b'\\' | 0..=b' ' | 0x7f..);
+    if !path.bytes().any(is_odd) {
+        return Ok(Cow::Borrowed(path));
+    }
+    let bad = || Refusal::malformed("The path has characters or percent-encodings that are not allowed.");
+    let mut out = String::with_capacity(path.len());
+    let mut bytes = path.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte != b'%' {
+            if is_odd(byte) {
+                return Err(bad());
+            }
+            out.push(char::from(byte));
+            continue;
+        }
+        let mut digit = || bytes.next().and_then(|digit| char::from(digit).to_digit(16));
+        let (Some(high), Some(low)) = (digit(), digit()) else { return Err(bad()) };
+        match u8::try_from(high * 16 + low).map_err(|_| bad())? {
+            0..b' ' | 0x7f | b'/' | b'\\' => return Err(bad()),
+            plain @ (b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~') => {
+                out.push(char::from(plain));
+            }
+            other => out.push_str(&format!("%{other:02X}")),
+        }
+    }
+    Ok(Cow::Owned(out))
+}
+
+/// The target sent on: always in origin form, with the normalised path and the query as it came.
+pub(crate) fn onward(uri: &Uri, path: &Cow<'_, str>) -> Result<Uri, Refusal> {
+    let target = match (path, uri.path_and_query()) {
+        (Cow::Borrowed(_), Some(target)) => target.clone(),
+        _ => {
+            let text = uri.query().map_or_else(|| path.to_string(), |query| format!("{path}?{query}"));
+            PathAndQuery::try_from(text).map_err(|_| Refusal::malformed("The address cannot be read."))?
+        }
+    };
+    Ok(Uri::from(target))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn ordinary_paths_are_left_alone_without_a_copy() {
+        for path in ["/", "/api/patients/12345", "/api/patients/", "/a-b_c~d.e/..f", "/a;b=c/@:"] {
+            assert!(matches!(normalise(path), Ok(Cow::Borrowed(same)) if same == path), "{path}");
+        }
+    }
+
+    #[test]
+    fn needless_encodings_are_undone_and_needed_ones_kept() {
+        assert_eq!(normalise("/api/%70atients/%e2%82%ac%20x").unwrap(), "/api/patients/%E2%82%AC%20x");
+    }
+
+    #[test]
+    fn what_two_readers_could_read_differently_is_refused() {
+        for path in [
+            "", "*", "api", "//api", "/api//x", "/./x", "/api/..", "/api/../x", "/api/%2e%2E/x", "/a%2fb", "/a%2Fb",
+            "/a%5cb", "/a\\b", "/a%00", "/a%0d%0a", "/a%7f", "/a%", "/a%4", "/a%zz", "/a b", "/ä", "/a%+1",
+        ] {
+            assert!(normalise(path).is_err(), "{path}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn normalising_twice_changes_nothing(path in "/[ -~]{0,40}") {
+            if let Ok(once) = normalise(&path) {
+                prop_assert_eq!(normalise(&once).unwrap(), once.clone());
+                prop_assert!(onward(&Uri::from_static("/x?q=1"), &Cow::Owned(once.into_owned())).is_ok());
+            }
+        }
+
+        #[test]
+        fn no_path_panics(path in "\\PC{0,60}") {
+            let _ = normalise(&path);
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! TLS at the front: rustls on aws-lc-rs, with a certificate that can be changed while it is in use.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use rustls::ServerConfig;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+/// A certificate and its key, read from two PEM files.
+#[derive(Debug)]
+pub struct Certificate {
+    chain: PathBuf,
+    key: PathBuf,
+    provider: Arc<CryptoProvider>,
+    current: ArcSwap<CertifiedKey>,
+}
+
+impl Certificate {
+    /// Reads it for the first time.
+    pub fn read(chain: &Path, key: &Path) -> io::Result<Arc<Self>> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let current = load(chain, key, &provider)?;
+        Ok(Arc::new(Self {
+            chain: chain.to_owned(),
+            key: key.to_owned(),
+            provider,
+            current: ArcSwap::from_pointee(current),
+        }))
+    }
+
+    /// Reads it again, for connections from now on. If that fails, the one in use stays.
+    pub fn reload(&self) -> io::Result<()> {
+        self.current.store(Arc::new(load(&self.chain, &self.key, &self.provider)?));
+        Ok(())
+    }
+
+    /// TLS 1.2 and 1.3 with this certificate, for [`Listener::tls`](crate::Listener::tls).
+    pub fn server_config(self: &Arc<Self>) -> io::Result<Arc<ServerConfig>> {
+        let mut config = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
+            .with_safe_default_protocol_versions()
+            .map_err(io::Error::other)?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::clone(self) as Arc<dyn ResolvesServerCert>);
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Arc::new(config))
+    }
+}
+
+impl ResolvesServerCert for Certificate {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.current.load_full())
+    }
+}
+
+fn load(chain: &Path, key: &Path, provider: &CryptoProvider) -> io::Result<CertifiedKey> {
+    let at = |path: &Path| {
+        let path = path.display().to_string();
+        move |error: rustls_pki_types::pem::Error| io::Error::other(format!("{path}: {error}"))
+    };
+    let certificates: Vec<_> = CertificateDer::pem_file_iter(chain)
+        .and_then(Iterator::collect)
+        .map_err(at(chain))?;
+    if certificates.is_empty() {
+        return Err(io::Error::other(format!("{}: there is no certificate in it", chain.display())));
+    }
+    let private = PrivateKeyDer::from_pem_file(key).map_err(at(key))?;
+    CertifiedKey::from_der(certificates, private, provider).map_err(io::Error::other)
+}

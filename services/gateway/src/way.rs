@@ -1,0 +1,262 @@
+//! A request's way through the gateway, from its head to its answer's head. Read [`pass`] from top to bottom.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use contracts::permission::Permissions;
+use contracts::problem::{Problem, ProblemCode};
+use http::header::{ALLOW, AUTHORIZATION, CONNECTION};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, request};
+use http_body_util::BodyExt;
+use http_kit::token::{Caller, TokenError, Verifier, bearer};
+use http_kit::trace::TraceContext;
+use hyper::body::{Body, Incoming};
+use tokio::time::timeout;
+
+use crate::body::ReplyBody;
+use crate::client::Peer;
+use crate::edge::Link;
+use crate::exchange::Exchange;
+use crate::forward::{Answer, Errand, Parcel};
+use crate::gateway::Core;
+use crate::headers::{self, REQUEST_ID, TRACEPARENT};
+use crate::refusal::Refusal;
+use crate::routing::Found;
+use crate::snapshot::{Snapshot, Target};
+use crate::target;
+
+/// A refused body up to this size is read and thrown away, so that the client sees the answer instead of a reset.
+const DISCARD_BYTES_MAX: usize = 1024 * 1024;
+const DISCARD_MAX: Duration = Duration::from_secs(2);
+
+/// What a request that may pass comes to.
+enum Passed {
+    Own(Response<Bytes>),
+    Service(Answer),
+}
+
+/// Answers one request, whatever becomes of it.
+pub(crate) async fn answer(
+    core: Arc<Core>,
+    peer: &Peer,
+    link: Arc<Link>,
+    request: Request<Incoming>,
+) -> Response<ReplyBody> {
+    let (mut head, body) = request.into_parts();
+    let mut exchange = begin(&core, link, &head);
+    // One configuration from here to the end, whatever is applied meanwhile.
+    let snapshot = core.snapshot.load_full();
+    exchange.log_access(snapshot.access_log);
+    let mut body = Some(body);
+    let passed = pass(&core, &snapshot, peer, &mut head, &mut body, &mut exchange).await;
+    if let Some(body) = body {
+        discard(body);
+    }
+    finish(passed, exchange, peer.is_tls)
+}
+
+/// The way itself. `body` is left where it is unless it is sent on.
+async fn pass(
+    core: &Arc<Core>,
+    snapshot: &Snapshot,
+    peer: &Peer,
+    head: &mut request::Parts,
+    body: &mut Option<Incoming>,
+    exchange: &mut Exchange,
+) -> Result<Passed, Refusal> {
+    // What two readers could read differently is refused before anybody reads on.
+    target::check(head)?;
+    if head.method == Method::OPTIONS && head.uri.path() == "*" {
+        return Ok(Passed::Own(no_content(None)));
+    }
+    let path = target::normalise(head.uri.path())?;
+
+    // The route says all that follows: who may pass, how often, how long, and where to.
+    let route = match snapshot.routes.find(&head.method, &path) {
+        Found::Route(route) => Arc::clone(route),
+        Found::OtherMethods(allow) if head.method == Method::OPTIONS => {
+            return Ok(Passed::Own(no_content(Some(allow))));
+        }
+        Found::OtherMethods(allow) => {
+            return Err(Refusal { allow: Some(allow), ..Refusal::bare(ProblemCode::MethodNotAllowed) });
+        }
+        Found::Nothing => return Err(Refusal::bare(ProblemCode::NotFound)),
+    };
+    exchange.route = Some(Arc::clone(&route));
+
+    // The address's limit comes before the token, since checking a forged token is work that costs the sender nothing.
+    let client = peer.client(&head.headers, &snapshot.trusted);
+    let nanos = core.nanos(exchange.started);
+    exchange.standing = route.limits.check_client(&route.buckets, client.key, nanos);
+    limited(core, exchange)?;
+
+    if let Some(needs) = route.needs {
+        // Who asks. A token seen before costs one look; what it was worth then is checked for expiry and revocation now.
+        let caller = authenticate(&core.world.verifier, &head.headers).await?;
+        exchange.caller = Some(Arc::clone(&caller));
+
+        // A user's limit goes by the user, not by the token, so that logging in again earns no more.
+        exchange.standing = route.limits.check_user(&route.buckets, &caller.user, nanos, exchange.standing);
+        limited(core, exchange)?;
+
+        // The service checks again: this check is the first, not the only one.
+        permit(&caller, needs)?;
+    }
+
+    let (lane, policy, budget) = match &route.target {
+        Target::Own(own) => return Ok(Passed::Own(own.answer(core).await)),
+        Target::Service { lane, retries, budget } => (&**lane, *retries, &**budget),
+    };
+
+    // From here on it is the service's request: its headers say what we know of the client, not what the client says of itself.
+    let uri = target::onward(&head.uri, &path)?;
+    let mut headers = std::mem::take(&mut head.headers);
+    let is_trusted = peer.is_trusted(&snapshot.trusted);
+    headers::towards_service(&mut headers, &client, is_trusted, &exchange.traceparent);
+    headers.insert(REQUEST_ID, exchange.request_id.clone());
+
+    // The deadline counts from the request's head: whatever was spent above is gone.
+    let deadline = exchange.started + route.timeout;
+    let bytes_max = snapshot.body_bytes_max;
+    let Some(incoming) = body.take() else { return Err(Refusal::bare(ProblemCode::Internal)) };
+    if incoming.size_hint().lower() > bytes_max {
+        *body = Some(incoming);
+        return Err(Refusal { close: true, ..Refusal::bare(ProblemCode::PayloadTooLarge) });
+    }
+    let parcel = Parcel { method: head.method.clone(), uri, headers, body: incoming, bytes_max };
+    let mut errand = Errand::prepare(core, (lane, policy, budget), deadline, parcel).await?;
+    let answer = errand.run().await;
+    exchange.retries = errand.retries_made;
+    Ok(Passed::Service(answer?))
+}
+
+/// Gives the request its names: an id of its own, and its place in a trace.
+fn begin(core: &Arc<Core>, link: Arc<Link>, head: &request::Parts) -> Exchange {
+    let started = Instant::now();
+    let random = &core.world.random;
+    let trace = head.headers.get(TRACEPARENT).and_then(|value| value.to_str().ok()).and_then(TraceContext::parse);
+    let span = trace.map_or_else(|| TraceContext::start(random), |trace| trace.child(random));
+    let traceparent = span.header();
+    // Our span's id is random enough for a request that came without an id.
+    let request_id = headers::request_id(&head.headers).cloned().unwrap_or_else(|| {
+        let span = traceparent.get(36..52).unwrap_or("-");
+        HeaderValue::from_str(span).unwrap_or_else(|_| HeaderValue::from_static("-"))
+    });
+    let method = match head.method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    };
+    Exchange::begin(Arc::clone(core), link, started, method, request_id, traceparent)
+}
+
+/// Goes on, or counts the refusal.
+fn limited(core: &Core, exchange: &Exchange) -> Result<(), Refusal> {
+    let Some(standing) = exchange.standing else { return Ok(()) };
+    standing.allowed().inspect_err(|_| {
+        let meters = &core.meters;
+        if standing.is_users() { &meters.refused_users } else { &meters.refused_clients }.inc();
+    })
+}
+
+async fn authenticate(verifier: &Verifier, headers: &HeaderMap) -> Result<Arc<Caller>, Refusal> {
+    let mut lines = headers.get_all(AUTHORIZATION).iter();
+    let line = lines.next();
+    if lines.next().is_some() {
+        return Err(Refusal::malformed("There must be one Authorization header at most."));
+    }
+    let refused = |error: TokenError| Refusal::from(http_kit::problem::of_token(&error));
+    let token = bearer(line.and_then(|line| line.to_str().ok())).map_err(refused)?;
+    match verifier.recall(token) {
+        Some(known) => known.map_err(refused),
+        None => verifier.verify(token).await.map_err(refused),
+    }
+}
+
+fn permit(caller: &Caller, needs: Permissions) -> Result<(), Refusal> {
+    if caller.permissions.contains_all(needs) {
+        return Ok(());
+    }
+    let missing: Vec<&str> =
+        needs.iter().filter(|one| !caller.may(*one)).map(contracts::permission::Permission::as_str).collect();
+    Err(Refusal::new(ProblemCode::Forbidden, format!("This needs the permission {}.", missing.join(", "))))
+}
+
+/// Puts the answer together: what every answer carries, and what must happen at its end.
+fn finish(passed: Result<Passed, Refusal>, mut exchange: Exchange, is_tls: bool) -> Response<ReplyBody> {
+    let (mut head, reply) = match passed {
+        Ok(Passed::Service((response, answering))) => {
+            let (mut head, body) = response.into_parts();
+            headers::towards_client(&mut head.headers);
+            (head, Ok((body, answering)))
+        }
+        Ok(Passed::Own(response)) => {
+            let (head, bytes) = response.into_parts();
+            (head, Err(bytes))
+        }
+        Err(refusal) => {
+            let (head, bytes) = problem(refusal, exchange.trace_id()).into_parts();
+            (head, Err(bytes))
+        }
+    };
+    headers::secure(&mut head.headers, is_tls);
+    head.headers.insert(REQUEST_ID, exchange.request_id.clone());
+    if let (Some(standing), Some(route)) = (exchange.standing, exchange.route.as_ref()) {
+        route.limits.tell(standing, &mut head.headers);
+    }
+    exchange.status = Some(head.status);
+    let body = match reply {
+        Ok((body, answering)) => ReplyBody::service(body, answering, exchange),
+        Err(bytes) => ReplyBody::own(bytes, exchange),
+    };
+    Response::from_parts(head, body)
+}
+
+fn problem(refusal: Refusal, trace_id: &str) -> Response<Bytes> {
+    let Refusal { problem, allow, close } = refusal;
+    let problem = Problem { trace_id: Some(trace_id.to_owned()), ..*problem };
+    let (mut head, body) = http_kit::problem::response(&problem).into_parts();
+    if let Some(allow) = allow {
+        head.headers.insert(ALLOW, allow);
+    }
+    if close {
+        head.headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    // A `Full` body is one frame that is there already.
+    let bytes = futures_util::FutureExt::now_or_never(body.collect())
+        .and_then(Result::ok)
+        .map(http_body_util::Collected::to_bytes)
+        .unwrap_or_default();
+    Response::from_parts(head, bytes)
+}
+
+fn no_content(allow: Option<HeaderValue>) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    if let Some(allow) = allow {
+        response.headers_mut().insert(ALLOW, allow);
+    }
+    response
+}
+
+/// Reads on for a while: a connection closed on unread bytes is reset, and the client would never see why.
+fn discard(mut body: Incoming) {
+    if body.is_end_stream() {
+        return;
+    }
+    tokio::spawn(timeout(DISCARD_MAX, async move {
+        let mut bytes = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            bytes += frame.data_ref().map_or(0, Bytes::len);
+            if bytes > DISCARD_BYTES_MAX {
+                return;
+            }
+        }
+    }));
+}

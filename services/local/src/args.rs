@@ -1,0 +1,50 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Runs a HealthcareStack in one process.
+#[derive(clap::Parser, Debug)]
+#[command(name = "healthcare", version, about)]
+pub enum Command {
+    /// Start the stack that a HealthcareStack file describes, and keep to the file while it runs.
+    Up(Box<Up>),
+    /// Tell whether a HealthcareStack file is valid, and every fault if it is not.
+    Check {
+        /// The HealthcareStack, YAML.
+        #[arg(long, value_name = "FILE")]
+        stack: PathBuf,
+    },
+}
+
+/// `healthcare up`
+#[derive(clap::Args, Debug)]
+pub struct Up {
+    /// The HealthcareStack, YAML. Changes to routes, limits and timeouts take effect while it runs.
+    #[arg(long, value_name = "FILE")]
+    pub stack: PathBuf,
+    /// Where data and secrets lie; made if it is not there.
+    #[arg(long, value_name = "DIR", default_value = "data")]
+    pub data_dir: PathBuf,
+    /// Where the gateway listens. An address that others can reach needs TLS.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+    /// Where metrics and health are served.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9464")]
+    pub admin_listen: SocketAddr,
+    /// Keep data in this PostgreSQL, a schema for each service, instead of in files.
+    #[arg(long, value_name = "URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+    /// The first administrator's password; else HEALTHCARE_ADMIN_PASSWORD, else one is generated.
+    #[arg(long, value_name = "FILE")]
+    pub admin_password_file: Option<PathBuf>,
+    /// The gateway's certificate chain, PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's key, PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    /// Fill an invented clinic, with the user johndoe / password123.
+    #[arg(long)]
+    pub demo: bool,
+}

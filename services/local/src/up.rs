@@ -1,0 +1,239 @@
+//! `healthcare up`: everything started in order, and stopped in the other.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use contracts::ambient::{Clock, Random};
+use futures_util::future::try_join_all;
+use gateway::{Gateway, GatewayWorld, Listener};
+use http_kit::kit::{self, Service, World};
+use http_kit::serve::{self, Running};
+use http_kit::telemetry::{self, Metrics};
+use settings::{LogFormat, Observability, ServiceName};
+use stack::{LocalDatabase, Placement, Stack, plan_gateway, plan_service};
+
+use crate::args::Up;
+use crate::data::DataDir;
+use crate::fault::Fault;
+use crate::{demo, reload, tls};
+
+/// The seven.
+pub const SERVICES: [Service; 7] = [
+    auth::SERVICE,
+    patient::SERVICE,
+    provider::SERVICE,
+    appointment::SERVICE,
+    billing::SERVICE,
+    records::SERVICE,
+    notification::SERVICE,
+];
+
+/// Runs a stack until it is asked to end.
+pub async fn up(args: Box<Up>) -> Result<(), Fault> {
+    let started = Instant::now();
+    let (clock, random) = (Clock::system(), Random::system());
+    let stack = reload::read(&args.stack)?;
+    refuse_open_address(&args)?;
+    if args.demo {
+        demo::refuse_real_mail(&stack)?;
+    }
+    start_logging(&stack);
+    // Addresses first: a taken port must not leave a data folder behind.
+    let listener = bind(args.listen)?;
+    let admin_listener = tokio::net::TcpListener::from_std(bind(args.admin_listen)?)
+        .map_err(|error| Fault::failed(format!("cannot listen at {}: {error}", args.admin_listen)))?;
+    let data = DataDir::open(&args.data_dir, &random)?;
+    let password = first_password(&args, &data, &random)?;
+
+    let database = match &args.database_url {
+        None => LocalDatabase::Sqlite,
+        Some(url) => LocalDatabase::Postgres { url: data.keep_database_url(url)? },
+    };
+    let placement = Placement::Local {
+        data_dir: data.path().to_path_buf(),
+        socket_dir: data.socket_dir().to_path_buf(),
+        database,
+    };
+    let world = world(&stack, &placement, &data, &password, clock, random)?;
+    let services = start_services(&stack, &placement, &world).await?;
+    let follower = follow_revocations(&stack, &placement, &world)?;
+    let admin = http_kit::process::serve_admin(admin_listener, world.metrics.clone());
+    let gateway = start_gateway(&args, &stack, &placement, &world, listener).await?;
+
+    if args.demo {
+        demo::load(&stack, &placement, &world, &data).await?;
+    }
+    announce(&args, &gateway, &data, &password, started);
+
+    let watcher = reload::follow(args.stack.clone(), stack, placement, &gateway);
+    let stop = http_kit::process::stop_signal();
+    tokio::select! {
+        () = watcher => {}
+        stopped = stop => stopped.map_err(|error| Fault::failed(format!("signals cannot be heard: {error}")))?,
+    }
+    println!("\nStopping: requests under way may finish.");
+    gateway.stop().await;
+    futures_util::future::join_all(services.into_iter().map(Running::stop)).await;
+    follower.abort();
+    admin.abort();
+    Ok(())
+}
+
+/// Health data does not cross a network in the clear.
+fn refuse_open_address(args: &Up) -> Result<(), Fault> {
+    if args.listen.ip().is_loopback() || args.tls_cert.is_some() {
+        return Ok(());
+    }
+    Err(Fault::asked(format!(
+        "{} can be reached by others, so it needs TLS: give --tls-cert and --tls-key, or listen on 127.0.0.1",
+        args.listen
+    )))
+}
+
+/// At a terminal, lines for people, whatever the resource says for a cluster.
+fn start_logging(stack: &Stack) {
+    let settings = plan_service(
+        stack,
+        ServiceName::AuthService,
+        &Placement::Kubernetes,
+    )
+    .observability;
+    let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let log_format = if terminal { LogFormat::Text } else { settings.log_format };
+    telemetry::start_logging(&Observability { log_format, ..settings });
+}
+
+fn bind(address: SocketAddr) -> Result<TcpListener, Fault> {
+    let listener = TcpListener::bind(address)
+        .and_then(|listener| listener.set_nonblocking(true).map(|()| listener));
+    listener.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => Fault::failed(format!("{address} is taken by another program")),
+        _ => Fault::failed(format!("cannot listen at {address}: {error}")),
+    })
+}
+
+/// The first administrator's password, and how to tell of it.
+struct FirstPassword {
+    text: String,
+    told: Told,
+}
+
+enum Told {
+    /// It was given: whoever gave it knows it.
+    Given,
+    /// It was made just now.
+    New,
+    /// It was made at an earlier start.
+    Earlier,
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one secret that may come by the environment, and only here")]
+fn first_password(args: &Up, data: &DataDir, random: &Random) -> Result<FirstPassword, Fault> {
+    if let Some(path) = &args.admin_password_file {
+        let text = read_password(path)?;
+        return Ok(FirstPassword { text, told: Told::Given });
+    }
+    if let Ok(text) = std::env::var("HEALTHCARE_ADMIN_PASSWORD") {
+        return Ok(FirstPassword { text, told: Told::Given });
+    }
+    let (text, new) = data.admin_password(random)?;
+    Ok(FirstPassword { text, told: if new { Told::New } else { Told::Earlier } })
+}
+
+fn read_password(path: &Path) -> Result<String, Fault> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Fault::asked(format!("the password cannot be read: {}: {error}", path.display())))?;
+    match text.trim() {
+        "" => Err(Fault::asked(format!("the password file {} is empty", path.display()))),
+        password => Ok(password.to_owned()),
+    }
+}
+
+fn world(
+    stack: &Stack,
+    placement: &Placement,
+    data: &DataDir,
+    password: &FirstPassword,
+    clock: Clock,
+    random: Random,
+) -> Result<World, Fault> {
+    let secrets = data.secrets();
+    let settings = plan_service(stack, ServiceName::AuthService, placement);
+    let verifier = kit::identity(ServiceName::AuthService, &settings, &secrets, &clock, &random)
+        .and_then(|identity| kit::verifier(&settings, &identity, &secrets, &clock, &random))
+        .map_err(|error| Fault::failed(error.to_string()))?;
+    let admin_password = Some(Arc::from(password.text.as_str()));
+    Ok(World { clock, random, secrets, verifier, metrics: Metrics::default(), admin_password })
+}
+
+/// All at once: they find each other when they need each other.
+async fn start_services(stack: &Stack, placement: &Placement, world: &World) -> Result<Vec<Running>, Fault> {
+    let enabled = SERVICES.into_iter().filter(|service| stack.is_enabled(service.name));
+    let starting = enabled
+        .map(|service| serve::start(service, plan_service(stack, service.name, placement), world.clone()));
+    try_join_all(starting).await.map_err(|error| Fault::failed(error.to_string()))
+}
+
+/// One follower serves the whole process, since it has one verifier.
+fn follow_revocations(
+    stack: &Stack,
+    placement: &Placement,
+    world: &World,
+) -> Result<tokio::task::JoinHandle<()>, Fault> {
+    let settings = plan_service(stack, ServiceName::AuthService, placement);
+    let failed = |error: kit::WorldError| Fault::failed(error.to_string());
+    let identity =
+        kit::identity(ServiceName::AuthService, &settings, &world.secrets, &world.clock, &world.random).map_err(failed)?;
+    let auth = kit::transport(&settings, ServiceName::AuthService, &identity, &world.random)
+        .map_err(|error| failed(error.into()))?;
+    let (verifier, clock) = (Arc::clone(&world.verifier), world.clock.clone());
+    Ok(tokio::spawn(async move { verifier.revocations().follow(&auth, &clock).await }))
+}
+
+async fn start_gateway(
+    args: &Up,
+    stack: &Stack,
+    placement: &Placement,
+    world: &World,
+    listener: TcpListener,
+) -> Result<Gateway, Fault> {
+    let listener = match (&args.tls_cert, &args.tls_key) {
+        (Some(cert), Some(key)) => Listener::tls(listener, tls::server_config(cert, key)?),
+        _ => Listener::from(listener),
+    };
+    let gateway_world = GatewayWorld {
+        clock: world.clock.clone(),
+        random: world.random.clone(),
+        verifier: Arc::clone(&world.verifier),
+        metrics: world.metrics.clone(),
+    };
+    Gateway::start(plan_gateway(stack, placement), listener, gateway_world)
+        .await
+        .map_err(|error| Fault::failed(error.to_string()))
+}
+
+/// What a person needs to begin.
+fn announce(args: &Up, gateway: &Gateway, data: &DataDir, password: &FirstPassword, started: Instant) {
+    let scheme = if args.tls_cert.is_some() { "https" } else { "http" };
+    let url = format!("{scheme}://{}", gateway.local_addr());
+    let file = data.admin_password_path();
+    let password = match password.told {
+        Told::Given => "the password you gave at the first start".to_owned(),
+        Told::New => format!("{}   (kept in {})", password.text, file.display()),
+        Told::Earlier => format!("in {}, unless changed since", file.display()),
+    };
+    let database = if args.database_url.is_some() { "in PostgreSQL; keys and secrets in " } else { "" };
+    println!("The stack is up, after {} ms.\n", started.elapsed().as_millis());
+    println!("  API        {url}/api");
+    println!("  Explorer   {url}/api/docs");
+    println!("  Metrics    http://{}/metrics", args.admin_listen);
+    println!("  User       admin");
+    println!("  Password   {password}");
+    if args.demo {
+        println!("  Demo user  johndoe / password123   (everything here is invented)");
+    }
+    println!("  Data       {database}{}", data.path().display());
+    println!("\nEdit {} and it takes effect. Ctrl-C stops.", args.stack.display());
+}

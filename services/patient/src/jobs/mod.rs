@@ -1,3 +1,0 @@
-//! Background work.
-
-pub mod erase;

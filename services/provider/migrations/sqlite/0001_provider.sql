@@ -1,0 +1,13 @@
+-- A provider is an id, a version and one sealed body. The row outlives the provider's removal, without its body: an id once used is
+-- never used again.
+create table provider (
+    id         text    not null primary key,
+    version    integer not null,
+    created_at text    not null,
+    updated_at text    not null,
+    deleted_at text,
+    body       blob,
+    check ((body is null) = (deleted_at is not null))
+) strict;
+
+create index provider_created_idx on provider (created_at, id) where deleted_at is null;

@@ -1,0 +1,33 @@
+//! `DELETE /api/providers/{providerId}`
+
+use contracts::event::{Event, What};
+use contracts::id::EventId;
+use contracts::providers::{ProviderDeleted, RemoveProvider};
+use http_kit::{Answer, Call, relay};
+
+use super::Api;
+use crate::error::Error;
+use crate::store::provider::provider_delete;
+
+/// Removes a provider's profile here, and tells the services that hold something of theirs.
+pub async fn remove(api: Api, call: Call<RemoveProvider>) -> Result<Answer<RemoveProvider>, Error> {
+    let (id,) = &call.path;
+    let version = db::retrying(&api.db, async |mut tx| {
+        let kept = api.found(&mut tx, id).await?;
+        call.if_match.check(kept.version)?;
+        if !provider_delete(&mut tx, id, kept.version).await? {
+            return Err(Error::Db(db::Error::LostRace));
+        }
+        let event = Event {
+            id: EventId::generate(api.db.random()),
+            occurred_at: tx.now(),
+            what: What::ProviderRemoved { provider_id: id.clone() },
+        };
+        relay::publish(&mut tx, &api.db, &event).await?;
+        tx.commit().await?;
+        Ok::<_, Error>(kept.version + 1)
+    })
+    .await?;
+    let deleted = ProviderDeleted { status: "Deleted".to_owned(), provider_id: id.clone() };
+    Ok(Answer::new(deleted).version(version))
+}

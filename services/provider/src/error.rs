@@ -1,0 +1,44 @@
+//! What can go wrong here, and how each is shown.
+
+use contracts::problem::{Problem, ProblemCode};
+use http_kit::Failure;
+
+/// Why a provider could not be served.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is none with this id.
+    #[error("no such provider")]
+    NotFound,
+    /// The id was used before.
+    #[error("the provider id is taken")]
+    Taken,
+    /// The request is at fault.
+    #[error("the request is not valid: {}", .0.code)]
+    Invalid(Box<Problem>),
+    /// The database.
+    #[error(transparent)]
+    Db(#[from] db::Error),
+}
+
+impl From<Problem> for Error {
+    fn from(problem: Problem) -> Self {
+        Self::Invalid(Box::new(problem))
+    }
+}
+
+impl db::Retry for Error {
+    fn is_retryable(&self) -> bool {
+        matches!(self, Self::Db(error) if error.is_retryable())
+    }
+}
+
+impl Failure for Error {
+    fn problem(&self) -> Problem {
+        match self {
+            Self::NotFound => Problem::new(ProblemCode::NotFound),
+            Self::Taken => Problem::new(ProblemCode::AlreadyExists).fault("providerId", "is taken"),
+            Self::Invalid(problem) => (**problem).clone(),
+            Self::Db(error) => http_kit::routes::of_db(error),
+        }
+    }
+}

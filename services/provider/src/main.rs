@@ -1,0 +1,5 @@
+//! The provider service as a process of its own.
+
+fn main() -> std::process::ExitCode {
+    http_kit::process::main(provider::SERVICE)
+}

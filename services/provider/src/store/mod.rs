@@ -1,0 +1,3 @@
+//! Where providers are kept: SQL and sealing, and nothing that decides.
+
+pub mod provider;

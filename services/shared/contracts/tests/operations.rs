@@ -1,0 +1,101 @@
+//! What must hold of all operations together.
+
+use std::collections::HashSet;
+
+use contracts::endpoint::Access;
+use contracts::operations;
+use settings::Method;
+
+/// Whatever anybody may call without signing in. A new one must be added here, on purpose.
+const PUBLIC: [&str; 4] = ["login", "refresh", "logout", "jwks"];
+
+#[test]
+fn every_route_declares_a_permission_or_is_public_on_purpose() {
+    for operation in operations() {
+        match operation.access {
+            Access::Public => assert!(PUBLIC.contains(&operation.id), "{} is public", operation.id),
+            Access::SignedIn => assert!(
+                ["me", "change_password", "gateway_status"].contains(&operation.id),
+                "{} asks for no permission",
+                operation.id
+            ),
+            Access::Needs(permission) => assert_eq!(
+                operation.is_internal(),
+                permission == contracts::permission::Permission::InternalCall,
+                "{}",
+                operation.id
+            ),
+        }
+    }
+}
+
+#[test]
+fn names_and_public_routes_are_unique() {
+    let mut names = HashSet::new();
+    let mut routes = HashSet::new();
+    for operation in operations() {
+        assert!(names.insert(operation.id), "{} stands there twice", operation.id);
+        // Internal routes are each service's own.
+        let owner = operation.is_internal().then_some(operation.service).flatten();
+        assert!(
+            routes.insert((owner, operation.method, operation.path)),
+            "{} {}",
+            operation.method.as_str(),
+            operation.path
+        );
+    }
+}
+
+#[test]
+fn paths_bodies_and_answers_are_of_one_form() {
+    for operation in operations() {
+        let public =
+            ["/api/", "/internal/", "/.well-known/"].iter().any(|start| operation.path.starts_with(start));
+        assert!(public && !operation.path.ends_with('/'), "{}", operation.path);
+        assert!(!operation.summary.is_empty() && operation.summary.ends_with(['.', 's']), "{}", operation.id);
+        let has_body = matches!(operation.method, Method::Post | Method::Put | Method::Patch);
+        assert_eq!(operation.body.is_some(), has_body, "{}", operation.id);
+        assert!(matches!(operation.status, 200 | 201), "{}", operation.id);
+        for segment in operation.path.split('/').filter(|segment| segment.starts_with('{')) {
+            assert!(segment.ends_with("Id}"), "{}", operation.path);
+        }
+    }
+}
+
+#[test]
+fn words_in_routes_are_no_ids() {
+    for operation in operations() {
+        let segments: Vec<_> = operation.path.split('/').collect();
+        for window in segments.windows(2) {
+            // A fixed word where another route has an id could be taken for one.
+            let collides = operations().any(|other| {
+                let others: Vec<_> = other.path.split('/').collect();
+                others.len() >= segments.len()
+                    && segments.iter().zip(&others).any(|(a, b)| *a == window[1] && b.starts_with('{'))
+                    && segments
+                        .iter()
+                        .zip(&others)
+                        .all(|(a, b)| a == b || b.starts_with('{') || a.starts_with('{'))
+            });
+            if collides && !window[1].starts_with('{') {
+                assert!(
+                    contracts::id::check(window[1]).is_err(),
+                    "{} would be an id in {}",
+                    window[1],
+                    operation.path
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn schemas_are_made_for_every_operation() {
+    let mut generator = schemars::generate::SchemaSettings::draft2020_12().into_generator();
+    for operation in operations() {
+        for schema in [operation.query, operation.body, Some(operation.reply)].into_iter().flatten() {
+            let _ = schema(&mut generator);
+        }
+    }
+    assert!(generator.definitions().len() > 40);
+}

@@ -1,0 +1,63 @@
+//! Erasing a patient: the service takes its rows' bodies away and asks for the erasure in one transaction; the patient's key is
+//! destroyed after that commit.
+//!
+//! Keys stand in a store of their own, so the two cannot be one transaction. The request stays, so that what a crash left undone is
+//! found, and so that a write that was under way meanwhile can be refused: [`erasure_is_requested`].
+
+use crate::vault::Subject;
+use crate::{Db, Error, Tx, on, sql};
+
+/// Looked for at a time.
+const BATCH: i64 = 100;
+
+/// Asks for a patient's erasure, in the transaction that takes their data away. Repeating it does no harm.
+pub async fn erasure_request(tx: &mut Tx, patient: &str) -> Result<(), Error> {
+    let now = tx.now();
+    on!(tx, |conn| sqlx::query(sql!(
+        "insert into erasure (patient, requested_at) values ($1, $2) on conflict (patient) do nothing"
+    ))
+    .bind(patient)
+    .bind(now)
+    .execute(conn)
+    .await
+    .map(drop))?;
+    Ok(())
+}
+
+/// Whether a patient was erased here: whoever writes something new for one asks first. On PostgreSQL the answer holds only under a
+/// lock ([`Tx::lock`]) that the erasing transaction takes too.
+pub async fn erasure_is_requested(tx: &mut Tx, patient: &str) -> Result<bool, Error> {
+    let found: i64 =
+        on!(tx, |conn| sqlx::query_scalar(sql!("select count(*) from erasure where patient = $1"))
+            .bind(patient)
+            .fetch_one(conn)
+            .await)?;
+    Ok(found > 0)
+}
+
+/// Destroys the key of a patient whose erasure was requested, and notes it.
+pub async fn erasure_finish(db: &Db, patient: &str) -> Result<(), Error> {
+    db.vault().destroy(&Subject::Patient(patient)).await?;
+    let mut tx = db.begin().await?;
+    let now = tx.now();
+    on!(tx, |conn| sqlx::query(sql!(
+        "update erasure set key_destroyed_at = $2 where patient = $1 and key_destroyed_at is null"
+    ))
+    .bind(patient)
+    .bind(now)
+    .execute(conn)
+    .await
+    .map(drop))?;
+    tx.commit().await
+}
+
+/// Patients whose erasure was requested and whose key still stands, a hundred at most.
+pub async fn erasures_pending(db: &Db) -> Result<Vec<String>, Error> {
+    let mut tx = db.read().await?;
+    Ok(on!(tx, |conn| sqlx::query_scalar(sql!(
+        "select patient from erasure where key_destroyed_at is null order by requested_at limit $1"
+    ))
+    .bind(BATCH)
+    .fetch_all(conn)
+    .await)?)
+}

@@ -1,0 +1,59 @@
+//! `kill -9` under write load: each acknowledged write is there afterwards.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use blackbox::{Client, Healthcare};
+use tokio::task::JoinSet;
+
+const WRITERS: u32 = 8;
+const ROUNDS: u32 = 3;
+
+/// Registers patients one after another until the connection breaks; gives the ids that were acknowledged.
+async fn write(client: Client, next: Arc<AtomicU32>) -> Vec<String> {
+    let mut acknowledged = Vec::new();
+    loop {
+        let id = format!("load-{}", next.fetch_add(1, Ordering::Relaxed));
+        let body = format!(
+            r#"{{"patientId": "{id}", "name": "Load Test", "dob": "1980-01-01", "contactInfo": {{"phone": "+1234567890"}}}}"#
+        );
+        match client.try_call("POST", "/api/patients", Some(&body)).await {
+            Ok(reply) if reply.status == 201 => acknowledged.push(id),
+            Ok(reply) if matches!(reply.status, 429 | 503) => tokio::time::sleep(Duration::from_millis(5)).await,
+            Ok(reply) => panic!("{}: {} {}", reply.asked, reply.status, reply.text),
+            Err(_) => return acknowledged,
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_acknowledged_write_is_lost_to_a_kill() {
+    let mut stack = Healthcare::start().await;
+    let next = Arc::new(AtomicU32::new(0));
+    let mut all = Vec::new();
+    for round in 0..ROUNDS {
+        let admin = stack.admin().await;
+        let mut writers = JoinSet::new();
+        for _ in 0..WRITERS {
+            writers.spawn(write(admin.clone(), Arc::clone(&next)));
+        }
+        // Killed at another moment in each round.
+        tokio::time::sleep(Duration::from_millis(400 + u64::from(round) * 137)).await;
+        let setup = stack.kill().await;
+        let mut acknowledged = 0;
+        while let Some(ids) = writers.join_next().await {
+            let ids = ids.unwrap();
+            acknowledged += ids.len();
+            all.extend(ids);
+        }
+        assert!(acknowledged > 0, "round {round} wrote nothing");
+        stack = setup.start().await;
+        let admin = stack.admin().await;
+        for id in &all {
+            let read = admin.call("GET", &format!("/api/patients/{id}"), None).await.expect(200);
+            assert_eq!(read.json()["name"], "Load Test");
+        }
+    }
+    println!("{} acknowledged writes outlived {ROUNDS} kills", all.len());
+}
