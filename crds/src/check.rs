@@ -96,14 +96,18 @@ fn check_array(schema: &JSONSchemaProps, items: &[Value], path: &str, faults: &m
     let Some(JSONSchemaPropsOrArray::Schema(item_schema)) = &schema.items else {
         return Some(Value::Array(items.to_vec()));
     };
-    // All items are looked at, even when one is not sound; but a list with a hole would give the rest wrong indices.
-    let sound: Vec<Option<Value>> = items
+    let (kept, sound): (Vec<usize>, Vec<Value>) = items
         .iter()
         .enumerate()
-        .map(|(index, item)| check(item_schema, item, &format!("{path}[{index}]"), faults))
-        .collect();
+        .filter_map(|(index, item)| {
+            check(item_schema, item, &format!("{path}[{index}]"), faults).map(|item| (index, item))
+        })
+        .unzip();
     check_unique(schema, items, path, faults);
-    sound.into_iter().collect::<Option<Vec<_>>>().map(Value::Array)
+    if kept.len() < items.len() {
+        faults.kept(path, kept);
+    }
+    Some(Value::Array(sound))
 }
 
 /// List types of server-side apply: items of a set differ, and so do the keys of a map's.

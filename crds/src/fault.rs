@@ -47,34 +47,56 @@ impl std::error::Error for Invalid {}
 
 /// Faults found so far.
 #[derive(Debug, Default)]
-pub(crate) struct Faults(Vec<Fault>);
+pub(crate) struct Faults {
+    found: Vec<Fault>,
+    /// Lists that later rules see without their faulty items: where, and the indices of the items that are left.
+    shortened: Vec<(String, Vec<usize>)>,
+}
 
 impl Faults {
     pub(crate) fn add(&mut self, path: impl Into<String>, message: impl Into<String>) {
-        self.0.push(Fault { path: path.into(), message: message.into() });
+        self.found.push(Fault { path: path.into(), message: message.into() });
+    }
+
+    /// Later rules see only these items of a list.
+    pub(crate) fn kept(&mut self, path: &str, indices: Vec<usize>) {
+        self.shortened.push((path.to_owned(), indices));
     }
 
     /// Adds what later rules found, but for what they say of a place that is already known to be faulty, or of what holds one: they
     /// did not see it as it was meant.
     pub(crate) fn add_unless_known(&mut self, later: Self) {
-        let known = self.0.len();
-        for fault in later.0 {
+        let known = self.found.len();
+        for mut fault in later.found {
+            fault.path = self.as_written(fault.path);
             let follows_from =
                 |earlier: &Fault| within(&earlier.path, &fault.path) || within(&fault.path, &earlier.path);
-            if !self.0[..known].iter().any(follows_from) {
-                self.0.push(fault);
+            if !self.found[..known].iter().any(follows_from) {
+                self.found.push(fault);
             }
         }
+    }
+
+    /// A path in what later rules saw, with the indices that the document has. Lists inside of lists were noted first.
+    fn as_written(&self, path: String) -> String {
+        self.shortened.iter().rev().fold(path, |path, (list, indices)| {
+            let written = path.strip_prefix(list.as_str()).and_then(|rest| {
+                let (index, rest) = rest.strip_prefix('[')?.split_once(']')?;
+                let index = indices.get(index.parse::<usize>().ok()?)?;
+                Some(format!("{list}[{index}]{rest}"))
+            });
+            written.unwrap_or(path)
+        })
     }
 
     /// `value` if there are none.
     pub(crate) fn none_or<T>(mut self, value: Option<T>) -> Result<T, Invalid> {
         match value {
-            Some(value) if self.0.is_empty() => Ok(value),
+            Some(value) if self.found.is_empty() => Ok(value),
             _ => {
-                self.0.sort();
-                self.0.dedup();
-                Err(Invalid(self.0))
+                self.found.sort();
+                self.found.dedup();
+                Err(Invalid(self.found))
             }
         }
     }
@@ -101,10 +123,19 @@ mod tests {
     #[test]
     fn a_fault_that_follows_from_another_is_not_told() {
         for path in ["spec.database", "spec.database.managed", "spec.database.managed.version"] {
-            assert_eq!(later(path).0.len(), 1, "{path}");
+            assert_eq!(later(path).found.len(), 1, "{path}");
         }
         for path in ["spec.databases", "spec.database.managedBy", "spec.gateway"] {
-            assert_eq!(later(path).0.len(), 2, "{path}");
+            assert_eq!(later(path).found.len(), 2, "{path}");
         }
+    }
+
+    #[test]
+    fn a_fault_has_the_index_that_the_document_has() {
+        let mut faults = Faults::default();
+        faults.kept("a[3].b", vec![1, 4]);
+        faults.kept("a", vec![0, 3]);
+        assert_eq!(faults.as_written("a[1].b[1].c".to_owned()), "a[3].b[4].c");
+        assert_eq!(faults.as_written("a[0].b[1].c".to_owned()), "a[0].b[1].c");
     }
 }

@@ -52,21 +52,21 @@ async fn a_given_password_is_taken_and_kept_nowhere() {
 async fn an_edit_takes_effect_while_it_runs_and_an_invalid_one_changes_nothing() {
     let stack = Healthcare::start().await;
     let admin = stack.admin().await;
-    let _ = admin.call("GET", "/api/records", None).await.expect(200);
+    let _ = admin.call("GET", "/api/notifications", None).await.expect(200);
 
     let before = std::fs::read_to_string(stack.setup.stack_path()).unwrap();
-    let edited = switched_off(&before, "records");
+    let edited = switched_off(&before, "notification");
     std::fs::write(stack.setup.stack_path(), &edited).unwrap();
-    let took = until(&admin, "/api/records", 404).await;
+    let took = until(&admin, "/api/notifications", 404).await;
     println!("the edit took effect after {took:?}");
 
     std::fs::write(stack.setup.stack_path(), format!("{edited}\nnonsense: [")).unwrap();
     tokio::time::sleep(Duration::from_millis(600)).await;
     let _ = admin.call("GET", "/api/patients", None).await.expect(200);
-    let _ = admin.call("GET", "/api/records", None).await.expect(404);
+    let _ = admin.call("GET", "/api/notifications", None).await.expect(404);
 
     std::fs::write(stack.setup.stack_path(), &before).unwrap();
-    let _ = until(&admin, "/api/records", 200).await;
+    let _ = until(&admin, "/api/notifications", 200).await;
     let (_, _, said, log) = stack.interrupt().await;
     assert!(said.contains("routes and limits are in force"), "{said}");
     assert!(log.contains("not a valid HealthcareStack") && log.contains("Nothing was changed"), "{log}");

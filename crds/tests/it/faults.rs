@@ -76,6 +76,8 @@ gateway:
   trustedProxies: [10.0.0.0]
   routes:
     - { path: /api/patients, service: patient, timeout: 10 }
+    - { path: /api/xrays, service: radiology }
+    - { service: provider }
     - { path: /api/records, service: records }
     - { path: /api/nothing, service: billing, timeout: 1h, permissions: [bills.read] }
 database: { managed: {}, external: { url: { secret: db } } }

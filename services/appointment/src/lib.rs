@@ -1,1 +1,44 @@
-//! Under construction.
+//! The appointment service: booking, moving and cancelling appointments, their history, and the providers' free slots.
+//!
+//! That nobody is booked twice at once is a fact of the database (an exclusion constraint, a trigger), not a check before the write.
+//! Each appointment is one body sealed under its patient's key, and so is each entry of its history.
+//!
+//! Not here: reminders and messages (the notification service hears of bookings by event), and providers' hours (their own service's,
+//! asked for when they are needed).
+
+pub mod api;
+pub mod domain;
+mod error;
+mod peers;
+pub mod store;
+
+use contracts::appointments;
+use http_kit::Routes;
+use http_kit::kit::{App, BoxFuture, BuildError, Kit, Service};
+use settings::ServiceName;
+
+pub use error::Error;
+
+/// This service, to be started.
+pub const SERVICE: Service =
+    Service { name: ServiceName::AppointmentService, migrations: MIGRATIONS, build };
+
+/// Its tables.
+pub const MIGRATIONS: db::Migrations = db::migrations!();
+
+fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
+    Box::pin(async move {
+        let api = api::Api::new(&kit)?;
+        let router = Routes::new(&kit, api, appointments::API)
+            .on(api::book::book)
+            .on(api::list::list)
+            .on(api::read::by_id)
+            .on(api::update::update)
+            .on(api::cancel::cancel)
+            .on(api::history::history)
+            .on(api::slots::slots)
+            .on(api::events::take)
+            .finish()?;
+        Ok(App { router, jobs: Vec::new() })
+    })
+}

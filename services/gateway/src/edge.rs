@@ -7,16 +7,18 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use contracts::problem::{Problem, ProblemCode};
+use http::HeaderName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use crate::gateway::Core;
+use crate::target::{HEADERS_BYTES_MAX, URI_BYTES_MAX};
 
 /// A request's head must be complete so long after its first byte.
 const HEAD_MAX: Duration = Duration::from_secs(10);
@@ -30,6 +32,8 @@ const WRITE_STALL_MAX: Duration = Duration::from_secs(30);
 pub(crate) struct Link {
     requests: AtomicU32,
     answering: AtomicBool,
+    /// What was read since the last request, for what hyper's parser does not tell. Copied without a look: reading it is rare.
+    head: Mutex<Vec<u8>>,
 }
 
 impl Link {
@@ -42,6 +46,34 @@ impl Link {
     /// Its answer's last byte was handed to hyper.
     pub(crate) fn end(&self) {
         self.answering.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether the head that was just read has a line of this name, as far as that can be seen: of pipelined requests, only those
+    /// that came together with the first.
+    pub(crate) fn head_has(&self, name: &HeaderName) -> bool {
+        let bytes = self.head.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_named = |line: &[u8]| {
+            let (start, rest) = line.split_at_checked(name.as_str().len()).unwrap_or_default();
+            start.eq_ignore_ascii_case(name.as_str().as_bytes()) && rest.starts_with(b":")
+        };
+        let mut in_head = false;
+        for line in bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end) {
+            in_head = if in_head { !line.is_empty() } else { line.ends_with(b" HTTP/1.1") };
+            if in_head && is_named(line) {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn note(&self, bytes: &[u8], is_first: bool) {
+        let mut head = self.head.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_first {
+            head.clear();
+        }
+        if head.len() < HEADERS_BYTES_MAX + URI_BYTES_MAX {
+            head.extend_from_slice(bytes);
+        }
     }
 
     fn requests(&self) -> u32 {
@@ -95,7 +127,9 @@ impl<S> Edge<S> {
             return;
         }
         let requests = self.link.requests();
-        if self.partial.is_none_or(|(seen, _)| seen != requests) {
+        let is_first = self.partial.is_none_or(|(seen, _)| seen != requests);
+        self.link.note(bytes, is_first);
+        if is_first {
             self.partial = Some((requests, Instant::now()));
             self.line_ended = false;
         }

@@ -81,6 +81,10 @@ impl Exchange {
         self.access_log = yes;
     }
 
+    pub(crate) fn link(&self) -> &Link {
+        &self.link
+    }
+
     /// The trace's id, out of the `traceparent`.
     pub(crate) fn trace_id(&self) -> &str {
         self.traceparent.get(3..35).unwrap_or_default()

@@ -176,6 +176,11 @@ impl Gateway {
 
     /// Stops: accepts no more, finishes what is under way (20 seconds at most), closes idle connections at once.
     pub async fn stop(self) {
+        self.drain().await;
+    }
+
+    /// [`Gateway::stop`] for a gateway that others hold too.
+    pub async fn drain(&self) {
         self.phase.send_replace(Phase::Draining);
         let all = u32::try_from(CONNECTIONS_MAX).unwrap_or(u32::MAX);
         if tokio::time::timeout(DRAIN_MAX, self.places.acquire_many(all)).await.is_err() {

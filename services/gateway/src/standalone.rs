@@ -99,12 +99,10 @@ async fn serve(options: Options) -> Result<(), Error> {
         _ = interrupt.recv() => {}
         () = follow(&options.config, text, &gateway, certificate.as_deref()) => {}
     }
+    // The admin port answers to the end, so that one can watch the drain.
+    gateway.drain().await;
     if let Some(admin) = admin {
         admin.abort();
-        let _ = admin.await;
-    }
-    if let Some(gateway) = Arc::into_inner(gateway) {
-        gateway.stop().await;
     }
     Ok(())
 }
@@ -142,7 +140,7 @@ fn keys(options: &Options, config: &GatewayConfig, clock: &Clock, random: &Rando
         Some(place) if place.starts_with("http://") || place.starts_with("unix:") => Address(place.clone()),
         Some(file) => {
             let keys: JwkSet = serde_json::from_str(&read(Path::new(file))?)?;
-            return Ok(KeyRing::fixed(&keys, clock.clone()));
+            return Ok(KeyRing::fixed(&keys, &JwkSet::default(), clock.clone()));
         }
         None => {
             let auth = config.upstreams.get(config.auth.service.as_str());

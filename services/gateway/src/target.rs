@@ -9,6 +9,7 @@ use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Uri, Version, request};
 
+use crate::edge::Link;
 use crate::refusal::Refusal;
 
 /// Path and query, bytes.
@@ -17,7 +18,7 @@ pub(crate) const URI_BYTES_MAX: usize = 8 * 1024;
 pub(crate) const HEADERS_BYTES_MAX: usize = 64 * 1024;
 
 /// Refuses heads that two readers could read differently (RFC 9112 §3.2, §6.3).
-pub(crate) fn check(head: &request::Parts) -> Result<(), Refusal> {
+pub(crate) fn check(head: &request::Parts, link: &Link) -> Result<(), Refusal> {
     let length = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
     if length > URI_BYTES_MAX {
         return Err(Refusal { close: true, ..Refusal::bare(ProblemCode::UriTooLong) });
@@ -26,8 +27,10 @@ pub(crate) fn check(head: &request::Parts) -> Result<(), Refusal> {
     if hosts > 1 || (hosts == 0 && head.version == Version::HTTP_11) {
         return Err(Refusal::malformed("There must be exactly one Host header."));
     }
+    // hyper has taken the Content-Length out, reads the chunks and closes the connection afterwards, which is safe; but a client
+    // that sends both is broken or hostile (RFC 9112 §6.1), and is told so.
     if head.headers.contains_key(TRANSFER_ENCODING)
-        && (head.headers.contains_key(CONTENT_LENGTH) || !is_just_chunked(&head.headers))
+        && (link.head_has(&CONTENT_LENGTH) || !is_just_chunked(&head.headers))
     {
         return Err(Refusal::malformed("Transfer-Encoding must be `chunked`, and not beside Content-Length."));
     }
@@ -129,6 +132,8 @@ mod tests {
     proptest! {
         #[test]
         fn normalising_twice_changes_nothing(path in "/[ -~]{0,40}") {
+            // Other paths never come out of hyper's parser.
+            prop_assume!(path.parse::<Uri>().is_ok_and(|uri| uri.path() == path));
             if let Ok(once) = normalise(&path) {
                 prop_assert_eq!(normalise(&once).unwrap(), once.clone());
                 prop_assert!(onward(&Uri::from_static("/x?q=1"), &Cow::Owned(once.into_owned())).is_ok());

@@ -66,7 +66,7 @@ async fn pass(
     exchange: &mut Exchange,
 ) -> Result<Passed, Refusal> {
     // What two readers could read differently is refused before anybody reads on.
-    target::check(head)?;
+    target::check(head, exchange.link())?;
     if head.method == Method::OPTIONS && head.uri.path() == "*" {
         return Ok(Passed::Own(no_content(None)));
     }

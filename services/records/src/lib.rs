@@ -1,1 +1,37 @@
-//! Under construction.
+//! The medical records service: what was found and done, day by day, for each patient.
+//!
+//! It keeps each record as one body sealed under its patient's key; only whose and of which day it is stands beside it. When a patient
+//! is erased, their records go and the key is destroyed.
+
+pub mod api;
+pub mod domain;
+mod error;
+pub mod store;
+
+use contracts::records;
+use http_kit::Routes;
+use http_kit::kit::{App, BoxFuture, BuildError, Kit, Service};
+use settings::ServiceName;
+
+pub use error::Error;
+
+/// This service, to be started.
+pub const SERVICE: Service = Service { name: ServiceName::MedicalRecordsService, migrations: MIGRATIONS, build };
+
+/// Its tables.
+pub const MIGRATIONS: db::Migrations = db::migrations!();
+
+fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
+    Box::pin(async move {
+        let api = api::Api::new(&kit)?;
+        let router = Routes::new(&kit, api, records::API)
+            .on(api::create::create)
+            .on(api::search::list)
+            .on(api::read::by_id)
+            .on(api::update::update)
+            .on(api::delete::delete)
+            .on(api::events::deliver)
+            .finish()?;
+        Ok(App { router, jobs: Vec::new() })
+    })
+}

@@ -14,7 +14,7 @@ use crate::store::bill::{bill_delete, bill_restrict, bills_unrestricted, patient
 /// Takes an event; one that comes again has no effect.
 pub async fn deliver(api: Api, call: Call<DeliverToBilling>) -> Result<Answer<DeliverToBilling>, Error> {
     let event = &call.body;
-    // This service was told of nothing else; what a newer version may tell it, it does not know what to do with.
+    // This service subscribes to nothing else.
     let What::PatientErased { patient_id } = &event.what else {
         return Ok(Answer::new(Accepted { first_time: false }));
     };

@@ -40,6 +40,11 @@ impl<T> MergePatch<T> {
         Ok(Self { patch: serde_json::value::to_raw_value(value)?, target: PhantomData })
     }
 
+    /// Whether the patch names this member, be it to take it away.
+    pub fn names(&self, member: &str) -> bool {
+        object(&self.patch).is_some_and(|members| members.contains_key(member))
+    }
+
     /// The patch's own text.
     pub fn text(&self) -> &str {
         self.patch.get()
@@ -152,6 +157,12 @@ mod tests {
         ] {
             assert_eq!(merged(&target, &patch.to_string()), Ok(result), "{target} + {patch}");
         }
+    }
+
+    #[test]
+    fn a_patch_names_the_members_it_changes_or_takes_away() {
+        let patch: MergePatch<Value> = serde_json::from_str(r#"{"a": 1, "b": null, "c": {"d": 1}}"#).unwrap();
+        assert_eq!(["a", "b", "d", "e"].map(|member| patch.names(member)), [true, true, false, false]);
     }
 
     #[test]

@@ -173,8 +173,8 @@ where
 /// testkit::on_both_engines! {
 ///     migrations = crate::MIGRATIONS;
 ///
-///     async fn a_second_patient_with_the_same_id_is_refused(db: Db) { … }
-///     async fn what_is_written_survives_a_restart(test: testkit::TestDb) { … }
+///     async fn a_second_patient_with_the_same_id_is_refused(db: Db) { /* … */ }
+///     async fn what_is_written_survives_a_restart(test: testkit::TestDb) { /* … */ }
 /// }
 /// ```
 ///

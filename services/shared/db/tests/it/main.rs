@@ -7,6 +7,7 @@ mod idempotency;
 mod instants;
 mod migrations;
 mod outbox;
+mod search;
 mod secrets;
 mod transactions;
 mod vault;

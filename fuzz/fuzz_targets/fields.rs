@@ -1,0 +1,24 @@
+//! The forms of fields and headers: amounts, dates, phones, mail addresses, ids, trace context.
+#![no_main]
+
+use contracts::field;
+use contracts::money::Amount;
+use http_kit::trace::TraceContext;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|text: &str| {
+    if let Ok(amount) = text.parse::<Amount>() {
+        assert_eq!(amount.to_string().parse::<Amount>(), Ok(amount));
+    }
+    if let Ok(date) = field::date(text) {
+        assert_eq!(date.to_string(), text);
+    }
+    if let Ok(time) = field::time(text) {
+        assert_eq!(field::time_text(time), text);
+    }
+    if let Some(context) = TraceContext::parse(text) {
+        assert_eq!(TraceContext::parse(&context.header()), Some(context));
+    }
+    let _ = (field::line(text, 50), field::prose(text, 50), field::Phone::parse(text), field::Email::parse(text));
+    let _ = (contracts::id::check(text), field::normalised_words(text), http_kit::token::bearer(Some(text)));
+});

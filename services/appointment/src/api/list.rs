@@ -1,0 +1,28 @@
+//! `GET /api/appointments`
+
+use contracts::appointments::ListAppointments;
+use contracts::page::Page;
+use http_kit::{Answer, Call, Reach};
+
+use super::Api;
+use crate::domain::search::Search;
+use crate::error::Error;
+use crate::store::search::appointment_search;
+
+/// Lists appointments by time. A patient's list holds their own.
+pub async fn list(api: Api, call: Call<ListAppointments>) -> Result<Answer<ListAppointments>, Error> {
+    let mut search = Search::parse(&call.query, api.zone)?;
+    let sees = match call.caller.reach() {
+        Reach::Everyone => true,
+        Reach::Only(own) => search.patient.replace(own.clone()).is_none_or(|asked| asked == own),
+        Reach::Nobody => false,
+    };
+    let mut rows = Vec::new();
+    if sees {
+        let mut tx = api.db.read().await?;
+        rows = appointment_search(&mut tx, &api.db, &search).await?;
+    }
+    let page = search.window.page(rows);
+    let items = page.items.iter().map(|kept| kept.appointment.view(&kept.id)).collect();
+    Ok(Answer::new(Page { items, next_cursor: page.next_cursor }))
+}

@@ -1,0 +1,99 @@
+//! The handlers, a file each: authorise, load, decide, save, commit.
+
+pub mod book;
+pub mod cancel;
+pub mod events;
+pub mod history;
+pub mod list;
+pub mod read;
+pub mod slots;
+pub mod update;
+
+use chrono::{DateTime, Utc};
+use contracts::appointments::{Slot, Warning};
+use contracts::event::{Event, What};
+use contracts::id::{AppointmentId, EventId};
+use db::{Db, Tx};
+use http_kit::kit::BuildError;
+use http_kit::{Caller, Kit, relay};
+
+use crate::domain::appointment::Appointment;
+use crate::domain::notice;
+use crate::domain::slots::{free, nearby, nearest};
+use crate::domain::span::Span;
+use crate::domain::week::Schedule;
+use crate::error::Error;
+use crate::peers::Peers;
+use crate::store::appointment::{Kept, appointment_find};
+use crate::store::taken::{taken_of_patient, taken_of_provider};
+
+/// What every handler has.
+#[derive(Clone)]
+pub struct Api {
+    db: Db,
+    zone: chrono_tz::Tz,
+    peers: Peers,
+}
+
+/// A time that is wanted for an appointment.
+struct Wanted<'a> {
+    /// The appointment as it is to be.
+    appointment: &'a Appointment,
+    /// Its own id, if it stands already: it is not in its own way.
+    id: Option<&'a AppointmentId>,
+    /// The time that it takes.
+    span: Span,
+    /// The provider's hours.
+    schedule: &'a Schedule,
+}
+
+impl Api {
+    /// From the kit.
+    pub fn new(kit: &Kit) -> Result<Self, BuildError> {
+        Ok(Self { db: kit.db.clone(), zone: kit.settings.time_zone.parse()?, peers: Peers::new(kit)? })
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        self.db.clock().now()
+    }
+
+    /// The appointment, if there is one and the caller may know of it.
+    async fn visible(&self, tx: &mut Tx, caller: &Caller, id: &AppointmentId) -> Result<Kept, Error> {
+        let kept = appointment_find(tx, &self.db, id).await?;
+        kept.filter(|kept| caller.reach().covers(&kept.appointment.patient)).ok_or(Error::NotFound)
+    }
+
+    /// Judges a time by the clock and the provider's hours: staff are warned, everybody else is refused.
+    async fn judge(&self, caller: &Caller, wanted: &Wanted<'_>) -> Result<Vec<Warning>, Error> {
+        let warnings = notice::warnings(wanted.schedule, wanted.span, self.now());
+        if warnings.is_empty() || caller.is_staff() {
+            return Ok(warnings);
+        }
+        Err(Error::OutsideHours(self.offers(wanted).await?))
+    }
+
+    /// The free slots nearest to a time that cannot be had: free for the provider and for the patient.
+    async fn offers(&self, wanted: &Wanted<'_>) -> Result<Vec<Slot>, Error> {
+        let Wanted { appointment, id, span, schedule } = wanted;
+        let range = nearby(span.starts_at, self.now());
+        let mut tx = self.db.read().await?;
+        let mut taken = taken_of_provider(&mut tx, &appointment.plan.provider, range, *id).await?;
+        taken.extend(taken_of_patient(&mut tx, &appointment.patient, range, *id).await?);
+        Ok(nearest(free(schedule, taken, range, appointment.plan.minutes), span.starts_at))
+    }
+
+    /// A write's outcome; if the time was taken, with what is free instead.
+    async fn offering<T>(&self, outcome: Result<T, Error>, wanted: &Wanted<'_>) -> Result<T, Error> {
+        match outcome {
+            Err(Error::Overlap(_)) => Err(Error::Overlap(self.offers(wanted).await?)),
+            outcome => outcome,
+        }
+    }
+
+    /// Tells the others, in the transaction of what they are told.
+    async fn publish(&self, tx: &mut Tx, what: Option<What>) -> Result<(), db::Error> {
+        let Some(what) = what else { return Ok(()) };
+        let event = Event { id: EventId::generate(self.db.random()), occurred_at: tx.now(), what };
+        relay::publish(tx, &self.db, &event).await
+    }
+}

@@ -1,0 +1,120 @@
+//! What is remembered of each change: who, what, and each member from what to what.
+
+use contracts::appointments::{self as wire, AppointmentStatus, FieldChange};
+use contracts::id::AppointmentId;
+use serde::{Deserialize, Serialize};
+
+use super::appointment::Appointment;
+use super::status;
+
+/// A change: what is sealed as the history row's body. Version and time stand beside it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// A user's id, or `service:` and a name.
+    pub by: String,
+    /// What was done.
+    pub action: Action,
+    /// Which members, from what to what.
+    pub changes: Vec<FieldChange>,
+}
+
+/// What was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Action {
+    /// Booked.
+    Created,
+    /// Changed in another way than these.
+    Updated,
+    /// Moved to another time or provider.
+    Rescheduled,
+    /// Cancelled.
+    Cancelled,
+    /// The provider's profile was removed.
+    ProviderRemoved,
+}
+
+impl Action {
+    /// As the API shows it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Created => "Created",
+            Self::Updated => "Updated",
+            Self::Rescheduled => "Rescheduled",
+            Self::Cancelled => "Cancelled",
+            Self::ProviderRemoved => "ProviderRemoved",
+        }
+    }
+
+    fn of(before: Option<&Appointment>, after: &Appointment) -> Self {
+        let Some(before) = before else { return Self::Created };
+        let when_and_who = |appointment: &Appointment| {
+            let plan = &appointment.plan;
+            (plan.provider.clone(), plan.date, plan.time)
+        };
+        if after.status == AppointmentStatus::Cancelled && before.status != AppointmentStatus::Cancelled {
+            Self::Cancelled
+        } else if after.conflict.is_some() && before.conflict.is_none() {
+            Self::ProviderRemoved
+        } else if when_and_who(before) != when_and_who(after) {
+            Self::Rescheduled
+        } else {
+            Self::Updated
+        }
+    }
+}
+
+impl Entry {
+    /// Of a booking (`before` is none) or a change.
+    pub fn of(by: &str, id: &AppointmentId, before: Option<&Appointment>, after: &Appointment) -> Self {
+        let old = before.map(|before| members(&before.view(id)));
+        let new = members(&after.view(id));
+        let changes = new.into_iter().enumerate().filter_map(|(at, (field, to))| {
+            let from = old.as_ref().and_then(|old| old[at].1.clone());
+            (from != to).then(|| FieldChange { field: field.to_owned(), from, to })
+        });
+        Self { by: by.to_owned(), action: Action::of(before, after), changes: changes.collect() }
+    }
+}
+
+fn members(view: &wire::Appointment) -> [(&'static str, Option<String>); 9] {
+    [
+        ("patientId", Some(view.patient_id.clone())),
+        ("providerId", Some(view.provider_id.clone())),
+        ("appointmentDate", Some(view.appointment_date.clone())),
+        ("timeSlot", Some(view.time_slot.clone())),
+        ("durationMinutes", Some(view.duration_minutes.to_string())),
+        ("timeZone", Some(view.time_zone.clone())),
+        ("status", Some(status::name(view.status).to_owned())),
+        ("reason", view.reason.clone()),
+        ("conflict", view.conflict.clone()),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::appointment::tests::{appointment, id};
+    use super::*;
+
+    #[test]
+    fn a_booking_goes_from_nothing_to_what_was_booked() {
+        let entry = Entry::of("usr_1", &id(), None, &appointment());
+        assert_eq!(entry.action, Action::Created);
+        assert!(entry.changes.iter().all(|change| change.from.is_none() && change.to.is_some()));
+        assert_eq!(entry.changes.len(), 7);
+    }
+
+    #[test]
+    fn only_what_changed_is_told() {
+        let before = appointment();
+        let cancelled = before.cancelled().unwrap().unwrap();
+        let entry = Entry::of("usr_1", &id(), Some(&before), &cancelled);
+        let change = FieldChange {
+            field: "status".to_owned(),
+            from: Some("Scheduled".to_owned()),
+            to: Some("Cancelled".to_owned()),
+        };
+        assert_eq!((entry.action, entry.changes), (Action::Cancelled, vec![change]));
+        let conflicted = before.without_provider().unwrap();
+        assert_eq!(Entry::of("s", &id(), Some(&before), &conflicted).action, Action::ProviderRemoved);
+    }
+}

@@ -1,0 +1,179 @@
+//! Which appointments, changes and slots are asked for.
+
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
+use chrono_tz::Tz;
+use contracts::appointments::{AppointmentFilter, AppointmentStatus, HistoryFilter, SlotFilter};
+use contracts::field;
+use contracts::id::{PatientId, ProviderId};
+use contracts::problem::{Faults, Problem, ProblemCode};
+use http_kit::page::Window;
+
+use super::appointment::{MINUTES_DEFAULT, duration};
+use super::local::instant_or_next;
+use super::span::Span;
+use super::week::Schedule;
+
+/// The sort key of the appointments' list: by time.
+pub type Key = (DateTime<Utc>, String);
+
+const SLOT_DAYS_MAX: i64 = 31;
+const SLOT_DAYS_DEFAULT: TimeDelta = TimeDelta::days(7);
+
+/// Which appointments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Search {
+    /// Whose.
+    pub patient: Option<PatientId>,
+    /// With whom.
+    pub provider: Option<ProviderId>,
+    /// Where they stand.
+    pub status: Option<AppointmentStatus>,
+    /// Which begin at this time or later,
+    pub from: DateTime<Utc>,
+    /// and before this one.
+    pub before: DateTime<Utc>,
+    /// The stretch of the list.
+    pub window: Window<Key>,
+}
+
+impl Search {
+    /// Reads a filter; its dates are meant where the clinic is.
+    pub fn parse(filter: &AppointmentFilter, zone: Tz) -> Result<Self, Problem> {
+        let mut faults = Faults::new();
+        let patient = filter.patient_id.as_deref().map(PatientId::parse).transpose();
+        let patient = faults.take("patientId", patient);
+        let provider = filter.provider_id.as_deref().map(ProviderId::parse).transpose();
+        let provider = faults.take("providerId", provider);
+        let from = optional_date("from", filter.from.as_deref(), &mut faults);
+        let to = optional_date("to", filter.to.as_deref(), &mut faults);
+        let window = Window::parse(filter.limit, filter.cursor.as_deref(), &mut faults);
+        let midnight = |date: NaiveDate| instant_or_next(zone, date.and_time(NaiveTime::MIN));
+        let search = patient.zip(provider).zip(window).map(|((patient, provider), window)| Self {
+            patient,
+            provider,
+            status: filter.status,
+            from: from.map_or(earliest(), midnight),
+            before: to.map_or(latest(), |to| midnight(to + TimeDelta::days(1))),
+            window,
+        });
+        faults.finish(search).map_err(of_query)
+    }
+
+    /// Where the list goes on: after this.
+    pub fn after(&self) -> Key {
+        // No row has an empty id, so that this stands before the first one.
+        self.window.after.clone().unwrap_or_else(|| (self.from, String::new()))
+    }
+}
+
+/// Which stretch of a history, by the version before it.
+pub fn history(filter: &HistoryFilter) -> Result<Window<i64>, Problem> {
+    let mut faults = Faults::new();
+    let window = Window::parse(filter.limit, filter.cursor.as_deref(), &mut faults);
+    faults.finish(window).map_err(of_query)
+}
+
+/// Which slots.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlotSearch {
+    from: Option<NaiveDate>,
+    to: Option<NaiveDate>,
+    /// How long they are to be.
+    pub minutes: u32,
+    /// The stretch of the list.
+    pub window: Window<DateTime<Utc>>,
+}
+
+impl SlotSearch {
+    /// Reads a filter.
+    pub fn parse(filter: &SlotFilter) -> Result<Self, Problem> {
+        let mut faults = Faults::new();
+        let from = optional_date("from", filter.from.as_deref(), &mut faults);
+        let to = optional_date("to", filter.to.as_deref(), &mut faults);
+        let minutes = duration(filter.duration_minutes.unwrap_or(MINUTES_DEFAULT));
+        let minutes = faults.take("durationMinutes", minutes);
+        let window = Window::parse(filter.limit, filter.cursor.as_deref(), &mut faults);
+        let search = minutes.zip(window).map(|(minutes, window)| Self { from, to, minutes, window });
+        faults.finish(search).map_err(of_query)
+    }
+
+    /// The time to look through: dates at the provider's place, and nothing that is past.
+    pub fn range(&self, schedule: &Schedule, now: DateTime<Utc>) -> Result<Span, Problem> {
+        let from = self.from.unwrap_or_else(|| schedule.date(now));
+        let to = self.to.unwrap_or(from + SLOT_DAYS_DEFAULT);
+        if !(0..=SLOT_DAYS_MAX).contains(&(to - from).num_days()) {
+            let mut faults = Faults::new();
+            faults.add("to", format_args!("must be from 0 to {SLOT_DAYS_MAX} days after from"));
+            return Err(of_query(faults.into_problem()));
+        }
+        let midnight = |date: NaiveDate| instant_or_next(schedule.zone, date.and_time(NaiveTime::MIN));
+        let ends_at = midnight(to + TimeDelta::days(1));
+        Ok(Span { starts_at: midnight(from).max(now).min(ends_at), ends_at })
+    }
+}
+
+fn optional_date(name: &str, text: Option<&str>, faults: &mut Faults) -> Option<NaiveDate> {
+    text.and_then(|text| faults.take(name, field::date(text)))
+}
+
+fn of_query(problem: Problem) -> Problem {
+    Problem { errors: problem.errors, ..Problem::new(ProblemCode::InvalidQuery) }
+}
+
+/// Dates begin in 1900 and end with 2199.
+fn earliest() -> DateTime<Utc> {
+    NaiveDate::from_ymd_opt(1899, 1, 1).unwrap_or_default().and_time(NaiveTime::MIN).and_utc()
+}
+
+fn latest() -> DateTime<Utc> {
+    NaiveDate::from_ymd_opt(2201, 1, 1).unwrap_or_default().and_time(NaiveTime::MIN).and_utc()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::week::tests::documented;
+    use super::*;
+
+    #[test]
+    fn unknown_forms_are_faults_of_the_query() {
+        let filter = AppointmentFilter {
+            patient_id: Some("a b".to_owned()),
+            provider_id: Some(String::new()),
+            from: Some("2024-13-01".to_owned()),
+            to: Some("soon".to_owned()),
+            limit: Some(0),
+            ..AppointmentFilter::default()
+        };
+        let problem = Search::parse(&filter, Tz::Europe__Berlin).unwrap_err();
+        assert_eq!(problem.code, ProblemCode::InvalidQuery);
+        let fields: Vec<_> = problem.errors.iter().map(|fault| fault.field.as_str()).collect();
+        assert_eq!(fields, ["patientId", "providerId", "from", "to", "limit"]);
+    }
+
+    #[test]
+    fn a_day_ends_where_the_next_begins_at_the_clinic() {
+        let day = Some("2026-03-29".to_owned());
+        let filter = AppointmentFilter { from: day.clone(), to: day, ..AppointmentFilter::default() };
+        let search = Search::parse(&filter, Tz::Europe__Berlin).unwrap();
+        assert_eq!(search.before - search.from, TimeDelta::hours(23));
+    }
+
+    #[test]
+    fn slots_are_sought_from_now_on_and_for_a_month_at_most() {
+        let now = DateTime::from_timestamp(1_768_467_600, 0).unwrap();
+        let range = |from: &str, to: &str| {
+            let filter = SlotFilter {
+                from: Some(from.to_owned()),
+                to: Some(to.to_owned()),
+                ..SlotFilter::default()
+            };
+            SlotSearch::parse(&filter).unwrap().range(&documented(), now)
+        };
+        assert_eq!(range("2026-01-10", "2026-01-20").unwrap().starts_at, now);
+        let past = range("2024-08-01", "2024-08-01").unwrap();
+        assert_eq!(past.starts_at, past.ends_at);
+        for (from, to) in [("2026-01-20", "2026-01-19"), ("2026-01-20", "2026-02-21")] {
+            assert_eq!(range(from, to).unwrap_err().errors[0].field, "to");
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! What can go wrong here, and how each is shown.
+
+use contracts::appointments::Slot;
+use contracts::client::ClientError;
+use contracts::problem::{Problem, ProblemCode};
+use http_kit::Failure;
+
+use crate::domain::status::InvalidTransition;
+use crate::domain::week::BadSchedule;
+
+/// Why an appointment could not be served.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is none with this id, or none that the caller may know of.
+    #[error("no such appointment")]
+    NotFound,
+    /// The id was used before.
+    #[error("the appointment id is taken")]
+    Taken,
+    /// The caller may see the appointment, but not do this to it.
+    #[error("not permitted: {0}")]
+    Forbidden(&'static str),
+    /// Provider or patient have another appointment at that time.
+    #[error("the time is taken")]
+    Overlap(Vec<Slot>),
+    /// Past, or outside the provider's hours, and the caller may not book there.
+    #[error("the time is outside the provider's hours")]
+    OutsideHours(Vec<Slot>),
+    /// The status does not allow it.
+    #[error(transparent)]
+    Transition(#[from] InvalidTransition),
+    /// The request is at fault.
+    #[error("the request is not valid: {}", .0.code)]
+    Invalid(Box<Problem>),
+    /// It was changed between being read and being written: decide anew on what stands now.
+    #[error("the appointment changed meanwhile")]
+    Changed,
+    /// A peer does not answer.
+    #[error(transparent)]
+    Peer(#[from] ClientError),
+    /// A peer answered what cannot be.
+    #[error(transparent)]
+    Schedule(#[from] BadSchedule),
+    /// The database.
+    #[error(transparent)]
+    Db(#[from] db::Error),
+}
+
+impl From<Problem> for Error {
+    fn from(problem: Problem) -> Self {
+        Self::Invalid(Box::new(problem))
+    }
+}
+
+impl db::Retry for Error {
+    fn is_retryable(&self) -> bool {
+        matches!(self, Self::Db(error) if error.is_retryable())
+    }
+}
+
+impl Failure for Error {
+    fn problem(&self) -> Problem {
+        match self {
+            Self::NotFound => Problem::new(ProblemCode::NotFound),
+            Self::Taken => Problem::new(ProblemCode::AlreadyExists).fault("appointmentId", "is taken"),
+            Self::Forbidden(why) => Problem::new(ProblemCode::Forbidden).detail(*why),
+            Self::Overlap(slots) => with_slots(ProblemCode::AppointmentOverlap, slots),
+            Self::OutsideHours(slots) => with_slots(ProblemCode::OutsideHours, slots),
+            Self::Transition(error) => Problem::new(ProblemCode::InvalidTransition).detail(error.to_string()),
+            Self::Invalid(problem) => (**problem).clone(),
+            Self::Changed => Problem::new(ProblemCode::Unavailable),
+            Self::Peer(error) => http_kit::routes::of_client(error),
+            Self::Schedule(error) => Problem::new(ProblemCode::Unavailable).detail(error.to_string()),
+            Self::Db(error) => http_kit::routes::of_db(error),
+        }
+    }
+}
+
+fn with_slots(code: ProblemCode, slots: &[Slot]) -> Problem {
+    Problem { slots: slots.to_vec(), ..Problem::new(code) }
+}

@@ -1,0 +1,5 @@
+//! The appointment service as a process of its own.
+
+fn main() -> std::process::ExitCode {
+    http_kit::process::main(appointment::SERVICE)
+}

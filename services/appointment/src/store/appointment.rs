@@ -1,0 +1,198 @@
+//! The `appointment` table, one appointment at a time.
+
+use chrono::{DateTime, Utc};
+use contracts::id::{AppointmentId, ProviderId};
+use db::{ConstraintKind, Db, Place, Subject, Tx, on, sql};
+use sqlx::FromRow;
+
+use crate::domain::appointment::{Appointment, fault};
+use crate::domain::history::Entry;
+use crate::domain::span::Span;
+use crate::domain::status;
+use crate::error::Error;
+use crate::store::change::change_add;
+
+/// An appointment as kept: the data with its id and version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The id.
+    pub id: AppointmentId,
+    /// Counts changes, from 1.
+    pub version: i64,
+    /// When it begins.
+    pub starts_at: DateTime<Utc>,
+    /// The data.
+    pub appointment: Appointment,
+}
+
+#[derive(FromRow)]
+pub(super) struct Row {
+    id: String,
+    version: i64,
+    patient_id: String,
+    starts_at: DateTime<Utc>,
+    body: Vec<u8>,
+}
+
+fn place(id: &str) -> Place<'_> {
+    Place { table: "appointment", column: "body", row: id }
+}
+
+async fn seal(db: &Db, id: &AppointmentId, appointment: &Appointment) -> Result<Vec<u8>, db::Error> {
+    let patient = Subject::Patient(appointment.patient.as_str());
+    db.vault().seal_json(&patient, place(id.as_str()), appointment).await
+}
+
+/// `None`: the patient was erased after the row was read.
+pub(super) async fn opened(db: &Db, row: Row) -> Result<Option<Kept>, db::Error> {
+    let opened = db.vault().open_json(&Subject::Patient(&row.patient_id), place(&row.id), &row.body).await;
+    match opened {
+        Ok(appointment) => Ok(Some(Kept {
+            id: AppointmentId::trusted(row.id),
+            version: row.version,
+            starts_at: row.starts_at,
+            appointment,
+        })),
+        Err(db::Error::KeyDestroyed { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The blind index of a status.
+pub(super) fn status_index(db: &Db, status: contracts::appointments::AppointmentStatus) -> Result<Vec<u8>, db::Error> {
+    db.vault().blind("status", status::name(status))
+}
+
+/// Takes the locks that writing an appointment needs: of its provider and its patient. First in the transaction.
+pub async fn appointment_lock(tx: &mut Tx, appointment: &Appointment) -> Result<(), db::Error> {
+    let provider = provider_lock(&appointment.plan.provider);
+    tx.lock(&[&provider, &format!("patient:{}", appointment.patient)]).await
+}
+
+/// The name of a provider's lock.
+pub(super) fn provider_lock(provider: &ProviderId) -> String {
+    format!("provider:{provider}")
+}
+
+/// Books an appointment, under its locks. [`Error::Taken`] if the id was ever used, [`Error::Overlap`] if provider or patient have
+/// another at that time, [`Error::Invalid`] if either of them is gone by now.
+pub async fn appointment_insert(
+    tx: &mut Tx,
+    db: &Db,
+    id: &AppointmentId,
+    appointment: &Appointment,
+    span: Span,
+    by: &str,
+) -> Result<(), Error> {
+    if db::erasure_is_requested(tx, appointment.patient.as_str()).await? {
+        return Err(no_patient());
+    }
+    provider_check(tx, &appointment.plan.provider).await?;
+    let (now, status) = (tx.now(), status_index(db, appointment.status)?);
+    let body = match seal(db, id, appointment).await {
+        Err(db::Error::KeyDestroyed { .. }) => return Err(no_patient()),
+        sealed => sealed?,
+    };
+    let inserted = on!(tx, |conn| sqlx::query(sql!(
+        "insert into appointment \
+             (id, version, patient_id, provider_id, starts_at, ends_at, active, status, created_at, updated_at, body) \
+         values ($1, 1, $2, $3, $4, $5, $6, $7, $8, $8, $9) on conflict (id) do nothing"
+    ))
+    .bind(id.as_str())
+    .bind(appointment.patient.as_str())
+    .bind(appointment.plan.provider.as_str())
+    .bind(span.starts_at)
+    .bind(span.ends_at)
+    .bind(appointment.is_active())
+    .bind(&status)
+    .bind(now)
+    .bind(&body)
+    .execute(conn)
+    .await
+    .map(|done| done.rows_affected()))
+    .map_err(overlap)?;
+    if inserted == 0 {
+        return Err(Error::Taken);
+    }
+    let entry = Entry::of(by, id, None, appointment);
+    Ok(change_add(tx, db, id, &appointment.patient, 1, &entry).await?)
+}
+
+/// The appointment, if there is one.
+pub async fn appointment_find(tx: &mut Tx, db: &Db, id: &AppointmentId) -> Result<Option<Kept>, db::Error> {
+    let row: Option<Row> = on!(tx, |conn| sqlx::query_as(sql!(
+        "select id, version, patient_id, starts_at, body from appointment where id = $1 and deleted_at is null"
+    ))
+    .bind(id.as_str())
+    .fetch_optional(conn)
+    .await)?;
+    match row {
+        Some(row) => opened(db, row).await,
+        None => Ok(None),
+    }
+}
+
+/// Replaces an appointment's data, under its locks, and remembers who did. [`Error::Changed`] if it is not the one that was read any more,
+/// [`Error::Overlap`] if provider or patient have another at that time.
+pub async fn appointment_update(
+    tx: &mut Tx,
+    db: &Db,
+    before: &Kept,
+    after: &Appointment,
+    by: &str,
+) -> Result<(), Error> {
+    let (now, span, status) = (tx.now(), after.span()?, status_index(db, after.status)?);
+    if before.appointment.plan.provider != after.plan.provider {
+        provider_check(tx, &after.plan.provider).await?;
+    }
+    let body = match seal(db, &before.id, after).await {
+        Err(db::Error::KeyDestroyed { .. }) => return Err(Error::NotFound),
+        sealed => sealed?,
+    };
+    let updated = on!(tx, |conn| sqlx::query(sql!(
+        "update appointment set version = version + 1, updated_at = $3, provider_id = $4, starts_at = $5, ends_at = $6, \
+             active = $7, status = $8, body = $9 \
+         where id = $1 and version = $2 and deleted_at is null"
+    ))
+    .bind(before.id.as_str())
+    .bind(before.version)
+    .bind(now)
+    .bind(after.plan.provider.as_str())
+    .bind(span.starts_at)
+    .bind(span.ends_at)
+    .bind(after.is_active())
+    .bind(&status)
+    .bind(&body)
+    .execute(conn)
+    .await
+    .map(|done| done.rows_affected()))
+    .map_err(overlap)?;
+    if updated == 0 {
+        return Err(Error::Changed);
+    }
+    let entry = Entry::of(by, &before.id, Some(&before.appointment), after);
+    Ok(change_add(tx, db, &before.id, &after.patient, before.version + 1, &entry).await?)
+}
+
+async fn provider_check(tx: &mut Tx, provider: &ProviderId) -> Result<(), Error> {
+    let removed: i64 =
+        on!(tx, |conn| sqlx::query_scalar(sql!("select count(*) from removed_provider where id = $1"))
+            .bind(provider.as_str())
+            .fetch_one(conn)
+            .await)
+        .map_err(db::Error::from)?;
+    if removed == 0 { Ok(()) } else { Err(fault("providerId", "must be the id of a provider").into()) }
+}
+
+fn no_patient() -> Error {
+    fault("patientId", "must be the id of a patient").into()
+}
+
+fn overlap(error: sqlx::Error) -> Error {
+    match db::Error::from(error) {
+        db::Error::Constraint { kind: ConstraintKind::Exclusion | ConstraintKind::Trigger, .. } => {
+            Error::Overlap(Vec::new())
+        }
+        error => Error::Db(error),
+    }
+}

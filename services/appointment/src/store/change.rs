@@ -1,0 +1,83 @@
+//! The `appointment_change` table: an appointment's history.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use contracts::appointments::AppointmentChange;
+use contracts::id::{AppointmentId, PatientId};
+use db::{Db, Place, Subject, Tx, on, sql};
+use http_kit::page::Window;
+use sqlx::FromRow;
+
+use crate::domain::history::Entry;
+
+#[derive(FromRow)]
+struct Row {
+    version: i64,
+    changed_at: DateTime<Utc>,
+    body: Vec<u8>,
+}
+
+/// A row's own name, for its body to be bound to: no id has a colon in it.
+fn row(id: &AppointmentId, version: i64) -> String {
+    format!("{id}:{version}")
+}
+
+fn place(row: &str) -> Place<'_> {
+    Place { table: "appointment_change", column: "body", row }
+}
+
+/// Remembers a change.
+pub async fn change_add(
+    tx: &mut Tx,
+    db: &Db,
+    id: &AppointmentId,
+    patient: &PatientId,
+    version: i64,
+    entry: &Entry,
+) -> Result<(), db::Error> {
+    let (now, row) = (tx.now(), row(id, version));
+    let body = db.vault().seal_json(&Subject::Patient(patient.as_str()), place(&row), entry).await?;
+    on!(tx, |conn| sqlx::query(sql!(
+        "insert into appointment_change (appointment_id, version, changed_at, body) values ($1, $2, $3, $4)"
+    ))
+    .bind(id.as_str())
+    .bind(version)
+    .bind(now)
+    .bind(&body)
+    .execute(conn)
+    .await
+    .map(drop))?;
+    Ok(())
+}
+
+/// A stretch of an appointment's history, oldest first.
+pub async fn change_list(
+    tx: &mut Tx,
+    db: &Db,
+    id: &AppointmentId,
+    patient: &PatientId,
+    window: &Window<i64>,
+) -> Result<Vec<(i64, AppointmentChange)>, db::Error> {
+    let rows: Vec<Row> = on!(tx, |conn| sqlx::query_as(sql!(
+        "select version, changed_at, body from appointment_change \
+         where appointment_id = $1 and version > $2 order by version limit $3"
+    ))
+    .bind(id.as_str())
+    .bind(window.after.unwrap_or(0))
+    .bind(window.rows())
+    .fetch_all(conn)
+    .await)?;
+    let mut changes = Vec::with_capacity(rows.len());
+    for Row { version, changed_at, body } in rows {
+        let row = row(id, version);
+        let entry: Entry = db.vault().open_json(&Subject::Patient(patient.as_str()), place(&row), &body).await?;
+        let change = AppointmentChange {
+            version,
+            at: changed_at.to_rfc3339_opts(SecondsFormat::Millis, true),
+            by: entry.by,
+            action: entry.action.name().to_owned(),
+            changes: entry.changes,
+        };
+        changes.push((version, change));
+    }
+    Ok(changes)
+}

@@ -1,0 +1,144 @@
+//! Configurations that change while requests are under way, and the end.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Response;
+use http_body_util::Full;
+use settings::{Method, RouteAccess};
+use tokio::sync::Semaphore;
+
+use crate::backend::{Backend, eventually};
+use crate::house::{House, config, public};
+use crate::wire::Client;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_changes_under_load_lose_no_request() {
+    let (one, two) = (Backend::echo().await, Backend::echo().await);
+    let base = config(vec![one.address.clone()], vec![public(Method::Get, "/x")]);
+    let house = House::with(base.clone()).await;
+    let is_over = Arc::new(AtomicBool::new(false));
+    let clients: Vec<_> = (0..8)
+        .map(|_| {
+            let (is_over, address) = (Arc::clone(&is_over), house.address);
+            tokio::spawn(async move {
+                let mut client = Client::connect(address).await;
+                let mut answered = 0;
+                while !is_over.load(Ordering::SeqCst) {
+                    let answer = client.ask("GET", "/x", &[], "").await;
+                    assert_eq!(answer.status, 200, "{answer:?}");
+                    answered += 1;
+                }
+                answered
+            })
+        })
+        .collect();
+    for round in 0..100 {
+        let mut changed = base.clone();
+        let upstream = changed.upstreams.get_mut("patient-service").unwrap();
+        match round % 3 {
+            0 => upstream.endpoints.push(two.address.clone()),
+            1 => upstream.endpoints = vec![two.address.clone()],
+            _ => changed.routes.push(public(Method::Get, "/y")),
+        }
+        house.gateway.apply(changed).unwrap();
+        tokio::time::sleep(Duration::from_millis(3)).await;
+    }
+    is_over.store(true, Ordering::SeqCst);
+    for client in clients {
+        assert!(client.await.unwrap() > 0);
+    }
+    assert_eq!(house.gateway.report().metrics.errors, 0);
+}
+
+#[tokio::test]
+async fn a_change_holds_from_the_next_request_on() {
+    let backend = Backend::echo().await;
+    let mut changing = config(vec![backend.address.clone()], vec![public(Method::Get, "/x")]);
+    let house = House::with(changing.clone()).await;
+    let mut client = house.client().await;
+    assert_eq!(client.ask("GET", "/x", &[], "").await.status, 200);
+    changing.routes[0].access = RouteAccess::Permissions(vec!["patients:read".to_owned()]);
+    house.gateway.apply(changing).unwrap();
+    assert_eq!(client.ask("GET", "/x", &[], "").await.status, 401);
+}
+
+#[tokio::test]
+async fn an_invalid_change_names_every_fault_and_changes_nothing() {
+    let backend = Backend::echo().await;
+    let good = config(vec![backend.address.clone()], vec![public(Method::Get, "/x")]);
+    let house = House::with(good.clone()).await;
+    let mut bad = good;
+    bad.routes[0].access = RouteAccess::Permissions(vec!["patients:fly".to_owned()]);
+    bad.routes[0].timeout_ms = 0;
+    bad.routes.push(public(Method::Get, "/x"));
+    bad.routes.push(public(Method::Get, "x"));
+    bad.routes.push(public(Method::Get, "/internal/events"));
+    bad.routes.push(settings::Route { service: "nobody".to_owned(), ..public(Method::Get, "/z") });
+    bad.routes.push(settings::Route { service: "gateway".to_owned(), ..public(Method::Get, "/w") });
+    bad.trusted_proxies = vec!["10.0.0.0/99".to_owned()];
+    bad.upstreams.get_mut("patient-service").unwrap().endpoints.push(settings::Address("nonsense".to_owned()));
+    let faults = house.gateway.apply(bad).unwrap_err().faults.join("\n");
+    for part in [
+        "patients:fly", "routes[0].timeoutMs", "routes[1].path", "routes[2].path", "routes[3].path", "upstream nobody",
+        "routes[5].service", "10.0.0.0/99", "nonsense",
+    ] {
+        assert!(faults.contains(part), "{part} is missing in\n{faults}");
+    }
+    assert_eq!(house.get("/x").await.status, 200);
+
+    let mut clash = config(vec![backend.address.clone()], vec![public(Method::Get, "/a/{b")]);
+    clash.routes.push(public(Method::Get, "/x"));
+    assert_eq!(house.gateway.apply(clash).unwrap_err().faults.len(), 1);
+    assert_eq!(house.get("/x").await.status, 200);
+}
+
+/// A backend that answers when it is let.
+async fn held() -> (Backend, Arc<Semaphore>) {
+    let gate = Arc::new(Semaphore::new(0));
+    let waiting = Arc::clone(&gate);
+    let backend = Backend::answering(move |_| {
+        let waiting = Arc::clone(&waiting);
+        async move {
+            waiting.acquire().await.unwrap().forget();
+            Response::new(Full::new(Bytes::from_static(b"done")))
+        }
+    })
+    .await;
+    (backend, gate)
+}
+
+#[tokio::test]
+async fn stopping_finishes_what_is_under_way_and_closes_what_idles() {
+    let (backend, gate) = held().await;
+    let house = House::before(&backend, vec![public(Method::Get, "/x"), public(Method::Get, "/api/gateway")]).await;
+    let (mut busy, mut idle, mut silent) = (house.client().await, house.client().await, house.client().await);
+    assert_eq!(idle.ask("GET", "/livez", &[], "").await.status, 200);
+    busy.send(crate::wire::request("GET", "/x", &[], "")).await;
+    eventually("the request arrived", || backend.requests().len() == 1).await;
+    let address = house.address;
+    let stopping = tokio::spawn(house.gateway.stop());
+    assert!(idle.is_closed().await && silent.is_closed().await);
+    assert!(!stopping.is_finished());
+    gate.add_permits(1);
+    let answer = busy.answer().await.unwrap();
+    assert_eq!((answer.status, answer.text()), (200, "done"));
+    stopping.await.unwrap();
+    assert!(busy.is_closed().await);
+    assert!(tokio::net::TcpStream::connect(address).await.is_err(), "nobody listens any more");
+}
+
+#[tokio::test]
+async fn a_request_under_way_ends_under_the_configuration_it_began_with() {
+    let (backend, gate) = held().await;
+    let house = House::before(&backend, vec![public(Method::Get, "/x")]).await;
+    let mut client = house.client().await;
+    client.send(crate::wire::request("GET", "/x", &[], "")).await;
+    eventually("the request arrived", || backend.requests().len() == 1).await;
+    house.gateway.apply(config(vec![Backend::nobody()], Vec::new())).unwrap();
+    gate.add_permits(1);
+    assert_eq!(client.answer().await.unwrap().text(), "done");
+    assert_eq!(client.ask("GET", "/x", &[], "").await.status, 404);
+}

@@ -1,0 +1,175 @@
+//! A gateway for one test: its configuration in a few lines, its keys, its callers.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use chrono::TimeZone;
+use contracts::ambient::{Clock, Random};
+use contracts::auth::JwkSet;
+use contracts::permission::Role;
+use gateway::{Gateway, GatewayWorld};
+use http_kit::identity::generate_key;
+use http_kit::keys::KeyRing;
+use http_kit::revocation::RevocationList;
+use http_kit::telemetry::Metrics;
+use http_kit::token::{Claims, Verifier};
+use settings::{
+    Address, Balancing, GatewayAuth, GatewayConfig, Method, RateLimits, Route, RouteAccess, ServiceName, Upstream,
+};
+
+use crate::backend::{Backend, socket};
+use crate::wire::{Answer, Client};
+
+const ISSUER: &str = "healthcare";
+const AUDIENCE: &str = "healthcare-api";
+
+/// A gateway that runs, and what a test needs to talk to it.
+pub(crate) struct House {
+    pub(crate) gateway: Gateway,
+    pub(crate) address: SocketAddr,
+    pub(crate) clock: Clock,
+    pub(crate) revoked: Arc<RevocationList>,
+    pub(crate) metrics: Metrics,
+    key: jsonwebtoken::EncodingKey,
+}
+
+/// A configuration with one upstream `patient-service`.
+pub(crate) fn config(endpoints: Vec<Address>, routes: Vec<Route>) -> GatewayConfig {
+    let upstream = Upstream { endpoints, balancing: Balancing::RoundRobin };
+    GatewayConfig {
+        routes,
+        upstreams: BTreeMap::from([("patient-service".to_owned(), upstream)]),
+        auth: GatewayAuth {
+            issuer: ISSUER.to_owned(),
+            audience: AUDIENCE.to_owned(),
+            service: ServiceName::AuthService,
+        },
+        rate_limits: RateLimits::default(),
+        trusted_proxies: Vec::new(),
+        body_bytes_max: 1024,
+        access_log: true,
+    }
+}
+
+/// A route that anybody may pass.
+pub(crate) fn public(method: Method, path: &str) -> Route {
+    Route {
+        method,
+        path: path.to_owned(),
+        service: "patient-service".to_owned(),
+        access: RouteAccess::Public,
+        timeout_ms: 5_000,
+        retries: None,
+        circuit_breaker: None,
+        fallback: None,
+        rate_limits: None,
+    }
+}
+
+/// A route that needs these permissions.
+pub(crate) fn guarded(method: Method, path: &str, permissions: &[&str]) -> Route {
+    let names = permissions.iter().map(|name| (*name).to_owned()).collect();
+    Route { access: RouteAccess::Permissions(names), ..public(method, path) }
+}
+
+impl House {
+    /// Before one backend, with these routes.
+    pub(crate) async fn before(backend: &Backend, routes: Vec<Route>) -> Self {
+        Self::with(config(vec![backend.address.clone()], routes)).await
+    }
+
+    pub(crate) async fn with(config: GatewayConfig) -> Self {
+        Self::on(config, |listener| listener.into()).await
+    }
+
+    pub(crate) async fn on(
+        config: GatewayConfig,
+        listener: impl FnOnce(std::net::TcpListener) -> gateway::Listener,
+    ) -> Self {
+        let clock = Clock::set_to(chrono::Utc.with_ymd_and_hms(2026, 1, 15, 10, 0, 0).unwrap());
+        let (pkcs8, jwk) = generate_key("auth-1").unwrap();
+        let keys = KeyRing::fixed(&JwkSet { keys: vec![jwk] }, &JwkSet::default(), clock.clone());
+        let revoked = Arc::new(RevocationList::default());
+        let verifier =
+            Arc::new(Verifier::new(ISSUER, AUDIENCE, keys, Arc::clone(&revoked), clock.clone()));
+        let metrics = Metrics::default();
+        let world = GatewayWorld {
+            clock: clock.clone(),
+            random: Random::seeded(7),
+            verifier,
+            metrics: metrics.clone(),
+        };
+        let (socket, address) = socket();
+        let gateway = Gateway::start(config, listener(socket), world).await.unwrap();
+        let key = jsonwebtoken::EncodingKey::from_ed_der(&pkcs8);
+        Self { gateway, address, clock, revoked, metrics, key }
+    }
+
+    /// A token of a user with a role, good for ten minutes.
+    pub(crate) fn token(&self, user: &str, role: Role) -> String {
+        self.sign(self.claims(user, role))
+    }
+
+    pub(crate) fn claims(&self, user: &str, role: Role) -> Claims {
+        let now = self.clock.now();
+        Claims {
+            iss: ISSUER.to_owned(),
+            aud: AUDIENCE.to_owned(),
+            sub: user.to_owned(),
+            sid: Some(format!("session-{user}")),
+            jti: format!("{user}-{}", now.timestamp_micros()),
+            iat: now.timestamp(),
+            iat_ms: now.timestamp_millis(),
+            exp: now.timestamp() + 600,
+            name: Some(user.to_owned()),
+            roles: vec![role.as_str().to_owned()],
+            scope: role.permissions().to_scope(),
+            patient_id: None,
+            provider_id: None,
+        }
+    }
+
+    pub(crate) fn sign(&self, claims: Claims) -> String {
+        claims.sign(&self.key, "auth-1")
+    }
+
+    pub(crate) async fn client(&self) -> Client {
+        Client::connect(self.address).await
+    }
+
+    /// One request on a connection of its own.
+    pub(crate) async fn ask(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        self.client().await.ask(method, target, headers, body).await
+    }
+
+    pub(crate) async fn get(&self, target: &str) -> Answer {
+        self.ask("GET", target, &[], "").await
+    }
+
+    pub(crate) async fn get_as(&self, token: &str, target: &str) -> Answer {
+        self.ask("GET", target, &[("authorization", &format!("Bearer {token}"))], "").await
+    }
+}
+
+/// What the whole test process logs, as JSON lines.
+pub(crate) fn captured_log() -> Arc<std::sync::Mutex<String>> {
+    #[derive(Clone)]
+    struct Sink(Arc<std::sync::Mutex<String>>);
+    impl std::io::Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().push_str(&String::from_utf8_lossy(bytes));
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    static LOG: std::sync::OnceLock<Arc<std::sync::Mutex<String>>> = std::sync::OnceLock::new();
+    Arc::clone(LOG.get_or_init(|| {
+        let log = Arc::default();
+        let sink = Sink(Arc::clone(&log));
+        tracing_subscriber::fmt().json().with_writer(move || sink.clone()).init();
+        log
+    }))
+}

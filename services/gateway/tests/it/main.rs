@@ -1,0 +1,14 @@
+//! The gateway from outside: real sockets, real backends, and clients that behave and that do not.
+
+mod auth;
+mod backend;
+mod change;
+mod edge;
+mod failures;
+mod forwarding;
+mod house;
+mod limits;
+mod openapi;
+mod own;
+mod routing;
+mod wire;

@@ -1,0 +1,3 @@
+//! Where records are kept: SQL and sealing, and nothing that decides.
+
+pub mod record;
