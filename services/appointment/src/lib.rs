@@ -20,8 +20,7 @@ use settings::ServiceName;
 pub use error::Error;
 
 /// This service, to be started.
-pub const SERVICE: Service =
-    Service { name: ServiceName::AppointmentService, migrations: MIGRATIONS, build };
+pub const SERVICE: Service = Service { name: ServiceName::AppointmentService, migrations: MIGRATIONS, build };
 
 /// Its tables.
 pub const MIGRATIONS: db::Migrations = db::migrations!();

@@ -1,1 +1,67 @@
-//! Under construction.
+//! The auth service: login and logout, sessions and their tokens, users and their roles.
+//!
+//! | module | idea |
+//! |---|---|
+//! | [`domain`] | what a user, a password, a session may be; how often a password may be tried |
+//! | [`guard`] | attempts are counted before they are evaluated |
+//! | [`password`] | argon2id, a bounded number at once |
+//! | [`token`], [`signing`] | access and refresh tokens, and the keys behind them |
+//! | [`feed`] | revocations, told to those who wait for them |
+//! | [`seed`] | the first administrator; demo users |
+//! | [`api`], [`store`], [`jobs`] | handlers, SQL, background work |
+//!
+//! Every change that makes a token wrong ends the user's sessions, and a session's end is committed as a revocation with it.
+
+pub mod api;
+pub mod domain;
+mod error;
+pub mod feed;
+pub mod guard;
+pub mod jobs;
+pub mod password;
+pub mod seed;
+pub mod signing;
+pub mod store;
+pub mod token;
+
+use contracts::auth;
+use http_kit::Routes;
+use http_kit::kit::{App, BoxFuture, BuildError, Kit, Service};
+use settings::ServiceName;
+
+pub use error::Error;
+
+/// This service, to be started.
+pub const SERVICE: Service = Service { name: ServiceName::AuthService, migrations: MIGRATIONS, build };
+
+/// Its tables.
+pub const MIGRATIONS: db::Migrations = db::migrations!();
+
+fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
+    Box::pin(async move {
+        let (feed, watch) = feed::feed();
+        let api = api::Api::new(&kit, feed)?;
+        seed::first_admin(&api.db, &api.hasher, kit.world.admin_password.as_deref()).await?;
+        let router = Routes::new(&kit, api.clone(), auth::API)
+            .on(api::login::login)
+            .on(api::refresh::refresh)
+            .on(api::logout::logout)
+            .on(api::me::me)
+            .on(api::me::change_password)
+            .on(api::users::create::create)
+            .on(api::users::list::list)
+            .on(api::users::read::by_id)
+            .on(api::users::update::update)
+            .on(api::users::set_password::set_password)
+            .on(api::users::delete::delete)
+            .on(api::roles::list)
+            .on(api::keys::jwks)
+            .on(api::revocations::after)
+            .on(api::events::deliver)
+            .finish()?;
+        Ok(App {
+            router,
+            jobs: vec![Box::pin(watch.run(api.db.clone())), Box::pin(jobs::purge::run(api.db))],
+        })
+    })
+}

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::Sleep;
 
@@ -17,6 +18,9 @@ use crate::forward::Answering;
 const CLIENT_IDLE_MAX: Duration = Duration::from_secs(10);
 /// A service that sends no further byte of an answer for this long has stopped.
 const SERVICE_IDLE_MAX: Duration = Duration::from_secs(30);
+/// A refused body up to this size is read and thrown away, so that the client sees the answer instead of a reset.
+const DISCARD_BYTES_MAX: usize = 1024 * 1024;
+const DISCARD_MAX: Duration = Duration::from_secs(2);
 
 /// Why a body broke off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -63,7 +67,8 @@ impl Intake {
 /// A client's body: counted, and not waited for without end.
 #[derive(Debug)]
 pub(crate) struct ClientBody {
-    inner: Incoming,
+    /// There until it was too large.
+    inner: Option<Incoming>,
     bytes_left: u64,
     idle: Option<Pin<Box<Sleep>>>,
     intake: Arc<Intake>,
@@ -72,7 +77,7 @@ pub(crate) struct ClientBody {
 impl ClientBody {
     pub(crate) fn new(inner: Incoming, bytes_max: u64) -> (Self, Arc<Intake>) {
         let intake = Arc::new(Intake::default());
-        (Self { inner, bytes_left: bytes_max, idle: None, intake: Arc::clone(&intake) }, intake)
+        (Self { inner: Some(inner), bytes_left: bytes_max, idle: None, intake: Arc::clone(&intake) }, intake)
     }
 
     fn broken(&self, why: Broken) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
@@ -89,15 +94,22 @@ impl Body for ClientBody {
     type Data = Bytes;
     type Error = Broken;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        match Pin::new(&mut self.inner).poll_frame(cx) {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        let Some(inner) = &mut self.inner else { return Poll::Ready(Some(Err(Broken::TooLarge))) };
+        match Pin::new(inner).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 self.idle = None;
                 let length = frame.data_ref().map_or(0, |data| data.len() as u64);
-                match self.bytes_left.checked_sub(length) {
-                    Some(left) => self.bytes_left = left,
-                    None => return self.broken(Broken::TooLarge),
-                }
+                let Some(left) = self.bytes_left.checked_sub(length) else {
+                    if let Some(rest) = self.inner.take() {
+                        discard(rest);
+                    }
+                    return self.broken(Broken::TooLarge);
+                };
+                self.bytes_left = left;
                 self.intake.note(Intake::MOVING);
                 Poll::Ready(Some(Ok(frame)))
             }
@@ -116,11 +128,11 @@ impl Body for ClientBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.inner.as_ref().is_some_and(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        self.inner.as_ref().map(Body::size_hint).unwrap_or_default()
     }
 }
 
@@ -139,7 +151,10 @@ impl Body for Outgoing {
     type Data = Bytes;
     type Error = Broken;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match &mut *self {
             Self::Empty => Poll::Ready(None),
             Self::Kept(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
@@ -195,7 +210,10 @@ impl Body for ReplyBody {
     type Data = Bytes;
     type Error = Broken;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let this = &mut *self;
         let (inner, idle) = match &mut this.source {
             Source::Own(bytes) => return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
@@ -245,4 +263,20 @@ impl Drop for ReplyBody {
             answering.reuse();
         }
     }
+}
+
+/// Reads on for a while: a connection closed on unread bytes is reset, and the client would never see why.
+pub(crate) fn discard(mut body: Incoming) {
+    if body.is_end_stream() {
+        return;
+    }
+    tokio::spawn(tokio::time::timeout(DISCARD_MAX, async move {
+        let mut bytes = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            bytes += frame.data_ref().map_or(0, Bytes::len);
+            if bytes > DISCARD_BYTES_MAX {
+                return;
+            }
+        }
+    }));
 }

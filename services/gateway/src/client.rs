@@ -72,7 +72,7 @@ impl Client {
     fn new(address: IpAddr, proto: &'static str) -> Self {
         let address = address.to_canonical();
         let key = match address {
-            IpAddr::V4(v4) => u128::from(v4.to_ipv6_mapped().to_bits()),
+            IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
             IpAddr::V6(v6) => v6.to_bits() >> 64 << 64,
         };
         let text = address.to_string();
@@ -114,7 +114,11 @@ struct Network {
 impl Trusted {
     /// Reads CIDR blocks; the first that is none comes back.
     pub(crate) fn parse(blocks: &[String]) -> Result<Self, &str> {
-        blocks.iter().map(|block| Network::parse(block).ok_or(block.as_str())).collect::<Result<_, _>>().map(Self)
+        blocks
+            .iter()
+            .map(|block| Network::parse(block).ok_or(block.as_str()))
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 
     fn has(&self, address: IpAddr) -> bool {
@@ -124,14 +128,12 @@ impl Trusted {
 
 impl Network {
     fn parse(block: &str) -> Option<Self> {
-        let (base, prefix) = match block.split_once('/') {
-            Some((base, prefix)) => (base.parse::<IpAddr>().ok()?, prefix.parse().ok()?),
-            None => {
-                let base = block.parse::<IpAddr>().ok()?;
-                (base, if base.is_ipv4() { 32 } else { 128 })
-            }
-        };
-        (prefix <= if base.is_ipv4() { 32 } else { 128 }).then_some(Self { base, prefix })
+        let (base, prefix) =
+            block.split_once('/').map_or((block, None), |(base, prefix)| (base, Some(prefix)));
+        let base = base.parse::<IpAddr>().ok()?;
+        let bits = if base.is_ipv4() { 32 } else { 128 };
+        let prefix = prefix.map_or(Some(bits), |prefix| prefix.parse().ok())?;
+        (prefix <= bits).then_some(Self { base, prefix })
     }
 
     fn has(&self, address: IpAddr) -> bool {

@@ -35,11 +35,7 @@ pub(crate) static PAGES: [Page; 5] = [
     Page::file("/api/docs/", "text/html; charset=utf-8", include_str!("docs/explorer.html")),
     Page::file("/api/docs/explorer.css", "text/css; charset=utf-8", include_str!("docs/explorer.css")),
     Page::file("/api/docs/explorer.js", "text/javascript; charset=utf-8", include_str!("docs/explorer.js")),
-    Page {
-        path: "/api/docs/problems",
-        media_type: "text/html; charset=utf-8",
-        content: Content::Problems,
-    },
+    Page { path: "/api/docs/problems", media_type: "text/html; charset=utf-8", content: Content::Problems },
 ];
 
 static MERGED: LazyLock<Bytes> = LazyLock::new(|| document(&openapi::merged()));
@@ -90,10 +86,10 @@ impl Page {
 fn problems() -> String {
     let mut list = String::new();
     for code in ProblemCode::ALL {
-        let _ = write!(
+        let _ = writeln!(
             list,
             "<section id=\"{code}\" class=\"problem\"><h2><a href=\"#{code}\"><span class=\"status s{}\">{}</span> {}</a></h2>\
-             <p><code>{code}</code></p><p>{}</p></section>\n",
+             <p><code>{code}</code></p><p>{}</p></section>",
             code.status() / 100,
             code.status(),
             html(code.title()),

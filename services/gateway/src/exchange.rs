@@ -138,7 +138,12 @@ impl Drop for Exchange {
         match status {
             Some(status) if self.end != End::Open => {
                 let is_error = status >= 500 || self.end == End::Broken;
-                meters.answered(route.map_or(&meters.unrouted, |route| &route.meters), status, is_error, took);
+                meters.answered(
+                    route.map_or(&meters.unrouted, |route| &route.meters),
+                    status,
+                    is_error,
+                    took,
+                );
             }
             _ => meters.gave_up(),
         }

@@ -40,6 +40,7 @@ pub(crate) struct Errand<'a> {
 }
 
 /// What the errand carries.
+#[expect(clippy::large_enum_variant, reason = "one a request, where a box would be one allocation more")]
 enum Load {
     Nothing,
     /// Can be sent again.
@@ -93,9 +94,6 @@ impl<'a> Errand<'a> {
     ) -> Result<Self, Refusal> {
         let Parcel { method, uri, headers, body, bytes_max } = parcel;
         let known = body.size_hint().exact();
-        if known.is_some_and(|bytes| bytes > bytes_max) {
-            return Err(client_fault(Broken::TooLarge));
-        }
         let mut errand = Self {
             core,
             lane,
@@ -172,7 +170,7 @@ impl<'a> Errand<'a> {
             Some(Err(SendError::NotSent(request, why))) => {
                 tracing::debug!(service = %self.lane.service, endpoint = %pick.address, %why, "not reached");
                 if let Load::Stream(stream) = &mut self.body {
-                    *stream = Some(request);
+                    *stream = Some(*request);
                 }
                 (Outcome::NotSent, unreachable())
             }

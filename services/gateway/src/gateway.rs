@@ -107,7 +107,7 @@ impl Core {
         u64::try_from(now.saturating_duration_since(self.born).as_nanos()).unwrap_or(u64::MAX)
     }
 
-    /// A number for balancing and jitter: well spread, not secret (SplitMix64), and without a system call.
+    /// A number for balancing and jitter: well spread, not secret (`SplitMix64`), and without a system call.
     pub(crate) fn roll(&self) -> u64 {
         let mut z = self.dice.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed);
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -137,15 +137,8 @@ impl Gateway {
         let meters = Meters::register(&world.metrics, kept.lanes());
         let snapshot = ArcSwap::from_pointee(Snapshot::build(config, &kept, &meters)?);
         let dice = AtomicU64::new(u64::from_le_bytes(world.random.bytes()));
-        let core = Arc::new(Core {
-            world,
-            snapshot,
-            kept,
-            meters,
-            phase: phase_seen,
-            born: Instant::now(),
-            dice,
-        });
+        let core =
+            Arc::new(Core { world, snapshot, kept, meters, phase: phase_seen, born: Instant::now(), dice });
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let accepting = tokio::spawn(accept::run(socket, tls, Arc::clone(&core), Arc::clone(&places)));
         Ok(Self { core, phase, places, local_addr, accepting })

@@ -1,8 +1,8 @@
 //! What is passed on and what is not: hop-by-hop headers end here, and what we say of the client replaces what it said of itself.
 
 use http::header::{
-    CACHE_CONTROL, CONNECTION, EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, STRICT_TRANSPORT_SECURITY,
-    TE, TRANSFER_ENCODING, UPGRADE, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONNECTION, EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
+    STRICT_TRANSPORT_SECURITY, TE, TRANSFER_ENCODING, UPGRADE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -29,15 +29,26 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
         }
         headers.remove(CONNECTION);
     }
-    for name in
-        [KEEP_ALIVE, PROXY_CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE]
-    {
+    for name in [
+        KEEP_ALIVE,
+        PROXY_CONNECTION,
+        PROXY_AUTHENTICATE,
+        PROXY_AUTHORIZATION,
+        TE,
+        TRANSFER_ENCODING,
+        UPGRADE,
+    ] {
         headers.remove(name);
     }
 }
 
 /// Makes a client's headers those of a request to a service.
-pub(crate) fn towards_service(headers: &mut HeaderMap, client: &Client, is_peer_trusted: bool, traceparent: &str) {
+pub(crate) fn towards_service(
+    headers: &mut HeaderMap,
+    client: &Client,
+    is_peer_trusted: bool,
+    traceparent: &str,
+) {
     strip_hop_by_hop(headers);
     // The gateway itself says 100-continue, when it begins to read.
     headers.remove(EXPECT);

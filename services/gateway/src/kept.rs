@@ -77,8 +77,7 @@ impl Kept {
         upstream: &Upstream,
         breaker: Option<settings::Breaker>,
     ) -> Result<Arc<Lane>, Address> {
-        let terms =
-            Terms { endpoints: upstream.endpoints.clone(), balancing: upstream.balancing, breaker };
+        let terms = Terms { endpoints: upstream.endpoints.clone(), balancing: upstream.balancing, breaker };
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(lane) = lanes.iter().find(|lane| *lane.service == *service && lane.terms == terms) {
             return Ok(Arc::clone(lane));
@@ -136,8 +135,7 @@ impl Kept {
         {
             return Arc::clone(budget);
         }
-        let budget =
-            Arc::new(RetryBudget::new(percent, RetryBudget::FLOOR_PER_SECOND, Instant::now()));
+        let budget = Arc::new(RetryBudget::new(percent, RetryBudget::FLOOR_PER_SECOND, Instant::now()));
         budgets.push((service.to_owned(), percent, Arc::clone(&budget)));
         budget
     }

@@ -1,7 +1,7 @@
 //! Counts and times. Labels come from the configuration alone, never from a request, so that nobody outside can add a series.
 
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{OnceLock, PoisonError};
 use std::time::Duration;
 
 use http_kit::telemetry::{Metrics, status_class};
@@ -16,14 +16,16 @@ use resilience::breaker::State;
 use crate::kept::Lanes;
 
 /// From half a millisecond to ten seconds.
-const SECONDS: [f64; 14] = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0];
-const CLASSES: [u16; 5] = [100, 200, 300, 400, 500];
+const SECONDS: [f64; 14] =
+    [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0];
+/// 1xx to 5xx.
+const CLASSES: usize = 5;
 
 /// The gateway's own.
 #[derive(Debug)]
 pub(crate) struct Meters {
-    total: Family<StatusLabels, Counter>,
-    seconds: Family<RouteLabels, Histogram>,
+    total: Totals,
+    seconds: Histograms,
     pub(crate) in_flight: Gauge,
     pub(crate) refused_clients: Counter,
     pub(crate) refused_users: Counter,
@@ -37,11 +39,15 @@ pub(crate) struct Meters {
     errors: AtomicU64,
 }
 
-/// A route's, found once when the configuration is read, so that a request only adds.
-#[derive(Clone, Debug)]
+/// A route's, looked up once each, so that a request only adds. A series begins with its first request: a page of zeros for
+/// every route and status would be read by nobody.
+#[derive(Debug)]
 pub(crate) struct RouteMeters {
-    total: [Counter; CLASSES.len()],
-    seconds: Histogram,
+    labels: RouteLabels,
+    totals: Totals,
+    histograms: Histograms,
+    total: [OnceLock<Counter>; CLASSES],
+    seconds: OnceLock<Histogram>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -74,7 +80,7 @@ impl Meters {
         let seconds = Family::new_with_constructor((|| Histogram::new(SECONDS)) as fn() -> Histogram);
         let refused: Family<LimiterLabels, Counter> = Family::default();
         let this = Self {
-            unrouted: route_meters(&total, &seconds, "-", "-"),
+            unrouted: RouteMeters::new(&total, &seconds, "-", "-"),
             total,
             seconds,
             in_flight: Gauge::default(),
@@ -109,7 +115,7 @@ impl Meters {
 
     /// The meters of a route.
     pub(crate) fn route(&self, method: settings::Method, template: &str) -> RouteMeters {
-        route_meters(&self.total, &self.seconds, method.as_str(), template)
+        RouteMeters::new(&self.total, &self.seconds, method.as_str(), template)
     }
 
     /// Counts an answered request.
@@ -118,9 +124,10 @@ impl Meters {
         if is_error {
             self.errors.fetch_add(1, Ordering::Relaxed);
         }
-        let class = usize::from(status / 100).clamp(1, CLASSES.len()) - 1;
-        route.total[class].inc();
-        route.seconds.observe(took.as_secs_f64());
+        let class = usize::from(status / 100).clamp(1, CLASSES) - 1;
+        route.total[class].get_or_init(|| route.counter(status)).inc();
+        let seconds = || route.histograms.get_or_create_owned(&route.labels);
+        route.seconds.get_or_init(seconds).observe(took.as_secs_f64());
     }
 
     /// Counts a request whose client did not wait.
@@ -140,21 +147,23 @@ impl Meters {
     }
 }
 
+type Totals = Family<StatusLabels, Counter>;
 type Histograms = Family<RouteLabels, Histogram>;
 
-fn route_meters(
-    total: &Family<StatusLabels, Counter>,
-    seconds: &Histograms,
-    method: &'static str,
-    route: &str,
-) -> RouteMeters {
-    let route = route.to_owned();
-    RouteMeters {
-        total: CLASSES.map(|status| {
-            let status = status_class(status);
-            total.get_or_create_owned(&StatusLabels { method, route: route.clone(), status })
-        }),
-        seconds: seconds.get_or_create_owned(&RouteLabels { method, route }),
+impl RouteMeters {
+    fn new(totals: &Totals, histograms: &Histograms, method: &'static str, route: &str) -> Self {
+        Self {
+            labels: RouteLabels { method, route: route.to_owned() },
+            totals: totals.clone(),
+            histograms: histograms.clone(),
+            total: Default::default(),
+            seconds: OnceLock::new(),
+        }
+    }
+
+    fn counter(&self, status: u16) -> Counter {
+        let RouteLabels { method, route } = self.labels.clone();
+        self.totals.get_or_create_owned(&StatusLabels { method, route, status: status_class(status) })
     }
 }
 
@@ -174,7 +183,8 @@ impl Collector for Endpoints {
                     State::HalfOpen => 1,
                     State::Open => 2,
                 });
-                let entry = endpoints.entry((lane.service.to_string(), member.address.0.clone())).or_insert((0, 0));
+                let entry =
+                    endpoints.entry((lane.service.to_string(), member.address.0.clone())).or_insert((0, 0));
                 *entry = (entry.0 + i64::from(in_flight), state.max(entry.1));
             }
         }

@@ -59,7 +59,9 @@ impl Own {
             .into_iter()
             .chain(pages)
             .chain(documents)
-            .filter(|path| !config.routes.iter().any(|route| route.path == *path && route.method == Method::Get))
+            .filter(|path| {
+                !config.routes.iter().any(|route| route.path == *path && route.method == Method::Get)
+            })
             .map(|path| settings::Route {
                 method: Method::Get,
                 access: match Self::at(&path) {

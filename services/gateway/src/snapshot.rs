@@ -87,7 +87,13 @@ impl Snapshot {
         Ok(snapshot)
     }
 
-    fn route(&mut self, route: &settings::Route, config: &GatewayConfig, kept: &Kept, meters: &Meters) -> Route {
+    fn route(
+        &mut self,
+        route: &settings::Route,
+        config: &GatewayConfig,
+        kept: &Kept,
+        meters: &Meters,
+    ) -> Route {
         let needs = match &route.access {
             RouteAccess::Public => None,
             RouteAccess::Permissions(names) => {
@@ -95,9 +101,10 @@ impl Snapshot {
             }
         };
         // Both were checked: an upstream there is, and its addresses are addresses.
-        let lane = config.upstreams.get(&route.service).and_then(|upstream| {
-            kept.lane(&route.service, upstream, route.circuit_breaker).ok()
-        });
+        let lane = config
+            .upstreams
+            .get(&route.service)
+            .and_then(|upstream| kept.lane(&route.service, upstream, route.circuit_breaker).ok());
         let target = match lane {
             Some(lane) => {
                 if !self.lanes.iter().any(|known| Arc::ptr_eq(known, &lane)) {
@@ -107,10 +114,7 @@ impl Snapshot {
                     RetryPolicy { retries_max: 0, backoff: Backoff { base_ms: 0, max_ms: 0 } },
                     |retries| RetryPolicy {
                         retries_max: retries.attempts,
-                        backoff: Backoff {
-                            base_ms: retries.base_backoff_ms,
-                            max_ms: retries.max_backoff_ms,
-                        },
+                        backoff: Backoff { base_ms: retries.base_backoff_ms, max_ms: retries.max_backoff_ms },
                     },
                 );
                 let percent = route.retries.map_or(0, |retries| retries.budget_percent);

@@ -57,7 +57,7 @@ pub type Error = Box<dyn std::error::Error + Send + Sync>;
 /// Runs until SIGTERM or Ctrl-C.
 pub fn run(options: Options) -> Result<(), Error> {
     let log_format = if options.log_format == "text" { LogFormat::Text } else { LogFormat::Json };
-    start_logging(&Observability { log_level: "info".to_owned(), log_format, ..Observability::default() });
+    start_logging(&Observability { log_level: "info".to_owned(), log_format });
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(options))
 }
 
@@ -122,7 +122,9 @@ async fn follow(path: &Path, mut last: String, gateway: &Gateway, certificate: O
         last = text;
         match parse(&last).and_then(|config| Ok(gateway.apply(config)?)) {
             Ok(()) => tracing::info!("the changed configuration is in force"),
-            Err(error) => tracing::error!(%error, "the changed configuration is refused; nothing has changed"),
+            Err(error) => {
+                tracing::error!(%error, "the changed configuration is refused; nothing has changed");
+            }
         }
     }
 }

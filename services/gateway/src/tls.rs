@@ -63,9 +63,8 @@ fn load(chain: &Path, key: &Path, provider: &CryptoProvider) -> io::Result<Certi
         let path = path.display().to_string();
         move |error: rustls_pki_types::pem::Error| io::Error::other(format!("{path}: {error}"))
     };
-    let certificates: Vec<_> = CertificateDer::pem_file_iter(chain)
-        .and_then(Iterator::collect)
-        .map_err(at(chain))?;
+    let certificates: Vec<_> =
+        CertificateDer::pem_file_iter(chain).and_then(Iterator::collect).map_err(at(chain))?;
     if certificates.is_empty() {
         return Err(io::Error::other(format!("{}: there is no certificate in it", chain.display())));
     }

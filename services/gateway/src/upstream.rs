@@ -56,7 +56,7 @@ pub(crate) type Sender = SendRequest<Outgoing>;
 #[derive(Debug)]
 pub(crate) enum SendError {
     /// Not one byte of it left; here it is again.
-    NotSent(Request<Outgoing>, String),
+    NotSent(Box<Request<Outgoing>>, String),
     /// Some of it left and no answer came.
     NoAnswer {
         /// The connection had served before and may have been closed at that very moment, unseen.
@@ -96,25 +96,25 @@ impl Endpoint {
         while let Some(mut sender) = if fresh { None } else { self.take() } {
             match sender.try_send_request(request).await {
                 Ok(response) => return Ok((response, sender)),
-                Err(mut error) => match error.take_message() {
-                    // Closed before anything was sent: as if it had not been there.
-                    Some(unsent) => request = unsent,
-                    None => {
+                Err(mut error) => {
+                    let Some(unsent) = error.take_message() else {
                         let error = error.into_error();
                         let maybe_stale = !error.is_parse() && !error.is_user();
                         return Err(SendError::NoAnswer { maybe_stale, why: error.to_string() });
-                    }
-                },
+                    };
+                    // Closed before anything was sent: as if it had not been there.
+                    request = unsent;
+                }
             }
         }
         let mut sender = match self.connect().await {
             Ok(sender) => sender,
-            Err(error) => return Err(SendError::NotSent(request, error.to_string())),
+            Err(error) => return Err(SendError::NotSent(Box::new(request), error.to_string())),
         };
         match sender.try_send_request(request).await {
             Ok(response) => Ok((response, sender)),
             Err(mut error) => Err(match error.take_message() {
-                Some(unsent) => SendError::NotSent(unsent, error.into_error().to_string()),
+                Some(unsent) => SendError::NotSent(Box::new(unsent), error.into_error().to_string()),
                 None => SendError::NoAnswer { maybe_stale: false, why: error.into_error().to_string() },
             }),
         }

@@ -1,7 +1,7 @@
 //! A request's way through the gateway, from its head to its answer's head. Read [`pass`] from top to bottom.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use contracts::permission::Permissions;
@@ -12,9 +12,8 @@ use http_body_util::BodyExt;
 use http_kit::token::{Caller, TokenError, Verifier, bearer};
 use http_kit::trace::TraceContext;
 use hyper::body::{Body, Incoming};
-use tokio::time::timeout;
 
-use crate::body::ReplyBody;
+use crate::body::{ReplyBody, discard};
 use crate::client::Peer;
 use crate::edge::Link;
 use crate::exchange::Exchange;
@@ -25,10 +24,6 @@ use crate::refusal::Refusal;
 use crate::routing::Found;
 use crate::snapshot::{Snapshot, Target};
 use crate::target;
-
-/// A refused body up to this size is read and thrown away, so that the client sees the answer instead of a reset.
-const DISCARD_BYTES_MAX: usize = 1024 * 1024;
-const DISCARD_MAX: Duration = Duration::from_secs(2);
 
 /// What a request that may pass comes to.
 enum Passed {
@@ -135,7 +130,8 @@ async fn pass(
 fn begin(core: &Arc<Core>, link: Arc<Link>, head: &request::Parts) -> Exchange {
     let started = Instant::now();
     let random = &core.world.random;
-    let trace = head.headers.get(TRACEPARENT).and_then(|value| value.to_str().ok()).and_then(TraceContext::parse);
+    let trace =
+        head.headers.get(TRACEPARENT).and_then(|value| value.to_str().ok()).and_then(TraceContext::parse);
     let span = trace.map_or_else(|| TraceContext::start(random), |trace| trace.child(random));
     let traceparent = span.header();
     // Our span's id is random enough for a request that came without an id.
@@ -243,20 +239,4 @@ fn no_content(allow: Option<HeaderValue>) -> Response<Bytes> {
         response.headers_mut().insert(ALLOW, allow);
     }
     response
-}
-
-/// Reads on for a while: a connection closed on unread bytes is reset, and the client would never see why.
-fn discard(mut body: Incoming) {
-    if body.is_end_stream() {
-        return;
-    }
-    tokio::spawn(timeout(DISCARD_MAX, async move {
-        let mut bytes = 0;
-        while let Some(Ok(frame)) = body.frame().await {
-            bytes += frame.data_ref().map_or(0, Bytes::len);
-            if bytes > DISCARD_BYTES_MAX {
-                return;
-            }
-        }
-    }));
 }

@@ -111,7 +111,9 @@ impl DataDir {
 
     /// What is there stays as it is: a key that is made anew opens nothing that was sealed before.
     fn make_secrets(&self, random: &Random) -> std::io::Result<()> {
-        self.keep_once("kek/current", || Ok(data_encoding::BASE64.encode(&random.bytes::<32>()).into_bytes()))?;
+        self.keep_once("kek/current", || {
+            Ok(data_encoding::BASE64.encode(&random.bytes::<32>()).into_bytes())
+        })?;
         self.keep_once("signing-keys/local-1.p8", || new_key("local-1"))?;
         let mut identities = JwkSet::default();
         for service in ServiceName::ALL {
@@ -157,10 +159,16 @@ fn make_dir(path: &Path) -> std::io::Result<()> {
 
 fn lock(path: &Path) -> Result<File, Fault> {
     let name = path.join("lock");
-    let failed =
-        |error: std::io::Error| Fault::failed(format!("the data folder cannot be used: {}: {error}", name.display()));
-    let file =
-        OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&name).map_err(failed)?;
+    let failed = |error: std::io::Error| {
+        Fault::failed(format!("the data folder cannot be used: {}: {error}", name.display()))
+    };
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&name)
+        .map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
@@ -189,7 +197,11 @@ mod tests {
             let all: Vec<_> = files(&data.path().join("secrets"))
                 .into_iter()
                 .map(|path| {
-                    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600, "{path:?}");
+                    assert_eq!(
+                        std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+                        0o600,
+                        "{path:?}"
+                    );
                     (path.clone(), std::fs::read(path).unwrap())
                 })
                 .collect();

@@ -10,7 +10,7 @@ mod plan;
 use std::sync::Arc;
 
 use contracts::ambient::Random;
-use contracts::appointments::{AppointmentRequest, AppointmentStatus, AppointmentsClient};
+use contracts::appointments::{AppointmentRequest, AppointmentsClient};
 use contracts::auth::{AuthClient, LoginRequest};
 use contracts::bills::BillsClient;
 use contracts::client::{ClientError, TokenSource, Transport};
@@ -23,8 +23,9 @@ use contracts::providers::ProvidersClient;
 use contracts::records::RecordsClient;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use http_kit::kit::World;
+use http_kit::serve;
 use settings::ServiceName;
-use stack::{Placement, Stack};
+use stack::{Placement, Stack, plan_service};
 
 use crate::data::DataDir;
 use crate::fault::Fault;
@@ -53,7 +54,10 @@ pub async fn load(stack: &Stack, placement: &Placement, world: &World, data: &Da
     let loader = Loader::sign_in(stack, placement, world).await?;
     let today = world.clock.now().with_timezone(&stack.time_zone).date_naive();
     let clinic = plan::clinic(today);
-    loader.fill(&clinic).await.map_err(|error| Fault::failed(format!("the demo cannot be loaded: {error}")))?;
+    loader
+        .fill(&clinic)
+        .await
+        .map_err(|error| Fault::failed(format!("the demo cannot be loaded: {error}")))?;
     std::fs::write(&done, "").map_err(|error| Fault::failed(format!("{}: {error}", done.display())))
 }
 
@@ -68,10 +72,12 @@ struct Loader {
 impl Loader {
     /// Makes the demo's user, and signs in as them.
     async fn sign_in(stack: &Stack, placement: &Placement, world: &World) -> Result<Self, Fault> {
-        let failed = |error: &dyn std::fmt::Display| Fault::failed(format!("the demo's user cannot sign in: {error}"));
+        let failed =
+            |error: &dyn std::fmt::Display| Fault::failed(format!("the demo's user cannot sign in: {error}"));
         let nobody: TokenSource = Arc::new(String::new);
         let to = |service: ServiceName, token: &TokenSource, random: &Random| {
-            Transport::new(&placement.address(service), Arc::clone(token), random.clone()).map_err(|error| failed(&error))
+            Transport::new(&placement.address(service), Arc::clone(token), random.clone())
+                .map_err(|error| failed(&error))
         };
         seed_user(stack, placement, world).await?;
         let auth = AuthClient::new(to(ServiceName::AuthService, &nobody, &world.random)?);
@@ -81,7 +87,11 @@ impl Loader {
         Ok(Self {
             patients: PatientsClient::new(to(ServiceName::PatientService, &token, &world.random)?),
             providers: ProvidersClient::new(to(ServiceName::ProviderService, &token, &world.random)?),
-            appointments: AppointmentsClient::new(to(ServiceName::AppointmentService, &token, &world.random)?),
+            appointments: AppointmentsClient::new(to(
+                ServiceName::AppointmentService,
+                &token,
+                &world.random,
+            )?),
             records: RecordsClient::new(to(ServiceName::MedicalRecordsService, &token, &world.random)?),
             bills: BillsClient::new(to(ServiceName::BillingService, &token, &world.random)?),
         })
@@ -90,7 +100,7 @@ impl Loader {
     async fn fill(&self, clinic: &plan::Clinic) -> Result<(), ClientError> {
         each(&clinic.providers, |provider| self.providers.add_provider(provider)).await?;
         each(&clinic.patients, |patient| self.patients.register_patient(patient)).await?;
-        futures_util::try_join!(
+        tokio::try_join!(
             each(&clinic.visits, |visit| self.visit(visit)),
             each(&clinic.records, |record| self.records.create_record(record)),
             each(&clinic.bills, |bill| self.bills.create_bill(bill)),
@@ -112,6 +122,20 @@ impl Loader {
             known(self.appointments.cancel_appointment(&id).await)?;
         }
         Ok(())
+    }
+}
+
+/// Makes the demo's user, past the password policy, which would refuse the document's own password.
+async fn seed_user(stack: &Stack, placement: &Placement, world: &World) -> Result<(), Fault> {
+    let failed =
+        |error: &dyn std::fmt::Display| Fault::failed(format!("the demo's user cannot be made: {error}"));
+    let settings = plan_service(stack, ServiceName::AuthService, placement);
+    let db = serve::open(auth::SERVICE, &settings, world).await.map_err(|error| failed(&error))?;
+    let made = auth::seed::user(&db, USER, PASSWORD, &[Role::Admin]).await;
+    db.close().await;
+    match made {
+        Ok(_) | Err(auth::Error::Taken) => Ok(()),
+        Err(error) => Err(failed(&error)),
     }
 }
 

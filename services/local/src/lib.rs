@@ -6,7 +6,6 @@
 //! | [`data`] | the data folder: its lock, its secrets, where things lie |
 //! | [`up`] | everything started in order, and stopped |
 //! | [`reload`] | the resource read again whenever its file changes |
-//! | [`tls`] | the gateway's certificate |
 //! | [`demo`] | an invented clinic to look at |
 //!
 //! What each part is told is planned in the `stack` crate, the same as on Kubernetes. Nothing is decided here a second time.
@@ -16,7 +15,6 @@ pub mod data;
 pub mod demo;
 mod fault;
 pub mod reload;
-pub mod tls;
 pub mod up;
 
 pub use args::Command;

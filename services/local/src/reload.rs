@@ -15,8 +15,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// Reads a stack, or tells every fault of it.
 pub fn read(path: &Path) -> Result<Stack, Fault> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Fault::asked(format!("the HealthcareStack cannot be read: {}: {error}", path.display())))?;
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Fault::asked(format!("the HealthcareStack cannot be read: {}: {error}", path.display()))
+    })?;
     parse(path, &text)
 }
 

@@ -3,10 +3,11 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use contracts::ambient::{Clock, Random};
 use futures_util::future::try_join_all;
+use gateway::tls::Certificate;
 use gateway::{Gateway, GatewayWorld, Listener};
 use http_kit::kit::{self, Service, World};
 use http_kit::serve::{self, Running};
@@ -17,18 +18,20 @@ use stack::{LocalDatabase, Placement, Stack, plan_gateway, plan_service};
 use crate::args::Up;
 use crate::data::DataDir;
 use crate::fault::Fault;
-use crate::{demo, reload, tls};
+use crate::{demo, reload};
 
 /// The seven.
-pub const SERVICES: [Service; 7] = [
+pub const SERVICES: [Service; 6] = [
     auth::SERVICE,
     patient::SERVICE,
     provider::SERVICE,
     appointment::SERVICE,
     billing::SERVICE,
     records::SERVICE,
-    notification::SERVICE,
 ];
+
+/// Reading who was logged out takes a few milliseconds; if it takes so long, something is broken.
+const CATCH_UP_MAX: Duration = Duration::from_secs(10);
 
 /// Runs a stack until it is asked to end.
 pub async fn up(args: Box<Up>) -> Result<(), Fault> {
@@ -59,6 +62,10 @@ pub async fn up(args: Box<Up>) -> Result<(), Fault> {
     let world = world(&stack, &placement, &data, &password, clock, random)?;
     let services = start_services(&stack, &placement, &world).await?;
     let follower = follow_revocations(&stack, &placement, &world)?;
+    // Nobody is let in before it is known who was logged out.
+    tokio::time::timeout(CATCH_UP_MAX, world.verifier.revocations().caught_up())
+        .await
+        .map_err(|_| Fault::failed("the list of revoked tokens cannot be read"))?;
     let admin = http_kit::process::serve_admin(admin_listener, world.metrics.clone());
     let gateway = start_gateway(&args, &stack, &placement, &world, listener).await?;
 
@@ -94,20 +101,15 @@ fn refuse_open_address(args: &Up) -> Result<(), Fault> {
 
 /// At a terminal, lines for people, whatever the resource says for a cluster.
 fn start_logging(stack: &Stack) {
-    let settings = plan_service(
-        stack,
-        ServiceName::AuthService,
-        &Placement::Kubernetes,
-    )
-    .observability;
+    let settings = plan_service(stack, ServiceName::AuthService, &Placement::Kubernetes).observability;
     let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
     let log_format = if terminal { LogFormat::Text } else { settings.log_format };
     telemetry::start_logging(&Observability { log_format, ..settings });
 }
 
 fn bind(address: SocketAddr) -> Result<TcpListener, Fault> {
-    let listener = TcpListener::bind(address)
-        .and_then(|listener| listener.set_nonblocking(true).map(|()| listener));
+    let listener =
+        TcpListener::bind(address).and_then(|listener| listener.set_nonblocking(true).map(|()| listener));
     listener.map_err(|error| match error.kind() {
         std::io::ErrorKind::AddrInUse => Fault::failed(format!("{address} is taken by another program")),
         _ => Fault::failed(format!("cannot listen at {address}: {error}")),
@@ -129,7 +131,10 @@ enum Told {
     Earlier,
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one secret that may come by the environment, and only here")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one secret that may come by the environment, and only here"
+)]
 fn first_password(args: &Up, data: &DataDir, random: &Random) -> Result<FirstPassword, Fault> {
     if let Some(path) = &args.admin_password_file {
         let text = read_password(path)?;
@@ -185,7 +190,8 @@ fn follow_revocations(
     let settings = plan_service(stack, ServiceName::AuthService, placement);
     let failed = |error: kit::WorldError| Fault::failed(error.to_string());
     let identity =
-        kit::identity(ServiceName::AuthService, &settings, &world.secrets, &world.clock, &world.random).map_err(failed)?;
+        kit::identity(ServiceName::AuthService, &settings, &world.secrets, &world.clock, &world.random)
+            .map_err(failed)?;
     let auth = kit::transport(&settings, ServiceName::AuthService, &identity, &world.random)
         .map_err(|error| failed(error.into()))?;
     let (verifier, clock) = (Arc::clone(&world.verifier), world.clock.clone());
@@ -200,7 +206,12 @@ async fn start_gateway(
     listener: TcpListener,
 ) -> Result<Gateway, Fault> {
     let listener = match (&args.tls_cert, &args.tls_key) {
-        (Some(cert), Some(key)) => Listener::tls(listener, tls::server_config(cert, key)?),
+        (Some(cert), Some(key)) => {
+            let config = Certificate::read(cert, key).and_then(|certificate| certificate.server_config());
+            let config =
+                config.map_err(|error| Fault::asked(format!("the certificate cannot be used: {error}")))?;
+            Listener::tls(listener, config)
+        }
         _ => Listener::from(listener),
     };
     let gateway_world = GatewayWorld {

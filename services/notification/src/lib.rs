@@ -1,1 +1,44 @@
-//! Under construction.
+//! The notification service: sends mail, and keeps everything that was to be sent in a capture box.
+//!
+//! Mail goes out over SMTP where the stack names a server; SMS and push have no adapter yet (a later issue brings them), so that
+//! what is asked for stands in the capture box as `Sent` and goes nowhere. The same holds for mail without a server.
+//!
+//! A mail's row is committed before the first attempt, and what came of it after: a crash in between may send it twice, never not at
+//! all. Each attempt carries the same `Message-ID`, so that a second copy can be known.
+
+pub mod api;
+pub mod domain;
+mod error;
+pub mod jobs;
+pub mod mail;
+pub mod store;
+
+use contracts::notifications;
+use http_kit::Routes;
+use http_kit::kit::{App, BoxFuture, BuildError, Kit, Service};
+use settings::ServiceName;
+
+pub use error::Error;
+
+/// This service, to be started.
+pub const SERVICE: Service =
+    Service { name: ServiceName::NotificationService, migrations: MIGRATIONS, build };
+
+/// Its tables.
+pub const MIGRATIONS: db::Migrations = db::migrations!();
+
+fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
+    Box::pin(async move {
+        let api = api::Api::new(&kit)?;
+        let router = Routes::new(&kit, api.clone(), notifications::API)
+            .on(api::send::email)
+            .on(api::send::sms)
+            .on(api::send::push)
+            .on(api::list::list)
+            .on(api::read::by_id)
+            .on(api::events::take)
+            .finish()?;
+        let deliver = jobs::deliver::run(api.delivery.clone());
+        Ok(App { router, jobs: vec![Box::pin(deliver), Box::pin(jobs::forget::run(api.db))] })
+    })
+}

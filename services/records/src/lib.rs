@@ -16,7 +16,8 @@ use settings::ServiceName;
 pub use error::Error;
 
 /// This service, to be started.
-pub const SERVICE: Service = Service { name: ServiceName::MedicalRecordsService, migrations: MIGRATIONS, build };
+pub const SERVICE: Service =
+    Service { name: ServiceName::MedicalRecordsService, migrations: MIGRATIONS, build };
 
 /// Its tables.
 pub const MIGRATIONS: db::Migrations = db::migrations!();

@@ -162,7 +162,8 @@ impl Change {
         let reason = faults.take("reason", reason(changed.reason.as_deref()));
         let is_moved = (&changed.provider_id, &changed.appointment_date, &changed.time_slot)
             != (&current.provider_id, &current.appointment_date, &current.time_slot);
-        let status = if is_moved && !status_is_given { AppointmentStatus::Rescheduled } else { changed.status };
+        let status =
+            if is_moved && !status_is_given { AppointmentStatus::Rescheduled } else { changed.status };
         faults.finish(plan.zip(reason).map(|(plan, reason)| Self { plan, status, reason }))
     }
 
@@ -281,6 +282,7 @@ mod zone_name {
     use chrono_tz::Tz;
     use serde::{Deserialize, Deserializer, Serializer};
 
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
     pub(super) fn serialize<S: Serializer>(zone: &Tz, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(zone.name())
     }

@@ -3,7 +3,9 @@
 //! Where clocks are set forward, some local times do not exist: nothing can be booked there. Where they are set back, some come twice:
 //! the earlier instant is meant.
 
-use chrono::{DateTime, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Utc};
+use chrono::{
+    DateTime, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Timelike, Utc,
+};
 use chrono_tz::Tz;
 use contracts::field::BadField;
 
@@ -27,8 +29,7 @@ pub fn instant_or_next(zone: Tz, local: NaiveDateTime) -> DateTime<Utc> {
 /// Date and time at the place, to the minute; `None` if that means another instant: the second time round, or between minutes.
 pub fn name(zone: Tz, instant: DateTime<Utc>) -> Option<(NaiveDate, NaiveTime)> {
     let local = instant.with_timezone(&zone).naive_local();
-    let named = local.format("%H:%M").to_string();
-    let time = contracts::field::time(&named).ok()?;
+    let time = NaiveTime::from_hms_opt(local.hour(), local.minute(), 0)?;
     (exact(zone, local.date().and_time(time)) == Some(instant)).then_some((local.date(), time))
 }
 
@@ -49,13 +50,15 @@ pub(super) mod tests {
         // Every rule there is, and often the ones with clocks that change.
         prop_oneof![
             prop::sample::select(&chrono_tz::TZ_VARIANTS[..]),
-            prop::sample::select(&[
-                Tz::Europe__Berlin,
-                Tz::America__New_York,
-                Tz::Australia__Lord_Howe,
-                Tz::America__Sao_Paulo,
-                Tz::Pacific__Apia
-            ][..]),
+            prop::sample::select(
+                &[
+                    Tz::Europe__Berlin,
+                    Tz::America__New_York,
+                    Tz::Australia__Lord_Howe,
+                    Tz::America__Sao_Paulo,
+                    Tz::Pacific__Apia
+                ][..]
+            ),
         ]
     }
 

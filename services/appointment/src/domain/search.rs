@@ -162,11 +162,8 @@ mod tests {
     fn slots_are_sought_from_now_on_and_for_a_month_at_most() {
         let now = DateTime::from_timestamp(1_768_467_600, 0).unwrap();
         let range = |from: &str, to: &str| {
-            let filter = SlotFilter {
-                from: Some(from.to_owned()),
-                to: Some(to.to_owned()),
-                ..SlotFilter::default()
-            };
+            let filter =
+                SlotFilter { from: Some(from.to_owned()), to: Some(to.to_owned()), ..SlotFilter::default() };
             SlotSearch::parse(&filter).unwrap().range(&documented(), now)
         };
         assert_eq!(range("2026-01-10", "2026-01-20").unwrap().starts_at, now);

@@ -29,11 +29,7 @@ pub struct FreeSlot {
 impl FreeSlot {
     /// As the API shows it.
     pub fn view(&self) -> Slot {
-        Slot {
-            date: self.date.to_string(),
-            time_slot: time_text(self.time),
-            duration_minutes: self.minutes,
-        }
+        Slot { date: self.date.to_string(), time_slot: time_text(self.time), duration_minutes: self.minutes }
     }
 }
 
@@ -142,13 +138,15 @@ mod tests {
             prop_assert_eq!(offered.len(), OFFERED);
             let distance = |slot: &FreeSlot| (slot.starts_at - asked).abs();
             let (near, far): (Vec<_>, Vec<_>) = all.iter().partition(|slot| offered.contains(&slot.view()));
-            prop_assert!(near.iter().map(|slot| distance(slot)).max() <= far.iter().map(|slot| distance(slot)).min());
+            let farthest = near.into_iter().map(distance).max();
+            prop_assert!(farthest <= far.into_iter().map(distance).min());
         }
     }
 
     #[test]
     fn a_day_is_filled_around_what_is_booked() {
-        let range = Span { starts_at: instant("2026-01-19T00:00:00Z"), ends_at: instant("2026-01-20T00:00:00Z") };
+        let range =
+            Span { starts_at: instant("2026-01-19T00:00:00Z"), ends_at: instant("2026-01-20T00:00:00Z") };
         let booked = vec![
             Span::of_minutes(instant("2026-01-19T08:30:00Z"), 45),
             Span::of_minutes(instant("2026-01-19T13:00:00Z"), 150),
@@ -162,14 +160,19 @@ mod tests {
 
     #[test]
     fn nothing_before_the_range_is_offered_and_slots_begin_on_five_minutes() {
-        let range = Span { starts_at: instant("2026-01-19T15:12:34Z"), ends_at: instant("2026-01-20T00:00:00Z") };
-        assert_eq!(texts(&free(&documented(), Vec::new(), range, 20)), ["2026-01-19 16:15", "2026-01-19 16:35"]);
+        let range =
+            Span { starts_at: instant("2026-01-19T15:12:34Z"), ends_at: instant("2026-01-20T00:00:00Z") };
+        assert_eq!(
+            texts(&free(&documented(), Vec::new(), range, 20)),
+            ["2026-01-19 16:15", "2026-01-19 16:35"]
+        );
     }
 
     #[test]
     fn the_hour_that_comes_twice_is_offered_once() {
         let schedule = schedule("Europe/Berlin", &[(Day::Sunday, &["01:30-03:30"])]).unwrap();
-        let range = Span { starts_at: instant("2026-10-24T00:00:00Z"), ends_at: instant("2026-10-26T00:00:00Z") };
+        let range =
+            Span { starts_at: instant("2026-10-24T00:00:00Z"), ends_at: instant("2026-10-26T00:00:00Z") };
         let times = ["01:30", "02:00", "02:30", "03:00"].map(|time| format!("2026-10-25 {time}"));
         assert_eq!(texts(&free(&schedule, Vec::new(), range, 30)), times);
     }

@@ -12,7 +12,7 @@ use AppointmentStatus::{Cancelled, CheckedIn, Completed, Confirmed, NoShow, Resc
 
 /// Not possible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}", .describe())]
+#[error("{}", describe(*.from, *.to))]
 pub struct InvalidTransition {
     /// Where it stands.
     pub from: AppointmentStatus,
@@ -20,18 +20,18 @@ pub struct InvalidTransition {
     pub to: AppointmentStatus,
 }
 
-impl InvalidTransition {
-    fn describe(&self) -> String {
-        let Self { from, to } = self;
-        if from == to {
-            return format!("An appointment that is {from:?} stays {to:?} and is not changed any more.");
-        }
-        format!("An appointment that is {from:?} cannot become {to:?}.")
+fn describe(from: AppointmentStatus, to: AppointmentStatus) -> String {
+    if from == to {
+        return format!("An appointment that is {from:?} stays {to:?}: nothing of it is changed any more.");
     }
+    format!("An appointment that is {from:?} cannot become {to:?}.")
 }
 
 /// The status after a change: itself again, while it is not final, or one that may follow.
-pub fn follow(from: AppointmentStatus, to: AppointmentStatus) -> Result<AppointmentStatus, InvalidTransition> {
+pub fn follow(
+    from: AppointmentStatus,
+    to: AppointmentStatus,
+) -> Result<AppointmentStatus, InvalidTransition> {
     let possible = match from {
         Scheduled => true,
         // Once moved, it is not as it was first scheduled.

@@ -40,11 +40,15 @@ impl Schedule {
         let dates = from.iter_days().take_while(|date| *date <= to);
         let of_day = |date: NaiveDate| {
             let at = move |minute: u16| {
-                let local = date.and_hms_opt(0, 0, 0).unwrap_or_default() + TimeDelta::minutes(i64::from(minute));
+                let local =
+                    date.and_hms_opt(0, 0, 0).unwrap_or_default() + TimeDelta::minutes(i64::from(minute));
                 instant_or_next(self.zone, local)
             };
             let hours = &self.week[date.weekday().num_days_from_monday() as usize];
-            hours.iter().map(move |hours| Span { starts_at: at(hours.start_minute()), ends_at: at(hours.end_minute()) })
+            hours.iter().map(move |hours| Span {
+                starts_at: at(hours.start_minute()),
+                ends_at: at(hours.end_minute()),
+            })
         };
         merged(dates.flat_map(of_day).collect())
     }
@@ -80,8 +84,8 @@ pub(super) mod tests {
     use super::super::local::{self, tests::*};
     use super::*;
     use chrono::NaiveTime;
+    use contracts::providers::ContactInfo;
     use contracts::providers::DayAvailability;
-    use contracts::shared::ContactInfo;
     use proptest::prelude::*;
 
     pub(crate) fn schedule(zone: &str, days: &[(Day, &[&str])]) -> Result<Schedule, BadSchedule> {

@@ -59,7 +59,10 @@ pub(super) async fn opened(db: &Db, row: Row) -> Result<Option<Kept>, db::Error>
 }
 
 /// The blind index of a status.
-pub(super) fn status_index(db: &Db, status: contracts::appointments::AppointmentStatus) -> Result<Vec<u8>, db::Error> {
+pub(super) fn status_index(
+    db: &Db,
+    status: contracts::appointments::AppointmentStatus,
+) -> Result<Vec<u8>, db::Error> {
     db.vault().blind("status", status::name(status))
 }
 
@@ -120,12 +123,14 @@ pub async fn appointment_insert(
 
 /// The appointment, if there is one.
 pub async fn appointment_find(tx: &mut Tx, db: &Db, id: &AppointmentId) -> Result<Option<Kept>, db::Error> {
-    let row: Option<Row> = on!(tx, |conn| sqlx::query_as(sql!(
+    let row: Option<Row> = on!(tx, |conn| {
+        sqlx::query_as(sql!(
         "select id, version, patient_id, starts_at, body from appointment where id = $1 and deleted_at is null"
     ))
     .bind(id.as_str())
     .fetch_optional(conn)
-    .await)?;
+    .await
+    })?;
     match row {
         Some(row) => opened(db, row).await,
         None => Ok(None),
@@ -142,7 +147,7 @@ pub async fn appointment_update(
     by: &str,
 ) -> Result<(), Error> {
     let (now, span, status) = (tx.now(), after.span()?, status_index(db, after.status)?);
-    if before.appointment.plan.provider != after.plan.provider {
+    if before.appointment.plan != after.plan {
         provider_check(tx, &after.plan.provider).await?;
     }
     let body = match seal(db, &before.id, after).await {

@@ -69,7 +69,8 @@ pub async fn change_list(
     let mut changes = Vec::with_capacity(rows.len());
     for Row { version, changed_at, body } in rows {
         let row = row(id, version);
-        let entry: Entry = db.vault().open_json(&Subject::Patient(patient.as_str()), place(&row), &body).await?;
+        let entry: Entry =
+            db.vault().open_json(&Subject::Patient(patient.as_str()), place(&row), &body).await?;
         let change = AppointmentChange {
             version,
             at: changed_at.to_rfc3339_opts(SecondsFormat::Millis, true),

@@ -23,14 +23,16 @@ pub async fn patient_erase(tx: &mut Tx, patient: &PatientId) -> Result<(), db::E
     .execute(conn)
     .await
     .map(drop))?;
-    on!(tx, |conn| sqlx::query(sql!(
+    on!(tx, |conn| {
+        sqlx::query(sql!(
         "delete from appointment_change \
          where appointment_id in (select id from appointment where patient_id = $1 and deleted_at is not null)"
     ))
     .bind(patient.as_str())
     .execute(conn)
     .await
-    .map(drop))?;
+    .map(drop)
+    })?;
     on!(tx, |conn| sqlx::query(sql!(
         "update appointment set patient_id = null where patient_id = $1 and deleted_at is not null"
     ))

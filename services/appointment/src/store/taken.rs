@@ -28,18 +28,21 @@ pub async fn taken_of_provider(
     range: Span,
     but: Option<&AppointmentId>,
 ) -> Result<Vec<Span>, db::Error> {
-    let rows: Vec<Row> = on!(tx, |conn| sqlx::query_as(sql!(
-        "select starts_at, ends_at from appointment \
-         where active and provider_id = $1 and starts_at > $2 and starts_at < $3 and id <> $4 \
+    let rows: Vec<Row> = on!(tx, |conn| {
+        sqlx::query_as(sql!(
+            "select starts_at, ends_at from appointment \
+         where deleted_at is null and active and provider_id = $1 \
+           and starts_at > $2 and starts_at < $3 and id <> $4 \
          order by starts_at limit $5"
-    ))
-    .bind(provider.as_str())
-    .bind(reach(range))
-    .bind(range.ends_at)
-    .bind(but.map_or("", AppointmentId::as_str))
-    .bind(ROWS_MAX)
-    .fetch_all(conn)
-    .await)?;
+        ))
+        .bind(provider.as_str())
+        .bind(reach(range))
+        .bind(range.ends_at)
+        .bind(but.map_or("", AppointmentId::as_str))
+        .bind(ROWS_MAX)
+        .fetch_all(conn)
+        .await
+    })?;
     Ok(spans(rows).collect())
 }
 
@@ -50,17 +53,20 @@ pub async fn taken_of_patient(
     range: Span,
     but: Option<&AppointmentId>,
 ) -> Result<Vec<Span>, db::Error> {
-    let rows: Vec<Row> = on!(tx, |conn| sqlx::query_as(sql!(
-        "select starts_at, ends_at from appointment \
-         where active and patient_id = $1 and starts_at > $2 and starts_at < $3 and id <> $4 \
+    let rows: Vec<Row> = on!(tx, |conn| {
+        sqlx::query_as(sql!(
+            "select starts_at, ends_at from appointment \
+         where deleted_at is null and active and patient_id = $1 \
+           and starts_at > $2 and starts_at < $3 and id <> $4 \
          order by starts_at limit $5"
-    ))
-    .bind(patient.as_str())
-    .bind(reach(range))
-    .bind(range.ends_at)
-    .bind(but.map_or("", AppointmentId::as_str))
-    .bind(ROWS_MAX)
-    .fetch_all(conn)
-    .await)?;
+        ))
+        .bind(patient.as_str())
+        .bind(reach(range))
+        .bind(range.ends_at)
+        .bind(but.map_or("", AppointmentId::as_str))
+        .bind(ROWS_MAX)
+        .fetch_all(conn)
+        .await
+    })?;
     Ok(spans(rows).collect())
 }

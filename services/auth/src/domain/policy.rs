@@ -47,7 +47,9 @@ fn is_monotonous(lower: &str) -> bool {
         chars.windows(2).all(|pair| match (i64::from(pair[1]) - i64::from(pair[0]), pair) {
             (difference, _) if difference == step => true,
             // 9 is followed by 0, and 0 downwards by 9.
-            (difference, [from, to]) => difference == -9 * step && [*from, *to].iter().all(|c| (48..58).contains(c)),
+            (difference, [from, to]) => {
+                difference == -9 * step && [*from, *to].iter().all(|c| (48..58).contains(c))
+            }
             _ => false,
         })
     };
@@ -70,7 +72,9 @@ mod tests {
 
     #[test]
     fn long_and_uncommon_ones_may_be_set() {
-        for good in ["correct horse battery staple", "päßwörter sind länger", "kX9#mQ2$vL7&", "                x1Z9"] {
+        for good in
+            ["correct horse battery staple", "päßwörter sind länger", "kX9#mQ2$vL7&", "                x1Z9"]
+        {
             assert!(may_be_set(good), "{good}");
         }
     }
@@ -78,9 +82,20 @@ mod tests {
     #[test]
     fn what_anybody_would_guess_may_not() {
         for bad in [
-            "password123", "Password1234", "PasswordPassword", "!Monkey12345", "qwerty123456", "aaaaaaaaaaaaaaa",
-            "abababababab", "123456789012", "210987654321", "abcdefghijklm", "johndoejohndoe", "johndoe12345",
-            "short", &"x1".repeat(200),
+            "password123",
+            "Password1234",
+            "PasswordPassword",
+            "!Monkey12345",
+            "qwerty123456",
+            "aaaaaaaaaaaaaaa",
+            "abababababab",
+            "123456789012",
+            "210987654321",
+            "abcdefghijklm",
+            "johndoejohndoe",
+            "johndoe12345",
+            "short",
+            &"x1".repeat(200),
         ] {
             assert!(!may_be_set(bad), "{bad}");
         }

@@ -42,7 +42,8 @@ pub struct Times {
 impl Times {
     /// A session that begins now.
     pub fn begin(now: DateTime<Utc>, lifetimes: &Lifetimes) -> Self {
-        Self { token_expires_at: now, idle_until: now, expires_at: now + lifetimes.session }.refresh(now, lifetimes)
+        Self { token_expires_at: now, idle_until: now, expires_at: now + lifetimes.session }
+            .refresh(now, lifetimes)
     }
 
     /// A session that goes on: nothing outlives its end.

@@ -176,11 +176,7 @@ mod tests {
 
     #[test]
     fn every_fault_is_told_at_once() {
-        let bad = UserRequest {
-            username: "x".to_owned(),
-            password: "short".to_owned(),
-            ..request()
-        };
+        let bad = UserRequest { username: "x".to_owned(), password: "short".to_owned(), ..request() };
         assert_eq!(faults(&bad), ["username", "password"]);
         let bad = UserRequest { roles: vec![Role::Service, Role::Patient], ..request() };
         assert_eq!(faults(&bad), ["roles", "patientId"]);
@@ -197,7 +193,8 @@ mod tests {
 
     #[test]
     fn an_erased_patients_account_is_closed_unless_it_does_other_work() {
-        let patient = UserRequest { roles: vec![Role::Patient], patient_id: Some("p1".to_owned()), ..request() };
+        let patient =
+            UserRequest { roles: vec![Role::Patient], patient_id: Some("p1".to_owned()), ..request() };
         let closed = user(&patient).without_patient();
         assert_eq!((closed.is_active(), closed.patient_id), (false, None));
         let both = UserRequest { roles: vec![Role::Patient, Role::Admin], ..patient };

@@ -110,7 +110,11 @@ pub async fn account_by_name(tx: &mut Tx, db: &Db, name: &Username) -> Result<Op
 }
 
 /// A stretch of the list, newest first.
-pub async fn account_list(tx: &mut Tx, db: &Db, window: &Window<Newest>) -> Result<Vec<(Newest, Kept)>, db::Error> {
+pub async fn account_list(
+    tx: &mut Tx,
+    db: &Db,
+    window: &Window<Newest>,
+) -> Result<Vec<(Newest, Kept)>, db::Error> {
     let (created_at, id) = window.below();
     let rows: Vec<Row> = on!(tx, |conn| sqlx::query_as(sql!(
         "select id, version, created_at, body from account \
@@ -131,12 +135,11 @@ pub async fn account_list(tx: &mut Tx, db: &Db, window: &Window<Newest>) -> Resu
 
 /// The accounts of this patient.
 pub async fn accounts_of_patient(tx: &mut Tx, id: &PatientId) -> Result<Vec<UserId>, db::Error> {
-    let ids: Vec<String> = on!(tx, |conn| sqlx::query_scalar(sql!(
-        "select id from account where patient_id = $1 order by id"
-    ))
-    .bind(id.as_str())
-    .fetch_all(conn)
-    .await)?;
+    let ids: Vec<String> =
+        on!(tx, |conn| sqlx::query_scalar(sql!("select id from account where patient_id = $1 order by id"))
+            .bind(id.as_str())
+            .fetch_all(conn)
+            .await)?;
     Ok(ids.into_iter().map(UserId::trusted).collect())
 }
 
@@ -174,7 +177,8 @@ pub async fn account_update(
     account: &Account,
 ) -> Result<bool, db::Error> {
     let (now, user, body) = (tx.now(), &account.user, seal(db, id, account).await?);
-    let updated = on!(tx, |conn| sqlx::query(sql!(
+    let updated = on!(tx, |conn| {
+        sqlx::query(sql!(
         "update account set version = version + 1, updated_at = $3, is_active_admin = $4, patient_id = $5, \
          provider_id = $6, body = $7 where id = $1 and version = $2 and deleted_at is null"
     ))
@@ -187,7 +191,8 @@ pub async fn account_update(
     .bind(&body)
     .execute(conn)
     .await
-    .map(|done| done.rows_affected()))?;
+    .map(|done| done.rows_affected())
+    })?;
     Ok(updated == 1)
 }
 
@@ -210,7 +215,8 @@ pub async fn account_signed_in(tx: &mut Tx, id: &UserId, version: i64) -> Result
 /// Takes an account's data away, if `version` is still the present one; id and name stay taken.
 pub async fn account_delete(tx: &mut Tx, id: &UserId, version: i64) -> Result<bool, db::Error> {
     let now = tx.now();
-    let deleted = on!(tx, |conn| sqlx::query(sql!(
+    let deleted = on!(tx, |conn| {
+        sqlx::query(sql!(
         "update account set version = version + 1, updated_at = $3, deleted_at = $3, is_active_admin = $4, \
          patient_id = null, provider_id = null, body = null \
          where id = $1 and version = $2 and deleted_at is null"
@@ -221,6 +227,7 @@ pub async fn account_delete(tx: &mut Tx, id: &UserId, version: i64) -> Result<bo
     .bind(false)
     .execute(conn)
     .await
-    .map(|done| done.rows_affected()))?;
+    .map(|done| done.rows_affected())
+    })?;
     Ok(deleted == 1)
 }

@@ -72,7 +72,11 @@ pub async fn attempt_put(tx: &mut Tx, key: &[u8], kept: &Kept) -> Result<(), db:
 
 /// Forgets what was tried under this key.
 pub async fn attempt_clear(tx: &mut Tx, key: &[u8]) -> Result<(), db::Error> {
-    on!(tx, |conn| sqlx::query(sql!("delete from attempt where key = $1")).bind(key).execute(conn).await.map(drop))?;
+    on!(tx, |conn| sqlx::query(sql!("delete from attempt where key = $1"))
+        .bind(key)
+        .execute(conn)
+        .await
+        .map(drop))?;
     Ok(())
 }
 

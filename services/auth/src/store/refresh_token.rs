@@ -68,14 +68,16 @@ pub async fn refresh_token_exchange(
     let now = tx.now();
     let row = data_encoding::HEXLOWER.encode(&token.hash());
     let sealed = db.vault().seal_json(&Subject::Service, place(&row), successor).await?;
-    on!(tx, |conn| sqlx::query(sql!(
+    on!(tx, |conn| {
+        sqlx::query(sql!(
         "update refresh_token set successor = null where session_id = $1 and successor is not null and hash <> $2"
     ))
     .bind(session)
     .bind(token.hash())
     .execute(conn)
     .await
-    .map(drop))?;
+    .map(drop)
+    })?;
     let exchanged = on!(tx, |conn| sqlx::query(sql!(
         "update refresh_token set used_at = $2, successor = $3 where hash = $1 and used_at is null"
     ))

@@ -70,17 +70,20 @@ pub async fn revocation_last(tx: &mut Tx) -> Result<i64, db::Error> {
 pub async fn revocations_after(tx: &mut Tx, after: i64) -> Result<Revocations, db::Error> {
     let (now, last) = (tx.now(), revocation_last(tx).await?);
     let after = if after > last { 0 } else { after };
-    let rows: Vec<(i64, String, DateTime<Utc>)> = on!(tx, |conn| sqlx::query_as(sql!(
+    let rows: Vec<(i64, String, DateTime<Utc>)> = on!(tx, |conn| {
+        sqlx::query_as(sql!(
         "select seq, session_id, expires_at from revocation where seq > $1 and expires_at > $2 order by seq limit $3"
     ))
     .bind(after)
     .bind(now)
     .bind(ITEMS_MAX)
     .fetch_all(conn)
-    .await)?;
+    .await
+    })?;
     let is_full = i64::try_from(rows.len()).is_ok_and(|count| count == ITEMS_MAX);
     let cursor = rows.last().filter(|_| is_full).map_or(last, |(seq, ..)| *seq);
-    let items = rows.into_iter().map(|(_, session, expires_at)| Ended::from((session, expires_at)).revocation());
+    let items =
+        rows.into_iter().map(|(_, session, expires_at)| Ended::from((session, expires_at)).revocation());
     Ok(Revocations { items: items.collect(), cursor })
 }
 

@@ -63,12 +63,14 @@ pub async fn session_insert(tx: &mut Tx, id: &str, account: &UserId, times: &Tim
 
 /// The session, ended or not, if it is still remembered.
 pub async fn session_find(tx: &mut Tx, id: &str) -> Result<Option<Kept>, db::Error> {
-    let row: Option<Row> = on!(tx, |conn| sqlx::query_as(sql!(
+    let row: Option<Row> = on!(tx, |conn| {
+        sqlx::query_as(sql!(
         "select id, account_id, token_expires_at, idle_until, expires_at, ended_at from session where id = $1"
     ))
     .bind(id)
     .fetch_optional(conn)
-    .await)?;
+    .await
+    })?;
     Ok(row.map(Kept::from))
 }
 
@@ -90,18 +92,24 @@ pub async fn session_prolong(tx: &mut Tx, id: &str, times: &Times) -> Result<boo
 /// Ends a session; `None` if it had ended before.
 pub async fn session_end(tx: &mut Tx, id: &str) -> Result<Option<Ended>, db::Error> {
     let now = tx.now();
-    let row: Option<(String, DateTime<Utc>)> = on!(tx, |conn| sqlx::query_as(sql!(
+    let row: Option<(String, DateTime<Utc>)> = on!(tx, |conn| {
+        sqlx::query_as(sql!(
         "update session set ended_at = $2 where id = $1 and ended_at is null returning id, token_expires_at"
     ))
     .bind(id)
     .bind(now)
     .fetch_optional(conn)
-    .await)?;
+    .await
+    })?;
     Ok(row.map(Ended::from))
 }
 
 /// Ends an account's sessions, but for the one to keep if one is named. Told are those whose tokens may still be good.
-pub async fn sessions_end(tx: &mut Tx, account: &UserId, keep: Option<&str>) -> Result<Vec<Ended>, db::Error> {
+pub async fn sessions_end(
+    tx: &mut Tx,
+    account: &UserId,
+    keep: Option<&str>,
+) -> Result<Vec<Ended>, db::Error> {
     let now = tx.now();
     let rows: Vec<(String, DateTime<Utc>)> = on!(tx, |conn| sqlx::query_as(sql!(
         "update session set ended_at = $3 where account_id = $1 and id <> $2 and ended_at is null \
@@ -118,10 +126,12 @@ pub async fn sessions_end(tx: &mut Tx, account: &UserId, keep: Option<&str>) -> 
 /// Takes away sessions that can neither be refreshed nor have a good token, and their refresh tokens with them.
 pub async fn session_purge(tx: &mut Tx) -> Result<(), db::Error> {
     let now = tx.now();
-    on!(tx, |conn| sqlx::query(sql!("delete from session where idle_until <= $1 and token_expires_at <= $1"))
-        .bind(now)
-        .execute(conn)
-        .await
-        .map(drop))?;
+    on!(tx, |conn| sqlx::query(sql!(
+        "delete from session where idle_until <= $1 and token_expires_at <= $1"
+    ))
+    .bind(now)
+    .execute(conn)
+    .await
+    .map(drop))?;
     Ok(())
 }

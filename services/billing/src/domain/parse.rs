@@ -69,13 +69,13 @@ fn content(
     faults: &mut Faults,
 ) -> Option<(Vec<Charge>, Option<Claim>)> {
     let charges = charges(services, faults);
-    let sum_is = |charges: &Vec<Charge>| Amount::sum(charges.iter().map(|charge| charge.amount)) == Some(total);
-    // While a charge is wrong, nobody can say what the sum should be.
-    if charges.as_ref().is_some_and(|charges| !sum_is(charges)) {
+    let sum = charges.as_ref().map(|charges| Amount::sum(charges.iter().map(|charge| charge.amount)));
+    // While a charge is wrong, nobody can say what the total should be.
+    if sum.is_some_and(|sum| sum != Some(total)) {
         faults.add("totalAmount", "must be the sum of the services' amounts");
     }
     let claim = match claim {
-        Some(claim) => parse_claim(claim, total, faults).map(Some),
+        Some(claim) => parse_claim(claim, sum.flatten(), faults).map(Some),
         None => Some(None),
     };
     charges.zip(claim)
@@ -94,17 +94,19 @@ fn charge(at: usize, line: &ServiceLine, faults: &mut Faults) -> Option<Charge> 
     let mut take = |member: &str, parsed| faults.take(&format!("services[{at}].{member}"), parsed);
     let service_id = take("serviceId", field::line(&line.service_id, SERVICE_ID_CHARS_MAX));
     let description = take("description", field::line(&line.description, DESCRIPTION_CHARS_MAX));
-    let price = if line.amount.is_negative() { Err(BadField::new("must not be negative")) } else { Ok(line.amount) };
+    let price =
+        if line.amount.is_negative() { Err(BadField::new("must not be negative")) } else { Ok(line.amount) };
     let amount = faults.take(&format!("services[{at}].amount"), price);
     Some(Charge { service_id: service_id?, description: description?, amount: amount? })
 }
 
-fn parse_claim(claim: &InsuranceClaim, total: Amount, faults: &mut Faults) -> Option<Claim> {
+/// What the charges sum to is the most that can be claimed, whatever the total says.
+fn parse_claim(claim: &InsuranceClaim, sum: Option<Amount>, faults: &mut Faults) -> Option<Claim> {
     let insurer = field::line(&claim.insurance_provider, INSURER_CHARS_MAX);
     let insurer = faults.take("insuranceClaim.insuranceProvider", insurer);
     let amount = if claim.claim_amount <= Amount::ZERO {
         Err(BadField::new("must be more than zero"))
-    } else if claim.claim_amount > total {
+    } else if sum.is_some_and(|sum| claim.claim_amount > sum) {
         Err(BadField::new("must be at most totalAmount"))
     } else {
         Ok(claim.claim_amount)
@@ -142,7 +144,10 @@ mod tests {
         let (id, bill) = Bill::create(&documents()).unwrap();
         assert_eq!(id, Some(BillId::parse("bill789").unwrap()));
         let view = view(&bill);
-        assert_eq!((view.services, view.insurance_claim), (documents().services, documents().insurance_claim));
+        assert_eq!(
+            (view.services, view.insurance_claim),
+            (documents().services, documents().insurance_claim)
+        );
         assert_eq!((view.total_amount, view.status), (documents().total_amount, BillStatus::Issued));
     }
 
@@ -153,7 +158,8 @@ mod tests {
         bad.patient_id = String::new();
         bad.services[0].service_id = " ".to_owned();
         bad.services[1].amount = Amount::from_minor(-1).unwrap();
-        bad.insurance_claim = Some(InsuranceClaim { insurance_provider: "\0".to_owned(), claim_amount: Amount::ZERO });
+        bad.insurance_claim =
+            Some(InsuranceClaim { insurance_provider: "\0".to_owned(), claim_amount: Amount::ZERO });
         bad.status = Some(BillStatus::Paid);
         assert_eq!(
             faults(Bill::create(&bad).unwrap_err()),

@@ -20,7 +20,8 @@ impl Search {
     /// Reads a filter.
     pub fn parse(filter: &BillFilter) -> Result<Self, Problem> {
         let mut faults = Faults::new();
-        let patient_id = faults.take("patientId", filter.patient_id.as_deref().map(PatientId::parse).transpose());
+        let patient_id =
+            faults.take("patientId", filter.patient_id.as_deref().map(PatientId::parse).transpose());
         let window = Window::parse(filter.limit, filter.cursor.as_deref(), &mut faults);
         faults
             .finish(patient_id.zip(window))

@@ -46,18 +46,19 @@ fn subject(patient: &str, restricted: bool) -> Subject<'_> {
     if restricted { Subject::Service } else { Subject::Patient(patient) }
 }
 
+/// Whose key is destroyed was erased since the row was read: it is restricted or gone by now.
+fn meanwhile(error: db::Error) -> db::Error {
+    if matches!(error, db::Error::KeyDestroyed { .. }) { db::Error::LostRace } else { error }
+}
+
 async fn seal(db: &Db, id: &BillId, restricted: bool, bill: &Bill) -> Result<Vec<u8>, db::Error> {
     let subject = subject(bill.patient_id.as_str(), restricted);
-    db.vault().seal_json(&subject, place(id.as_str()), bill).await
+    db.vault().seal_json(&subject, place(id.as_str()), bill).await.map_err(meanwhile)
 }
 
 pub(super) async fn opened(db: &Db, row: Row) -> Result<Kept, db::Error> {
     let subject = subject(&row.patient_id, row.restricted);
-    let bill = match db.vault().open_json(&subject, place(&row.id), &row.body).await {
-        // The patient was erased between the reading of the row and here: it is restricted or gone by now.
-        Err(db::Error::KeyDestroyed { .. }) => return Err(db::Error::LostRace),
-        bill => bill?,
-    };
+    let bill = db.vault().open_json(&subject, place(&row.id), &row.body).await.map_err(meanwhile)?;
     let (id, restricted) = (BillId::trusted(row.id), row.restricted);
     Ok(Kept { id, version: row.version, created_at: row.created_at, restricted, bill })
 }

@@ -79,11 +79,22 @@ async fn an_invalid_change_names_every_fault_and_changes_nothing() {
     bad.routes.push(settings::Route { service: "nobody".to_owned(), ..public(Method::Get, "/z") });
     bad.routes.push(settings::Route { service: "gateway".to_owned(), ..public(Method::Get, "/w") });
     bad.trusted_proxies = vec!["10.0.0.0/99".to_owned()];
-    bad.upstreams.get_mut("patient-service").unwrap().endpoints.push(settings::Address("nonsense".to_owned()));
+    bad.upstreams
+        .get_mut("patient-service")
+        .unwrap()
+        .endpoints
+        .push(settings::Address("nonsense".to_owned()));
     let faults = house.gateway.apply(bad).unwrap_err().faults.join("\n");
     for part in [
-        "patients:fly", "routes[0].timeoutMs", "routes[1].path", "routes[2].path", "routes[3].path", "upstream nobody",
-        "routes[5].service", "10.0.0.0/99", "nonsense",
+        "patients:fly",
+        "routes[0].timeoutMs",
+        "routes[1].path",
+        "routes[2].path",
+        "routes[3].path",
+        "upstream nobody",
+        "routes[5].service",
+        "10.0.0.0/99",
+        "nonsense",
     ] {
         assert!(faults.contains(part), "{part} is missing in\n{faults}");
     }
@@ -113,7 +124,8 @@ async fn held() -> (Backend, Arc<Semaphore>) {
 #[tokio::test]
 async fn stopping_finishes_what_is_under_way_and_closes_what_idles() {
     let (backend, gate) = held().await;
-    let house = House::before(&backend, vec![public(Method::Get, "/x"), public(Method::Get, "/api/gateway")]).await;
+    let house =
+        House::before(&backend, vec![public(Method::Get, "/x"), public(Method::Get, "/api/gateway")]).await;
     let (mut busy, mut idle, mut silent) = (house.client().await, house.client().await, house.client().await);
     assert_eq!(idle.ask("GET", "/livez", &[], "").await.status, 200);
     busy.send(crate::wire::request("GET", "/x", &[], "")).await;

@@ -99,10 +99,22 @@ async fn a_body_above_the_limit_is_413_whether_or_not_it_says_so() {
     let body = "x".repeat(1025);
     house.ask("POST", "/x", &[], &body).await.assert_problem(413, "payload-too-large");
     let mut client = house.client().await;
-    client.send(format!("POST /x HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n401\r\n{body}\r\n0\r\n\r\n")).await;
+    client
+        .send(format!(
+            "POST /x HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n401\r\n{body}\r\n0\r\n\r\n"
+        ))
+        .await;
     client.answer().await.unwrap().assert_problem(413, "payload-too-large");
     assert_eq!(house.ask("POST", "/x", &[], &body[..1024]).await.status, 200);
     assert_eq!(backend.requests().len(), 1);
+    // Half a megabyte more comes after the answer is clear: the client still gets to see it.
+    let mut client = house.client().await;
+    client.send("POST /x HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n").await;
+    for _ in 0..8 {
+        client.send(format!("10000\r\n{}\r\n", "x".repeat(0x10000))).await;
+    }
+    client.send("0\r\n\r\n").await;
+    client.answer().await.unwrap().assert_problem(413, "payload-too-large");
 }
 
 #[tokio::test]

@@ -58,10 +58,10 @@ async fn a_hanging_service_is_504_when_the_routes_time_is_up() {
         std::future::pending::<()>().await;
     })
     .await;
-    let routes = vec![Route { timeout_ms: 100, ..retried(Method::Get) }, Route {
-        timeout_ms: 100,
-        ..public(Method::Post, "/x")
-    }];
+    let routes = vec![
+        Route { timeout_ms: 100, ..retried(Method::Get) },
+        Route { timeout_ms: 100, ..public(Method::Post, "/x") },
+    ];
     let house = House::before(&backend, routes).await;
     house.get("/x").await.assert_problem(504, "deadline-exceeded");
     house.ask("POST", "/x", &[], "{}").await.assert_problem(504, "deadline-exceeded");
@@ -159,7 +159,9 @@ async fn a_kept_connection_closed_just_as_it_is_used_is_retried_for_get_and_not_
 
 #[tokio::test]
 async fn garbage_instead_of_an_answer_is_503() {
-    for garbage in [&b"SSH-2.0-OpenSSH_9.2\r\n\r\n"[..], b"HTTP/1.1 abc\r\n\r\n", b"HTTP/1.1 101 Switching\r\n\r\n"] {
+    for garbage in
+        [&b"SSH-2.0-OpenSSH_9.2\r\n\r\n"[..], b"HTTP/1.1 abc\r\n\r\n", b"HTTP/1.1 101 Switching\r\n\r\n"]
+    {
         let backend = Backend::raw(move |mut stream, _| async move {
             read_head(&mut stream).await;
             let _ = stream.write_all(garbage).await;
@@ -215,7 +217,8 @@ async fn with_every_endpoint_at_rest_the_answer_is_503_at_once_and_probes_bring_
         }
     })
     .await;
-    let breaker = Breaker { window_calls: 4, min_calls: 2, open_ms: 200, half_open_calls: 1, ..Breaker::default() };
+    let breaker =
+        Breaker { window_calls: 4, min_calls: 2, open_ms: 200, half_open_calls: 1, ..Breaker::default() };
     let route = Route { circuit_breaker: Some(breaker), ..public(Method::Get, "/x") };
     let house = House::before(&backend, vec![route]).await;
     assert_eq!((house.get("/x").await.status, house.get("/x").await.status), (500, 500));
@@ -250,7 +253,10 @@ async fn a_client_that_leaves_takes_nothing_with_it() {
     client.send(crate::wire::request("GET", "/x", &[], "")).await;
     eventually("the request arrived", || backend.connections() == 1).await;
     drop(client);
-    eventually("it is counted as given up", || house.metrics.page().contains("gateway_aborted_total{service=\"api-gateway\"} 1")).await;
+    eventually("it is counted as given up", || {
+        house.metrics.page().contains("gateway_aborted_total{service=\"api-gateway\"} 1")
+    })
+    .await;
     assert_eq!(house.get("/x").await.text(), "ok");
     assert_eq!(house.gateway.report().metrics.errors, 0);
 }

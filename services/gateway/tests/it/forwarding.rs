@@ -28,7 +28,14 @@ async fn headers_for_this_connection_alone_are_not_passed_on() {
     assert_eq!(house.ask("GET", "/x", &headers, "").await.status, 200);
     let seen = &backend.requests()[0].headers;
     for name in [
-        "connection", "x-secret", "x-other", "keep-alive", "proxy-connection", "proxy-authorization", "te", "upgrade",
+        "connection",
+        "x-secret",
+        "x-other",
+        "keep-alive",
+        "proxy-connection",
+        "proxy-authorization",
+        "te",
+        "upgrade",
         "expect",
     ] {
         assert!(!seen.contains_key(name), "{name}");
@@ -110,7 +117,10 @@ async fn a_request_keeps_its_id_and_its_trace_or_gets_new_ones() {
     assert_eq!(made.len(), 16);
     let seen = backend.requests();
     let trace = seen[0].headers["traceparent"].to_str().unwrap();
-    assert!(trace.starts_with(&parent[..36]) && trace.ends_with("-01") && trace != parent, "a child: {trace}");
+    assert!(
+        trace.starts_with(&parent[..36]) && trace.ends_with("-01") && trace != parent,
+        "a child: {trace}"
+    );
     assert_eq!(seen[0].headers["x-request-id"], "order-7");
     assert_eq!(seen[1].headers["x-request-id"], made);
     assert_ne!(&seen[1].headers["traceparent"].to_str().unwrap()[3..35], &parent[3..35]);
@@ -120,7 +130,8 @@ async fn a_request_keeps_its_id_and_its_trace_or_gets_new_ones() {
 
 #[tokio::test]
 async fn bodies_pass_in_both_directions_whole() {
-    let backend = Backend::answering(|request| async move { Response::new(Full::new(request.into_body())) }).await;
+    let backend =
+        Backend::answering(|request| async move { Response::new(Full::new(request.into_body())) }).await;
     let mut config = config(vec![backend.address.clone()], vec![public(Method::Post, "/x")]);
     config.body_bytes_max = 4 * 1024 * 1024;
     let house = House::with(config).await;
@@ -142,7 +153,8 @@ async fn bodies_pass_in_both_directions_whole() {
 
 #[tokio::test]
 async fn expect_100_is_answered_when_the_body_is_wanted() {
-    let backend = Backend::answering(|request| async move { Response::new(Full::new(request.into_body())) }).await;
+    let backend =
+        Backend::answering(|request| async move { Response::new(Full::new(request.into_body())) }).await;
     let house = House::before(&backend, vec![public(Method::Post, "/x")]).await;
     let mut client = house.client().await;
     client.send("POST /x HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n").await;

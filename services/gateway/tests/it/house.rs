@@ -15,7 +15,8 @@ use http_kit::revocation::RevocationList;
 use http_kit::telemetry::Metrics;
 use http_kit::token::{Claims, Verifier};
 use settings::{
-    Address, Balancing, GatewayAuth, GatewayConfig, Method, RateLimits, Route, RouteAccess, ServiceName, Upstream,
+    Address, Balancing, GatewayAuth, GatewayConfig, Method, RateLimits, Route, RouteAccess, ServiceName,
+    Upstream,
 };
 
 use crate::backend::{Backend, socket};
@@ -80,7 +81,7 @@ impl House {
     }
 
     pub(crate) async fn with(config: GatewayConfig) -> Self {
-        Self::on(config, |listener| listener.into()).await
+        Self::on(config, Into::into).await
     }
 
     pub(crate) async fn on(
@@ -91,8 +92,7 @@ impl House {
         let (pkcs8, jwk) = generate_key("auth-1").unwrap();
         let keys = KeyRing::fixed(&JwkSet { keys: vec![jwk] }, &JwkSet::default(), clock.clone());
         let revoked = Arc::new(RevocationList::default());
-        let verifier =
-            Arc::new(Verifier::new(ISSUER, AUDIENCE, keys, Arc::clone(&revoked), clock.clone()));
+        let verifier = Arc::new(Verifier::new(ISSUER, AUDIENCE, keys, Arc::clone(&revoked), clock.clone()));
         let metrics = Metrics::default();
         let world = GatewayWorld {
             clock: clock.clone(),
@@ -139,7 +139,13 @@ impl House {
     }
 
     /// One request on a connection of its own.
-    pub(crate) async fn ask(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    pub(crate) async fn ask(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
         self.client().await.ask(method, target, headers, body).await
     }
 

@@ -79,13 +79,24 @@ fn every_id_in_a_path_is_declared() {
 fn every_body_that_the_document_shows_is_an_example() {
     let document = gateway::openapi::merged();
     for (method, path) in [
-        ("post", "/api/appointments"), ("put", "/api/appointments/{appointmentId}"), ("post", "/api/patients"),
-        ("put", "/api/patients/{patientId}"), ("post", "/api/bills"), ("put", "/api/bills/{billId}"),
-        ("post", "/api/records"), ("put", "/api/records/{recordId}"), ("post", "/api/notifications/email"),
-        ("post", "/api/notifications/sms"), ("post", "/api/notifications/push"), ("post", "/api/providers"),
-        ("put", "/api/providers/{providerId}"), ("post", "/api/auth/login"), ("post", "/api/auth/logout"),
+        ("post", "/api/appointments"),
+        ("put", "/api/appointments/{appointmentId}"),
+        ("post", "/api/patients"),
+        ("put", "/api/patients/{patientId}"),
+        ("post", "/api/bills"),
+        ("put", "/api/bills/{billId}"),
+        ("post", "/api/records"),
+        ("put", "/api/records/{recordId}"),
+        ("post", "/api/notifications/email"),
+        ("post", "/api/notifications/sms"),
+        ("post", "/api/notifications/push"),
+        ("post", "/api/providers"),
+        ("put", "/api/providers/{providerId}"),
+        ("post", "/api/auth/login"),
+        ("post", "/api/auth/logout"),
     ] {
-        let example = &document["paths"][path][method]["requestBody"]["content"]["application/json"]["example"];
+        let example =
+            &document["paths"][path][method]["requestBody"]["content"]["application/json"]["example"];
         assert!(example.is_object(), "{method} {path}");
     }
 }

@@ -85,8 +85,14 @@ async fn paths_that_can_be_read_in_two_ways_are_refused() {
     let backend = Backend::echo().await;
     let house = House::before(&backend, routes()).await;
     for path in [
-        "/api/patients/a%2Fb", "/api/patients/%2e%2e", "/api/patients/../x", "/api//patients", "/api/patients/%00",
-        "/api/patients/%5c", "/api/patients/%zz", "/api/./patients",
+        "/api/patients/a%2Fb",
+        "/api/patients/%2e%2e",
+        "/api/patients/../x",
+        "/api//patients",
+        "/api/patients/%00",
+        "/api/patients/%5c",
+        "/api/patients/%zz",
+        "/api/./patients",
     ] {
         house.get(path).await.assert_problem(400, "malformed-request");
     }

@@ -28,7 +28,10 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 
     pub(crate) fn text(&self) -> &str {
@@ -63,7 +66,13 @@ impl Client {
     }
 
     /// One well-formed request and its answer.
-    pub(crate) async fn ask(&mut self, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    pub(crate) async fn ask(
+        &mut self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
         self.send(request(method, target, headers, body)).await;
         if method == "HEAD" { self.head().await } else { self.answer().await.expect("an answer") }
     }
@@ -104,7 +113,8 @@ impl Client {
         let mut lines = head.trim_end().split("\r\n");
         let status = lines.next()?.split(' ').nth(1)?.parse().unwrap();
         let pairs = lines.filter_map(|line| line.split_once(':'));
-        let headers = pairs.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned())).collect();
+        let headers =
+            pairs.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned())).collect();
         Some(Answer { status, headers, body: Vec::new(), whole: true })
     }
 
@@ -130,8 +140,9 @@ impl Client {
 
     /// Reads on; false at the end of the connection.
     async fn more(&mut self) -> bool {
-        let mut buffer = [0; 16 * 1024];
-        let read = timeout(PATIENCE, self.stream.read(&mut buffer)).await.expect("the gateway to say something");
+        let mut buffer = vec![0; 16 * 1024];
+        let read =
+            timeout(PATIENCE, self.stream.read(&mut buffer)).await.expect("the gateway to say something");
         match read {
             Ok(0) | Err(_) => false,
             Ok(read) => {
@@ -154,10 +165,10 @@ pub(crate) fn request(method: &str, target: &str, headers: &[(&str, &str)], body
         text.push_str("host: clinic.example\r\n");
     }
     for (name, value) in headers {
-        text.push_str(&format!("{name}: {value}\r\n"));
+        text.extend([name, ": ", value, "\r\n"]);
     }
     if !body.is_empty() {
-        text.push_str(&format!("content-length: {}\r\n", body.len()));
+        text.extend(["content-length: ", &body.len().to_string(), "\r\n"]);
     }
     text + "\r\n" + body
 }

@@ -2,18 +2,54 @@
 
 /// Given names.
 pub(super) const GIVEN: [&str; 40] = [
-    "Ada", "Amara", "Anna", "Ben", "Carlos", "Chloe", "Daniel", "Elena", "Emil", "Emma", "Farid", "Finn", "Grace",
-    "Hannah", "Hugo", "Ines", "Ivan", "Jakob", "Jasmin", "Jonas", "Kofi", "Lara", "Leo", "Lina", "Lukas", "Malik",
-    "Marta", "Mei", "Milan", "Nadia", "Noah", "Olga", "Oscar", "Priya", "Rosa", "Samuel", "Sofia", "Tariq", "Theo",
-    "Yuki",
+    "Ada", "Amara", "Anna", "Ben", "Carlos", "Chloe", "Daniel", "Elena", "Emil", "Emma", "Farid", "Finn",
+    "Grace", "Hannah", "Hugo", "Ines", "Ivan", "Jakob", "Jasmin", "Jonas", "Kofi", "Lara", "Leo", "Lina",
+    "Lukas", "Malik", "Marta", "Mei", "Milan", "Nadia", "Noah", "Olga", "Oscar", "Priya", "Rosa", "Samuel",
+    "Sofia", "Tariq", "Theo", "Yuki",
 ];
 
 /// Family names.
 pub(super) const FAMILY: [&str; 40] = [
-    "Adeyemi", "Almeida", "Andersson", "Bauer", "Becker", "Bianchi", "Chen", "Cohen", "Costa", "Diallo", "Dubois",
-    "Fischer", "Garcia", "Haddad", "Hansen", "Hoffmann", "Ito", "Jansen", "Kaya", "Khan", "Kim", "Kowalski", "Krüger",
-    "Laurent", "Lopez", "Meyer", "Mensah", "Murphy", "Novak", "Okafor", "Patel", "Petrov", "Rossi", "Sato", "Schmidt",
-    "Silva", "Singh", "Svensson", "Weber", "Yilmaz",
+    "Adeyemi",
+    "Almeida",
+    "Andersson",
+    "Bauer",
+    "Becker",
+    "Bianchi",
+    "Chen",
+    "Cohen",
+    "Costa",
+    "Diallo",
+    "Dubois",
+    "Fischer",
+    "Garcia",
+    "Haddad",
+    "Hansen",
+    "Hoffmann",
+    "Ito",
+    "Jansen",
+    "Kaya",
+    "Khan",
+    "Kim",
+    "Kowalski",
+    "Krüger",
+    "Laurent",
+    "Lopez",
+    "Meyer",
+    "Mensah",
+    "Murphy",
+    "Novak",
+    "Okafor",
+    "Patel",
+    "Petrov",
+    "Rossi",
+    "Sato",
+    "Schmidt",
+    "Silva",
+    "Singh",
+    "Svensson",
+    "Weber",
+    "Yilmaz",
 ];
 
 /// Allergies, one in three has some.
@@ -51,9 +87,21 @@ pub(super) const PROVIDERS: [(&str, &str); 12] = [
 /// What a visit finds: diagnosis, treatment, prescription, the service that is charged, its price in minor units.
 pub(super) const FINDINGS: [(&str, &str, &str, &str, i64); 10] = [
     ("Influenza", "Rest and hydration", "Paracetamol 500 mg", "Consultation", 6_500),
-    ("Hypertension, controlled", "Continue medication, less salt", "Ramipril 5 mg", "Follow-up consultation", 4_800),
+    (
+        "Hypertension, controlled",
+        "Continue medication, less salt",
+        "Ramipril 5 mg",
+        "Follow-up consultation",
+        4_800,
+    ),
     ("Type 2 diabetes, review", "Diet and exercise", "Metformin 850 mg", "Diabetes review", 7_200),
-    ("Sprained ankle", "Rest, ice, compression, elevation", "Ibuprofen 400 mg", "Examination and bandage", 8_900),
+    (
+        "Sprained ankle",
+        "Rest, ice, compression, elevation",
+        "Ibuprofen 400 mg",
+        "Examination and bandage",
+        8_900,
+    ),
     ("Eczema", "Emollients twice a day", "Hydrocortisone cream 1 %", "Dermatological consultation", 7_800),
     ("Migraine", "Headache diary, avoid triggers", "Sumatriptan 50 mg", "Neurological consultation", 9_400),
     ("Asthma, mild", "Inhaler technique checked", "Salbutamol inhaler", "Lung function test", 11_250),
@@ -63,4 +111,5 @@ pub(super) const FINDINGS: [(&str, &str, &str, &str, i64); 10] = [
 ];
 
 /// Insurers.
-pub(super) const INSURERS: [&str; 4] = ["HealthInsure", "Alpine Mutual", "CareFirst Cooperative", "Nordkasse"];
+pub(super) const INSURERS: [&str; 4] =
+    ["HealthInsure", "Alpine Mutual", "CareFirst Cooperative", "Nordkasse"];

@@ -20,7 +20,8 @@ const VISITS_A_DAY: u64 = 3;
 const DAYS: [Day; 5] = [Day::Monday, Day::Tuesday, Day::Wednesday, Day::Thursday, Day::Friday];
 /// Half-hours in the stated hours, 09:00-12:00 and 14:00-17:00.
 const TIMES: [&str; 12] = [
-    "09:00", "09:30", "10:00", "10:30", "11:00", "11:30", "14:00", "14:30", "15:00", "15:30", "16:00", "16:30",
+    "09:00", "09:30", "10:00", "10:30", "11:00", "11:30", "14:00", "14:30", "15:00", "15:30", "16:00",
+    "16:30",
 ];
 
 /// Everything that is loaded.
@@ -83,7 +84,13 @@ fn fill_day(draw: &Draw, day: NaiveDate, today: NaiveDate, clinic: &mut Clinic) 
     }
 }
 
-fn booking(number: usize, patient_id: String, provider: usize, day: NaiveDate, time: &str) -> AppointmentRequest {
+fn booking(
+    number: usize,
+    patient_id: String,
+    provider: usize,
+    day: NaiveDate,
+    time: &str,
+) -> AppointmentRequest {
     AppointmentRequest {
         appointment_id: Some(format!("demo-apt-{number:05}")),
         patient_id,
@@ -105,7 +112,11 @@ fn note(draw: &Draw, patient: &str, day: NaiveDate, number: usize, clinic: &mut 
         date: day.to_string(),
         diagnosis: diagnosis.to_owned(),
         treatment: Some(treatment.to_owned()),
-        prescriptions: Some(prescription).filter(|text| !text.is_empty()).map(str::to_owned).into_iter().collect(),
+        prescriptions: Some(prescription)
+            .filter(|text| !text.is_empty())
+            .map(str::to_owned)
+            .into_iter()
+            .collect(),
     });
     let mut services = vec![line("consult", service, minor)];
     if draw.chance(30) {
@@ -165,7 +176,10 @@ fn patient(draw: &Draw, at: usize) -> PatientRegistration {
         name: format!("{} {}", draw.one(&GIVEN), draw.one(&FAMILY)),
         dob: born.checked_add_days(Days::new(draw.0.below(85 * 365))).unwrap_or(born).to_string(),
         contact_info: contact("patient", at),
-        medical_history: MedicalHistory { allergies: some(&ALLERGIES), chronic_conditions: some(&CONDITIONS) },
+        medical_history: MedicalHistory {
+            allergies: some(&ALLERGIES),
+            chronic_conditions: some(&CONDITIONS),
+        },
     }
 }
 
@@ -223,7 +237,9 @@ mod tests {
         let (one, other) = (clinic(today()), clinic(today()));
         assert_eq!(one.patients, other.patients);
         assert_eq!(one.bills, other.bills);
-        assert!(one.visits.iter().map(|visit| &visit.booking).eq(other.visits.iter().map(|visit| &visit.booking)));
+        assert!(
+            one.visits.iter().map(|visit| &visit.booking).eq(other.visits.iter().map(|visit| &visit.booking))
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
 //! The provider service over real sockets, on both engines.
+#![allow(clippy::unwrap_used, reason = "a test says so by failing")]
 
 mod bad_input;
 mod life;

@@ -78,12 +78,14 @@ pub async fn record_insert(tx: &mut Tx, db: &Db, id: &RecordId, record: &Record)
 
 /// The record, if there is one.
 pub async fn record_find(tx: &mut Tx, db: &Db, id: &RecordId) -> Result<Option<Kept>, db::Error> {
-    let row: Option<Row> = on!(tx, |conn| sqlx::query_as(sql!(
+    let row: Option<Row> = on!(tx, |conn| {
+        sqlx::query_as(sql!(
         "select id, version, patient_id, day, body from medical_record where id = $1 and deleted_at is null"
     ))
     .bind(id.as_str())
     .fetch_optional(conn)
-    .await)?;
+    .await
+    })?;
     match row {
         Some(row) => opened(db, row).await,
         None => Ok(None),

@@ -80,7 +80,7 @@ pub struct AppointmentRequest {
     /// The date at the provider's place, `YYYY-MM-DD`.
     #[schemars(extend("format" = "date"))]
     pub appointment_date: String,
-    /// The beginning at the provider's place, `HH:MM`.
+    /// The beginning at the provider's place, `HH:MM`. Where clocks are set back and it comes twice, the first is meant.
     #[schemars(regex(pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$"))]
     pub time_slot: String,
     /// How long, minutes: 5 to 480, 30 if not given.

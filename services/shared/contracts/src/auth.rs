@@ -313,7 +313,7 @@ pub struct Jwk {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RevocationFilter {
-    /// The `cursor` of the last answer; 0 or absent: everything still in force.
+    /// The `cursor` of the last answer: waits up to 20 seconds for what comes after it. Absent: everything still in force, at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<i64>,
 }

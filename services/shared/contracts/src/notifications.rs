@@ -109,11 +109,11 @@ pub struct PushRequest {
     pub patient_id: Option<String>,
 }
 
-/// The answer: 201 when sent, 202 when queued.
+/// The answer: 201 when sent, or refused for good by whoever it was handed to; 202 when queued, to be tried again for a day.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NotificationSent {
-    /// `Sent`, or `Queued`.
+    /// `Sent`, `Queued` or `Failed`.
     pub status: NotificationStatus,
     /// The new notification's id.
     pub notification_id: NotificationId,
@@ -139,7 +139,7 @@ pub struct Notification {
     pub patient_id: Option<String>,
     /// Where it stands.
     pub status: NotificationStatus,
-    /// Why it failed.
+    /// Why it failed, or has not gone out yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// When it was asked for, RFC 3339 in UTC.

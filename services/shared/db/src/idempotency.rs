@@ -116,8 +116,8 @@ pub async fn idempotency_begin(
     }
 }
 
-/// Keeps the answer, in the transaction of the effect. [`Error::Superseded`] if the claim was taken over meanwhile: roll
-/// back.
+/// Keeps the answer, in the transaction of the effect; the holder of the ticket may replace it when more has come of it.
+/// [`Error::Superseded`] if the claim was taken over meanwhile: roll back.
 pub async fn idempotency_keep(
     tx: &mut Tx,
     db: &Db,
@@ -130,7 +130,7 @@ pub async fn idempotency_keep(
     let sealed = db.vault().seal_json(&subject(now), place, answer).await?;
     let rows = on!(tx, |conn| sqlx::query(sql!(
         "update idempotency set answer = $1, answered_at = $2, expires_at = $3 \
-         where id = $4 and fence = $5 and answer is null"
+         where id = $4 and fence = $5"
     ))
     .bind(&sealed)
     .bind(now)

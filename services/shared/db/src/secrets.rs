@@ -67,6 +67,27 @@ impl Secrets {
         })
     }
 
+    /// The keys of a secret, in the order of their names. What begins with a dot is none: Kubernetes keeps its own links there.
+    pub fn list(&self, secret: &str) -> Result<Vec<String>, SecretError> {
+        if !is_file_name(secret) {
+            return Err(SecretError::BadName { secret: secret.to_owned(), key: String::new() });
+        }
+        let unreadable = |error: std::io::Error| SecretError::Unreadable {
+            secret: secret.to_owned(),
+            key: "*".to_owned(),
+            reason: error.kind(),
+        };
+        let mut keys = Vec::new();
+        for entry in std::fs::read_dir(self.dir.join(secret)).map_err(unreadable)? {
+            let name = entry.map_err(unreadable)?.file_name();
+            keys.extend(
+                name.to_str().filter(|name| is_file_name(name) && !name.starts_with('.')).map(str::to_owned),
+            );
+        }
+        keys.sort_unstable();
+        Ok(keys)
+    }
+
     /// The secret as text, without the line end that editors and `echo` put after it.
     pub fn read_text(&self, secret: &SecretRef) -> Result<Zeroizing<String>, SecretError> {
         let bytes = self.read(secret)?;

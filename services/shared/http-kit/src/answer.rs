@@ -15,12 +15,13 @@ pub struct Answer<E: Endpoint> {
     status: u16,
     version: Option<i64>,
     location: Option<String>,
+    no_store: bool,
 }
 
 impl<E: Endpoint> Answer<E> {
     /// With the status that the operation declares.
     pub fn new(reply: E::Reply) -> Self {
-        Self { reply, status: E::OPERATION.status, version: None, location: None }
+        Self { reply, status: E::OPERATION.status, version: None, location: None, no_store: false }
     }
 
     /// With the version that the resource now has, which becomes its entity tag.
@@ -37,10 +38,24 @@ impl<E: Endpoint> Answer<E> {
         self
     }
 
+    /// With where the new resource stands, if that is not below the operation's own path.
+    #[must_use]
+    pub fn located_at(mut self, path: String) -> Self {
+        self.location = Some(path);
+        self
+    }
+
     /// 202 instead: accepted, not yet done.
     #[must_use]
     pub fn accepted(mut self) -> Self {
         self.status = StatusCode::ACCEPTED.as_u16();
+        self
+    }
+
+    /// For no cache at all, not even the client's own: tokens (RFC 6749 §5.1).
+    #[must_use]
+    pub fn no_store(mut self) -> Self {
+        self.no_store = true;
         self
     }
 
@@ -54,6 +69,7 @@ impl<E: Endpoint> Answer<E> {
         let body = serde_json::to_vec(&self.reply).unwrap_or_default();
         let etag = self.version.map_or_else(|| etag::of_body(&body), etag::of_version);
         let mut headers = vec![(ETAG.to_string(), etag)];
+        headers.extend(self.no_store.then(|| (CACHE_CONTROL.to_string(), "no-store".to_owned())));
         headers.extend(self.location.clone().map(|location| (LOCATION.to_string(), location)));
         KeptAnswer { status: self.status, headers, body }
     }

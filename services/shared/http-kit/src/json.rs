@@ -33,8 +33,8 @@ pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> {
             }
         },
     );
-    let value: T = value.map_err(|error| json_problem(&error, &track.path().to_string()))?;
-    deserializer.end().map_err(|error| json_problem(&error, ""))?;
+    let value: T = value.map_err(|error| json_problem(text, &error, &track.path().to_string()))?;
+    deserializer.end().map_err(|error| json_problem(text, &error, ""))?;
     refuse_unknown(unknown, ProblemCode::InvalidFields).map(|()| value)
 }
 
@@ -92,9 +92,13 @@ fn depth(text: &[u8]) -> usize {
     deepest
 }
 
-fn json_problem(error: &serde_json::Error, path: &str) -> Problem {
+fn json_problem(text: &[u8], error: &serde_json::Error, path: &str) -> Problem {
     use serde_json::error::Category;
     match error.classify() {
+        // Where a choice of words is expected, serde_json calls a number or null a fault of the syntax.
+        Category::Syntax if serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok() => {
+            Problem::new(ProblemCode::InvalidFields).fault(path, "must be a string")
+        }
         Category::Data => {
             let (field, message) = explain(&error.to_string(), path);
             Problem::new(ProblemCode::InvalidFields).fault(field, message)
@@ -205,6 +209,18 @@ mod tests {
             let text = BILL.replacen(from, to, 1);
             let text = if to.starts_with('{') { text.replacen("}]", "}}", 1) } else { text };
             assert_eq!(fault(&text), (field.to_owned(), message.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_word_where_one_of_some_is_expected_is_named() {
+        for (status, message) in [
+            ("1", "must be a string"),
+            ("true", "must be a string"),
+            ("\"Sent\"", "must be one of Draft, Issued, Paid, Void"),
+        ] {
+            let text = BILL.replacen('{', &format!("{{\"status\":{status},"), 1);
+            assert_eq!(fault(&text), ("status".to_owned(), message.to_owned()), "{text}");
         }
     }
 

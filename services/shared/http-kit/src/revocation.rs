@@ -12,6 +12,7 @@ use std::time::Duration;
 use contracts::ambient::Clock;
 use contracts::auth::{ListRevocations, Revocation, RevocationFilter};
 use contracts::client::Transport;
+use tokio::sync::watch;
 
 use crate::token::Caller;
 
@@ -25,6 +26,8 @@ pub struct RevocationList {
     revoked: RwLock<Revoked>,
     /// Counts changes, so that a cache of verified tokens knows when to look again.
     generation: AtomicU64,
+    /// Whether auth's list was read once.
+    caught_up: watch::Sender<bool>,
 }
 
 #[derive(Debug, Default)]
@@ -71,17 +74,25 @@ impl RevocationList {
         self.generation.load(Ordering::Acquire)
     }
 
+    /// Waits until auth's list was read once: before that, a token revoked before this process started would pass.
+    pub async fn caught_up(&self) {
+        // An error means that the list itself is gone.
+        let _ = self.caught_up.subscribe().wait_for(|caught_up| *caught_up).await;
+    }
+
     /// Follows auth's list for as long as the future lives.
     pub async fn follow(&self, auth: &Transport, clock: &Clock) {
-        let mut after = 0;
+        // The first question names no point, and is answered at once with everything still in force.
+        let mut after = None;
         loop {
-            let filter = RevocationFilter { after: Some(after) };
+            let filter = RevocationFilter { after };
             match auth.call_within::<ListRevocations>(POLL_DEADLINE, &[], &filter, &()).await {
                 Ok(list) => {
                     if !list.items.is_empty() {
                         self.apply(&list.items, clock);
                     }
-                    after = list.cursor;
+                    after = Some(list.cursor);
+                    self.caught_up.send_replace(true);
                 }
                 Err(error) => {
                     tracing::debug!(%error, "revocations cannot be read; what is known stays in force");

@@ -302,13 +302,29 @@ where
     F: FnOnce(Arc<TestStack>) -> T,
     T: Future<Output = ()> + Send + 'static,
 {
+    run_with(engine, services, |_| (), test);
+}
+
+/// The same, with settings changed before each service starts.
+///
+/// # Panics
+/// If the test does.
+pub fn run_with<F, T>(
+    engine: Engine,
+    services: &'static [Service],
+    change: impl Fn(&mut ServiceSettings),
+    test: F,
+) where
+    F: FnOnce(Arc<TestStack>) -> T,
+    T: Future<Output = ()> + Send + 'static,
+{
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .expect("a runtime");
     runtime.block_on(async {
-        let stack = Arc::new(TestStack::start(engine, services, |_| ()).await);
+        let stack = Arc::new(TestStack::start(engine, services, change).await);
         let outcome = tokio::spawn(test(Arc::clone(&stack))).await;
         if let Some(stack) = Arc::into_inner(stack) {
             stack.teardown().await;

@@ -134,6 +134,15 @@ testkit::on_both_engines! {
         assert_eq!(visits(test.db()).await, 1);
     }
 
+    async fn an_answer_is_replaced_when_more_has_come_of_the_request(db: Db) {
+        let ticket = fresh(&db).await;
+        handle(&db, &ticket, "v1", 1).await.unwrap();
+        let mut tx = db.begin().await.unwrap();
+        idempotency_keep(&mut tx, &db, &ticket, &answer("v1, and done")).await.unwrap();
+        tx.commit().await.unwrap();
+        assert!(matches!(begin(&db).await, Begun::Replay(kept) if kept == answer("v1, and done")));
+    }
+
     async fn an_answer_is_kept_for_a_day(db: Db) {
         let ticket = fresh(&db).await;
         handle(&db, &ticket, "v1", 1).await.unwrap();

@@ -31,3 +31,16 @@ fn a_name_that_leaves_the_folder_is_refused() {
     }
     assert!(matches!(secrets.read(&secret("kek", "current")), Err(SecretError::Unreadable { .. })));
 }
+
+#[test]
+fn a_secrets_keys_are_listed_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("keys")).unwrap();
+    for name in ["b.p8", "a.p8", "..data", "not a name"] {
+        std::fs::write(dir.path().join("keys").join(name), "x").unwrap();
+    }
+    let secrets = Secrets::new(dir.path());
+    assert_eq!(secrets.list("keys").unwrap(), ["a.p8", "b.p8"]);
+    assert!(matches!(secrets.list(".."), Err(SecretError::BadName { .. })));
+    assert!(matches!(secrets.list("none"), Err(SecretError::Unreadable { .. })));
+}

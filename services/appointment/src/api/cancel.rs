@@ -1,0 +1,30 @@
+//! `DELETE /api/appointments/{appointmentId}`
+
+use contracts::appointments::{AppointmentCancelled, CancelAppointment};
+use http_kit::{Answer, Call};
+
+use super::Api;
+use crate::domain::notice;
+use crate::error::Error;
+use crate::store::appointment::appointment_update;
+
+/// Cancels an appointment, which frees its time. Cancelling it again does nothing, and answers the same.
+pub async fn cancel(api: Api, call: Call<CancelAppointment>) -> Result<Answer<CancelAppointment>, Error> {
+    let (id,) = &call.path;
+    let version = db::retrying(&api.db, async |mut tx| {
+        let kept = api.visible(&mut tx, &call.caller, id).await?;
+        call.if_match.check(kept.version)?;
+        let Some(after) = kept.appointment.cancelled()? else { return Ok(kept.version) };
+        // No lock: time is given back, and none is taken.
+        match appointment_update(&mut tx, &api.db, &kept, &after, &call.caller.user).await {
+            Err(Error::Changed) => return Err(Error::Db(db::Error::LostRace)),
+            outcome => outcome?,
+        }
+        api.publish(&mut tx, notice::event(id, Some(&kept.appointment), &after, false)).await?;
+        tx.commit().await?;
+        Ok::<_, Error>(kept.version + 1)
+    })
+    .await?;
+    let cancelled = AppointmentCancelled { status: "Cancelled".to_owned(), appointment_id: id.clone() };
+    Ok(Answer::new(cancelled).version(version))
+}

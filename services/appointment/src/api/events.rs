@@ -1,0 +1,55 @@
+//! `POST /internal/events`
+
+use contracts::appointments::DeliverToAppointments;
+use contracts::event::{Accepted, What};
+use contracts::id::ProviderId;
+use db::Tx;
+use http_kit::{Answer, Call, erasure};
+
+use super::Api;
+use crate::error::Error;
+use crate::store::appointment::appointment_update;
+use crate::store::erase::{patient_erase, provider_remove};
+use crate::store::search::appointments_ahead;
+
+/// Takes an event: once, however often it is delivered.
+pub async fn take(
+    api: Api,
+    call: Call<DeliverToAppointments>,
+) -> Result<Answer<DeliverToAppointments>, Error> {
+    let event = &call.body;
+    let first_time = db::retrying(&api.db, async |mut tx| {
+        if !db::inbox_accept(&mut tx, event.id.as_str()).await? {
+            return Ok(false);
+        }
+        match &event.what {
+            What::PatientErased { patient_id } => patient_erase(&mut tx, patient_id).await?,
+            What::ProviderRemoved { provider_id } => {
+                conflicts(&api, &mut tx, provider_id, &call.caller.user).await?;
+            }
+            What::AppointmentBooked(_) | What::AppointmentRescheduled(_) | What::AppointmentCancelled(_) => {}
+        }
+        tx.commit().await?;
+        Ok::<_, Error>(true)
+    })
+    .await?;
+    if let What::PatientErased { patient_id } = &event.what {
+        erasure::finish(&api.db, patient_id).await;
+    }
+    Ok(Answer::new(Accepted { first_time }))
+}
+
+/// What is still to take place with a provider who is gone becomes a conflict that somebody resolves.
+async fn conflicts(api: &Api, tx: &mut Tx, provider: &ProviderId, by: &str) -> Result<(), Error> {
+    provider_remove(tx, provider).await?;
+    for kept in appointments_ahead(tx, &api.db, provider, api.now()).await? {
+        let Some(after) = kept.appointment.without_provider() else { continue };
+        match appointment_update(tx, &api.db, &kept, &after, by).await {
+            Err(Error::Changed) => return Err(Error::Db(db::Error::LostRace)),
+            // The patient is being erased: there is nothing left to resolve.
+            Err(Error::NotFound) => {}
+            outcome => outcome?,
+        }
+    }
+    Ok(())
+}

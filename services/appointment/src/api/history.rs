@@ -1,0 +1,19 @@
+//! `GET /api/appointments/{appointmentId}/history`
+
+use contracts::appointments::AppointmentHistory;
+use http_kit::{Answer, Call};
+
+use super::Api;
+use crate::domain::search;
+use crate::error::Error;
+use crate::store::change::change_list;
+
+/// Who changed what, oldest first.
+pub async fn history(api: Api, call: Call<AppointmentHistory>) -> Result<Answer<AppointmentHistory>, Error> {
+    let (id,) = &call.path;
+    let window = search::history(&call.query)?;
+    let mut tx = api.db.read().await?;
+    let kept = api.visible(&mut tx, &call.caller, id).await?;
+    let changes = change_list(&mut tx, &api.db, id, &kept.appointment.patient, &window).await?;
+    Ok(Answer::new(window.page(changes)))
+}

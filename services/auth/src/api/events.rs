@@ -1,0 +1,61 @@
+//! `POST /internal/events`
+
+use contracts::auth::DeliverToAuth;
+use contracts::event::{Accepted, What};
+use contracts::id::UserId;
+use db::Tx;
+use http_kit::{Answer, Call};
+
+use super::Api;
+use crate::domain::user::{Account, User};
+use crate::error::Error;
+use crate::store::account::{account_find, account_update, accounts_of_patient, accounts_of_provider};
+use crate::store::revocation::{Ended, revocation_insert};
+use crate::store::session::sessions_end;
+
+/// Takes an event: what accounts were tied to may be gone.
+pub async fn deliver(api: Api, call: Call<DeliverToAuth>) -> Result<Answer<DeliverToAuth>, Error> {
+    let event = &call.body;
+    let (first_time, ended) = db::retrying(&api.db, async |mut tx| {
+        if !db::inbox_accept(&mut tx, event.id.as_str()).await? {
+            return Ok::<_, Error>((false, Vec::new()));
+        }
+        let ended = match &event.what {
+            What::PatientErased { patient_id } => {
+                let accounts = accounts_of_patient(&mut tx, patient_id).await?;
+                untie(&mut tx, &api, accounts, User::without_patient).await?
+            }
+            What::ProviderRemoved { provider_id } => {
+                let accounts = accounts_of_provider(&mut tx, provider_id).await?;
+                untie(&mut tx, &api, accounts, User::without_provider).await?
+            }
+            What::AppointmentBooked(_) | What::AppointmentRescheduled(_) | What::AppointmentCancelled(_) => {
+                Vec::new()
+            }
+        };
+        revocation_insert(&mut tx, &ended).await?;
+        tx.commit().await?;
+        Ok((true, ended))
+    })
+    .await?;
+    api.announce(&ended);
+    Ok(Answer::new(Accepted { first_time }))
+}
+
+async fn untie(
+    tx: &mut Tx,
+    api: &Api,
+    accounts: Vec<UserId>,
+    change: fn(User) -> User,
+) -> Result<Vec<Ended>, Error> {
+    let mut ended = Vec::new();
+    for id in accounts {
+        let Some(kept) = account_find(tx, &api.db, &id).await? else { continue };
+        let account = Account { user: change(kept.account.user), ..kept.account };
+        if !account_update(tx, &api.db, &id, kept.version, &account).await? {
+            return Err(Error::Db(db::Error::LostRace));
+        }
+        ended.extend(sessions_end(tx, &id, None).await?);
+    }
+    Ok(ended)
+}

@@ -1,0 +1,109 @@
+//! The handlers, a file each: authorise, load, decide, save, commit.
+
+pub mod events;
+pub mod keys;
+pub mod login;
+pub mod logout;
+pub mod me;
+pub mod refresh;
+pub mod revocations;
+pub mod roles;
+pub mod users;
+
+use std::sync::Arc;
+
+use contracts::auth::{LoggedIn, Revocation};
+use contracts::client::found;
+use contracts::patients::PatientsClient;
+use contracts::problem::Faults;
+use contracts::providers::ProvidersClient;
+use db::Db;
+use http_kit::Kit;
+use http_kit::kit::BuildError;
+use http_kit::token::Verifier;
+use settings::{PasswordPolicy, ServiceName};
+
+use crate::domain::user::User;
+use crate::error::Error;
+use crate::feed::Feed;
+use crate::guard::Guard;
+use crate::password::Hasher;
+use crate::signing::SigningKeys;
+use crate::store::revocation::Ended;
+use crate::token::{Issuer, RefreshToken, To};
+
+/// What every handler has.
+#[derive(Clone, Debug)]
+pub struct Api {
+    pub(crate) db: Db,
+    pub(crate) hasher: Hasher,
+    guard: Guard,
+    issuer: Arc<Issuer>,
+    feed: Feed,
+    verifier: Arc<Verifier>,
+    policy: PasswordPolicy,
+    patients: PatientsClient,
+    providers: ProvidersClient,
+}
+
+impl Api {
+    /// From the kit.
+    pub fn new(kit: &Kit, feed: Feed) -> Result<Self, BuildError> {
+        Ok(Self {
+            db: kit.db.clone(),
+            hasher: Hasher::new(kit.db.random().clone()),
+            guard: Guard::new(&kit.db),
+            issuer: Arc::new(Issuer::new(SigningKeys::load(&kit.world.secrets)?, &kit.settings.auth)),
+            feed,
+            verifier: Arc::clone(&kit.world.verifier),
+            policy: kit.settings.auth.password_policy,
+            patients: PatientsClient::new(kit.transport(ServiceName::PatientService)?),
+            providers: ProvidersClient::new(kit.transport(ServiceName::ProviderService)?),
+        })
+    }
+
+    /// The answer to a login and to a refresh.
+    fn logged_in(&self, to: &To<'_>, refresh_token: &RefreshToken) -> LoggedIn {
+        let now = self.db.clock().now();
+        LoggedIn {
+            token: self.issuer.access_token(self.db.random(), now, to),
+            refresh_token: refresh_token.as_str().to_owned(),
+            status: "Authenticated".to_owned(),
+            expires_in: u32::try_from((to.times.token_expires_at - now).num_seconds()).unwrap_or_default(),
+        }
+    }
+
+    /// Tells of sessions whose end was just committed: this process at once, the others as they ask.
+    fn announce(&self, ended: &[Ended]) {
+        if !ended.is_empty() {
+            let revocations: Vec<Revocation> = ended.iter().map(Ended::revocation).collect();
+            self.verifier.revocations().apply(&revocations, self.db.clock());
+            self.feed.wake();
+        }
+    }
+
+    /// Refuses a user who is to be tied to a patient or provider that does not exist. What they are tied to already is not asked for.
+    async fn check_ties(&self, user: &User, present: Option<&User>) -> Result<(), Error> {
+        let mut faults = Faults::new();
+        if let Some(id) = &user.patient_id
+            && present.is_none_or(|present| present.patient_id != user.patient_id)
+            && found(self.patients.patient_by_id(id).await)?.is_none()
+        {
+            faults.add("patientId", "names no patient");
+        }
+        if let Some(id) = &user.provider_id
+            && present.is_none_or(|present| present.provider_id != user.provider_id)
+            && found(self.providers.provider_by_id(id).await)?.is_none()
+        {
+            faults.add("providerId", "names no provider");
+        }
+        Ok(faults.into_result()?)
+    }
+}
+
+/// Characters, 1 to `max`: what is longer is not worth hashing.
+fn bounded(field: &str, text: &str, max: usize, faults: &mut Faults) {
+    if text.is_empty() || text.chars().nth(max).is_some() {
+        faults.add(field, format_args!("must have 1 to {max} characters"));
+    }
+}

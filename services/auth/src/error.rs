@@ -1,0 +1,94 @@
+//! What can go wrong here, and how each is shown.
+
+use contracts::client::ClientError;
+use contracts::field::BadField;
+use contracts::problem::{Problem, ProblemCode};
+use http_kit::Failure;
+
+use crate::password::Busy;
+
+/// Why a request was not served.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no such user.
+    #[error("no such user")]
+    NotFound,
+    /// The name was used before.
+    #[error("the user name is taken")]
+    Taken,
+    /// Unknown user, wrong password, disabled or locked account: nobody is told which.
+    #[error("user name or password is wrong")]
+    InvalidCredentials,
+    /// The address has failed too often, whatever the accounts.
+    #[error("too many failed attempts from one address")]
+    TooManyAttempts {
+        /// Until it may try again, seconds.
+        seconds: u32,
+    },
+    /// The refresh token, or the token to log out, is none of ours or no longer good.
+    #[error("the token is not valid")]
+    BadToken,
+    /// The token cannot be checked just now.
+    #[error("the token cannot be checked just now")]
+    NoKeys,
+    /// Nobody would be left to run the system.
+    #[error("the last active administrator must stay one")]
+    LastAdmin,
+    /// A field is not of its form.
+    #[error("{0} {1}")]
+    BadField(&'static str, BadField),
+    /// More logins than can be checked.
+    #[error("too many passwords are being checked")]
+    Busy,
+    /// The request is at fault.
+    #[error("the request is not valid: {}", .0.code)]
+    Invalid(Box<Problem>),
+    /// Another service.
+    #[error(transparent)]
+    Peer(#[from] ClientError),
+    /// The database.
+    #[error(transparent)]
+    Db(#[from] db::Error),
+}
+
+impl From<Problem> for Error {
+    fn from(problem: Problem) -> Self {
+        Self::Invalid(Box::new(problem))
+    }
+}
+
+impl From<Busy> for Error {
+    fn from(Busy: Busy) -> Self {
+        Self::Busy
+    }
+}
+
+impl db::Retry for Error {
+    fn is_retryable(&self) -> bool {
+        matches!(self, Self::Db(error) if error.is_retryable())
+    }
+}
+
+impl Failure for Error {
+    fn problem(&self) -> Problem {
+        match self {
+            Self::NotFound => Problem::new(ProblemCode::NotFound),
+            Self::Taken => Problem::new(ProblemCode::AlreadyExists).fault("username", "is taken"),
+            Self::InvalidCredentials => Problem::new(ProblemCode::InvalidCredentials),
+            Self::TooManyAttempts { seconds } => {
+                Problem { retry_after: Some(*seconds), ..Problem::new(ProblemCode::RateLimited) }
+                    .detail("Too many failed logins from this address.")
+            }
+            Self::BadToken => Problem::new(ProblemCode::Unauthenticated).detail("the token is not valid"),
+            Self::NoKeys | Self::Busy => Problem::new(ProblemCode::Unavailable),
+            Self::LastAdmin => Problem::new(ProblemCode::InvalidTransition)
+                .detail("The last active administrator cannot be disabled or deleted, nor lose the role."),
+            Self::BadField(field, why) => {
+                Problem::new(ProblemCode::InvalidFields).fault(*field, why.to_string())
+            }
+            Self::Invalid(problem) => (**problem).clone(),
+            Self::Peer(error) => http_kit::routes::of_client(error),
+            Self::Db(error) => http_kit::routes::of_db(error),
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! `GET /api/notifications`
+
+use contracts::notifications::ListNotifications;
+use contracts::page::Page;
+use http_kit::{Answer, Call, Reach};
+
+use super::Api;
+use crate::domain::search::Search;
+use crate::error::Error;
+use crate::store::notification::notification_search;
+
+/// Lists the capture box, newest first. Whoever is nothing but a patient sees what concerns them.
+pub async fn list(api: Api, call: Call<ListNotifications>) -> Result<Answer<ListNotifications>, Error> {
+    let mut search = Search::parse(&call.query)?;
+    let nothing = Page { items: Vec::new(), next_cursor: None };
+    match (call.caller.reach(), &search.patient) {
+        (Reach::Everyone, _) => {}
+        (Reach::Only(own), None) => search.patient = Some(own),
+        (Reach::Only(own), Some(patient)) if own == *patient => {}
+        (Reach::Only(_) | Reach::Nobody, _) => return Ok(Answer::new(nothing)),
+    }
+    let mut tx = api.db.read().await?;
+    let page = search.window.page(notification_search(&mut tx, &api.db, &search).await?);
+    let items = page.items.iter().flatten().map(crate::domain::notification::Notification::view).collect();
+    Ok(Answer::new(Page { items, next_cursor: page.next_cursor }))
+}

@@ -1,0 +1,112 @@
+//! `POST /api/notifications/email`, `…/sms`, `…/push`
+//!
+//! The notification is there from the first commit on, so that the answer is always about a resource that exists: 201 `Sent` when it was
+//! handed on (or, without a way out, kept in the capture box); 202 `Queued` when it was not yet; 201 `Failed` when it was refused for
+//! good, which says no more against the request than a letter that comes back.
+
+use contracts::endpoint::Endpoint;
+use contracts::id::NotificationId;
+use contracts::notifications::{NotificationSent, NotificationStatus, SendEmail, SendPush, SendSms};
+use http_kit::{Answer, Call, Receipt};
+
+use super::{Api, lock_patient};
+use crate::domain::delivery::Verdict;
+use crate::domain::notification::Draft;
+use crate::error::Error;
+use crate::store::claim::{Claim, Claimed, notification_note};
+use crate::store::notification::{Start, notification_insert};
+
+/// Sends mail.
+pub async fn email(api: Api, call: Call<SendEmail>) -> Result<Answer<SendEmail>, Error> {
+    send(api, Draft::email(&call.body)?, call.receipt).await
+}
+
+/// Sends a text message.
+pub async fn sms(api: Api, call: Call<SendSms>) -> Result<Answer<SendSms>, Error> {
+    send(api, Draft::sms(&call.body)?, call.receipt).await
+}
+
+/// Sends a push notification.
+pub async fn push(api: Api, call: Call<SendPush>) -> Result<Answer<SendPush>, Error> {
+    send(api, Draft::push(&call.body)?, call.receipt).await
+}
+
+async fn send<E>(api: Api, draft: Draft, receipt: Receipt) -> Result<Answer<E>, Error>
+where
+    E: Endpoint<Reply = NotificationSent>,
+{
+    let id = api.new_id();
+    if !api.delivery.has_way(draft.channel) {
+        let sent = answer(&id, NotificationStatus::Sent, 1);
+        keep(&api, &id, &draft, &Start::Kept, &receipt, &sent).await?;
+        return Ok(sent);
+    }
+    let claim = Claim::new(api.db.random());
+    let queued = answer(&id, NotificationStatus::Queued, 1);
+    let created_at = keep(&api, &id, &draft, &Start::Claimed(claim.clone()), &receipt, &queued).await?;
+    let claimed = Claimed { id, version: 1, created_at, content: draft.content, attempt: 1, claim };
+    // A task of its own: a caller who hangs up must not leave the attempt without its note, and the mail be sent twice.
+    let attempt = tokio::spawn(async move { attempt(&api, &claimed, &receipt).await });
+    match attempt.await {
+        Ok(Ok(Some(answer))) => Ok(answer),
+        // The row stands, and the job looks after it: what was said first is still true.
+        Ok(Ok(None)) => Ok(queued),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "an attempt could not be noted");
+            Ok(queued)
+        }
+        Err(error) => {
+            tracing::error!(%error, "an attempt ended early");
+            Ok(queued)
+        }
+    }
+}
+
+/// Commits the notification, and the answer to be given if nothing more comes of it.
+async fn keep<E: Endpoint>(
+    api: &Api,
+    id: &NotificationId,
+    draft: &Draft,
+    start: &Start,
+    receipt: &Receipt,
+    answer: &Answer<E>,
+) -> Result<chrono::DateTime<chrono::Utc>, Error> {
+    db::retrying(&api.db, async |mut tx| {
+        lock_patient(&mut tx, draft.patient.as_ref()).await?;
+        notification_insert(&mut tx, &api.db, id, draft, start).await?;
+        let now = tx.now();
+        receipt.commit(tx, answer).await?;
+        Ok(now)
+    })
+    .await
+}
+
+/// The first attempt. The answer that tells of it takes the place of the one kept before.
+async fn attempt<E>(api: &Api, claimed: &Claimed, receipt: &Receipt) -> Result<Option<Answer<E>>, db::Error>
+where
+    E: Endpoint<Reply = NotificationSent>,
+{
+    let verdict = api.delivery.attempt(claimed).await;
+    let status = match &verdict {
+        Verdict::Sent => NotificationStatus::Sent,
+        Verdict::Failed(_) => NotificationStatus::Failed,
+        Verdict::Again(..) => NotificationStatus::Queued,
+    };
+    let answer = answer(&claimed.id, status, claimed.version + 1);
+    let mut tx = api.db.begin().await?;
+    if !notification_note(&mut tx, claimed, &verdict).await? {
+        return Ok(None);
+    }
+    receipt.commit(tx, &answer).await?;
+    Ok(Some(answer))
+}
+
+fn answer<E>(id: &NotificationId, status: NotificationStatus, version: i64) -> Answer<E>
+where
+    E: Endpoint<Reply = NotificationSent>,
+{
+    let answer = Answer::new(NotificationSent { status, notification_id: id.clone() })
+        .located_at(format!("/api/notifications/{id}"))
+        .version(version);
+    if status == NotificationStatus::Queued { answer.accepted() } else { answer }
+}

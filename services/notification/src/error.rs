@@ -1,0 +1,51 @@
+//! What can go wrong here, and how each is shown.
+
+use contracts::client::ClientError;
+use contracts::problem::{Problem, ProblemCode};
+use http_kit::Failure;
+
+/// Why a notification could not be served.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is none with this id, or none that the caller may know of.
+    #[error("no such notification")]
+    NotFound,
+    /// The patient was erased.
+    #[error("no such patient")]
+    UnknownPatient,
+    /// The request is at fault.
+    #[error("the request is not valid: {}", .0.code)]
+    Invalid(Box<Problem>),
+    /// The provider service does not answer.
+    #[error(transparent)]
+    Peer(#[from] ClientError),
+    /// The database.
+    #[error(transparent)]
+    Db(#[from] db::Error),
+}
+
+impl From<Problem> for Error {
+    fn from(problem: Problem) -> Self {
+        Self::Invalid(Box::new(problem))
+    }
+}
+
+impl db::Retry for Error {
+    fn is_retryable(&self) -> bool {
+        matches!(self, Self::Db(error) if error.is_retryable())
+    }
+}
+
+impl Failure for Error {
+    fn problem(&self) -> Problem {
+        match self {
+            Self::NotFound => Problem::new(ProblemCode::NotFound),
+            Self::UnknownPatient => {
+                Problem::new(ProblemCode::InvalidFields).fault("patientId", "must be the id of a patient")
+            }
+            Self::Invalid(problem) => (**problem).clone(),
+            Self::Peer(error) => http_kit::routes::of_client(error),
+            Self::Db(error) => http_kit::routes::of_db(error),
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! Background work.
+
+pub mod deliver;
+pub mod forget;

@@ -1,0 +1,5 @@
+//! The notification service as a process of its own.
+
+fn main() -> std::process::ExitCode {
+    http_kit::process::main(notification::SERVICE)
+}

@@ -1,0 +1,130 @@
+//! Whose turn it is to hand a queued notification on.
+//!
+//! A claim is a lease: it moves `next_attempt_at` past the time that an attempt may take, so that whoever dies with it loses nothing.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use contracts::ambient::Random;
+use contracts::id::NotificationId;
+use contracts::notifications::NotificationStatus;
+use db::{Db, Tx, on, sql};
+use sqlx::FromRow;
+
+use crate::domain::delivery::Verdict;
+use crate::domain::notification::Content;
+use crate::store::notification::{content, status_name};
+
+/// How long a claimed notification is left to its claimer: longer than its attempts may take one after the other.
+pub const LEASE: TimeDelta = TimeDelta::seconds(60);
+
+/// The right to hand on what carries it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim([u8; 16]);
+
+impl Claim {
+    /// A new one.
+    pub fn new(random: &Random) -> Self {
+        Self(random.bytes())
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// A notification that its claimer, and nobody else, may hand on until the lease ends.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    /// Which.
+    pub id: NotificationId,
+    /// Its present version.
+    pub version: i64,
+    /// When it was asked for.
+    pub created_at: DateTime<Utc>,
+    /// What it says and to whom.
+    pub content: Content,
+    /// Which attempt this is, from 1.
+    pub attempt: u32,
+    /// By what right.
+    pub claim: Claim,
+}
+
+#[derive(FromRow)]
+struct Row {
+    id: String,
+    version: i64,
+    created_at: DateTime<Utc>,
+    patient_id: Option<String>,
+    body: Vec<u8>,
+    attempts: i64,
+}
+
+/// Claims up to `limit` notifications that are due. No two claimers get the same one.
+pub async fn notifications_claim(db: &Db, limit: u32) -> Result<Vec<Claimed>, db::Error> {
+    let claim = Claim::new(db.random());
+    let mut tx = db.begin().await?;
+    // Claimers take turns; otherwise two on PostgreSQL would pick the same rows, and one of them find nothing.
+    tx.lock(&["delivery"]).await?;
+    let now = tx.now();
+    let rows: Vec<Row> = on!(tx, |conn| sqlx::query_as(sql!(
+        "update notification set claim = $1, next_attempt_at = $2, attempts = attempts + 1 \
+         where next_attempt_at <= $3 and id in ( \
+             select id from notification where next_attempt_at <= $3 order by next_attempt_at, id limit $4) \
+         returning id, version, created_at, patient_id, body, attempts"
+    ))
+    .bind(claim.bytes())
+    .bind(now + LEASE)
+    .bind(now)
+    .bind(i64::from(limit))
+    .fetch_all(conn)
+    .await)?;
+    tx.commit().await?;
+    let mut claimed = Vec::with_capacity(rows.len());
+    for row in rows {
+        let content = content(db, &row.id, row.patient_id.as_deref(), row.created_at, &row.body).await?;
+        claimed.extend(content.map(|content| Claimed {
+            id: NotificationId::trusted(row.id),
+            version: row.version,
+            created_at: row.created_at,
+            content,
+            attempt: u32::try_from(row.attempts).unwrap_or(u32::MAX),
+            claim: claim.clone(),
+        }));
+    }
+    Ok(claimed)
+}
+
+/// When the next notification is due, if any is queued.
+pub async fn notification_next_due(db: &Db) -> Result<Option<DateTime<Utc>>, db::Error> {
+    let mut tx = db.read().await?;
+    Ok(on!(tx, |conn| sqlx::query_scalar(sql!("select min(next_attempt_at) from notification"))
+        .fetch_one(conn)
+        .await)?)
+}
+
+/// Notes what came of an attempt; `false` if there is nothing to note it on: somebody else's attempt came to an end before, or the
+/// patient was erased.
+pub async fn notification_note(tx: &mut Tx, claimed: &Claimed, verdict: &Verdict) -> Result<bool, db::Error> {
+    let now = tx.now();
+    let (status, sent_at, error, next_attempt_at) = match verdict {
+        Verdict::Sent => (NotificationStatus::Sent, Some(now), None, None),
+        Verdict::Failed(why) => (NotificationStatus::Failed, None, Some(why), None),
+        Verdict::Again(at, why) => (NotificationStatus::Queued, None, Some(why), Some(*at)),
+    };
+    // What is handed on is handed on, whoever's turn it is by now; anything else only the holder of the claim may say.
+    let noted = on!(tx, |conn| {
+        sqlx::query(sql!(
+        "update notification set version = version + 1, status = $2, sent_at = $3, error = $4, next_attempt_at = $5, claim = null \
+         where id = $1 and status = 'Queued' and ($2 = 'Sent' or claim = $6)"
+    ))
+    .bind(claimed.id.as_str())
+    .bind(status_name(status))
+    .bind(sent_at)
+    .bind(error)
+    .bind(next_attempt_at)
+    .bind(claimed.claim.bytes())
+    .execute(conn)
+    .await
+    .map(|done| done.rows_affected())
+    })?;
+    Ok(noted == 1)
+}

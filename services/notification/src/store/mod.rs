@@ -1,0 +1,4 @@
+//! Where notifications are kept: SQL and sealing, and nothing that decides.
+
+pub mod claim;
+pub mod notification;

@@ -1,0 +1,290 @@
+//! The `notification` table: the capture box.
+
+use chrono::{DateTime, Utc};
+use contracts::id::{NotificationId, PatientId};
+use contracts::notifications::{Channel, NotificationStatus};
+use db::{Db, Period, Place, Subject, Tx, on, sql};
+use sqlx::FromRow;
+
+use crate::domain::notification::{Content, Draft, Notification, addressee};
+use crate::domain::search::{Key, Search};
+use crate::error::Error;
+use crate::store::claim::{Claim, LEASE};
+
+/// Days for which a notification is kept after the month in which it was asked for.
+const KEEP_DAYS: u32 = 400;
+/// What a name that this version does not know would be; the table's checks keep such out.
+const STATUSES: [NotificationStatus; 3] =
+    [NotificationStatus::Queued, NotificationStatus::Sent, NotificationStatus::Failed];
+const CHANNELS: [Channel; 3] = [Channel::Email, Channel::Sms, Channel::Push];
+
+/// Where a new notification starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// In the capture box alone: nothing hands it on.
+    Kept,
+    /// Whoever has the claim hands it on.
+    Claimed(Claim),
+    /// The job hands it on.
+    Due,
+}
+
+#[derive(FromRow)]
+pub(super) struct Row {
+    id: String,
+    version: i64,
+    created_at: DateTime<Utc>,
+    channel: String,
+    status: String,
+    patient_id: Option<String>,
+    body: Vec<u8>,
+    sent_at: Option<DateTime<Utc>>,
+    error: Option<String>,
+}
+
+fn period(created_at: DateTime<Utc>) -> Period {
+    Period::month("notification", created_at, KEEP_DAYS)
+}
+
+fn subject(patient: Option<&str>, created_at: DateTime<Utc>) -> Subject<'_> {
+    patient.map_or_else(|| Subject::Period(period(created_at)), Subject::Patient)
+}
+
+fn place(id: &str) -> Place<'_> {
+    Place { table: "notification", column: "body", row: id }
+}
+
+/// What it says and to whom; `None` if its key was destroyed a moment ago, and the row goes with it.
+pub(super) async fn content(
+    db: &Db,
+    id: &str,
+    patient: Option<&str>,
+    created_at: DateTime<Utc>,
+    body: &[u8],
+) -> Result<Option<Content>, db::Error> {
+    match db.vault().open_json(&subject(patient, created_at), place(id), body).await {
+        Err(db::Error::KeyDestroyed { .. }) => Ok(None),
+        opened => opened.map(Some),
+    }
+}
+
+async fn opened(db: &Db, row: Row) -> Result<Option<Notification>, db::Error> {
+    let content = content(db, &row.id, row.patient_id.as_deref(), row.created_at, &row.body).await?;
+    let channel = CHANNELS.into_iter().find(|channel| channel_name(*channel) == row.channel);
+    let status = STATUSES.into_iter().find(|status| status_name(*status) == row.status);
+    Ok(content.zip(channel).zip(status).map(|((content, channel), status)| Notification {
+        id: NotificationId::trusted(row.id),
+        version: row.version,
+        created_at: row.created_at,
+        draft: Draft { channel, content, patient: row.patient_id.map(PatientId::trusted) },
+        status,
+        sent_at: row.sent_at,
+        error: row.error,
+    }))
+}
+
+fn channel_name(channel: Channel) -> &'static str {
+    match channel {
+        Channel::Email => "Email",
+        Channel::Sms => "Sms",
+        Channel::Push => "Push",
+    }
+}
+
+pub(super) fn status_name(status: NotificationStatus) -> &'static str {
+    match status {
+        NotificationStatus::Queued => "Queued",
+        NotificationStatus::Sent => "Sent",
+        NotificationStatus::Failed => "Failed",
+    }
+}
+
+/// Whoever writes something for a patient, or takes it away, takes this lock first.
+pub fn patient_lock(patient: &PatientId) -> String {
+    format!("patient:{patient}")
+}
+
+/// Puts a notification in the capture box, under [`patient_lock`] if it concerns one. [`Error::UnknownPatient`] if they were erased.
+pub async fn notification_insert(
+    tx: &mut Tx,
+    db: &Db,
+    id: &NotificationId,
+    draft: &Draft,
+    start: &Start,
+) -> Result<(), Error> {
+    if let Some(patient) = &draft.patient
+        && db::erasure_is_requested(tx, patient.as_str()).await?
+    {
+        return Err(Error::UnknownPatient);
+    }
+    let now = tx.now();
+    let patient = draft.patient.as_ref().map(PatientId::as_str);
+    let body = match db.vault().seal_json(&subject(patient, now), place(id.as_str()), &draft.content).await {
+        Err(db::Error::KeyDestroyed { .. }) if patient.is_some() => return Err(Error::UnknownPatient),
+        sealed => sealed?,
+    };
+    let (status, sent_at, next_attempt_at, claim, attempts) = match start {
+        Start::Kept => (NotificationStatus::Sent, Some(now), None, None, 0),
+        Start::Claimed(claim) => {
+            (NotificationStatus::Queued, None, Some(now + LEASE), Some(claim.bytes()), 1)
+        }
+        Start::Due => (NotificationStatus::Queued, None, Some(now), None, 0_i64),
+    };
+    let addressee = db.vault().blind("to", &addressee(&draft.content.to))?;
+    on!(tx, |conn| sqlx::query(sql!(
+        "insert into notification (id, version, created_at, expires_at, channel, status, patient_id, addressee, body, sent_at, \
+             attempts, next_attempt_at, claim) \
+         values ($1, 1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+    ))
+    .bind(id.as_str())
+    .bind(now)
+    .bind(period(now).expires_at())
+    .bind(channel_name(draft.channel))
+    .bind(status_name(status))
+    .bind(patient)
+    .bind(&addressee)
+    .bind(&body)
+    .bind(sent_at)
+    .bind(attempts)
+    .bind(next_attempt_at)
+    .bind(claim)
+    .execute(conn)
+    .await
+    .map(drop))
+    .map_err(db::Error::from)?;
+    Ok(())
+}
+
+/// The notification, if there is one.
+pub async fn notification_find(
+    tx: &mut Tx,
+    db: &Db,
+    id: &NotificationId,
+) -> Result<Option<Notification>, db::Error> {
+    let now = tx.now();
+    let row: Option<Row> =
+        on!(tx, |conn| {
+            sqlx::query_as(sql!(
+        "select id, version, created_at, channel, status, patient_id, body, sent_at, error from notification \
+         where id = $1 and expires_at > $2"
+    ))
+    .bind(id.as_str())
+    .bind(now)
+    .fetch_optional(conn)
+    .await
+        })?;
+    match row {
+        Some(row) => opened(db, row).await,
+        None => Ok(None),
+    }
+}
+
+/// A stretch of the list, newest first: to somebody, of a patient, or of all, each along its own index. One that is being erased just
+/// now has its place in it, but nothing to show.
+pub async fn notification_search(
+    tx: &mut Tx,
+    db: &Db,
+    search: &Search,
+) -> Result<Vec<(Key, Option<Notification>)>, db::Error> {
+    let rows = match (&search.addressee, &search.patient) {
+        (Some(addressee), _) => to_addressee(tx, search, &db.vault().blind("to", addressee)?).await?,
+        (None, Some(patient)) => of_patient(tx, search, patient).await?,
+        (None, None) => of_all(tx, search).await?,
+    };
+    let mut found = Vec::with_capacity(rows.len());
+    for row in rows {
+        let key = (row.created_at, row.id.clone());
+        found.push((key, opened(db, row).await?));
+    }
+    Ok(found)
+}
+
+/// Before this stands every notification.
+fn after(search: &Search) -> Key {
+    let newest = || (DateTime::from_timestamp(253_402_300_799, 0).unwrap_or_default(), String::new());
+    search.window.after.clone().unwrap_or_else(newest)
+}
+
+fn names(search: &Search) -> (&'static str, &'static str) {
+    (search.channel.map_or("", channel_name), search.status.map_or("", status_name))
+}
+
+async fn to_addressee(tx: &mut Tx, search: &Search, addressee: &[u8]) -> Result<Vec<Row>, db::Error> {
+    let (now, after, (channel, status)) = (tx.now(), after(search), names(search));
+    let patient = search.patient.as_ref().map_or("", |id| id.as_str());
+    Ok(on!(tx, |conn| sqlx::query_as(sql!(
+        "select id, version, created_at, channel, status, patient_id, body, sent_at, error from notification \
+         where addressee = $1 and expires_at > $2 and (created_at, id) < ($3, $4) \
+           and ($5 = '' or channel = $5) and ($6 = '' or status = $6) and ($7 = '' or patient_id = $7) \
+         order by created_at desc, id desc limit $8"
+    ))
+    .bind(addressee)
+    .bind(now)
+    .bind(after.0)
+    .bind(&after.1)
+    .bind(channel)
+    .bind(status)
+    .bind(patient)
+    .bind(search.window.rows())
+    .fetch_all(conn)
+    .await)?)
+}
+
+async fn of_patient(tx: &mut Tx, search: &Search, patient: &PatientId) -> Result<Vec<Row>, db::Error> {
+    let (now, after, (channel, status)) = (tx.now(), after(search), names(search));
+    Ok(on!(tx, |conn| sqlx::query_as(sql!(
+        "select id, version, created_at, channel, status, patient_id, body, sent_at, error from notification \
+         where patient_id = $1 and expires_at > $2 and (created_at, id) < ($3, $4) \
+           and ($5 = '' or channel = $5) and ($6 = '' or status = $6) \
+         order by created_at desc, id desc limit $7"
+    ))
+    .bind(patient.as_str())
+    .bind(now)
+    .bind(after.0)
+    .bind(&after.1)
+    .bind(channel)
+    .bind(status)
+    .bind(search.window.rows())
+    .fetch_all(conn)
+    .await)?)
+}
+
+async fn of_all(tx: &mut Tx, search: &Search) -> Result<Vec<Row>, db::Error> {
+    let (now, after, (channel, status)) = (tx.now(), after(search), names(search));
+    Ok(on!(tx, |conn| sqlx::query_as(sql!(
+        "select id, version, created_at, channel, status, patient_id, body, sent_at, error from notification \
+         where expires_at > $1 and (created_at, id) < ($2, $3) \
+           and ($4 = '' or channel = $4) and ($5 = '' or status = $5) \
+         order by created_at desc, id desc limit $6"
+    ))
+    .bind(now)
+    .bind(after.0)
+    .bind(&after.1)
+    .bind(channel)
+    .bind(status)
+    .bind(search.window.rows())
+    .fetch_all(conn)
+    .await)?)
+}
+
+/// Takes away all that concerns a patient, under [`patient_lock`], and asks for their key to be destroyed.
+pub async fn notifications_erase(tx: &mut Tx, patient: &PatientId) -> Result<(), db::Error> {
+    db::erasure_request(tx, patient.as_str()).await?;
+    on!(tx, |conn| sqlx::query(sql!("delete from notification where patient_id = $1"))
+        .bind(patient.as_str())
+        .execute(conn)
+        .await
+        .map(drop))?;
+    Ok(())
+}
+
+/// Takes away what has had its time.
+pub async fn notifications_forget(tx: &mut Tx) -> Result<(), db::Error> {
+    let now = tx.now();
+    on!(tx, |conn| sqlx::query(sql!("delete from notification where expires_at <= $1"))
+        .bind(now)
+        .execute(conn)
+        .await
+        .map(drop))?;
+    Ok(())
+}

@@ -1,0 +1,63 @@
+"""An SMTP server that prints each mail it takes as a line of JSON: `smtp.py PORT [PASSWORD]`. Ends with its standard input."""
+
+import email
+import email.policy
+import json
+import sys
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult, SMTP
+
+
+class Handler:
+    async def handle_RCPT(self, server, session, envelope, address, options):
+        if address.startswith("refused@"):
+            return "550 5.1.1 no mailbox " + address
+        if address.startswith("later@"):
+            return "451 4.3.0 try again later"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server, session, envelope):
+        message = email.message_from_bytes(envelope.content, policy=email.policy.default)
+        print(
+            json.dumps(
+                {
+                    "from": envelope.mail_from,
+                    "to": envelope.rcpt_tos,
+                    "user": session.auth_data,
+                    "headers": [[name, str(value)] for name, value in message.items()],
+                    "body": message.get_content(),
+                    "raw": envelope.content.decode("utf-8", "replace"),
+                }
+            ),
+            flush=True,
+        )
+        return "250 OK"
+
+
+port, password = int(sys.argv[1]), sys.argv[2]
+
+
+def login(server, session, envelope, mechanism, data):
+    good = data.login == b"clinic" and data.password == password.encode()
+    return AuthResult(success=good, handled=False, auth_data="clinic" if good else None)
+
+
+class Server(Controller):
+    def factory(self):
+        return SMTP(
+            self.handler,
+            hostname="mail.test",
+            enable_SMTPUTF8=True,
+            authenticator=login,
+            auth_required=bool(password),
+            auth_require_tls=False,
+        )
+
+
+server = Server(Handler(), hostname="127.0.0.1", port=port)
+server.start()
+print("ready", flush=True)
+sys.stdin.read()
+server.stop()

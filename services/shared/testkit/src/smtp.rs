@@ -1,0 +1,166 @@
+//! A real SMTP server for tests: aiosmtpd, from PyPI, in a virtual environment that is made once and kept in the cache folder.
+//!
+//! It ends with the test, however that ends: it reads the end of a pipe that the kernel closes with the test's process.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, mpsc};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+const PACKAGE: &str = "aiosmtpd==1.4.6";
+/// Said when there is no Python to run it. A test is never skipped in silence.
+const MISSING: &str = "no SMTP server for the tests: install the Debian packages python3 and python3-venv";
+const START_TIMEOUT: Duration = Duration::from_secs(30);
+const SERVER: &str = include_str!("smtp.py");
+
+/// A server that takes mail, and keeps it for the test to look at.
+pub struct SmtpServer {
+    port: u16,
+    mails: Arc<Mutex<Vec<Mail>>>,
+    child: Child,
+}
+
+/// Mail as it arrived.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Mail {
+    /// The envelope's sender.
+    pub from: String,
+    /// The envelope's recipients.
+    pub to: Vec<String>,
+    /// Who had logged in.
+    pub user: Option<String>,
+    /// Headers, decoded (RFC 2047), in their order.
+    pub headers: Vec<(String, String)>,
+    /// The text, decoded.
+    pub body: String,
+    /// As it came over the wire.
+    pub raw: String,
+}
+
+impl Mail {
+    /// A header's decoded text; empty if it is not there.
+    pub fn header(&self, name: &str) -> &str {
+        let found = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        found.map_or("", |(_, value)| value)
+    }
+}
+
+/// A port that nobody listens on just now.
+///
+/// # Panics
+/// If there is none.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("its address").port()
+}
+
+impl SmtpServer {
+    /// Starts one on 127.0.0.1 that takes all mail without TLS or login, but refuses what is for `refused@…` for good (550) and what is
+    /// for `later@…` for now (451).
+    ///
+    /// # Panics
+    /// With one line that says what is missing, if it does not start.
+    pub fn start(port: u16) -> Self {
+        Self::run(port, "")
+    }
+
+    /// The same, for whoever logs in as `clinic` with this password.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn start_with_login(port: u16, password: &str) -> Self {
+        Self::run(port, password)
+    }
+
+    fn run(port: u16, password: &str) -> Self {
+        static PYTHON: LazyLock<Result<PathBuf, String>> = LazyLock::new(python);
+        let python = PYTHON.as_ref().unwrap_or_else(|why| std::panic::panic_any(why.clone()));
+        let mut child = Command::new(python)
+            .args(["-c", SERVER, &port.to_string(), password])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("Python starts");
+        let lines = BufReader::new(child.stdout.take().expect("its output")).lines();
+        let mails = Arc::new(Mutex::new(Vec::new()));
+        let (ready, started) = mpsc::channel();
+        let kept = Arc::clone(&mails);
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                if line == "ready" {
+                    let _ = ready.send(());
+                } else if let Ok(mail) = serde_json::from_str(&line) {
+                    kept.lock().unwrap_or_else(PoisonError::into_inner).push(mail);
+                }
+            }
+        });
+        started.recv_timeout(START_TIMEOUT).expect("the SMTP server starts");
+        Self { port, mails, child }
+    }
+
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// What has arrived so far.
+    pub fn mails(&self) -> Vec<Mail> {
+        self.mails.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What has arrived, once it is this many; what there is, if it is not within ten seconds.
+    pub async fn wait_for(&self, count: usize) -> Vec<Mail> {
+        for _ in 0..500 {
+            if self.mails().len() >= count {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.mails()
+    }
+}
+
+impl Drop for SmtpServer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The virtual environment's Python, with aiosmtpd in it.
+fn python() -> Result<PathBuf, String> {
+    let cache = std::env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))
+        .ok_or("neither XDG_CACHE_HOME nor HOME is set")?
+        .join("healthcare-stack");
+    let venv = cache.join("venv");
+    let (python, made) = (venv.join("bin/python"), venv.join(PACKAGE));
+    let io = |error: std::io::Error| format!("{}: {error}", venv.display());
+    fs::create_dir_all(&cache).map_err(io)?;
+    // Several test processes may want it at once: one makes it.
+    let lock = File::create(cache.join("venv.lock")).map_err(io)?;
+    lock.lock().map_err(io)?;
+    if !made.exists() {
+        succeed(Command::new("python3").args(["-m", "venv"]).arg(&venv), MISSING)?;
+        let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", PACKAGE];
+        succeed(Command::new(&python).args(install), &format!("{PACKAGE} cannot be installed from PyPI"))?;
+        File::create(made).map_err(io)?;
+    }
+    Path::exists(&python).then_some(python).ok_or_else(|| MISSING.to_owned())
+}
+
+/// Runs a command; its complaint stands behind the reason, on one line.
+fn succeed(command: &mut Command, reason: &str) -> Result<(), String> {
+    let output = command.output().map_err(|error| format!("{reason} ({error})"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    Err(format!("{reason} ({})", complaint.lines().last().unwrap_or_default()))
+}
