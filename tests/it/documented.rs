@@ -38,7 +38,13 @@ fn assert_merged(put: &DocumentedCall, before: &Value, after: &Value) {
     }
 }
 
-async fn lives_through(client: &Client, collection: &str, id_name: &str, id: &str, order: &mut Vec<&'static str>) {
+async fn lives_through(
+    client: &Client,
+    collection: &str,
+    id_name: &str,
+    id: &str,
+    order: &mut Vec<&'static str>,
+) {
     let item = format!("{collection}/{{{id_name}}}");
     let (get, reply) = call(client, "GET", &item, &[(id_name, id)]).await;
     let before = reply.json();
@@ -54,7 +60,8 @@ async fn documented_flow(stack: &Healthcare) {
     // The document's own user, with a password that the policy takes.
     let login = document::find("POST", "/api/auth/login");
     let admin = stack.admin().await;
-    let user = serde_json::json!({"username": "johndoe", "password": PASSWORD, "roles": ["admin"]}).to_string();
+    let user =
+        serde_json::json!({"username": "johndoe", "password": PASSWORD, "roles": ["admin"]}).to_string();
     let _ = admin.call("POST", "/api/auth/users", Some(&user)).await.expect(201);
     let body = login.body.clone().unwrap().replace("password123", PASSWORD);
     let reply = stack.client().call("POST", "/api/auth/login", Some(&body)).await.expect(200);

@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 
 use blackbox::{Client, Healthcare, Setup};
 
-const PATIENT: &str =
-    r#"{"patientId": "12345", "name": "John Doe", "dob": "1980-01-01", "contactInfo": {"phone": "+1234567890"}}"#;
+const PATIENT: &str = r#"{"patientId": "12345", "name": "John Doe", "dob": "1980-01-01", "contactInfo": {"phone": "+1234567890"}}"#;
 
 /// Waits until a call is answered with this status: what happens in the background has no other sign.
 async fn until(client: &Client, path: &str, status: u16) -> Duration {
@@ -79,7 +78,10 @@ fn switched_off(stack: &str, service: &str) -> String {
     match tail.find("\n  services:\n") {
         Some(at) => {
             let (before, after) = tail.split_at(at + "\n  services:\n".len());
-            assert!(!after.contains(&format!("\n    {service}:")), "the sample says something of {service} already");
+            assert!(
+                !after.contains(&format!("\n    {service}:")),
+                "the sample says something of {service} already"
+            );
             format!("{head}\nspec:\n{before}    {service}:\n      enabled: false\n{after}")
         }
         None => format!("{head}\nspec:\n  services:\n    {service}:\n      enabled: false\n{tail}"),
@@ -92,7 +94,10 @@ async fn what_cannot_be_is_said_in_one_line() {
     let address = taken.local_addr().unwrap().to_string();
     let setup = Setup::new().arg("--listen").arg(&address);
     let (status, said) = setup.refused().await;
-    assert_eq!((status.code(), said.trim()), (Some(1), format!("healthcare: {address} is taken by another program").as_str()));
+    assert_eq!(
+        (status.code(), said.trim()),
+        (Some(1), format!("healthcare: {address} is taken by another program").as_str())
+    );
     assert!(!setup.data_path().exists(), "nothing is left behind");
 
     let setup = Setup::new().arg("--listen").arg("0.0.0.0:0");

@@ -5,8 +5,18 @@ use std::path::{Path, PathBuf};
 use blackbox::{Healthcare, document};
 
 const SECRETS: [&str; 12] = [
-    "john doe", "jane doe", "johndoe", "janedoe", "+1234567890", "+0987654321", "penicillin", "diabetes", "flu\"",
-    "tylenol", "healthinsure", "consultation",
+    "john doe",
+    "jane doe",
+    "johndoe",
+    "janedoe",
+    "+1234567890",
+    "+0987654321",
+    "penicillin",
+    "diabetes",
+    "flu\"",
+    "tylenol",
+    "healthinsure",
+    "consultation",
 ];
 
 fn files(dir: &Path) -> Vec<PathBuf> {
@@ -22,8 +32,13 @@ async fn nothing_readable_is_left_on_disk_or_in_the_log() {
     let patient = patient.replacen('{', "{ \"patientId\": \"12345\",", 1);
     let _ = admin.call("POST", "/api/patients", Some(&patient)).await.expect(201);
     for path in [
-        "/api/providers", "/api/appointments", "/api/bills", "/api/records", "/api/notifications/email",
-        "/api/notifications/sms", "/api/notifications/push",
+        "/api/providers",
+        "/api/appointments",
+        "/api/bills",
+        "/api/records",
+        "/api/notifications/email",
+        "/api/notifications/sms",
+        "/api/notifications/push",
     ] {
         let body = document::find("POST", path).body.unwrap();
         let request = admin
@@ -33,10 +48,15 @@ async fn nothing_readable_is_left_on_disk_or_in_the_log() {
             .body(body);
         let _ = admin.send(path.to_owned(), request).await.unwrap().expect(201);
     }
-    for search in ["patients?name=john", "patients?email=johndoe%40example.com", "notifications?to=%2B1234567890"] {
+    for search in
+        ["patients?name=john", "patients?email=johndoe%40example.com", "notifications?to=%2B1234567890"]
+    {
         let _ = admin.call("GET", &format!("/api/{search}"), None).await.expect(200);
     }
-    let _ = admin.call("POST", "/api/patients", Some(&patient.replace("1980-01-01", "1980-13-01"))).await.expect(422);
+    let _ = admin
+        .call("POST", "/api/patients", Some(&patient.replace("1980-01-01", "1980-13-01")))
+        .await
+        .expect(422);
 
     let data = stack.setup.data_path();
     let regular = files(&data).into_iter().filter(|path| path.is_file()).collect::<Vec<_>>();

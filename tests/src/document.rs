@@ -25,7 +25,8 @@ pub struct DocumentedCall {
 pub fn calls() -> Vec<DocumentedCall> {
     let lines: Vec<_> = TEXT.lines().collect();
     let is_call = |line: &str| {
-        ["GET ", "POST ", "PUT ", "DELETE "].iter().any(|method| line.starts_with(method)) && line.contains(" /api/")
+        ["GET ", "POST ", "PUT ", "DELETE "].iter().any(|method| line.starts_with(method))
+            && line.contains(" /api/")
     };
     let starts: Vec<_> = (0..lines.len()).filter(|at| is_call(lines[*at])).collect();
     let ends = starts.iter().skip(1).copied().chain([lines.len()]);

@@ -142,7 +142,10 @@ impl Setup {
     /// # Panics
     /// If it goes on running.
     pub async fn refused(&self) -> (ExitStatus, String) {
-        let output = tokio::time::timeout(START_MAX, self.command().output()).await.expect("it ends").expect("it runs");
+        let output = tokio::time::timeout(START_MAX, self.command().output())
+            .await
+            .expect("it ends")
+            .expect("it runs");
         (output.status, String::from_utf8_lossy(&output.stderr).into_owned())
     }
 }
@@ -185,7 +188,8 @@ impl Healthcare {
         let pid = self.child.id().expect("it runs").to_string();
         let sent = Command::new("kill").args(["-INT", &pid]).status().await.expect("kill");
         assert!(sent.success());
-        let status = tokio::time::timeout(STOP_MAX, self.child.wait()).await.expect("it ends").expect("a status");
+        let status =
+            tokio::time::timeout(STOP_MAX, self.child.wait()).await.expect("it ends").expect("a status");
         let (output, errors) = (self.output.await.unwrap_or_default(), self.errors.await.unwrap_or_default());
         (self.setup, status, output, errors)
     }

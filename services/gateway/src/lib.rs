@@ -1,6 +1,6 @@
 //! The gateway: one door in front of the services.
 //!
-//! A request's way stands in `way.rs` and reads from top to bottom. Everything it needs to know is one immutable [`snapshot`],
+//! A request's way stands in `way.rs` and reads from top to bottom. Everything it needs to know is one immutable `Snapshot`,
 //! built from a `GatewayConfig` and swapped atomically; what must outlive a change (limiters, connection pools, breakers, counters)
 //! is kept beside it and handed from snapshot to snapshot. No router and no middleware stack stand on the hot path: hyper's HTTP/1
 //! connection calls one function.

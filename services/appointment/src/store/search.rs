@@ -33,10 +33,10 @@ async fn of_patient(tx: &mut Tx, search: &Search, status: Option<Vec<u8>>) -> Re
     Ok(on!(tx, |conn| {
         sqlx::query_as(sql!(
             "select id, version, patient_id, starts_at, body from appointment \
-         where deleted_at is null and patient_id = $1 and starts_at >= $2 and starts_at < $3 \
-           and (starts_at, id) > ($4, $5) \
-           and ($6 or status = $7) and ($8 or provider_id = $9) \
-         order by starts_at, id limit $10"
+             where deleted_at is null and patient_id = $1 and starts_at >= $2 and starts_at < $3 \
+               and (starts_at, id) > ($4, $5) \
+               and ($6 or status = $7) and ($8 or provider_id = $9) \
+             order by starts_at, id limit $10"
         ))
         .bind(search.patient.as_ref().map_or("", |id| id.as_str()))
         .bind(search.from)
@@ -58,10 +58,10 @@ async fn of_provider(tx: &mut Tx, search: &Search, status: Option<Vec<u8>>) -> R
     Ok(on!(tx, |conn| {
         sqlx::query_as(sql!(
             "select id, version, patient_id, starts_at, body from appointment \
-         where deleted_at is null and provider_id = $1 and starts_at >= $2 and starts_at < $3 \
-           and (starts_at, id) > ($4, $5) \
-           and ($6 or status = $7) \
-         order by starts_at, id limit $8"
+             where deleted_at is null and provider_id = $1 and starts_at >= $2 and starts_at < $3 \
+               and (starts_at, id) > ($4, $5) \
+               and ($6 or status = $7) \
+             order by starts_at, id limit $8"
         ))
         .bind(search.provider.as_ref().map_or("", |id| id.as_str()))
         .bind(search.from)

@@ -31,9 +31,9 @@ pub async fn taken_of_provider(
     let rows: Vec<Row> = on!(tx, |conn| {
         sqlx::query_as(sql!(
             "select starts_at, ends_at from appointment \
-         where deleted_at is null and active and provider_id = $1 \
-           and starts_at > $2 and starts_at < $3 and id <> $4 \
-         order by starts_at limit $5"
+             where deleted_at is null and active and provider_id = $1 \
+               and starts_at > $2 and starts_at < $3 and id <> $4 \
+             order by starts_at limit $5"
         ))
         .bind(provider.as_str())
         .bind(reach(range))
@@ -56,9 +56,9 @@ pub async fn taken_of_patient(
     let rows: Vec<Row> = on!(tx, |conn| {
         sqlx::query_as(sql!(
             "select starts_at, ends_at from appointment \
-         where deleted_at is null and active and patient_id = $1 \
-           and starts_at > $2 and starts_at < $3 and id <> $4 \
-         order by starts_at limit $5"
+             where deleted_at is null and active and patient_id = $1 \
+               and starts_at > $2 and starts_at < $3 and id <> $4 \
+             order by starts_at limit $5"
         ))
         .bind(patient.as_str())
         .bind(reach(range))

@@ -154,3 +154,10 @@ async fn a_request_under_way_ends_under_the_configuration_it_began_with() {
     assert_eq!(client.answer().await.unwrap().text(), "done");
     assert_eq!(client.ask("GET", "/x", &[], "").await.status, 404);
 }
+
+#[tokio::test]
+async fn the_example_in_the_folder_is_a_good_configuration() {
+    let example = serde_saphyr::from_str(include_str!("../../examples/gateway.yaml")).unwrap();
+    let house = House::with(example).await;
+    house.get("/api/patients/1").await.assert_problem(401, "unauthenticated");
+}

@@ -162,9 +162,8 @@ pub async fn notification_find(
     id: &NotificationId,
 ) -> Result<Option<Notification>, db::Error> {
     let now = tx.now();
-    let row: Option<Row> =
-        on!(tx, |conn| {
-            sqlx::query_as(sql!(
+    let row: Option<Row> = on!(tx, |conn| {
+        sqlx::query_as(sql!(
         "select id, version, created_at, channel, status, patient_id, body, sent_at, error from notification \
          where id = $1 and expires_at > $2"
     ))
@@ -172,7 +171,7 @@ pub async fn notification_find(
     .bind(now)
     .fetch_optional(conn)
     .await
-        })?;
+    })?;
     match row {
         Some(row) => opened(db, row).await,
         None => Ok(None),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use contracts::client::Transport;
+use contracts::client::{ClientError, Transport};
 use contracts::event::{Deliver, Event};
 use db::{ClaimedEvent, Db, OutboxEvent, Tx};
 use futures_util::future::join_all;
@@ -48,16 +48,21 @@ pub async fn run(kit: Kit) {
             wait(&kit.db).await;
             continue;
         }
+        let mut by_subscriber: HashMap<&str, Vec<&ClaimedEvent>> = HashMap::new();
         for event in &claimed {
-            if let std::collections::hash_map::Entry::Vacant(vacant) =
-                transports.entry(event.subscriber.clone())
-                && let Some(transport) = way(&kit, &event.subscriber)
+            by_subscriber.entry(&event.subscriber).or_default().push(event);
+        }
+        for subscriber in by_subscriber.keys() {
+            if !transports.contains_key(*subscriber)
+                && let Some(transport) = way(&kit, subscriber)
             {
-                vacant.insert(transport);
+                transports.insert((*subscriber).to_owned(), transport);
             }
         }
-        join_all(claimed.iter().map(|event| deliver(&kit.db, transports.get(&event.subscriber), event)))
-            .await;
+        join_all(by_subscriber.into_iter().map(|(subscriber, events)| {
+            deliver_all(&kit.db, subscriber, transports.get(subscriber), events)
+        }))
+        .await;
     }
 }
 
@@ -76,29 +81,62 @@ fn way(kit: &Kit, subscriber: &str) -> Option<Arc<Transport>> {
     kit.transport(peer).ok()
 }
 
-async fn deliver(db: &Db, transport: Option<&Arc<Transport>>, claimed: &ClaimedEvent) {
-    let outcome = match (transport, serde_json::from_slice::<Event>(&claimed.body)) {
-        (None, _) => Err("no way to this subscriber".to_owned()),
-        (_, Err(_)) => Err("the event is not of a known shape".to_owned()),
-        (Some(transport), Ok(event)) => {
-            transport.call::<Deliver>(&[], &(), &event).await.map(drop).map_err(|error| error.to_string())
+/// Delivers to one subscriber, one event after another. Once it does not answer, the rest of the batch waits too: a service that is
+/// down is asked once, not once for each event.
+async fn deliver_all(
+    db: &Db,
+    subscriber: &str,
+    transport: Option<&Arc<Transport>>,
+    events: Vec<&ClaimedEvent>,
+) {
+    let mut down = None;
+    let (mut failed, mut attempt) = (0, 0);
+    for event in events {
+        let outcome = match (&down, transport) {
+            (Some(why), _) => Err(Undelivered::Down(String::clone(why))),
+            (None, None) => Err(Undelivered::Refused("there is no way to this subscriber".to_owned())),
+            (None, Some(transport)) => deliver(transport, event).await,
+        };
+        let noted = match &outcome {
+            Ok(()) => db::outbox_delivered(db, event).await,
+            Err(Undelivered::Down(why) | Undelivered::Refused(why)) => {
+                (failed, attempt) = (failed + 1, attempt.max(event.attempt));
+                db::outbox_failed(db, event, None, why).await.map(drop)
+            }
+        };
+        if let Err(error) = noted {
+            // The claim runs out, and the event is delivered once more: subscribers know it by its id.
+            tracing::warn!(%error, event = event.name, "a delivery could not be noted");
         }
-    };
-    let noted = match &outcome {
-        Ok(()) => db::outbox_delivered(db, claimed).await,
-        Err(why) => {
-            tracing::warn!(
-                event = claimed.name,
-                subscriber = claimed.subscriber,
-                attempt = claimed.attempt,
-                why,
-                "an event was not delivered"
-            );
-            db::outbox_failed(db, claimed, None, why).await.map(drop)
+        match outcome {
+            Err(Undelivered::Down(why)) => down = Some(why),
+            Err(Undelivered::Refused(why)) => {
+                tracing::warn!(event = event.name, subscriber, attempt, why, "an event was refused");
+            }
+            Ok(()) => {}
         }
-    };
-    if let Err(error) = noted {
-        // The claim runs out, and the event is delivered once more: subscribers know it by its id.
-        tracing::warn!(%error, event = claimed.name, "a delivery could not be noted");
+    }
+    if let Some(why) = down {
+        tracing::warn!(subscriber, failed, attempt, why, "events wait for a subscriber that does not answer");
+    }
+}
+
+enum Undelivered {
+    /// The subscriber does not answer.
+    Down(String),
+    /// It answers, but does not take this one.
+    Refused(String),
+}
+
+async fn deliver(transport: &Transport, claimed: &ClaimedEvent) -> Result<(), Undelivered> {
+    let event: Event = serde_json::from_slice(&claimed.body)
+        .map_err(|_| Undelivered::Refused("the event is not of a known shape".to_owned()))?;
+    match transport.call::<Deliver>(&[], &(), &event).await {
+        Ok(_) => Ok(()),
+        Err(error @ ClientError::Unavailable(_)) => Err(Undelivered::Down(error.to_string())),
+        Err(ClientError::Problem(problem)) if problem.status >= 500 => {
+            Err(Undelivered::Down(format!("it answers {}", problem.status)))
+        }
+        Err(error) => Err(Undelivered::Refused(error.to_string())),
     }
 }
