@@ -21,13 +21,14 @@ use crate::fault::Fault;
 use crate::{demo, reload};
 
 /// The seven.
-pub const SERVICES: [Service; 6] = [
+pub const SERVICES: [Service; 7] = [
     auth::SERVICE,
     patient::SERVICE,
     provider::SERVICE,
     appointment::SERVICE,
     billing::SERVICE,
     records::SERVICE,
+    notification::SERVICE,
 ];
 
 /// Reading who was logged out takes a few milliseconds; if it takes so long, something is broken.
@@ -47,6 +48,7 @@ pub async fn up(args: Box<Up>) -> Result<(), Fault> {
     let listener = bind(args.listen)?;
     let admin_listener = tokio::net::TcpListener::from_std(bind(args.admin_listen)?)
         .map_err(|error| Fault::failed(format!("cannot listen at {}: {error}", args.admin_listen)))?;
+    let admin_address = admin_listener.local_addr().unwrap_or(args.admin_listen);
     let data = DataDir::open(&args.data_dir, &random)?;
     let password = first_password(&args, &data, &random)?;
 
@@ -72,7 +74,7 @@ pub async fn up(args: Box<Up>) -> Result<(), Fault> {
     if args.demo {
         demo::load(&stack, &placement, &world, &data).await?;
     }
-    announce(&args, &gateway, &data, &password, started);
+    announce(&args, &gateway, admin_address, &data, &password, started);
 
     let watcher = reload::follow(args.stack.clone(), stack, placement, &gateway);
     let stop = http_kit::process::stop_signal();
@@ -226,7 +228,14 @@ async fn start_gateway(
 }
 
 /// What a person needs to begin.
-fn announce(args: &Up, gateway: &Gateway, data: &DataDir, password: &FirstPassword, started: Instant) {
+fn announce(
+    args: &Up,
+    gateway: &Gateway,
+    admin: SocketAddr,
+    data: &DataDir,
+    password: &FirstPassword,
+    started: Instant,
+) {
     let scheme = if args.tls_cert.is_some() { "https" } else { "http" };
     let url = format!("{scheme}://{}", gateway.local_addr());
     let file = data.admin_password_path();
@@ -239,7 +248,7 @@ fn announce(args: &Up, gateway: &Gateway, data: &DataDir, password: &FirstPasswo
     println!("The stack is up, after {} ms.\n", started.elapsed().as_millis());
     println!("  API        {url}/api");
     println!("  Explorer   {url}/api/docs");
-    println!("  Metrics    http://{}/metrics", args.admin_listen);
+    println!("  Metrics    http://{admin}/metrics");
     println!("  User       admin");
     println!("  Password   {password}");
     if args.demo {

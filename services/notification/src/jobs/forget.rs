@@ -7,7 +7,7 @@ use db::Db;
 
 use crate::store::notification::notifications_forget;
 
-const EVERY: Duration = Duration::from_secs(3_600);
+const EVERY: Duration = Duration::from_hours(1);
 
 /// Again and again.
 pub async fn run(db: Db) {

@@ -171,6 +171,14 @@ mail_tests! {
         assert!(server.mails().is_empty());
     }
 
+    by_default: async fn a_server_that_nobody_vouches_for_gets_nothing(stack: Arc<TestStack>, port: u16) {
+        let server = SmtpServer::start_with_untrusted_tls(port);
+        let queued = send(&stack, "email", MAIL).await.expect(202);
+        let read = get(&stack, queued.header("location")).await.expect(200).json();
+        assert_eq!(read["error"], "The mail server offers no TLS that can be trusted.");
+        assert!(server.mails().is_empty());
+    }
+
     with_login: async fn a_server_may_ask_who_sends(stack: Arc<TestStack>, port: u16) {
         let server = SmtpServer::start_with_login(port, "open sesame");
         let missing = send(&stack, "email", MAIL).await.expect(202);

@@ -13,7 +13,7 @@ pub struct Migrations {
     pub sqlite: &'static Migrator,
 }
 
-/// The [`Migrations`](crate::Migrations) in `migrations/postgres` and `migrations/sqlite` of the calling crate.
+/// The [`Migrations`] in `migrations/postgres` and `migrations/sqlite` of the calling crate.
 ///
 /// Cargo does not notice a new file there by itself: give the crate a `build.rs` that prints
 /// `cargo:rerun-if-changed=migrations`.

@@ -1,9 +1,14 @@
-"""An SMTP server that prints each mail it takes as a line of JSON: `smtp.py PORT [PASSWORD]`. Ends with its standard input."""
+"""An SMTP server that prints each mail it takes as a line of JSON: `smtp.py PORT PASSWORD CERTIFICATE`.
+
+An empty password asks for no login, an empty certificate offers no STARTTLS. Ends with its standard input."""
 
 import email
 import email.policy
 import json
+import logging
+import ssl
 import sys
+import warnings
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, SMTP
@@ -36,7 +41,14 @@ class Handler:
         return "250 OK"
 
 
-port, password = int(sys.argv[1]), sys.argv[2]
+port, password, certificate = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+# It warns of logins in clear: this machine is talking to itself.
+logging.getLogger("mail.log").setLevel(logging.CRITICAL)
+warnings.simplefilter("ignore")
+tls = None
+if certificate:
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate)
 
 
 def login(server, session, envelope, mechanism, data):
@@ -53,6 +65,7 @@ class Server(Controller):
             authenticator=login,
             auth_required=bool(password),
             auth_require_tls=False,
+            tls_context=tls,
         )
 
 

@@ -1,11 +1,12 @@
-//! A real SMTP server for tests: aiosmtpd, from PyPI, in a virtual environment that is made once and kept in the cache folder.
+//! A real SMTP server for tests: `aiosmtpd`, from the Python package index, in a virtual environment that is made once and kept in the
+//! cache folder.
 //!
 //! It ends with the test, however that ends: it reads the end of a pipe that the kernel closes with the test's process.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, mpsc};
 use std::time::Duration;
@@ -17,6 +18,8 @@ const PACKAGE: &str = "aiosmtpd==1.4.6";
 const MISSING: &str = "no SMTP server for the tests: install the Debian packages python3 and python3-venv";
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 const SERVER: &str = include_str!("smtp.py");
+/// Signed by itself, for this machine: nobody trusts it.
+const CERTIFICATE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/smtp.pem");
 
 /// A server that takes mail, and keeps it for the test to look at.
 pub struct SmtpServer {
@@ -66,7 +69,7 @@ impl SmtpServer {
     /// # Panics
     /// With one line that says what is missing, if it does not start.
     pub fn start(port: u16) -> Self {
-        Self::run(port, "")
+        Self::run(port, "", "")
     }
 
     /// The same, for whoever logs in as `clinic` with this password.
@@ -74,14 +77,26 @@ impl SmtpServer {
     /// # Panics
     /// If it does not start.
     pub fn start_with_login(port: u16, password: &str) -> Self {
-        Self::run(port, password)
+        Self::run(port, password, "")
     }
 
-    fn run(port: u16, password: &str) -> Self {
+    /// The same as [`SmtpServer::start`], with STARTTLS and a certificate that nobody vouches for.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn start_with_untrusted_tls(port: u16) -> Self {
+        Self::run(port, "", CERTIFICATE)
+    }
+
+    fn run(port: u16, password: &str, certificate: &str) -> Self {
         static PYTHON: LazyLock<Result<PathBuf, String>> = LazyLock::new(python);
-        let python = PYTHON.as_ref().unwrap_or_else(|why| std::panic::panic_any(why.clone()));
+        let python = match &*PYTHON {
+            Ok(python) => python,
+            #[expect(clippy::panic, reason = "a test that cannot run fails; it does not pass in silence")]
+            Err(reason) => panic!("{reason}"),
+        };
         let mut child = Command::new(python)
-            .args(["-c", SERVER, &port.to_string(), password])
+            .args(["-c", SERVER, &port.to_string(), password, certificate])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -146,13 +161,14 @@ fn python() -> Result<PathBuf, String> {
     // Several test processes may want it at once: one makes it.
     let lock = File::create(cache.join("venv.lock")).map_err(io)?;
     lock.lock().map_err(io)?;
-    if !made.exists() {
-        succeed(Command::new("python3").args(["-m", "venv"]).arg(&venv), MISSING)?;
+    // A Python that was upgraded away leaves a dead link behind.
+    if !made.exists() || !python.exists() {
+        succeed(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv), MISSING)?;
         let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", PACKAGE];
         succeed(Command::new(&python).args(install), &format!("{PACKAGE} cannot be installed from PyPI"))?;
         File::create(made).map_err(io)?;
     }
-    Path::exists(&python).then_some(python).ok_or_else(|| MISSING.to_owned())
+    Ok(python)
 }
 
 /// Runs a command; its complaint stands behind the reason, on one line.
