@@ -21,7 +21,7 @@ async fn write(client: Client, next: Arc<AtomicU32>) -> Vec<String> {
         match client.try_call("POST", "/api/patients", Some(&body)).await {
             Ok(reply) if reply.status == 201 => acknowledged.push(id),
             Ok(reply) if matches!(reply.status, 429 | 503) => {
-                tokio::time::sleep(Duration::from_millis(5)).await
+                tokio::time::sleep(Duration::from_millis(5)).await;
             }
             Ok(reply) => panic!("{}: {} {}", reply.asked, reply.status, reply.text),
             Err(_) => return acknowledged,

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use crate::client::Client;
 
 /// Built without optimisation on a busy machine, a start may take its time.
-const START_MAX: Duration = Duration::from_secs(60);
+const START_MAX: Duration = Duration::from_mins(1);
 const STOP_MAX: Duration = Duration::from_secs(40);
 
 /// What a start is given.

@@ -3,6 +3,8 @@
 //!
 //! Nothing here knows what is inside the program: what these tests see is what its users see.
 
+#![allow(clippy::panic, reason = "a library for tests: what goes wrong fails the test")]
+
 pub mod client;
 pub mod document;
 pub mod healthcare;

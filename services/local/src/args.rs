@@ -35,8 +35,12 @@ pub struct Up {
     /// Keep data in this PostgreSQL, a schema for each service, instead of in files.
     #[arg(long, value_name = "URL", hide_env_values = true)]
     pub database_url: Option<String>,
-    /// The first administrator's password; else HEALTHCARE_ADMIN_PASSWORD, else one is generated.
-    #[arg(long, value_name = "FILE")]
+    /// The first administrator's password.
+    #[arg(
+        long,
+        value_name = "FILE",
+        help = "The first administrator's password; else HEALTHCARE_ADMIN_PASSWORD, else generated"
+    )]
     pub admin_password_file: Option<PathBuf>,
     /// The gateway's certificate chain, PEM.
     #[arg(long, value_name = "FILE", requires = "tls_key")]

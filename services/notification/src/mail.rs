@@ -1,5 +1,6 @@
 //! [`Mailer`]: mail over SMTP (RFC 5321, submission RFC 6409).
 
+use std::error::Error;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -102,7 +103,7 @@ impl Mailer {
         id: &NotificationId,
         content: &Content,
         asked_at: DateTime<Utc>,
-    ) -> Result<Message, Box<dyn std::error::Error>> {
+    ) -> Result<Message, Box<dyn Error>> {
         Ok(Message::builder()
             .from(self.from.clone())
             .to(Mailbox::new(None, content.to.parse()?))
@@ -125,7 +126,7 @@ fn not_sent(error: &smtp::Error) -> Outcome {
             Outcome::Refused(format!("The mail server refused it ({code})."))
         }
         Some(code) => Outcome::NotNow(format!("The mail server does not take it now ({code}).")),
-        None if error.is_tls() => {
+        None if is_about_tls(error) => {
             Outcome::NotNow("The mail server offers no TLS that can be trusted.".to_owned())
         }
         None if error.is_client() => {
@@ -133,6 +134,13 @@ fn not_sent(error: &smtp::Error) -> Outcome {
         }
         None => Outcome::NotNow("The mail server does not answer.".to_owned()),
     }
+}
+
+/// Whether the two did not agree on TLS. Over the network that is an I/O error: rustls says `InvalidData` of what it does not accept.
+fn is_about_tls(error: &smtp::Error) -> bool {
+    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    let mut io = causes.filter_map(|cause| cause.downcast_ref::<std::io::Error>());
+    error.is_tls() || io.any(|error| error.kind() == std::io::ErrorKind::InvalidData)
 }
 
 #[cfg(test)]
