@@ -1,13 +1,13 @@
 //! [`Hasher`]: argon2id at OWASP's setting, 19 MiB, two passes, one lane (Password Storage Cheat Sheet).
 //!
-//! A hash takes some 20 ms of a core and 19 MiB. So few run at once, whatever comes in: a storm of logins waits here, and costs no
-//! more memory than that.
+//! A hash takes some 20 ms of a core and 19 MiB. One runs on each core at most, whatever comes in: a storm of logins waits here.
+//! The memory is used again and again, since an allocator that is given so large a block back may keep it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use argon2::password_hash::{PasswordHasher, PasswordVerifier};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::{Algorithm, Argon2, Block, Params, PasswordHash as Phc, Version};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use contracts::ambient::Random;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
@@ -20,12 +20,20 @@ const WAIT: Duration = Duration::from_secs(10);
 const NOBODY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5IGtub3dzIGl0IQ$vWJ0Zk1xR3pXcTlOc0xhVHk1RGhVcjJYb0I4Y1FlN0s";
 
+/// Bytes of a hash.
+const OUTPUT: usize = 32;
+
 /// Hashes passwords, and checks them.
 #[derive(Clone, Debug)]
 pub struct Hasher {
     random: Random,
     places: Arc<Semaphore>,
+    /// Memory that no hash uses at the moment; never more pieces than places.
+    idle: Arc<Mutex<Vec<Memory>>>,
 }
+
+/// Argon2's working memory.
+type Memory = Vec<Block>;
 
 /// Too many hashes are waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,55 +41,55 @@ pub struct Hasher {
 pub struct Busy;
 
 impl Hasher {
-    /// At most two hashes at once for each core.
+    /// At most one hash at once for each core.
     pub fn new(random: Random) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { random, places: Arc::new(Semaphore::new(2 * cores)) }
+        Self { random, places: Arc::new(Semaphore::new(cores)), idle: Arc::default() }
     }
 
     /// The hash of a new password.
     pub async fn hash(&self, password: &str) -> Result<PasswordHash, Busy> {
-        let salt: [u8; 16] = self.random.bytes();
-        self.work(password, move |argon2, password| {
-            argon2
-                .hash_password_with_salt(password, &salt)
-                .map(|hash| PasswordHash(hash.to_string()))
-                .map_err(|_| Busy)
-        })
-        .await?
+        let (salt, params): ([u8; 16], _) = (self.random.bytes(), Params::DEFAULT);
+        let (memory, time, lanes) = (params.m_cost(), params.t_cost(), params.p_cost());
+        let hash = self.raw(password, salt.to_vec(), params).await?;
+        let [salt, hash] = [&salt[..], &hash[..]].map(|bytes| data_encoding::BASE64_NOPAD.encode(bytes));
+        Ok(PasswordHash(format!("$argon2id$v=19$m={memory},t={time},p={lanes}${salt}${hash}")))
     }
 
     /// Whether this is the password. Without a hash it is not, and takes as long.
     pub async fn verify(&self, password: &str, hash: Option<PasswordHash>) -> Result<bool, Busy> {
         let is_somebody = hash.is_some();
-        let hash = hash.unwrap_or_else(|| PasswordHash(NOBODY.to_owned()));
-        self.work(password, move |argon2, password| {
-            argon2.verify_password(password, hash.0.as_str()).is_ok() && is_somebody
-        })
-        .await
+        let kept = hash.map_or_else(|| NOBODY.to_owned(), |hash| hash.0);
+        let Ok(kept) = Phc::new(&kept) else { return Ok(false) };
+        let (Ok(params), Some(salt), Some(expected)) = (Params::try_from(&kept), kept.salt, kept.hash) else {
+            return Ok(false);
+        };
+        let hash = self.raw(password, salt.to_vec(), params).await?;
+        Ok(verify_slices_are_equal(&hash[..], expected.as_bytes()).is_ok() && is_somebody)
     }
 
-    async fn work<T: Send + 'static>(
-        &self,
-        password: &str,
-        work: impl FnOnce(&Argon2<'_>, &[u8]) -> T + Send + 'static,
-    ) -> Result<T, Busy> {
+    async fn raw(&self, password: &str, salt: Vec<u8>, params: Params) -> Result<[u8; OUTPUT], Busy> {
         let password = Zeroizing::new(password.as_bytes().to_vec());
         let place = tokio::time::timeout(WAIT, Arc::clone(&self.places).acquire_owned()).await;
         let place = place.map_err(|_| Busy)?.map_err(|_| Busy)?;
+        let idle = Arc::clone(&self.idle);
         let done = tokio::task::spawn_blocking(move || {
             // Given back when the work is done, even if nobody waits for it any more.
             let _place = place;
-            work(&Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::DEFAULT), &password)
+            let mut memory = idle.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+            memory.resize(params.block_count().max(memory.len()), Block::default());
+            let mut hash = [0; OUTPUT];
+            let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+            let done = argon2.hash_password_into_with_memory(&password, &salt, &mut hash, &mut memory);
+            idle.lock().unwrap_or_else(PoisonError::into_inner).push(memory);
+            done.map(|()| hash)
         });
-        done.await.map_err(|_| Busy)
+        done.await.map_err(|_| Busy)?.map_err(|_| Busy)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use argon2::PasswordHash as Phc;
-
     use super::*;
 
     #[tokio::test]
@@ -93,6 +101,27 @@ mod tests {
         assert!(hasher.verify("password123", Some(hash.clone())).await.unwrap());
         assert!(!hasher.verify("Password123", Some(hash)).await.unwrap());
         assert!(!hasher.verify("password123", None).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn the_memory_of_a_hash_is_used_again() {
+        let hasher = Hasher::new(Random::seeded(1));
+        for _ in 0..4 {
+            let _ = hasher.hash("password123").await.unwrap();
+        }
+        assert_eq!(hasher.idle.lock().unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_hash_that_another_implementation_made_is_checked() {
+        use argon2::password_hash::PasswordHasher;
+        let kept = Argon2::default()
+            .hash_password_with_salt(b"password123", b"sixteen bytes ..")
+            .unwrap()
+            .to_string();
+        let hasher = Hasher::new(Random::seeded(1));
+        assert!(hasher.verify("password123", Some(PasswordHash(kept.clone()))).await.unwrap());
+        assert!(!hasher.verify("password124", Some(PasswordHash(kept))).await.unwrap());
     }
 
     #[test]

@@ -12,9 +12,9 @@ use std::sync::Arc;
 use contracts::ambient::Random;
 use contracts::appointments::{AppointmentRequest, AppointmentsClient};
 use contracts::auth::{AuthClient, LoginRequest};
-use contracts::bills::BillsClient;
+use contracts::bills::{BillStatus, BillsClient};
 use contracts::client::{ClientError, TokenSource, Transport};
-use contracts::id::AppointmentId;
+use contracts::id::{AppointmentId, BillId};
 use contracts::merge_patch::MergePatch;
 use contracts::patients::PatientsClient;
 use contracts::permission::Role;
@@ -50,7 +50,7 @@ pub async fn load(stack: &Stack, placement: &Placement, world: &World, data: &Da
     if done.exists() {
         return Ok(());
     }
-    println!("Inventing a clinic; this takes a moment.");
+    println!("Inventing a clinic: some twenty seconds, once.");
     let loader = Loader::sign_in(stack, placement, world).await?;
     let today = world.clock.now().with_timezone(&stack.time_zone).date_naive();
     let clinic = plan::clinic(today);
@@ -105,7 +105,12 @@ impl Loader {
             each(&clinic.records, |record| self.records.create_record(record)),
             each(&clinic.bills, |bill| self.bills.create_bill(bill)),
         )?;
-        Ok(())
+        each(&clinic.paid, |id| self.paid(id)).await
+    }
+
+    async fn paid(&self, bill: &str) -> Result<(), ClientError> {
+        let patch = status_patch(BillStatus::Paid)?;
+        self.bills.update_bill(&BillId::trusted(bill.to_owned()), &patch).await.map(drop)
     }
 
     /// Books a visit, and brings it to where it stands by now.
@@ -114,8 +119,7 @@ impl Loader {
         let id = AppointmentId::trusted(id.clone());
         known(self.appointments.book_appointment(&visit.booking).await)?;
         for status in visit.then {
-            let patch = MergePatch::of(&serde_json::json!({ "status": status }))
-                .map_err(|error| ClientError::Unavailable(error.to_string()))?;
+            let patch = status_patch(status)?;
             known(self.appointments.update_appointment(&id, &patch).await)?;
         }
         if visit.cancelled {
@@ -123,6 +127,12 @@ impl Loader {
         }
         Ok(())
     }
+}
+
+/// A change of nothing but the status.
+fn status_patch<T>(status: impl serde::Serialize) -> Result<MergePatch<T>, ClientError> {
+    MergePatch::of(&serde_json::json!({ "status": status }))
+        .map_err(|error| ClientError::Unavailable(error.to_string()))
 }
 
 /// Makes the demo's user, past the password policy, which would refuse the document's own password.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gateway::Gateway;
+use settings::{GatewayConfig, ServiceName};
 use stack::{Placement, Stack, plan_gateway, plan_service};
 
 use crate::fault::Fault;
@@ -28,9 +29,10 @@ fn parse(path: &Path, text: &str) -> Result<Stack, Fault> {
     })
 }
 
-/// Keeps the gateway to what the file says, for as long as the future lives.
-pub async fn follow(path: PathBuf, mut current: Stack, placement: Placement, gateway: &Gateway) {
+/// Keeps the gateway to what the file says, for as long as the future lives. `started` is what the services run with.
+pub async fn follow(path: PathBuf, started: &Stack, placement: &Placement, gateway: &Gateway) {
     let mut seen = std::fs::read_to_string(&path).unwrap_or_default();
+    let mut applied = plan_gateway(started, placement);
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         // A file that is not there for a moment is an editor's doing.
@@ -39,32 +41,38 @@ pub async fn follow(path: PathBuf, mut current: Stack, placement: Placement, gat
             continue;
         }
         seen = text;
-        match parse(&path, &seen).and_then(|changed| apply(&current, changed, &placement, gateway)) {
-            Ok(changed) => current = changed,
+        match parse(&path, &seen).and_then(|changed| apply(started, &changed, &applied, placement, gateway)) {
+            Ok(now) => applied = now,
             Err(fault) => eprintln!("{fault}\nNothing was changed."),
         }
     }
 }
 
-fn apply(current: &Stack, changed: Stack, placement: &Placement, gateway: &Gateway) -> Result<Stack, Fault> {
-    if (&changed.name, &changed.namespace) != (&current.name, &current.namespace) {
+/// Gives the gateway what the changed stack says, and tells what has to wait for the next start.
+fn apply(
+    started: &Stack,
+    changed: &Stack,
+    applied: &GatewayConfig,
+    placement: &Placement,
+    gateway: &Gateway,
+) -> Result<GatewayConfig, Fault> {
+    if (&changed.name, &changed.namespace) != (&started.name, &started.namespace) {
         return Err(Fault::asked("a stack's name and namespace cannot change while it runs"));
     }
-    let (before, after) = (plan_gateway(current, placement), plan_gateway(&changed, placement));
-    if before != after {
-        gateway.apply(after).map_err(|error| Fault::asked(format!("the gateway refuses it: {error}")))?;
+    let config = plan_gateway(changed, placement);
+    if config != *applied {
+        gateway
+            .apply(config.clone())
+            .map_err(|error| Fault::asked(format!("the gateway refuses it: {error}")))?;
         println!("The HealthcareStack has changed: routes and limits are in force.");
     }
-    let waiting: Vec<_> = changed
-        .enabled()
-        .filter(|service| {
-            !current.is_enabled(*service)
-                || plan_service(current, *service, placement) != plan_service(&changed, *service, placement)
-        })
-        .map(|service| service.to_string())
-        .collect();
+    let waits = |service: &ServiceName| {
+        !started.is_enabled(*service)
+            || plan_service(started, *service, placement) != plan_service(changed, *service, placement)
+    };
+    let waiting: Vec<_> = changed.enabled().filter(waits).map(ServiceName::as_str).collect();
     if !waiting.is_empty() {
-        println!("Start again for what has changed in: {}.", waiting.join(", "));
+        println!("Start again for the rest of it to reach: {}.", waiting.join(", "));
     }
-    Ok(changed)
+    Ok(config)
 }

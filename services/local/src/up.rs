@@ -20,7 +20,7 @@ use crate::data::DataDir;
 use crate::fault::Fault;
 use crate::{demo, reload};
 
-/// The seven.
+/// All seven. They start together: the order says nothing.
 pub const SERVICES: [Service; 7] = [
     auth::SERVICE,
     patient::SERVICE,
@@ -76,7 +76,7 @@ pub async fn up(args: Box<Up>) -> Result<(), Fault> {
     }
     announce(&args, &gateway, admin_address, &data, &password, started);
 
-    let watcher = reload::follow(args.stack.clone(), stack, placement, &gateway);
+    let watcher = reload::follow(args.stack.clone(), &stack, &placement, &gateway);
     let stop = http_kit::process::stop_signal();
     tokio::select! {
         () = watcher => {}
@@ -240,7 +240,7 @@ fn announce(
     let url = format!("{scheme}://{}", gateway.local_addr());
     let file = data.admin_password_path();
     let password = match password.told {
-        Told::Given => "the password you gave at the first start".to_owned(),
+        Told::Given => "as given; only the first start takes it".to_owned(),
         Told::New => format!("{}   (kept in {})", password.text, file.display()),
         Told::Earlier => format!("in {}, unless changed since", file.display()),
     };
@@ -255,5 +255,5 @@ fn announce(
         println!("  Demo user  johndoe / password123   (everything here is invented)");
     }
     println!("  Data       {database}{}", data.path().display());
-    println!("\nEdit {} and it takes effect. Ctrl-C stops.", args.stack.display());
+    println!("\nRoutes, limits and timeouts follow {}. Ctrl-C stops.", args.stack.display());
 }

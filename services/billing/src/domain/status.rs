@@ -13,10 +13,10 @@ use contracts::bills::BillStatus;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// It is closed.
-    #[error("A {0} bill cannot be changed")]
+    #[error("a bill that is {0} cannot be changed")]
     Closed(BillStatus),
     /// No way leads there.
-    #[error("A {from} bill cannot become {to}")]
+    #[error("a bill that is {from} cannot become {to}")]
     NoWay {
         /// Where it stands.
         from: BillStatus,
@@ -24,7 +24,7 @@ pub enum Refused {
         to: BillStatus,
     },
     /// Money was taken for it.
-    #[error("A {0} bill cannot be deleted")]
+    #[error("a bill that is {0} cannot be deleted")]
     Undeletable(BillStatus),
 }
 

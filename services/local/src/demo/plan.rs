@@ -9,7 +9,7 @@ use contracts::patients::{ContactInfo, MedicalHistory, PatientRegistration};
 use contracts::providers::{Day, DayAvailability, ProviderRequest};
 use contracts::records::RecordRequest;
 
-use super::people::{ALLERGIES, CONDITIONS, FAMILY, FINDINGS, GIVEN, INSURERS, PROVIDERS};
+use super::people::{ALLERGIES, CONDITIONS, FAMILY, INSURERS, PROVIDERS, Practice, practice_of};
 
 const SEED: u64 = 0x0C11_111C;
 const PATIENTS: usize = 300;
@@ -31,6 +31,8 @@ pub(super) struct Clinic {
     pub(super) visits: Vec<Visit>,
     pub(super) records: Vec<RecordRequest>,
     pub(super) bills: Vec<BillRequest>,
+    /// The ids of those that are paid by now.
+    pub(super) paid: Vec<String>,
 }
 
 /// An appointment, and what became of it.
@@ -49,6 +51,7 @@ pub(super) fn clinic(today: NaiveDate) -> Clinic {
         visits: Vec::new(),
         records: Vec::new(),
         bills: Vec::new(),
+        paid: Vec::new(),
     };
     let first = today.checked_sub_days(Days::new(DAYS_BACK)).unwrap_or(today);
     let days = first.iter_days().take(usize::try_from(DAYS_BACK + DAYS_AHEAD).unwrap_or_default());
@@ -61,15 +64,17 @@ pub(super) fn clinic(today: NaiveDate) -> Clinic {
 fn fill_day(draw: &Draw, day: NaiveDate, today: NaiveDate, clinic: &mut Clinic) {
     for provider in 0..PROVIDERS.len() {
         for visit in 0..VISITS_A_DAY {
-            // Each visit has a third of the day to itself, and each patient belongs to one provider: nobody is booked twice.
+            // Each visit has a third of the day and a third of the provider's patients to itself: nobody comes twice a day.
             let third = TIMES.len() as u64 / VISITS_A_DAY;
             let time = TIMES[draw.index(third) + usize::try_from(visit * third).unwrap_or_default()];
             let each = PATIENTS / PROVIDERS.len();
-            let patient = patient_id(provider * each + draw.index(each as u64));
+            let share = each as u64 / VISITS_A_DAY;
+            let first = provider * each + usize::try_from(visit * share).unwrap_or_default();
+            let patient = patient_id(first + draw.index(share));
             let number = clinic.visits.len() + 1;
             let outcome = if day >= today { Outcome::Ahead } else { draw.outcome() };
             if outcome == Outcome::Seen {
-                note(draw, &patient, day, number, clinic);
+                note(draw, practice_of(provider), &patient, day, number, clinic);
             }
             clinic.visits.push(Visit {
                 booking: booking(number, patient, provider, day, time),
@@ -104,8 +109,8 @@ fn booking(
 }
 
 /// The record and the bill of a visit.
-fn note(draw: &Draw, patient: &str, day: NaiveDate, number: usize, clinic: &mut Clinic) {
-    let (diagnosis, treatment, prescription, service, minor) = *draw.one(&FINDINGS);
+fn note(draw: &Draw, practice: &Practice, patient: &str, day: NaiveDate, number: usize, clinic: &mut Clinic) {
+    let (diagnosis, treatment, prescription, service, minor) = *draw.one(practice.findings);
     clinic.records.push(RecordRequest {
         record_id: Some(format!("demo-rec-{number:05}")),
         patient_id: patient.to_owned(),
@@ -124,8 +129,12 @@ fn note(draw: &Draw, patient: &str, day: NaiveDate, number: usize, clinic: &mut 
     }
     let total = Amount::sum(services.iter().map(|line| line.amount)).unwrap_or_default();
     let claim = Amount::from_minor(total.minor() / 2).unwrap_or_default();
+    let (bill_id, issued) = (format!("demo-bill-{number:05}"), draw.chance(90));
+    if issued && draw.chance(60) {
+        clinic.paid.push(bill_id.clone());
+    }
     clinic.bills.push(BillRequest {
-        bill_id: Some(format!("demo-bill-{number:05}")),
+        bill_id: Some(bill_id),
         patient_id: patient.to_owned(),
         services,
         insurance_claim: draw.chance(70).then(|| InsuranceClaim {
@@ -133,7 +142,7 @@ fn note(draw: &Draw, patient: &str, day: NaiveDate, number: usize, clinic: &mut 
             claim_amount: claim,
         }),
         total_amount: total,
-        status: Some(if draw.chance(90) { BillStatus::Issued } else { BillStatus::Draft }),
+        status: Some(if issued { BillStatus::Issued } else { BillStatus::Draft }),
     });
 }
 
@@ -155,38 +164,41 @@ fn patient_id(at: usize) -> String {
 
 fn provider(at: usize) -> ProviderRequest {
     let (name, specialization) = PROVIDERS[at];
-    let hours = || vec!["09:00-12:00".to_owned(), "14:00-17:00".to_owned()];
+    // All see patients in the hours of TIMES; some begin earlier, some end later.
+    let hours =
+        [["09:00-12:00", "14:00-17:00"], ["08:00-12:00", "14:00-17:00"], ["09:00-12:30", "13:30-18:00"]];
+    let slots = hours[at % hours.len()].map(str::to_owned).to_vec();
     ProviderRequest {
         provider_id: Some(provider_id(at)),
         name: name.to_owned(),
         specialization: specialization.to_owned(),
-        contact_info: contact("provider", at),
-        availability: DAYS.into_iter().map(|day| DayAvailability { day, slots: hours() }).collect(),
+        // No mail address: past visits would each bring the provider a notice of a booking in the past.
+        contact_info: ContactInfo { phone: Some(format!("+1555{:07}", 900_000 + at)), email: None },
+        availability: DAYS.into_iter().map(|day| DayAvailability { day, slots: slots.clone() }).collect(),
         time_zone: None,
     }
 }
 
 fn patient(draw: &Draw, at: usize) -> PatientRegistration {
-    let born = NaiveDate::from_ymd_opt(1936, 1, 1).unwrap_or_default();
+    let practice = practice_of(at / (PATIENTS / PROVIDERS.len()));
+    let (oldest, years) = practice.ages;
+    let born = NaiveDate::from_ymd_opt(oldest, 1, 1).unwrap_or_default();
+    let name = format!("{} {}", draw.one(practice.given), draw.one(&FAMILY));
     let some = |from: &[&str]| {
         if draw.chance(33) { vec![(*draw.one(from)).to_owned()] } else { Vec::new() }
     };
     PatientRegistration {
         patient_id: Some(patient_id(at)),
-        name: format!("{} {}", draw.one(&GIVEN), draw.one(&FAMILY)),
-        dob: born.checked_add_days(Days::new(draw.0.below(85 * 365))).unwrap_or(born).to_string(),
-        contact_info: contact("patient", at),
+        name: name.clone(),
+        dob: born.checked_add_days(Days::new(draw.0.below(years * 365))).unwrap_or(born).to_string(),
+        contact_info: ContactInfo {
+            phone: Some(format!("+1555{:07}", 100_000 + at)),
+            email: Some(format!("{}@example.com", name.to_lowercase().replace(' ', "."))),
+        },
         medical_history: MedicalHistory {
             allergies: some(&ALLERGIES),
             chronic_conditions: some(&CONDITIONS),
         },
-    }
-}
-
-fn contact(kind: &str, at: usize) -> ContactInfo {
-    ContactInfo {
-        phone: Some(format!("+1555{:07}", 100_000 + at)),
-        email: Some(format!("{kind}{:04}@example.com", at + 1)),
     }
 }
 

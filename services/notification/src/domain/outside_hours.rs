@@ -23,9 +23,9 @@ pub fn letter(notice: &AppointmentNotice, provider: &Email) -> Draft {
         channel: Channel::Email,
         content: Content {
             to: provider.to_string(),
-            subject: Some("An appointment was booked outside your hours".to_owned()),
+            subject: Some("An appointment outside your hours".to_owned()),
             body: format!(
-                "The appointment {} was booked with you outside the hours that you have stated.\n\
+                "The appointment {} was booked with you outside the hours that you have stated, or for a time that is past.\n\
                  Please look at your calendar.\n",
                 notice.appointment_id
             ),

@@ -198,18 +198,12 @@ pub async fn notification_search(
     Ok(found)
 }
 
-/// Before this stands every notification.
-fn after(search: &Search) -> Key {
-    let newest = || (DateTime::from_timestamp(253_402_300_799, 0).unwrap_or_default(), String::new());
-    search.window.after.clone().unwrap_or_else(newest)
-}
-
 fn names(search: &Search) -> (&'static str, &'static str) {
     (search.channel.map_or("", channel_name), search.status.map_or("", status_name))
 }
 
 async fn to_addressee(tx: &mut Tx, search: &Search, addressee: &[u8]) -> Result<Vec<Row>, db::Error> {
-    let (now, after, (channel, status)) = (tx.now(), after(search), names(search));
+    let (now, after, (channel, status)) = (tx.now(), search.window.below(), names(search));
     let patient = search.patient.as_ref().map_or("", |id| id.as_str());
     Ok(on!(tx, |conn| sqlx::query_as(sql!(
         "select id, version, created_at, channel, status, patient_id, body, sent_at, error from notification \
@@ -230,7 +224,7 @@ async fn to_addressee(tx: &mut Tx, search: &Search, addressee: &[u8]) -> Result<
 }
 
 async fn of_patient(tx: &mut Tx, search: &Search, patient: &PatientId) -> Result<Vec<Row>, db::Error> {
-    let (now, after, (channel, status)) = (tx.now(), after(search), names(search));
+    let (now, after, (channel, status)) = (tx.now(), search.window.below(), names(search));
     Ok(on!(tx, |conn| sqlx::query_as(sql!(
         "select id, version, created_at, channel, status, patient_id, body, sent_at, error from notification \
          where patient_id = $1 and expires_at > $2 and (created_at, id) < ($3, $4) \
@@ -249,7 +243,7 @@ async fn of_patient(tx: &mut Tx, search: &Search, patient: &PatientId) -> Result
 }
 
 async fn of_all(tx: &mut Tx, search: &Search) -> Result<Vec<Row>, db::Error> {
-    let (now, after, (channel, status)) = (tx.now(), after(search), names(search));
+    let (now, after, (channel, status)) = (tx.now(), search.window.below(), names(search));
     Ok(on!(tx, |conn| sqlx::query_as(sql!(
         "select id, version, created_at, channel, status, patient_id, body, sent_at, error from notification \
          where expires_at > $1 and (created_at, id) < ($2, $3) \

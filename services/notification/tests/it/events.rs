@@ -61,7 +61,7 @@ testkit::stack_tests! { services = [provider::SERVICE, notification::SERVICE];
         }
         let told = listed(&stack, "to=janedoe@example.com&patientId=12345").await;
         assert_eq!(told.len(), 2);
-        assert_eq!(told[0]["subject"], "An appointment was booked outside your hours");
+        assert_eq!(told[0]["subject"], "An appointment outside your hours");
         let text = told[0]["body"].as_str().unwrap();
         assert!(text.contains("apt001") && !text.contains("12345"), "{text}");
     }

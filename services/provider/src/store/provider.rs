@@ -141,13 +141,8 @@ pub async fn provider_search(tx: &mut Tx, db: &Db, search: &Search) -> Result<Ve
     Ok(kept)
 }
 
-/// Before this stands every provider.
-fn start() -> Key {
-    (DateTime::from_timestamp(253_402_300_799, 0).unwrap_or_default(), String::new())
-}
-
 async fn list(tx: &mut Tx, search: &Search) -> Result<Vec<Row>, db::Error> {
-    let (created_at, id) = search.window.after.clone().unwrap_or_else(start);
+    let (created_at, id) = search.window.below();
     Ok(on!(tx, |conn| sqlx::query_as(sql!(
         "select id, version, created_at, body from provider \
          where deleted_at is null and (created_at, id) < ($1, $2) order by created_at desc, id desc limit $3"
@@ -161,7 +156,7 @@ async fn list(tx: &mut Tx, search: &Search) -> Result<Vec<Row>, db::Error> {
 
 /// The first term drives; each further one must be there too.
 async fn find(tx: &mut Tx, search: &Search, tokens: &[Vec<u8>; TERMS_MAX]) -> Result<Vec<Row>, db::Error> {
-    let (created_at, id) = search.window.after.clone().unwrap_or_else(start);
+    let (created_at, id) = search.window.below();
     Ok(on!(tx, |conn| sqlx::query_as(sql!(
         "select p.id, p.version, p.created_at, p.body \
          from search_index i join provider p on p.id = i.owner \

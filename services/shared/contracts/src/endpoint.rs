@@ -130,7 +130,7 @@ macro_rules! api {
                     id: stringify!($name),
                     service: $crate::api!(@service $service),
                     tag: $tag,
-                    summary: $crate::endpoint::first(&[$($doc),+]),
+                    summary: $crate::endpoint::summary_of(&[$($doc),+]),
                     method: settings::Method::$method,
                     path: $path,
                     access: $crate::api!(@access $access $($permission)?),
@@ -195,7 +195,7 @@ macro_rules! api {
 
 /// The first of some doc lines, without the space that `///` leaves.
 #[doc(hidden)]
-pub const fn first(lines: &[&'static str]) -> &'static str {
+pub const fn summary_of(lines: &[&'static str]) -> &'static str {
     let line = lines[0];
     match line.as_bytes() {
         [b' ', ..] => line.split_at(1).1,

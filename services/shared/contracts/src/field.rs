@@ -7,6 +7,8 @@ use std::fmt;
 
 use chrono::{NaiveDate, NaiveTime, Timelike};
 use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
 
 use crate::shared::ContactInfo;
 
@@ -222,12 +224,31 @@ pub fn lines(
     parsed.into_iter().collect()
 }
 
-/// The words of a text in lower case, as searches compare them.
+/// The words of a text as searches compare them: in lower case and without accents, so that `garcia` finds García.
 pub fn normalised_words(text: &str) -> Vec<String> {
-    text.split(|c: char| !c.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .map(str::to_lowercase)
-        .collect()
+    let folded: String = text
+        .nfkd()
+        .filter(|c| !is_combining_mark(*c))
+        .flat_map(char::to_lowercase)
+        .flat_map(letters_of)
+        .collect();
+    folded.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
+
+/// Letters that stand for others at a keyboard without them, and that Unicode does not take apart.
+fn letters_of(c: char) -> Vec<char> {
+    let letters = match c {
+        'ß' => "ss",
+        'ø' => "o",
+        'ł' => "l",
+        'đ' | 'ð' => "d",
+        'þ' => "th",
+        'æ' => "ae",
+        'œ' => "oe",
+        'ı' => "i",
+        _ => return vec![c],
+    };
+    letters.chars().collect()
 }
 
 #[cfg(test)]
@@ -238,6 +259,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_panics(text in "\\PC{0,80}") {
+            prop_assert_eq!(normalised_words(&normalised_words(&text).join(" ")), normalised_words(&text));
             let _ = (line(&text, 20), prose(&text, 20), Phone::parse(&text), Email::parse(&text), date(&text), time(&text));
         }
 
@@ -245,6 +267,19 @@ mod tests {
         fn a_time_reads_back(minutes in 0u32..1440) {
             let text = format!("{:02}:{:02}", minutes / 60, minutes % 60);
             prop_assert_eq!(time_text(time(&text).unwrap()), text);
+        }
+    }
+
+    #[test]
+    fn words_are_found_without_their_accents() {
+        for (typed, kept) in [
+            ("garcia", "García"),
+            ("strasse", "Straße"),
+            ("nunez", "NÚÑEZ"),
+            ("orsted", "Ørsted"),
+            ("lukasz", "Łukasz"),
+        ] {
+            assert_eq!(normalised_words(typed), normalised_words(kept));
         }
     }
 

@@ -133,6 +133,13 @@ fn explain(message: &str, path: &str) -> (String, String) {
         };
         return (field, message);
     }
+    // What Rust says of a text that is no number, in words for people.
+    if message.contains("invalid digit")
+        || message.contains("number too ")
+        || message.contains("empty string")
+    {
+        return (field, "must be a whole number, not too large".to_owned());
+    }
     (field, message.to_owned())
 }
 
@@ -249,7 +256,10 @@ mod tests {
         let problem = read_query::<PatientFilter>("nam=x").unwrap_err();
         assert_eq!(faults(problem)[0].0, "nam");
         let problem = read_query::<PatientFilter>("limit=many").unwrap_err();
-        assert_eq!(faults(problem)[0].0, "limit");
+        assert_eq!(
+            faults(problem)[0],
+            ("limit".to_owned(), "must be a whole number, not too large".to_owned())
+        );
         assert_eq!(read_query::<PatientFilter>("name=a+b&limit=7").unwrap().limit, Some(7));
     }
 

@@ -57,7 +57,8 @@ pub struct Call<E: Endpoint> {
     pub if_match: IfMatch,
     /// Keeps the answer for a repeated request.
     pub receipt: Receipt,
-    /// The address that the gateway saw, for attempts to be counted by. Never logged.
+    /// The address that the gateway saw, for attempts to be counted by: the gateway writes the header anew, and nobody else reaches a
+    /// service (a socket of this user's own, or the network policy). Never logged.
     pub client_address: Option<String>,
 }
 
@@ -287,8 +288,9 @@ async fn parse<E: Endpoint>(kit: &Kit, parts: &mut Parts, body: Body) -> Result<
         (json::read(b"null")?, bytes::Bytes::new())
     };
     let mut receipt = Receipt::none();
-    let is_login = operation.access == Access::Public;
-    if operation.method == Method::Post && !is_login && !operation.is_internal() {
+    // Whoever is nobody has no keys of their own.
+    let is_public = operation.access == Access::Public;
+    if operation.method == Method::Post && !is_public && !operation.is_internal() {
         match begin(kit, parts, &caller, &bytes).await? {
             Some(Begun::Replay(kept)) => return Ok(Parsed::Replay(kept)),
             Some(Begun::Mismatch) => return Err(Problem::new(ProblemCode::IdempotencyMismatch)),
