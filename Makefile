@@ -28,7 +28,7 @@ run: ## Start the sample stack (STACK=file, DATA=dir, LISTEN=addr, DEMO=1 for an
 test: check ## Everything: check, then every test, on SQLite and on PostgreSQL
 	scripts/prepare test
 	cargo build --package local
-	cargo test --workspace --quiet
+	cargo test --workspace --quiet --no-fail-fast
 
 .PHONY: check
 check: ## Formatting, lints, docs, generated files, licences
@@ -48,7 +48,7 @@ fmt: ## Format
 	cargo fmt --all
 
 .PHONY: bench
-bench: ## Start time, memory, CPU and latency of the whole stack; see docs/benchmarks.md
+bench: ## Start time, memory, CPU and latency of the whole stack; see docs/benchmarks
 	scripts/prepare bench
 	cargo build --release --package local
 	scripts/bench

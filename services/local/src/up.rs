@@ -74,6 +74,7 @@ pub async fn up(args: Box<Up>) -> Result<(), Fault> {
     if args.demo {
         demo::load(&stack, &placement, &world, &data).await?;
     }
+    tell_what_waits_for_a_cluster(&stack);
     announce(&args, &gateway, admin_address, &data, &password, started);
 
     let watcher = reload::follow(args.stack.clone(), &stack, &placement, &gateway);
@@ -225,6 +226,25 @@ async fn start_gateway(
     Gateway::start(plan_gateway(stack, placement), listener, gateway_world)
         .await
         .map_err(|error| Fault::failed(error.to_string()))
+}
+
+/// Names what the resource asks for and one process has no use for, or no adapter yet.
+fn tell_what_waits_for_a_cluster(stack: &Stack) {
+    let outside = &stack.integrations;
+    let settings = [
+        ("gateway.tls (give --tls-cert and --tls-key)", stack.gateway.tls.is_some()),
+        ("gateway.ingress", stack.gateway.ingress.is_some()),
+        ("integrations.sms", outside.sms.is_some()),
+        ("integrations.push", outside.push.is_some()),
+        ("integrations.payments", outside.payments.is_some()),
+        ("integrations.payers", !outside.payers.is_empty()),
+        ("integrations.calendars", !outside.calendars.is_empty()),
+        ("integrations.ehr", outside.ehr.is_some()),
+    ];
+    let without: Vec<_> = settings.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect();
+    if !without.is_empty() {
+        println!("Without effect in one process: {}.", without.join(", "));
+    }
 }
 
 /// What a person needs to begin.

@@ -13,10 +13,10 @@ use contracts::bills::BillStatus;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// It is closed.
-    #[error("a bill that is {0} cannot be changed")]
+    #[error("A bill that is {0} cannot be changed")]
     Closed(BillStatus),
     /// No way leads there.
-    #[error("a bill that is {from} cannot become {to}")]
+    #[error("A bill that is {from} cannot become {to}")]
     NoWay {
         /// Where it stands.
         from: BillStatus,
@@ -24,7 +24,7 @@ pub enum Refused {
         to: BillStatus,
     },
     /// Money was taken for it.
-    #[error("a bill that is {0} cannot be deleted")]
+    #[error("A bill that is {0} cannot be deleted")]
     Undeletable(BillStatus),
 }
 

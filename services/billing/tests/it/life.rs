@@ -61,7 +61,7 @@ testkit::stack_tests! { services = [patient::SERVICE, billing::SERVICE];
         let _ = post(&stack, &bill("bill789", "12345", "Draft")).await.expect(201);
         let too_early = put(&stack, "bill789", r#"{"status": "Paid"}"#).await.expect(409);
         assert_eq!(too_early.json()["code"], "invalid-transition");
-        assert_eq!(too_early.json()["detail"], "A Draft bill cannot become Paid.");
+        assert_eq!(too_early.json()["detail"], "A bill that is Draft cannot become Paid.");
         let _ = put(&stack, "bill789", r#"{"status": "Issued"}"#).await.expect(200);
         let _ = put(&stack, "bill789", r#"{"status": "Draft"}"#).await.expect(409);
         let _ = put(&stack, "bill789", r#"{"status": "Paid"}"#).await.expect(200);
