@@ -68,7 +68,7 @@ impl Failure for Error {
             Self::OutsideHours(slots) => with_slots(ProblemCode::OutsideHours, slots),
             Self::Transition(error) => Problem::new(ProblemCode::InvalidTransition).detail(error.to_string()),
             Self::Invalid(problem) => (**problem).clone(),
-            Self::Changed => Problem::new(ProblemCode::Unavailable),
+            Self::Changed => Problem::new(ProblemCode::ConcurrentChange),
             Self::Peer(error) => http_kit::routes::of_client(error),
             Self::Schedule(error) => Problem::new(ProblemCode::Unavailable).detail(error.to_string()),
             Self::Db(error) => http_kit::routes::of_db(error),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use contracts::problem::ProblemCode;
-use http::header::{HOST, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, HOST, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
@@ -84,7 +84,23 @@ pub(crate) struct Parcel {
     pub(crate) bytes_max: u64,
 }
 
+/// Whether an answer speaks against the endpoint. A service that refuses in order (503, with a problem document) is well: it sheds what
+/// it cannot do just now, such as writes to a full disk, and the rest must go on reaching it.
+fn is_sick(response: &Response<Incoming>) -> bool {
+    let is_problem =
+        || response.headers().get(CONTENT_TYPE).is_some_and(|value| value == http_kit::problem::MEDIA_TYPE);
+    match response.status().as_u16() {
+        503 => !is_problem(),
+        status => matches!(status, 500 | 502 | 504),
+    }
+}
+
 impl<'a> Errand<'a> {
+    /// Whether it had the client's body in hand, so that a refusal leaves some of it unread on the connection.
+    pub(crate) fn is_streaming(&self) -> bool {
+        self.intake.is_some()
+    }
+
     /// Takes a request's body in hand: nothing, read first, or streamed.
     pub(crate) async fn prepare(
         core: &'a Core,
@@ -156,7 +172,7 @@ impl<'a> Errand<'a> {
         let (outcome, refusal) = match sent {
             Some(Ok((response, sender))) => {
                 pick.answered(now);
-                let is_sick = matches!(response.status().as_u16(), 500 | 502..=504);
+                let is_sick = is_sick(&response);
                 report(permit, |permit| {
                     if is_sick { permit.failure(now) } else { permit.success(now, now - started) }
                 });

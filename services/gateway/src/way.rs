@@ -123,6 +123,9 @@ async fn pass(
     let mut errand = Errand::prepare(core, (lane, policy, budget), deadline, parcel).await?;
     let answer = errand.run().await;
     exchange.retries = errand.retries_made;
+    // What is left of a body that was not sent on cannot be read as the next request: the connection ends, and says so.
+    let is_streaming = errand.is_streaming();
+    let answer = answer.map_err(|refusal| Refusal { close: refusal.close || is_streaming, ..refusal });
     Ok(Passed::Service(answer?))
 }
 

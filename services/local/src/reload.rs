@@ -33,10 +33,21 @@ fn parse(path: &Path, text: &str) -> Result<Stack, Fault> {
 pub async fn follow(path: PathBuf, started: &Stack, placement: &Placement, gateway: &Gateway) {
     let mut seen = std::fs::read_to_string(&path).unwrap_or_default();
     let mut applied = plan_gateway(started, placement);
+    let mut unreadable = None;
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
-        // A file that is not there for a moment is an editor's doing.
-        let Ok(text) = std::fs::read_to_string(&path) else { continue };
+        let text = match text_of(&path) {
+            Ok(text) => text,
+            // A file that is not there for a moment is an editor's doing.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => {
+                if unreadable.replace(error.kind()) != Some(error.kind()) {
+                    eprintln!("{} cannot be read: {error}\nNothing was changed.", path.display());
+                }
+                continue;
+            }
+        };
+        unreadable = None;
         if text == seen {
             continue;
         }
@@ -46,6 +57,14 @@ pub async fn follow(path: PathBuf, started: &Stack, placement: &Placement, gatew
             Err(fault) => eprintln!("{fault}\nNothing was changed."),
         }
     }
+}
+
+/// The file's text. Anything but a file, such as a pipe, could keep us waiting.
+fn text_of(path: &Path) -> std::io::Result<String> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is no file"));
+    }
+    std::fs::read_to_string(path)
 }
 
 /// Gives the gateway what the changed stack says, and tells what has to wait for the next start.

@@ -22,11 +22,14 @@ pub struct MergePatch<T> {
 }
 
 /// Why a patch cannot be merged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadPatch {
     /// The body is no JSON object.
     #[error("must be a JSON object with the members to change")]
     NotAnObject,
+    /// A member stands there twice, and nobody can say which is meant (RFC 8259 §4).
+    #[error("has the member {0} twice")]
+    Twice(String),
     /// Too many objects within objects.
     #[error("has more than {DEPTH_MAX} objects inside one another")]
     TooDeep,
@@ -42,7 +45,7 @@ impl<T> MergePatch<T> {
 
     /// Whether the patch names this member, be it to take it away.
     pub fn names(&self, member: &str) -> bool {
-        object(&self.patch).is_some_and(|members| members.contains_key(member))
+        matches!(object(&self.patch), Ok(Some(members)) if members.contains_key(member))
     }
 
     /// The patch's own text.
@@ -56,7 +59,7 @@ impl<T> MergePatch<T> {
         T: Serialize,
     {
         let Ok(current) = serde_json::value::to_raw_value(current) else { return Err(BadPatch::NotAnObject) };
-        if object(&self.patch).is_none() {
+        if object(&self.patch)?.is_none() {
             return Err(BadPatch::NotAnObject);
         }
         let mut out = String::with_capacity(current.get().len() + self.patch.get().len());
@@ -65,8 +68,45 @@ impl<T> MergePatch<T> {
     }
 }
 
-fn object(value: &RawValue) -> Option<Members<'_>> {
-    value.get().starts_with('{').then(|| serde_json::from_str(value.get()).ok()).flatten()
+/// The members of an object; `None` for what is no object.
+fn object(value: &RawValue) -> Result<Option<Members<'_>>, BadPatch> {
+    if !value.get().starts_with('{') {
+        return Ok(None);
+    }
+    let Ok(Pairs(pairs)) = serde_json::from_str(value.get()) else { return Ok(None) };
+    let mut members = Members::new();
+    for (name, value) in pairs {
+        if members.contains_key(&name) {
+            return Err(BadPatch::Twice(name.chars().take(64).collect()));
+        }
+        members.insert(name, value);
+    }
+    Ok(Some(members))
+}
+
+/// An object's members as they stand, a repeated one repeatedly.
+struct Pairs<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Vec<(String, &'de RawValue)>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(pairs)
+            }
+        }
+        deserializer.deserialize_map(Visitor).map(Self)
+    }
 }
 
 /// RFC 7396 §2, `MergePatch(Target, Patch)`.
@@ -76,14 +116,14 @@ fn merge(
     depth: usize,
     out: &mut String,
 ) -> Result<(), BadPatch> {
-    let Some(patch) = object(patch) else {
+    let Some(patch) = object(patch)? else {
         out.push_str(patch.get());
         return Ok(());
     };
     if depth == 0 {
         return Err(BadPatch::TooDeep);
     }
-    let target = target.and_then(object).unwrap_or_default();
+    let target = target.map(object).transpose()?.flatten().unwrap_or_default();
     let mut separator = '{';
     let mut member = |name: &str, out: &mut String| {
         out.push(std::mem::replace(&mut separator, ','));
@@ -163,6 +203,12 @@ mod tests {
     fn a_patch_names_the_members_it_changes_or_takes_away() {
         let patch: MergePatch<Value> = serde_json::from_str(r#"{"a": 1, "b": null, "c": {"d": 1}}"#).unwrap();
         assert_eq!(["a", "b", "d", "e"].map(|member| patch.names(member)), [true, true, false, false]);
+    }
+
+    #[test]
+    fn a_member_that_stands_there_twice_is_refused() {
+        assert_eq!(merged(&json!({}), r#"{"a":1,"a":2}"#), Err(BadPatch::Twice("a".to_owned())));
+        assert_eq!(merged(&json!({}), r#"{"o":{"b":1,"b":2}}"#), Err(BadPatch::Twice("b".to_owned())));
     }
 
     #[test]

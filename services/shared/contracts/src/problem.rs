@@ -49,6 +49,8 @@ problem_codes! {
         "The time is past, or outside the provider's stated hours. `slots` has the nearest free ones. Staff may book it all the same.";
     InvalidTransition = "invalid-transition" 409 "Not possible in this state",
         "The resource's present status does not allow this change. `detail` names both.";
+    ConcurrentChange = "concurrent-change" 409 "Others change it at the same time",
+        "Others changed it again and again while this change was being made. Read it again, then decide.";
     IdempotencyInFlight = "idempotency-in-flight" 409 "The same request is under way",
         "A request with this Idempotency-Key has not been answered yet. Ask again shortly.";
     Gone = "gone" 410 "Deleted",

@@ -38,6 +38,11 @@ pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> {
     refuse_unknown(unknown, ProblemCode::InvalidFields).map(|()| value)
 }
 
+/// Reads a body from another service: members that this version does not know are passed over.
+pub fn read_leniently<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(text).map_err(|error| json_problem(text, &error, ""))
+}
+
 /// Reads a query string.
 pub fn read_query<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
     let mut track = serde_path_to_error::Track::new();
@@ -53,6 +58,12 @@ pub fn read_query<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
         Problem::new(ProblemCode::InvalidQuery).fault(field, message)
     })?;
     refuse_unknown(unknown, ProblemCode::InvalidQuery).map(|()| value)
+}
+
+/// Refuses every parameter, by name: the operation takes none.
+pub fn refuse_query(query: &str) -> Result<(), Problem> {
+    let names = form_urlencoded::parse(query.as_bytes()).map(|(name, _)| name.chars().take(64).collect());
+    refuse_unknown(names.take(UNKNOWN_MAX).collect(), ProblemCode::InvalidQuery)
 }
 
 /// The resource that a patch makes of the present one, read as strictly as a body.

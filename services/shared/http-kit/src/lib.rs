@@ -42,6 +42,8 @@ pub mod relay;
 pub mod routes;
 #[cfg(feature = "service")]
 pub mod serve;
+#[cfg(feature = "service")]
+mod shape;
 
 #[cfg(feature = "service")]
 pub use answer::Answer;

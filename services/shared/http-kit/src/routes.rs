@@ -27,6 +27,7 @@ use settings::Method;
 use crate::answer::{self, Answer};
 use crate::etag::IfMatch;
 use crate::kit::Kit;
+use crate::shape::Shape;
 use crate::telemetry::RequestMetrics;
 use crate::token::Caller;
 use crate::trace::TraceContext;
@@ -130,12 +131,17 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         R: Failure,
     {
         let (state, kit, metrics) = (self.state.clone(), self.kit.clone(), self.metrics.clone());
+        let shape = E::OPERATION
+            .body
+            .filter(|_| !E::OPERATION.is_internal())
+            .map(|schema| Arc::new(Shape::of(schema)));
         let route = move |request: Request| {
             let (handler, state, kit, metrics) =
                 (handler.clone(), state.clone(), kit.clone(), metrics.clone());
+            let shape = shape.clone();
             async move {
                 let started = Instant::now();
-                let response = handle(&kit, &state, &handler, request).await;
+                let response = handle(&kit, &state, &handler, shape.as_deref(), request).await;
                 metrics.count(E::OPERATION.id, response.status().as_u16(), started.elapsed());
                 response
             }
@@ -197,7 +203,13 @@ fn respond(problem: &Problem) -> Response {
 }
 
 /// From request to response; the only place where a failure is logged.
-async fn handle<E, S, H, F, R>(kit: &Kit, state: &S, handler: &H, request: Request) -> Response
+async fn handle<E, S, H, F, R>(
+    kit: &Kit,
+    state: &S,
+    handler: &H,
+    shape: Option<&Shape>,
+    request: Request,
+) -> Response
 where
     E: Endpoint,
     S: Clone,
@@ -208,7 +220,7 @@ where
     let (mut parts, body) = request.into_parts();
     let trace = header(&parts, "traceparent").and_then(TraceContext::parse);
     let trace_id = trace.as_ref().map(TraceContext::trace_id);
-    let result = match parse::<E>(kit, &mut parts, body).await {
+    let result = match parse::<E>(kit, shape, &mut parts, body).await {
         Err(problem) => Err(problem),
         Ok(Parsed::Replay(kept)) => Ok(kept),
         Ok(Parsed::Call(call)) => {
@@ -275,15 +287,29 @@ enum Parsed<E: Endpoint> {
 }
 
 /// Authorise first: whoever may not call learns nothing of what would have been wrong with the body.
-async fn parse<E: Endpoint>(kit: &Kit, parts: &mut Parts, body: Body) -> Result<Parsed<E>, Problem> {
+async fn parse<E: Endpoint>(
+    kit: &Kit,
+    shape: Option<&Shape>,
+    parts: &mut Parts,
+    body: Body,
+) -> Result<Parsed<E>, Problem> {
     let operation = E::OPERATION;
     let caller = authorize(kit, parts, operation.access).await?;
     let path = ids::<E>(parts).await?;
-    let query = json::read_query(parts.uri.query().unwrap_or_default())?;
+    let query = parts.uri.query().unwrap_or_default();
+    if operation.query.is_none() {
+        json::refuse_query(query)?;
+    }
+    let query = json::read_query(if operation.query.is_some() { query } else { "" })?;
     let (body, bytes) = if operation.body.is_some() {
         media_type(parts)?;
         let bytes = collect(body).await?;
-        (json::read(&bytes)?, bytes)
+        // The public is read strictly; another service may be newer, and its further members are passed over.
+        let body = match shape {
+            Some(shape) => json::read(&bytes).and_then(|body| shape.check(&bytes).map(|()| body))?,
+            None => json::read_leniently(&bytes)?,
+        };
+        (body, bytes)
     } else {
         (json::read(b"null")?, bytes::Bytes::new())
     };
@@ -318,6 +344,7 @@ async fn authorize(kit: &Kit, parts: &Parts, access: Access) -> Result<Arc<Calle
             Err(Problem::new(ProblemCode::Forbidden)
                 .detail(format!("The permission {permission} is needed.")))
         }
+        Access::Needs(permission) => Ok(Caller::acting_by(caller, permission)),
         _ => Ok(caller),
     }
 }
@@ -374,10 +401,10 @@ fn header<'a>(parts: &'a Parts, name: &str) -> Option<&'a str> {
 /// How a database's error is shown where a service has nothing more fitting to say.
 pub fn of_db(error: &db::Error) -> Problem {
     match error {
-        db::Error::Unavailable(_)
-        | db::Error::Retryable(_)
-        | db::Error::LostRace
-        | db::Error::NotMigrated => Problem::new(ProblemCode::Unavailable),
+        db::Error::Unavailable(_) | db::Error::Retryable(_) | db::Error::NotMigrated => {
+            Problem::new(ProblemCode::Unavailable)
+        }
+        db::Error::LostRace => Problem::new(ProblemCode::ConcurrentChange),
         db::Error::Superseded => Problem::new(ProblemCode::IdempotencyInFlight),
         db::Error::KeyDestroyed { .. } => Problem::new(ProblemCode::Gone),
         db::Error::Constraint { .. } | db::Error::Sealed(_) | db::Error::Other(_) => {
