@@ -60,3 +60,12 @@ bench-build: ## Clean and warm build times, and the number of crates
 .PHONY: fuzz
 fuzz: ## Every fuzz target for a minute (SECONDS_EACH=n); needs cargo-fuzz and a nightly toolchain
 	scripts/fuzz
+
+.PHONY: tilt
+tilt: ## The whole platform on a kind cluster, rebuilt as you save (needs Docker, kind, Tilt, Helm)
+	kind get clusters | grep --quiet --line-regexp healthcare || kind create cluster --config tilt/kind.yaml
+	tilt up --file tilt/Tiltfile --context kind-healthcare
+
+.PHONY: tilt-down
+tilt-down: ## Delete that cluster
+	kind delete cluster --name healthcare

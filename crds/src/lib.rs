@@ -9,8 +9,10 @@
 //! pure and cannot fail. Nothing here talks to a cluster, a database or a network.
 
 mod check;
+pub mod condition;
 mod currency;
 mod fault;
+pub mod names;
 pub mod plan;
 mod schema;
 pub mod spec;
@@ -21,7 +23,7 @@ pub use currency::Currency;
 pub use fault::{Fault, Invalid};
 pub use plan::{LocalDatabase, Placement, plan_gateway, plan_service};
 pub use schema::{crd, crd_yaml};
-pub use stack::{Database, Gateway, Image, RoutePolicy, Scale, Service, Stack};
+pub use stack::{Database, Gateway, Image, Ingress, IngressBy, RoutePolicy, Scale, Service, Stack};
 
 /// API group of the resource.
 pub const GROUP: &str = "healthcarestack.dev";

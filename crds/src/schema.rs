@@ -1,12 +1,12 @@
 //! The `CustomResourceDefinition`, from the types in [`crate::spec`], in a form that an API server takes without a warning.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
+    CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
 use kube::CustomResourceExt;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::spec::HealthcareStack;
+use crate::spec::{HealthcareStack, ManagedDatabase, Storage, rules};
 
 /// Formats that an API server knows (k8s.io/apiextensions-apiserver, `pkg/apiserver/validation/formats.go`); it warns of others.
 const KNOWN_FORMATS: [&str; 5] = ["int32", "int64", "float", "double", "date-time"];
@@ -17,7 +17,8 @@ pub fn crd() -> CustomResourceDefinition {
     for version in &mut crd.spec.versions {
         if let Some(schema) = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut()) {
             tidy(schema);
-            schema.properties.get_or_insert_default().insert("metadata".to_owned(), metadata());
+            let properties = schema.properties.get_or_insert_default();
+            properties.get_mut("spec").into_iter().for_each(choose_database);
         }
     }
     crd
@@ -51,7 +52,9 @@ fn write_whole_numbers_whole(value: &mut Value) {
 /// - formats that an API server warns of;
 /// - `nullable`: without it a null is as if it were not there, which is what it means here;
 /// - defaults of whole objects: what nobody mentioned is filled in by [`crate::Stack`] and does not appear in the stored resource;
-/// - line breaks within a paragraph of a description.
+/// - line breaks within a paragraph of a description;
+///
+/// and says of each reference to a Secret that it is one value, and what it may not be.
 fn tidy(schema: &mut JSONSchemaProps) {
     schema.format.take_if(|format| !KNOWN_FORMATS.contains(&format.as_str()));
     schema.nullable = None;
@@ -63,6 +66,11 @@ fn tidy(schema: &mut JSONSchemaProps) {
             .collect::<Vec<_>>()
             .join("\n\n");
     }
+    if is_secret_ref(schema) {
+        schema.x_kubernetes_map_type = Some("atomic".to_owned());
+        schema.x_kubernetes_validations =
+            serde_json::to_value(rules::secret()).and_then(serde_json::from_value).unwrap_or_default();
+    }
     schema.properties.iter_mut().flat_map(|properties| properties.values_mut()).for_each(tidy);
     if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {
         tidy(items);
@@ -72,19 +80,25 @@ fn tidy(schema: &mut JSONSchemaProps) {
     }
 }
 
-/// Names become parts of labels and of DNS names: RFC 1123 labels.
-fn metadata() -> JSONSchemaProps {
-    let name = JSONSchemaProps {
-        type_: Some("string".to_owned()),
-        max_length: Some(63),
-        pattern: Some(crate::validate::NAME_PATTERN.to_owned()),
-        ..JSONSchemaProps::default()
+/// `settings::SecretRef`, which knows nothing of Kubernetes.
+fn is_secret_ref(schema: &JSONSchemaProps) -> bool {
+    let names = schema.properties.iter().flat_map(|properties| properties.keys());
+    names.eq(["key", "secret"])
+}
+
+/// Writes down what database a stack has that names none, and how large: what cannot change must not follow a default that may.
+fn choose_database(spec: &mut JSONSchemaProps) {
+    let mut default = |path: &[&str], value: Value| {
+        let member =
+            path.iter().try_fold(&mut *spec, |schema, name| schema.properties.as_mut()?.get_mut(*name));
+        if let Some(member) = member {
+            member.default = Some(JSON(value));
+        }
     };
-    JSONSchemaProps {
-        type_: Some("object".to_owned()),
-        properties: Some([("name".to_owned(), name)].into()),
-        ..JSONSchemaProps::default()
-    }
+    let storage = json!(Storage::default());
+    default(&["database"], json!({ "managed": ManagedDatabase::default() }));
+    default(&["database", "managed", "storage"], storage.clone());
+    default(&["database", "cloudNativePG", "storage"], storage);
 }
 
 #[cfg(test)]

@@ -10,16 +10,16 @@ use settings::{Balancing, Breaker, Fallback, RateLimits, Retries, ServiceName};
 
 use crate::Currency;
 use crate::spec::{
-    AuthSpec, Autoscaling, CloudNativePgDatabase, DeletionPolicy, EnvVar, ExternalDatabase, GatewayTls,
-    Ingress, IntegrationsSpec, ManagedDatabase, ObservabilitySpec, Probes, PullPolicy, Resources, RouteAuth,
-    Span,
+    AuthSpec, Autoscaling, Backup, CloudNativePgDatabase, DeletionPolicy, EnvVar, ExternalDatabase,
+    GatewayService, GatewayTls, IntegrationsSpec, ManagedDatabase, Monitoring, NetworkPolicySpec,
+    ObservabilitySpec, ParentRef, Probes, PullPolicy, Resources, RestoreFrom, RouteAuth, Scheduling, Span,
 };
 
 /// A stack that can be planned.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Stack {
-    /// Its name: an RFC 1123 label.
+    /// Its name: any that the API server takes. [`crate::names`] makes objects' names of it.
     pub name: String,
     /// Its namespace; `default` if it names none.
     pub namespace: String,
@@ -33,12 +33,22 @@ pub struct Stack {
     pub gateway: Gateway,
     /// Where data is kept on a cluster.
     pub database: Database,
+    /// Copies of the data.
+    pub backup: Option<Backup>,
+    /// The backup that the database is filled from when it is new.
+    pub restore_from: Option<RestoreFrom>,
     /// Tokens, sessions, passwords.
     pub auth: AuthSpec,
     /// Systems outside.
     pub integrations: IntegrationsSpec,
     /// Logs, metrics, traces.
     pub observability: ObservabilitySpec,
+    /// What the Prometheus operator and Grafana are told on a cluster.
+    pub monitoring: Monitoring,
+    /// Where pods may run.
+    pub scheduling: Scheduling,
+    /// Who may speak to pods.
+    pub network_policy: NetworkPolicySpec,
     /// The clinic's time zone.
     pub time_zone: Tz,
     /// The clinic's currency.
@@ -125,10 +135,40 @@ pub struct Gateway {
     pub trusted_proxies: Vec<String>,
     /// Whether each request leaves a line in the log.
     pub access_log: bool,
-    /// How it is reached from outside the cluster.
+    /// Its Service.
+    pub service: GatewayService,
+    /// How it is reached by a host name.
     pub ingress: Option<Ingress>,
     /// TLS of its own.
     pub tls: Option<GatewayTls>,
+}
+
+/// How the gateway is reached by a host name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ingress {
+    /// The host name.
+    pub host: String,
+    /// Annotations of whatever object takes it in.
+    pub annotations: BTreeMap<String, String>,
+    /// What takes it in.
+    pub by: IngressBy,
+}
+
+/// What takes a host name in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IngressBy {
+    /// An Ingress.
+    Ingress {
+        /// Its class, if it is not the cluster's default.
+        class_name: Option<String>,
+        /// The Secret with the certificate, if it speaks TLS.
+        tls_secret: Option<String>,
+    },
+    /// An `HTTPRoute` of the Gateway API.
+    HttpRoute {
+        /// The Gateways; there is at least one.
+        parents: Vec<ParentRef>,
+    },
 }
 
 /// How requests under a path are treated.

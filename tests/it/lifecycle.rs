@@ -1,6 +1,7 @@
 //! Started, edited while it runs, stopped, started again; and what it says when it cannot.
 
 use std::net::TcpListener;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
@@ -45,6 +46,37 @@ async fn a_given_password_is_taken_and_kept_nowhere() {
     let me = admin.call("GET", "/api/auth/me", None).await.expect(200).json();
     assert_eq!((me["username"].as_str(), me["roles"][0].as_str()), (Some("admin"), Some("admin")));
     assert!(!stack.setup.data_path().join("secrets/first-admin").exists());
+}
+
+#[tokio::test]
+async fn a_given_password_that_cannot_be_read_is_refused() {
+    let not_utf8 = std::ffi::OsStr::from_bytes(b"gr\xfc\xdf Gott zusammen");
+    let (status, said) = Setup::new().refused_with_password(not_utf8).await;
+    assert_eq!(
+        (status.code(), said.as_str()),
+        (Some(2), "healthcare: HEALTHCARE_ADMIN_PASSWORD is not UTF-8\n")
+    );
+}
+
+#[tokio::test]
+async fn a_start_without_the_keys_of_the_data_is_refused_until_they_are_back() {
+    let stack = Healthcare::start().await;
+    let _ = stack.admin().await.call("POST", "/api/patients", Some(PATIENT)).await.expect(201);
+    let (setup, ..) = stack.interrupt().await;
+    let (keys, aside) = (setup.data_path().join("keys/patient.sqlite"), setup.dir.path().join("aside"));
+    std::fs::rename(&keys, &aside).unwrap();
+    for _ in 0..2 {
+        let (status, said) = setup.refused().await;
+        assert_eq!(status.code(), Some(1));
+        let said: Vec<_> = said.lines().filter(|line| line.starts_with("healthcare: ")).collect();
+        assert!(
+            said.len() == 1 && said[0].contains("no keys") && said[0].contains("keys/patient.sqlite"),
+            "{said:?}"
+        );
+    }
+    std::fs::rename(&aside, &keys).unwrap();
+    let again = setup.start().await;
+    let _ = again.admin().await.call("GET", "/api/patients/12345", None).await.expect(200);
 }
 
 #[tokio::test]

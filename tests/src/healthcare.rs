@@ -1,5 +1,6 @@
 //! [`Healthcare`]: the program itself, built, started on free ports in a folder of its own, and ended with the test.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::OnceLock;
@@ -142,12 +143,23 @@ impl Setup {
     /// # Panics
     /// If it goes on running.
     pub async fn refused(&self) -> (ExitStatus, String) {
-        let output = tokio::time::timeout(START_MAX, self.command().output())
-            .await
-            .expect("it ends")
-            .expect("it runs");
-        (output.status, String::from_utf8_lossy(&output.stderr).into_owned())
+        refused(self.command()).await
     }
+
+    /// The same, with the first administrator's password in its environment.
+    ///
+    /// # Panics
+    /// If it goes on running.
+    pub async fn refused_with_password(&self, password: &OsStr) -> (ExitStatus, String) {
+        let mut command = self.command();
+        command.env("HEALTHCARE_ADMIN_PASSWORD", password);
+        refused(command).await
+    }
+}
+
+async fn refused(mut command: Command) -> (ExitStatus, String) {
+    let output = tokio::time::timeout(START_MAX, command.output()).await.expect("it ends").expect("it runs");
+    (output.status, String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
 impl Healthcare {

@@ -6,7 +6,7 @@ use settings::{
     Fallback, GatewayAuth, GatewayConfig, Method, RateLimits, Route, RouteAccess, ServiceName, Upstream,
 };
 
-use super::{AUDIENCE, Placement, issuer};
+use super::{AUDIENCE, Placement, issuer, observability};
 use crate::spec::RouteAuth;
 use crate::{RoutePolicy, Stack};
 
@@ -33,7 +33,7 @@ pub fn plan_gateway(stack: &Stack, placement: &Placement) -> GatewayConfig {
         .enabled()
         .map(|service| {
             let balancing = stack.gateway.balancing.get(&service).copied().unwrap_or_default();
-            (service.to_string(), Upstream { endpoints: vec![placement.address(service)], balancing })
+            (service.to_string(), Upstream { endpoints: vec![placement.address(stack, service)], balancing })
         })
         .collect();
     GatewayConfig {
@@ -48,6 +48,7 @@ pub fn plan_gateway(stack: &Stack, placement: &Placement) -> GatewayConfig {
         trusted_proxies: stack.gateway.trusted_proxies.clone(),
         body_bytes_max: BODY_BYTES_MAX,
         access_log: stack.gateway.access_log,
+        observability: observability(stack),
     }
 }
 

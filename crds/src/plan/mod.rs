@@ -8,9 +8,9 @@ mod service;
 
 use std::path::PathBuf;
 
-use settings::{Address, SecretRef, ServiceName};
+use settings::{Address, Observability, SecretRef, ServiceName};
 
-use crate::Stack;
+use crate::{Stack, names};
 
 pub use connections::{DATABASE_CONNECTIONS, connections_max, connections_min};
 pub use gateway::plan_gateway;
@@ -32,8 +32,10 @@ pub enum Placement {
         /// Which database.
         database: LocalDatabase,
     },
-    /// In the pods of a cluster, or the containers of a compose network: each service under its own name and port.
+    /// In the pods of a cluster: each service is reached by a Service of its stack.
     Kubernetes,
+    /// In the containers of a compose network, which holds one stack: each service is reached by its bare name.
+    Compose,
 }
 
 /// Which database a stack in one process uses.
@@ -49,13 +51,17 @@ pub enum LocalDatabase {
 }
 
 impl Placement {
-    /// Where others reach a service.
-    pub fn address(&self, service: ServiceName) -> Address {
+    /// Where others reach a service of a stack.
+    pub fn address(&self, stack: &Stack, service: ServiceName) -> Address {
         match self {
             Self::Local { socket_dir, .. } => {
                 Address(format!("unix:{}", socket_dir.join(format!("{service}.sock")).display()))
             }
-            Self::Kubernetes => Address(format!("http://{service}:{}", service.port())),
+            Self::Kubernetes => {
+                let host = names::object(&stack.name, service.as_str());
+                Address(format!("http://{host}:{}", service.port()))
+            }
+            Self::Compose => Address(format!("http://{service}:{}", service.port())),
         }
     }
 }
@@ -63,4 +69,10 @@ impl Placement {
 /// The `iss` of the stack's tokens: no other stack of the same cluster has it.
 pub fn issuer(stack: &Stack) -> String {
     format!("https://{}/stacks/{}/{}", crate::GROUP, stack.namespace, stack.name)
+}
+
+/// What every part of a stack is told of its log.
+fn observability(stack: &Stack) -> Observability {
+    let spec = &stack.observability;
+    Observability { log_level: spec.log_level.clone(), log_format: spec.log_format }
 }

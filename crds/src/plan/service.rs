@@ -1,27 +1,26 @@
 //! [`plan_service`]: what one of the seven services is told.
 
 use settings::{
-    ADMIN_PORT, Address, AuthSettings, Database, Integrations, Observability, Peer, SecretRef, ServiceName,
-    ServiceSettings,
+    ADMIN_PORT, Address, AuthSettings, Database, Integrations, Peer, SecretRef, ServiceName, ServiceSettings,
 };
 
 use super::connections::{of_a_pod, of_one_process};
-use super::{AUDIENCE, LocalDatabase, Placement, issuer};
+use super::{AUDIENCE, LocalDatabase, Placement, issuer, observability};
 use crate::Stack;
 
 /// What a service is told. For one that is switched off too: what it would be told.
 pub fn plan_service(stack: &Stack, service: ServiceName, placement: &Placement) -> ServiceSettings {
     ServiceSettings {
         service,
-        listen: listen(service, placement),
+        listen: listen(stack, service, placement),
         admin_listen: match placement {
             Placement::Local { .. } => None,
-            Placement::Kubernetes => Some(Address(format!("0.0.0.0:{ADMIN_PORT}"))),
+            Placement::Kubernetes | Placement::Compose => Some(Address(format!("0.0.0.0:{ADMIN_PORT}"))),
         },
         database: database(stack, service, placement),
         time_zone: stack.time_zone.name().to_owned(),
         currency: stack.currency.code().to_owned(),
-        peers: stack.enabled().map(|peer| (peer, Peer { address: placement.address(peer) })).collect(),
+        peers: stack.enabled().map(|peer| (peer, Peer { address: placement.address(stack, peer) })).collect(),
         auth: AuthSettings {
             issuer: issuer(stack),
             audience: AUDIENCE.to_owned(),
@@ -31,17 +30,14 @@ pub fn plan_service(stack: &Stack, service: ServiceName, placement: &Placement) 
             password_policy: stack.auth.password_policy,
         },
         integrations: integrations(stack, service),
-        observability: Observability {
-            log_level: stack.observability.log_level.clone(),
-            log_format: stack.observability.log_format,
-        },
+        observability: observability(stack),
     }
 }
 
-fn listen(service: ServiceName, placement: &Placement) -> Address {
+fn listen(stack: &Stack, service: ServiceName, placement: &Placement) -> Address {
     match placement {
-        Placement::Local { .. } => placement.address(service),
-        Placement::Kubernetes => Address(format!("0.0.0.0:{}", service.port())),
+        Placement::Local { .. } => placement.address(stack, service),
+        Placement::Kubernetes | Placement::Compose => Address(format!("0.0.0.0:{}", service.port())),
     }
 }
 
@@ -61,13 +57,13 @@ fn database(stack: &Stack, service: ServiceName, placement: &Placement) -> Datab
         Placement::Local { database: LocalDatabase::Postgres { url }, .. } => {
             postgres(url.clone(), of_one_process(service))
         }
-        Placement::Kubernetes => postgres(database_url(stack, service), of_a_pod(stack, service)),
+        Placement::Kubernetes | Placement::Compose => postgres(database_url(), of_a_pod(stack, service)),
     }
 }
 
-/// The Secret that the operator writes for a service alone: the role in it opens that service's schemas and no other.
-fn database_url(stack: &Stack, service: ServiceName) -> SecretRef {
-    SecretRef { secret: format!("{}-{}-database", stack.name, service.short()), key: "url".to_owned() }
+/// Mounted under one name everywhere, but each service has its own: the role in it opens that service's schemas and no other.
+fn database_url() -> SecretRef {
+    SecretRef { secret: "database".to_owned(), key: "url".to_owned() }
 }
 
 /// Only what the service speaks to: nobody else learns which secret it needs.

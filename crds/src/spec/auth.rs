@@ -4,17 +4,21 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use settings::PasswordPolicy;
 
-use super::Span;
+use super::{Span, rules};
 
 /// Tokens, sessions and passwords.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-validations" = rules::auth()))]
 pub struct AuthSpec {
     /// Life of an access token: 1m to 1h. Short, since it is what a thief would use; clients refresh it without their user noticing.
+    #[schemars(extend("x-kubernetes-validations" = rules::between("1m", "1h")))]
     pub access_token_lifetime: Span,
     /// Life of a refresh token that is not used: longer than an access token's, at most a session's.
+    #[schemars(extend("x-kubernetes-validations" = rules::up_to_days(60, 365)))]
     pub refresh_token_lifetime: Span,
     /// Life of a session, however often it is refreshed: at most 365d. Then the user signs in again.
+    #[schemars(extend("x-kubernetes-validations" = rules::up_to_days(60, 365)))]
     pub session_lifetime: Span,
     /// What a new password must be.
     pub password_policy: PasswordPolicy,

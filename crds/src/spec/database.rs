@@ -4,11 +4,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use settings::SecretRef;
 
-use super::{Quantity, Resources, forms};
+use super::{Backup, Quantity, Resources, RestoreFrom, forms, rules};
 
-/// Where the services keep their data: exactly one of these. Each service has a schema and a role of its own.
+/// Where the services keep their data: exactly one of `managed`, `external` and `cloudNativePG`, which cannot change. Each service has a
+/// schema and a role of its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-validations" = rules::database()))]
 pub struct DatabaseSpec {
     /// A PostgreSQL that the operator runs: one pod, one volume.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -19,15 +21,25 @@ pub struct DatabaseSpec {
     /// A cluster that the CloudNativePG operator runs; it must be installed.
     #[serde(rename = "cloudNativePG", skip_serializing_if = "Option::is_none")]
     pub cloud_native_pg: Option<CloudNativePgDatabase>,
+    /// Copies of the data, taken on a schedule. Left out: none are taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backup: Option<Backup>,
+    /// The backup that a new stack is filled from. It cannot be added, changed or taken out later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restore_from: Option<RestoreFrom>,
 }
 
 /// A PostgreSQL that the operator runs: one pod, one volume.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ManagedDatabase {
-    /// PostgreSQL's major version.
-    #[schemars(range(min = 15, max = 18))]
+    /// PostgreSQL's major version. It cannot change: another version does not read the files.
+    #[schemars(range(min = 15, max = 18), extend("x-kubernetes-validations" = rules::managed_version()))]
     pub version: u32,
+    /// The image, if it is not `postgres:<version>`: one of the same major version that takes the same environment variables.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512), regex(pattern = forms::IMAGE))]
+    pub image: Option<String>,
     /// Its volume.
     pub storage: Storage,
     /// CPU and memory of its pod.
@@ -37,7 +49,14 @@ pub struct ManagedDatabase {
 
 impl Default for ManagedDatabase {
     fn default() -> Self {
-        Self { version: DEFAULT_VERSION, storage: Storage::default(), resources: None }
+        Self { version: DEFAULT_VERSION, image: None, storage: Storage::default(), resources: None }
+    }
+}
+
+impl ManagedDatabase {
+    /// The image that runs.
+    pub fn image(&self) -> String {
+        self.image.clone().unwrap_or_else(|| format!("postgres:{}", self.version))
     }
 }
 
@@ -46,11 +65,12 @@ const DEFAULT_VERSION: u32 = 17;
 /// A volume.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules::storage()))]
 pub struct Storage {
-    /// How large, such as `10Gi`.
+    /// How large, such as `10Gi`. It may grow, where the `StorageClass` lets it, and never shrinks.
     #[serde(default = "Storage::default_size")]
     pub size: Quantity,
-    /// The `StorageClass`. Left out: the cluster's default.
+    /// The `StorageClass`, which cannot change. Left out: the cluster's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253), regex(pattern = forms::OBJECT_NAME))]
     pub class_name: Option<String>,
@@ -94,8 +114,8 @@ pub struct CloudNativePgDatabase {
     /// How many instances: one primary, the others standing by.
     #[schemars(range(min = 1, max = 9))]
     pub instances: u32,
-    /// PostgreSQL's major version.
-    #[schemars(range(min = 15, max = 18))]
+    /// PostgreSQL's major version. It may be raised, never lowered.
+    #[schemars(range(min = 15, max = 18), extend("x-kubernetes-validations" = rules::cluster_version()))]
     pub version: u32,
     /// The volume of each instance.
     pub storage: Storage,

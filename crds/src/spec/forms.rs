@@ -1,5 +1,18 @@
 //! The forms that texts must have: patterns for the schema, and words for people.
 
+/// A cron expression, from what each field's numbers may be: a list of `*`, numbers and ranges, each with a step if need be.
+macro_rules! cron {
+    ($first:literal $(, $other:literal)*) => {
+        concat!("^(@(hourly|daily|weekly|monthly)|", cron!(field $first), $(" ", cron!(field $other),)* ")$")
+    };
+    (field $number:literal) => {
+        concat!(cron!(item $number), "(,", cron!(item $number), ")*")
+    };
+    (item $number:literal) => {
+        concat!("(\\*|", $number, "(-", $number, ")?)(/[1-9][0-9]?)?")
+    };
+}
+
 /// The name of a Kubernetes object: an RFC 1123 subdomain, loosely.
 pub(crate) const OBJECT_NAME: &str = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$";
 /// A key inside a Secret; as `settings` has it.
@@ -32,8 +45,17 @@ pub(crate) const ACCOUNT: &str = r"^[A-Za-z0-9_-]+$";
 pub(crate) const PROJECT: &str = r"^[a-z0-9-]+$";
 /// Whom a push service may contact.
 pub(crate) const CONTACT: &str = r"^(mailto:|https://)[^\s]+$";
+/// A namespace: an RFC 1123 label.
+pub(crate) const LABEL: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
+/// A container image: a name, and a tag or a digest.
+pub(crate) const IMAGE: &str = r"^[A-Za-z0-9][A-Za-z0-9._/:-]*(@sha256:[0-9a-f]{64})?$";
+/// What `tracing` calls a filter: levels, by target.
+pub(crate) const LOG_LEVEL: &str = r"^([A-Za-z0-9_:-]+=)?(off|error|warn|info|debug|trace)(,([A-Za-z0-9_:-]+=)?(off|error|warn|info|debug|trace))*$";
+/// Five fields, or a word: what Kubernetes' CronJobs take, but for the names of days and months.
+pub(crate) const CRON: &str =
+    cron!("[0-5]?[0-9]", "([01]?[0-9]|2[0-3])", "(0?[1-9]|[12][0-9]|3[01])", "(0?[1-9]|1[0-2])", "[0-6]");
 /// A [`super::Span`].
-pub(crate) const SPAN: &str = "^([0-9]{1,5}(ms|s|m|h|d)){1,4}$";
+pub(crate) const SPAN: &str = "^([0-9]{1,5}d|([0-9]{1,5}(ms|s|m|h)){1,4})$";
 /// A [`super::Quantity`].
 pub(crate) const QUANTITY: &str = r"^[0-9]{1,12}(\.[0-9]{1,3})?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$";
 
@@ -56,6 +78,10 @@ pub(crate) fn in_words(pattern: &str) -> Option<&'static str> {
         ACCOUNT => "an account: letters, digits, dashes and underscores",
         PROJECT => "a project: small letters, digits and dashes",
         CONTACT => "an address that begins with mailto: or https://",
+        LABEL => "the name of a namespace: small letters, digits and dashes",
+        IMAGE => "an image such as registry.example/postgres:17",
+        LOG_LEVEL => "error, warn, info, debug or trace, or a filter such as info,gateway=debug",
+        CRON => "a schedule such as 0 2 * * *: minute, hour, day, month, day of the week",
         SPAN => "a duration such as 500ms, 30s, 15m, 1h30m or 7d",
         QUANTITY => "an amount such as 250m, 2, 512Mi or 10Gi",
         _ => return None,

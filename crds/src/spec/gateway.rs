@@ -2,13 +2,16 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use settings::{Balancing, RateLimit, RateLimits, SecretRef};
+use settings::{Balancing, RateLimit, RateLimits};
 
-use super::{Autoscaling, Resources, ServiceKey, Span, forms};
+use super::{
+    Autoscaling, GatewayService, GatewayTls, IngressSpec, Resources, ServiceKey, Span, forms, rules,
+};
 
 /// What stands in front of the services: the only way in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-validations" = rules::gateway()))]
 pub struct GatewaySpec {
     /// How many pods, 1 if not said. Not together with `autoscaling`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,14 +39,17 @@ pub struct GatewaySpec {
     #[schemars(
         length(max = 32),
         inner(length(min = 1, max = 49)),
-        extend("x-kubernetes-list-type" = "set")
+        extend("x-kubernetes-list-type" = "set", "x-kubernetes-validations" = rules::trusted_proxies())
     )]
     pub trusted_proxies: Vec<String>,
     /// A line in the log for each request, without health data.
     pub access_log: bool,
-    /// How the gateway is reached from outside the cluster. Left out: only from within.
+    /// Its Service, port 8080.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub ingress: Option<Ingress>,
+    pub service: Option<GatewayService>,
+    /// How it is reached by a host name. Left out: only by its Service.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ingress: Option<IngressSpec>,
     /// TLS at the gateway itself. Left out: it speaks plain HTTP, and what stands before it ends TLS.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<GatewayTls>,
@@ -66,6 +72,7 @@ impl Default for GatewaySpec {
             load_balancing: Balancing::default(),
             trusted_proxies: Vec::new(),
             access_log: true,
+            service: None,
             ingress: None,
             tls: None,
         }
@@ -75,6 +82,7 @@ impl Default for GatewaySpec {
 /// How requests under a path are treated.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules::route()))]
 pub struct RouteSpec {
     /// A path and all that is under it, such as `/api/patients`; ids as in the documentation, `/api/providers/{providerId}/slots`.
     #[schemars(length(min = 2, max = 200), regex(pattern = forms::PATH))]
@@ -95,6 +103,7 @@ pub struct RouteSpec {
     pub permissions: Vec<String>,
     /// From the request's first byte to the answer's last header: 10ms to 5m.
     #[serde(default = "RouteSpec::default_timeout")]
+    #[schemars(extend("x-kubernetes-validations" = rules::between("10ms", "5m")))]
     pub timeout: Span,
     /// Attempts after the first, of what is safe to repeat. Left out: one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -131,13 +140,16 @@ pub enum RouteAuth {
 /// Attempts after the first, of methods that are safe to repeat (GET, PUT, DELETE).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-validations" = rules::retries()))]
 pub struct RetriesSpec {
     /// How many at most; 0: none.
     #[schemars(range(min = 0, max = 5))]
     pub attempts: u32,
     /// Pause before the first, 1ms to 10s; it doubles each time, and a random part of it is waited.
+    #[schemars(extend("x-kubernetes-validations" = rules::between("1ms", "10s")))]
     pub backoff: Span,
     /// The longest pause, 1ms to 60s.
+    #[schemars(extend("x-kubernetes-validations" = rules::between("1ms", "60s")))]
     pub max_backoff: Span,
     /// Repetitions may be at most this share of all requests, percent.
     #[schemars(range(min = 0, max = 100))]
@@ -158,6 +170,7 @@ impl Default for RetriesSpec {
 /// When an endpoint that fails is given a rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-validations" = rules::breaker()))]
 pub struct BreakerSpec {
     /// Opens when at least this share of the calls in the window failed or were slow, percent.
     #[schemars(range(min = 1, max = 100))]
@@ -169,8 +182,10 @@ pub struct BreakerSpec {
     #[schemars(range(min = 1, max = 10_000))]
     pub min_calls: u32,
     /// A call that takes longer counts as failed: 1ms to 10m.
+    #[schemars(extend("x-kubernetes-validations" = rules::between("1ms", "10m")))]
     pub slow_call: Span,
     /// How long it stays open before it lets a few calls try: 10ms to 10m.
+    #[schemars(extend("x-kubernetes-validations" = rules::between("10ms", "10m")))]
     pub open_for: Span,
     /// How many calls may try at once.
     #[schemars(range(min = 1, max = 100))]
@@ -194,6 +209,7 @@ impl Default for BreakerSpec {
 /// What a caller gets when the service cannot answer: exactly one of these.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-validations" = rules::fallback()))]
 pub struct FallbackSpec {
     /// 503 with `Retry-After`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -213,43 +229,6 @@ pub struct Unavailable {}
 #[serde(rename_all = "camelCase")]
 pub struct StaleRead {
     /// Older than this is not served: 1s to 1h.
+    #[schemars(extend("x-kubernetes-validations" = rules::between("1s", "1h")))]
     pub max_age: Span,
-}
-
-/// How the gateway is reached from outside the cluster.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Ingress {
-    /// The host name, such as `clinic.example.org`.
-    #[schemars(
-        length(min = 1, max = 253),
-        regex(pattern = forms::HOST)
-    )]
-    pub host: String,
-    /// The Ingress class. Left out: the cluster's default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253), regex(pattern = forms::OBJECT_NAME))]
-    pub class_name: Option<String>,
-    /// TLS for the host. Left out: plain HTTP.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tls: Option<IngressTls>,
-}
-
-/// TLS for the host.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct IngressTls {
-    /// A Secret of type `kubernetes.io/tls`.
-    #[schemars(length(min = 1, max = 253), regex(pattern = forms::OBJECT_NAME))]
-    pub secret_name: String,
-}
-
-/// TLS at the gateway itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct GatewayTls {
-    /// The certificate chain, PEM.
-    pub certificate: SecretRef,
-    /// Its private key, PEM.
-    pub private_key: SecretRef,
 }

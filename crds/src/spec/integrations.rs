@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use settings::{MailSettings, SecretRef};
 
-use super::{Span, forms};
+use super::{Span, forms, rules};
 
 /// Systems outside the stack. What is left out is not spoken to: messages then go to the capture box alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -12,6 +12,7 @@ use super::{Span, forms};
 pub struct IntegrationsSpec {
     /// The server that takes outgoing mail.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = rules::mail()))]
     pub mail: Option<MailSettings>,
     /// The provider that takes text messages.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -60,6 +61,7 @@ impl SmsSpec {
 /// Push messages: at least one of the two.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-validations" = rules::push()))]
 pub struct PushSpec {
     /// Phones, by Firebase Cloud Messaging (HTTP v1).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -132,6 +134,7 @@ pub struct Payer {
 /// A calendar: exactly one of `caldav` and `google`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules::calendar()))]
 pub struct Calendar {
     /// What the stack calls it.
     #[schemars(length(min = 1, max = 64), regex(pattern = forms::ID))]
@@ -142,6 +145,7 @@ pub struct Calendar {
     pub provider_id: Option<String>,
     /// How often changes are fetched: 10s to 1d.
     #[serde(default = "Calendar::default_poll_interval")]
+    #[schemars(extend("x-kubernetes-validations" = rules::up_to_days(10, 1)))]
     pub poll_interval: Span,
     /// A `CalDAV` server (RFC 4791).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -199,6 +203,7 @@ pub struct Ehr {
     pub auth: Option<EhrAuth>,
     /// How often changes are fetched: 10s to 1d.
     #[serde(default = "Ehr::default_poll_interval")]
+    #[schemars(extend("x-kubernetes-validations" = rules::up_to_days(10, 1)))]
     pub poll_interval: Span,
 }
 
@@ -222,6 +227,6 @@ pub struct EhrAuth {
     pub private_key: SecretRef,
     /// The scopes asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 32), inner(length(min = 1, max = 128)))]
+    #[schemars(length(max = 32), inner(length(min = 1, max = 128)), extend("x-kubernetes-list-type" = "set"))]
     pub scopes: Vec<String>,
 }

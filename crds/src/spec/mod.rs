@@ -1,38 +1,46 @@
 //! The `HealthcareStack` resource as it is written in YAML. Doc comments here become the descriptions of `kubectl explain`.
 //!
-//! Only shapes and single-value bounds. Rules that look at two values at once are in `validate.rs`; what a stack comes to is
+//! Only shapes and single-value bounds. Rules that look at two values at once are in [`crate::Stack`]'s validation, and once more in `rules`, for the API server; what a stack comes to is
 //! in [`crate::plan`].
 //!
 //! Conventions: durations are strings such as `30s` ([`Span`]); what has a fixed default says so in the schema; a choice between
 //! several shapes is a struct of which exactly one member is set, because a structural schema has no tagged unions.
 
 mod auth;
+mod backup;
+mod cluster;
 mod database;
+mod exposure;
 mod forms;
 mod gateway;
 mod integrations;
 mod observability;
 mod quantity;
+pub(crate) mod rules;
 mod span;
 mod status;
 mod workload;
 
 pub use auth::AuthSpec;
+pub use backup::{Backup, BackupVolume, KeySecretRef, RestoreFrom};
+pub use cluster::{NetworkPolicySpec, Scheduling, TaintEffect, Toleration, TolerationOperator};
 pub use database::{CloudNativePgDatabase, DatabaseSpec, ExternalDatabase, ManagedDatabase, Storage};
+pub use exposure::{GatewayService, GatewayServiceType, GatewayTls, IngressSpec, IngressTls, ParentRef};
 pub(crate) use forms::in_words;
 pub(crate) use gateway::DEFAULT_RATE_LIMIT;
 pub use gateway::{
-    BreakerSpec, FallbackSpec, GatewaySpec, GatewayTls, Ingress, IngressTls, RetriesSpec, RouteAuth,
-    RouteSpec, StaleRead, Unavailable,
+    BreakerSpec, FallbackSpec, GatewaySpec, RetriesSpec, RouteAuth, RouteSpec, StaleRead, Unavailable,
 };
 pub use integrations::{
     CalDav, Calendar, Ehr, EhrAuth, Fcm, GoogleCalendar, IntegrationsSpec, Payer, Payments, PushSpec,
     SmsSpec, WebPush,
 };
-pub use observability::{ObservabilitySpec, Prometheus, Tracing};
+pub use observability::{Monitoring, ObservabilitySpec, Prometheus, Tracing};
 pub use quantity::Quantity;
 pub use span::Span;
-pub use status::{Condition, ConditionStatus, HealthcareStackStatus, ServiceStatus};
+pub use status::{
+    BackupStatus, Condition, ConditionStatus, FailedVersion, HealthcareStackStatus, ServiceStatus,
+};
 pub use workload::{
     Autoscaling, EnvVar, Probe, Probes, ResourceAmounts, Resources, ServiceKey, ServiceSpec, ServicesSpec,
 };
@@ -58,10 +66,11 @@ use serde::{Deserialize, Serialize};
     printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status"}"#,
     printcolumn = r#"{"name":"Services","type":"string","jsonPath":".status.servicesReady","description":"Services that are ready, of those that are enabled"}"#,
     printcolumn = r#"{"name":"Version","type":"string","jsonPath":".status.version","description":"The version that runs"}"#,
-    printcolumn = r#"{"name":"Gateway","type":"string","jsonPath":".status.gatewayUrl","description":"Where the API answers"}"#,
+    printcolumn = r#"{"name":"Gateway URL","type":"string","jsonPath":".status.gatewayUrl","description":"Where the API answers"}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
 )]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-validations" = rules::stack()))]
 pub struct HealthcareStackSpec {
     /// The version of the services and the gateway, such as `0.1.0`. Left out: the version of the operator (locally, of the program).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -89,16 +98,28 @@ pub struct HealthcareStackSpec {
     /// Logs, metrics and traces.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observability: Option<ObservabilitySpec>,
+    /// Where the stack's pods may run. Left out: anywhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scheduling: Option<Scheduling>,
+    /// Who may speak to the stack's pods.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network_policy: Option<NetworkPolicySpec>,
     /// The clinic's IANA time zone, such as `Europe/Berlin`: what "today" means, and the zone of providers that name none.
     #[schemars(length(min = 1, max = 64), regex(pattern = forms::TIME_ZONE))]
     pub time_zone: String,
-    /// The clinic's currency: the ISO 4217 code of one with two decimals, such as `EUR`. It should not change once there are bills.
-    #[schemars(length(min = 3, max = 3), regex(pattern = forms::CURRENCY))]
+    /// The clinic's currency: the ISO 4217 code of one with two decimals, such as `EUR`. It cannot change: amounts already
+    /// written are not converted.
+    #[schemars(
+        length(min = 3, max = 3),
+        regex(pattern = forms::CURRENCY),
+        extend("x-kubernetes-validations" = rules::currency())
+    )]
     pub currency: String,
     /// The operator leaves the stack as it is, until this is false again. What runs keeps running.
     pub paused: bool,
     /// What becomes of the data when the stack is deleted. `Retain`: volumes and keys stay. `Delete`: everything goes, the keys first, so
-    /// that nobody can read the data again. `Backup`: a last backup is taken, then everything goes but the backup and its keys.
+    /// that nobody can read the data again. `Backup`: a last backup is taken, then everything goes but the backup and its keys; it needs
+    /// `database.backup`.
     pub deletion_policy: DeletionPolicy,
 }
 
@@ -113,6 +134,8 @@ impl Default for HealthcareStackSpec {
             auth: None,
             integrations: None,
             observability: None,
+            scheduling: None,
+            network_policy: None,
             time_zone: "UTC".to_owned(),
             currency: "USD".to_owned(),
             paused: false,

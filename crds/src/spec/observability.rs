@@ -1,19 +1,25 @@
 //! `spec.observability`: logs, metrics and traces.
 
-use super::forms;
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use settings::LogFormat;
+
+use super::forms;
 
 /// Logs, metrics and traces. Metrics are always there, on port 9464.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ObservabilitySpec {
     /// `error`, `warn`, `info`, `debug` or `trace`, or a filter such as `info,gateway=debug`.
-    #[schemars(length(min = 1, max = 256))]
+    #[schemars(length(min = 1, max = 256), regex(pattern = forms::LOG_LEVEL))]
     pub log_level: String,
     /// Shape of log lines. A stack in one process at a terminal writes text in any case.
     pub log_format: LogFormat,
+    /// How the Prometheus operator is told to collect the stack's metrics, if the cluster has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub monitoring: Option<Monitoring>,
     /// The Prometheus that collects the stack's metrics: `GET /api/gateway` then answers for all replicas together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prometheus: Option<Prometheus>,
@@ -27,9 +33,29 @@ impl Default for ObservabilitySpec {
         Self {
             log_level: "info".to_owned(),
             log_format: LogFormat::default(),
+            monitoring: None,
             prometheus: None,
             tracing: None,
         }
+    }
+}
+
+/// How the Prometheus operator is told to collect the stack's metrics, and Grafana to show them. Where the cluster knows these kinds, there
+/// is a `PodMonitor` and a `PrometheusRule`; and always a `ConfigMap` with a dashboard.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Monitoring {
+    /// Whether there are such objects.
+    pub enabled: bool,
+    /// Labels that they carry beside the stack's own, such as the `release` that a Prometheus selects by.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 16, "additionalProperties" = { "type": "string", "maxLength": 63 }))]
+    pub labels: BTreeMap<String, String>,
+}
+
+impl Default for Monitoring {
+    fn default() -> Self {
+        Self { enabled: true, labels: BTreeMap::new() }
     }
 }
 

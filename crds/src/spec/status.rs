@@ -24,10 +24,17 @@ pub struct HealthcareStackStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     pub services_ready: Option<String>,
-    /// The version that runs.
+    /// The version that runs: the images' tag.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 64))]
+    #[schemars(length(max = 128))]
     pub version: Option<String>,
+    /// The last version that all of the stack ran, and was well with. A rollout that fails goes back to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub last_healthy_version: Option<String>,
+    /// The version that was gone back from. It is not tried again until the spec changes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed_version: Option<FailedVersion>,
     /// Where the API answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2048))]
@@ -36,6 +43,36 @@ pub struct HealthcareStackStatus {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 16))]
     pub services: BTreeMap<String, ServiceStatus>,
+    /// The last backup that was taken whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_backup: Option<BackupStatus>,
+}
+
+/// A version that was gone back from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FailedVersion {
+    /// The version: the images' tag.
+    #[schemars(length(max = 128))]
+    pub version: String,
+    /// The `metadata.generation` that asked for it.
+    #[schemars(range(min = 0, max = 9_007_199_254_740_991_u64))]
+    pub generation: i64,
+    /// What failed, for people.
+    #[schemars(length(max = 1024))]
+    pub reason: String,
+}
+
+/// A backup.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BackupStatus {
+    /// Its name, as `database.restoreFrom.backup` takes it.
+    #[schemars(length(max = 128))]
+    pub name: String,
+    /// When it was done, RFC 3339.
+    #[schemars(length(max = 64), extend("format" = "date-time"))]
+    pub time: String,
 }
 
 /// One thing that is so, or is not, or is not known.
@@ -83,8 +120,8 @@ pub struct ServiceStatus {
     /// Pods that there should be.
     #[schemars(range(min = 0, max = 1_000))]
     pub desired: u32,
-    /// The version that runs.
+    /// The version that runs: the image's tag.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 64))]
+    #[schemars(length(max = 128))]
     pub version: Option<String>,
 }

@@ -4,11 +4,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use settings::{SecretRef, ServiceName};
 
-use super::{Quantity, Span, forms};
+use super::{Quantity, Span, forms, rules};
 
 /// The seven services. A service that is not named runs with the defaults.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-validations" = rules::services()))]
 pub struct ServicesSpec {
     /// Persons and their contact data.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,6 +86,7 @@ impl From<ServiceKey> for ServiceName {
 /// How a service runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-validations" = rules::scale()))]
 pub struct ServiceSpec {
     /// Whether it runs at all. A service that does not has no routes either.
     pub enabled: bool,
@@ -125,6 +127,7 @@ impl Default for ServiceSpec {
 /// Lets the load decide how many pods there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules::autoscaling()))]
 pub struct Autoscaling {
     /// Never fewer pods than this.
     #[serde(default = "Autoscaling::default_min")]
@@ -151,6 +154,7 @@ impl Autoscaling {
 /// CPU and memory of a pod.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-validations" = rules::resources()))]
 pub struct Resources {
     /// What is kept free for it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -175,6 +179,7 @@ pub struct ResourceAmounts {
 /// An environment variable: its name, and either a value or a secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules::env()))]
 pub struct EnvVar {
     /// The name. Names that begin with `HEALTHCARE_` are the stack's own.
     #[schemars(length(min = 1, max = 128), regex(pattern = forms::ENV_NAME))]
@@ -216,10 +221,13 @@ impl Default for Probes {
 #[serde(rename_all = "camelCase", default)]
 pub struct Probe {
     /// From the container's start to the first question: 0s to 10m, whole seconds.
+    #[schemars(extend("x-kubernetes-validations" = rules::whole_seconds_between("0s", "10m")))]
     pub initial_delay: Span,
     /// From one question to the next: 1s to 5m, whole seconds.
+    #[schemars(extend("x-kubernetes-validations" = rules::whole_seconds_between("1s", "5m")))]
     pub period: Span,
     /// How long an answer may take: 1s to 1m, whole seconds.
+    #[schemars(extend("x-kubernetes-validations" = rules::whole_seconds_between("1s", "1m")))]
     pub timeout: Span,
     /// How many failures in a row count.
     #[schemars(range(min = 1, max = 600))]

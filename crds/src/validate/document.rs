@@ -3,7 +3,6 @@
 use std::sync::LazyLock;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSONSchemaProps;
-use regex_lite::Regex;
 use serde_json::{Map, Value};
 use serde_saphyr::UserMessageFormatter;
 
@@ -12,9 +11,6 @@ use crate::check::check;
 use crate::fault::Faults;
 use crate::spec::HealthcareStackSpec;
 use crate::{API_VERSION, Invalid, KIND, Stack, crd};
-
-/// An RFC 1123 label, but for its length.
-pub(crate) const NAME_PATTERN: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
 
 /// Larger documents are refused before they are parsed. An API server has a like bound (etcd's 1.5 MiB).
 const BYTES_MAX: usize = 1 << 20;
@@ -118,10 +114,29 @@ fn metadata(document: &Map<String, Value>, faults: &mut Faults) -> Metadata {
     }
 }
 
-/// Names become parts of labels and of DNS names.
-pub(super) fn check_name(path: &str, name: &str, faults: &mut Faults) {
-    let well_formed = Regex::new(NAME_PATTERN).is_ok_and(|pattern| pattern.is_match(name));
-    if !well_formed || name.len() > 63 {
-        faults.add(path, "must be 1 to 63 small letters, digits and dashes, with no dash first or last");
+/// As the API server has it for the name of a custom resource: an RFC 1123 subdomain. [`crate::names`] makes objects' names of any.
+pub(super) fn check_name(name: &str, faults: &mut Faults) {
+    if name.len() > 253 || !name.split('.').all(is_label) {
+        faults.add(
+            "metadata.name",
+            "must be 1 to 253 small letters, digits, dashes and dots, with a letter or digit first, last, and beside each dot",
+        );
     }
+}
+
+/// As the API server has it for the name of a namespace: an RFC 1123 label.
+pub(super) fn check_namespace(name: &str, faults: &mut Faults) {
+    if name.len() > 63 || !is_label(name) {
+        faults.add(
+            "metadata.namespace",
+            "must be 1 to 63 small letters, digits and dashes, with no dash first or last",
+        );
+    }
+}
+
+fn is_label(name: &str) -> bool {
+    !name.is_empty()
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        && !name.starts_with('-')
+        && !name.ends_with('-')
 }

@@ -7,8 +7,8 @@ use settings::{Balancing, RateLimits, ServiceName};
 
 use super::{bounds, routes, services};
 use crate::fault::Faults;
-use crate::spec::{DEFAULT_RATE_LIMIT, GatewaySpec};
-use crate::{Gateway, Service};
+use crate::spec::{DEFAULT_RATE_LIMIT, GatewayService, GatewayServiceType, GatewaySpec, IngressSpec};
+use crate::{Gateway, Ingress, IngressBy, Service};
 
 const PATH: &str = "spec.gateway";
 
@@ -38,9 +38,36 @@ pub(super) fn validate(
         balancing: balancing(spec, faults),
         trusted_proxies: spec.trusted_proxies.clone(),
         access_log: spec.access_log,
-        ingress: spec.ingress.clone(),
+        service: service(spec.service.clone().unwrap_or_default(), faults),
+        ingress: spec.ingress.as_ref().map(|ingress| self::ingress(ingress, faults)),
         tls: spec.tls.clone(),
     }
+}
+
+fn service(service: GatewayService, faults: &mut Faults) -> GatewayService {
+    if service.node_port.is_some() && service.r#type == GatewayServiceType::ClusterIp {
+        faults.add(format!("{PATH}.service.nodePort"), "needs type NodePort or LoadBalancer");
+    }
+    service
+}
+
+fn ingress(spec: &IngressSpec, faults: &mut Faults) -> Ingress {
+    let class_name = spec.class_name.clone();
+    let tls_secret = spec.tls.as_ref().map(|tls| tls.secret_name.clone());
+    let by = if spec.parent_refs.is_empty() {
+        IngressBy::Ingress { class_name, tls_secret }
+    } else {
+        for (name, there) in [("className", class_name.is_some()), ("tls", tls_secret.is_some())] {
+            if there {
+                faults.add(
+                    format!("{PATH}.ingress.{name}"),
+                    "must be left out with parentRefs: an HTTPRoute has none, its Gateway does",
+                );
+            }
+        }
+        IngressBy::HttpRoute { parents: spec.parent_refs.clone() }
+    };
+    Ingress { host: spec.host.clone(), annotations: spec.annotations.clone(), by }
 }
 
 /// One choice a service: its endpoints' load is one, whichever route a request came by.

@@ -3,22 +3,21 @@
 //! A rule adds a fault and goes on, so that all are found at once. Rules that compare two fields speak of the object that holds them.
 
 mod bounds;
+mod cluster;
+mod database;
 mod document;
 mod gateway;
 mod integrations;
 mod routes;
+mod secrets;
 mod services;
 
 use chrono_tz::Tz;
 use settings::ServiceName;
 
 use crate::fault::Faults;
-use crate::spec::{
-    AuthSpec, DatabaseSpec, HealthcareStack, HealthcareStackSpec, ManagedDatabase, ObservabilitySpec, Span,
-};
+use crate::spec::{AuthSpec, HealthcareStack, HealthcareStackSpec, Span};
 use crate::{Currency, Database, Image, Invalid, Stack, plan};
-
-pub(crate) use document::NAME_PATTERN;
 
 /// The namespace of a stack that names none, as kubectl has it.
 const DEFAULT_NAMESPACE: &str = "default";
@@ -52,16 +51,18 @@ impl Stack {
 
 /// The stack, or nothing where a fault leaves no sensible value. With any fault at all, what is returned must not be used.
 fn validate(name: &str, namespace: &str, spec: &HealthcareStackSpec, faults: &mut Faults) -> Option<Stack> {
-    document::check_name("metadata.name", name, faults);
-    document::check_name("metadata.namespace", namespace, faults);
+    document::check_name(name, faults);
+    document::check_namespace(namespace, faults);
     let services = services::validate(&spec.services.clone().unwrap_or_default(), faults);
     let gateway = gateway::validate(&spec.gateway.clone().unwrap_or_default(), &services, faults);
-    let database = database(spec.database.as_ref(), faults);
+    let database = database::validate(spec, faults);
     let auth = auth(spec.auth.unwrap_or_default(), faults);
     let integrations = spec.integrations.clone().unwrap_or_default();
     integrations::check(&integrations, faults);
     let observability = spec.observability.clone().unwrap_or_default();
-    check_log_level(&observability, faults);
+    let scheduling = spec.scheduling.clone().unwrap_or_default();
+    cluster::check(&scheduling, faults);
+    secrets::check(name, spec, faults);
     let time_zone = time_zone(&spec.time_zone, faults);
     let currency = currency(&spec.currency, faults);
     let version = spec.version.clone().unwrap_or_else(|| VERSION.to_owned());
@@ -73,9 +74,14 @@ fn validate(name: &str, namespace: &str, spec: &HealthcareStackSpec, faults: &mu
         services,
         gateway,
         database: database?,
+        backup: spec.database.as_ref().and_then(|database| database.backup.clone()),
+        restore_from: spec.database.as_ref().and_then(|database| database.restore_from.clone()),
         auth,
         integrations,
+        monitoring: observability.monitoring.clone().unwrap_or_default(),
         observability,
+        scheduling,
+        network_policy: spec.network_policy.clone().unwrap_or_default(),
         time_zone: time_zone?,
         currency: currency?,
         paused: spec.paused,
@@ -93,23 +99,6 @@ fn image(spec: &HealthcareStackSpec, version: &str) -> Image {
         pull_policy: image.pull_policy,
         pull_secrets: image.pull_secrets,
     }
-}
-
-fn database(spec: Option<&DatabaseSpec>, faults: &mut Faults) -> Option<Database> {
-    let Some(spec) = spec else {
-        return Some(Database::Managed(ManagedDatabase::default()));
-    };
-    let chosen = [
-        spec.managed.clone().map(Database::Managed),
-        spec.external.clone().map(Database::External),
-        spec.cloud_native_pg.clone().map(Database::CloudNativePg),
-    ];
-    let mut chosen = chosen.into_iter().flatten();
-    let database = chosen.next();
-    if database.is_none() || chosen.next().is_some() {
-        faults.add("spec.database", "must have exactly one of managed, external and cloudNativePG");
-    }
-    database
 }
 
 fn auth(auth: AuthSpec, faults: &mut Faults) -> AuthSpec {
@@ -148,24 +137,6 @@ fn time_zone(name: &str, faults: &mut Faults) -> Option<Tz> {
 
 fn currency(code: &str, faults: &mut Faults) -> Option<Currency> {
     code.parse().map_err(|fault| faults.add("spec.currency", format!("{code} {fault}"))).ok()
-}
-
-/// `info`, or `info,gateway=debug`.
-fn check_log_level(observability: &ObservabilitySpec, faults: &mut Faults) {
-    let is_level = |level: &str| ["off", "error", "warn", "info", "debug", "trace"].contains(&level);
-    let is_target = |target: &str| {
-        !target.is_empty() && target.chars().all(|char| char.is_ascii_alphanumeric() || "_:-".contains(char))
-    };
-    let well_formed = observability.log_level.split(',').all(|directive| match directive.split_once('=') {
-        Some((target, level)) => is_target(target) && is_level(level),
-        None => is_level(directive),
-    });
-    if !well_formed {
-        faults.add(
-            "spec.observability.logLevel",
-            "must be error, warn, info, debug or trace, or a filter such as info,gateway=debug",
-        );
-    }
 }
 
 /// Each pod needs a few connections; somebody else's database may not have so many.

@@ -67,8 +67,8 @@ fn permissions(path: &str, spec: &RouteSpec, faults: &mut Faults) -> Vec<Permiss
     let mut known = Vec::new();
     for (index, name) in spec.permissions.iter().enumerate() {
         let path = format!("{path}.permissions[{index}]");
-        match name.parse() {
-            Ok(Permission::InternalCall) => {
+        match name.parse::<Permission>() {
+            Ok(permission) if permission.is_internal() => {
                 faults.add(path, format!("{name} is for services: no person has it"));
             }
             Ok(permission) => known.push(permission),

@@ -74,10 +74,18 @@ fn everything_has_a_bound() {
     });
 }
 
+/// So that two who apply parts of one stack (server-side apply) do not overwrite each other's, nor mix what belongs together.
+#[test]
+fn every_list_says_how_it_is_merged() {
+    each_schema(&mut |path, schema| {
+        assert!(schema["type"] != "array" || schema["x-kubernetes-list-type"].is_string(), "{path}");
+    });
+}
+
 #[test]
 fn every_field_is_explained() {
     each_schema(&mut |path, schema| {
-        if !path.ends_with("[]") && !path.starts_with(".metadata") {
+        if !path.ends_with("[]") && !path.ends_with(".*") && !path.starts_with(".metadata") {
             assert!(
                 schema["description"].as_str().is_some_and(|text| !text.contains("Auto-generated")),
                 "{path}"

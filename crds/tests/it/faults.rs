@@ -51,10 +51,24 @@ fn what_is_not_yaml_says_where() {
 }
 
 #[test]
-fn names_are_labels() {
-    for name in ["Clinic", "clinic.a", "-clinic", "clinic-", "", "clinic_a", &"c".repeat(64)] {
+fn names_are_those_that_the_api_server_takes() {
+    for name in ["clinic.a", "2nd-clinic", "a--b", &"c".repeat(253)] {
         let document = with_spec("paused: false").replace("name: clinic", &format!("name: {name:?}"));
-        assert!(faults_of(&document).starts_with("metadata.name: must be 1 to 63 small letters"), "{name}");
+        assert_eq!(faults_of(&document), "none", "{name}");
+    }
+    for name in [
+        "Clinic",
+        "clinic..a",
+        ".clinic",
+        "clinic.-a",
+        "-clinic",
+        "clinic-",
+        "",
+        "clinic_a",
+        &"c".repeat(254),
+    ] {
+        let document = with_spec("paused: false").replace("name: clinic", &format!("name: {name:?}"));
+        assert!(faults_of(&document).starts_with("metadata.name: must be 1 to 253 small letters"), "{name}");
     }
 }
 
@@ -201,6 +215,29 @@ fn values_that_contradict_each_other_are_named() {
             "spec.integrations.calendars[0]: must have exactly one of caldav and google\nspec.integrations.calendars[0].pollInterval: must be at least 10s",
         ),
     ]);
+}
+
+/// What is no reserved name everywhere may still be what this stack calls a Secret.
+#[test]
+fn a_secret_of_the_stacks_own_is_not_for_users() {
+    let mail = |secret: &str| {
+        format!(
+            "integrations: {{ mail: {{ host: a, port: 25, from: a@b, username: u, password: {{ secret: {secret}, key: k }} }} }}"
+        )
+    };
+    for secret in [
+        "clinic-kek",
+        "clinic-database-patient",
+        "clinic-auth-service-identity",
+        "signing-keys",
+        "my-identity",
+    ] {
+        let expected = format!(
+            "spec.integrations.mail.password.secret: {secret} is what the stack calls a Secret of its own; choose another name"
+        );
+        each_is_refused(&[(&mail(secret), &expected)]);
+    }
+    each_is_refused(&[(&mail("other-kek"), "none"), (&mail("clinic-smtp"), "none")]);
 }
 
 #[test]

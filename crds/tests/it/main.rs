@@ -6,6 +6,7 @@ mod faults;
 mod mutations;
 mod plans;
 mod routing;
+mod rules;
 mod samples;
 
 /// The repository's folder.

@@ -69,9 +69,9 @@ impl Failure for Error {
             Self::Transition(error) => Problem::new(ProblemCode::InvalidTransition).detail(error.to_string()),
             Self::Invalid(problem) => (**problem).clone(),
             Self::Changed => Problem::new(ProblemCode::ConcurrentChange),
-            Self::Peer(error) => http_kit::routes::of_client(error),
+            Self::Peer(error) => http_kit::problem::of_client(error),
             Self::Schedule(error) => Problem::new(ProblemCode::Unavailable).detail(error.to_string()),
-            Self::Db(error) => http_kit::routes::of_db(error),
+            Self::Db(error) => http_kit::problem::of_db(error),
         }
     }
 }

@@ -1,16 +1,17 @@
 //! The keys that access tokens are signed with: Ed25519, one file each in the secret `signing-keys`.
 //!
 //! A file's name without `.p8` is the key's `kid`. All of them are published, so that a key can be rotated: first published, then
-//! signed with, and taken away when the last token signed with it has expired.
+//! signed with, and taken away when the last token signed with it has expired. They are read when the process starts; where several
+//! replicas run, all must publish a key before one signs with it, or one that was not asked to yet would not know it.
 
 use std::fmt;
 
 use contracts::auth::JwkSet;
 use db::{SecretError, Secrets};
-use http_kit::identity::{BadKey, public_jwk};
+use http_kit::identity::{BadKey, Part, public_jwk};
 use http_kit::token::Claims;
 use jsonwebtoken::EncodingKey;
-use settings::{SecretRef, ServiceName};
+use settings::SecretRef;
 
 const SECRET: &str = "signing-keys";
 /// Names the key to sign with; without it that is the last in the order of names.
@@ -64,7 +65,7 @@ impl SigningKeys {
         };
         let (mut key, mut public) = (None, JwkSet::default());
         for kid in kids {
-            if ServiceName::ALL.iter().any(|service| service.as_str() == kid) {
+            if Part::of_kid(kid).is_some() {
                 return Err(SigningError::ServiceName { kid: kid.to_owned() });
             }
             let pkcs8 = secrets.read(&reference(&format!("{kid}.p8")))?;

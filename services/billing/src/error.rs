@@ -56,8 +56,8 @@ impl Failure for Error {
                 Problem::new(ProblemCode::InvalidTransition).detail(format!("{refused}."))
             }
             Self::Invalid(problem) => (**problem).clone(),
-            Self::Peer(error) => http_kit::routes::of_client(error),
-            Self::Db(error) => http_kit::routes::of_db(error),
+            Self::Peer(error) => http_kit::problem::of_client(error),
+            Self::Db(error) => http_kit::problem::of_db(error),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http_kit::stop::Phase;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -16,7 +17,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::client::Peer;
 use crate::edge::Edge;
-use crate::gateway::{Core, Phase};
+use crate::gateway::Core;
 use crate::target::{HEADERS_BYTES_MAX, URI_BYTES_MAX};
 use crate::way;
 
@@ -35,7 +36,7 @@ pub(crate) async fn run(
 ) {
     let tls = tls.map(TlsAcceptor::from);
     let mut phase = core.phase.clone();
-    let mut draining = pin!(phase.wait_for(|phase| *phase != Phase::Running));
+    let mut draining = pin!(phase.wait_for(|phase| *phase >= Phase::Draining));
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         let accepted = tokio::select! {
@@ -96,7 +97,7 @@ where
     tokio::select! {
         // How a connection ends is the client's business; requests are logged where they are answered.
         _ = connection.as_mut() => return,
-        _ = phase.wait_for(|phase| *phase != Phase::Running) => connection.as_mut().graceful_shutdown(),
+        _ = phase.wait_for(|phase| *phase >= Phase::Draining) => connection.as_mut().graceful_shutdown(),
     }
     tokio::select! {
         _ = connection => {}

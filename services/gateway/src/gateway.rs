@@ -2,11 +2,12 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use contracts::ambient::{Clock, Random};
+use http_kit::stop::{DRAIN, Phase};
 use http_kit::telemetry::Metrics;
 use http_kit::token::Verifier;
 use settings::GatewayConfig;
@@ -16,9 +17,6 @@ use crate::accept::{self, CONNECTIONS_MAX};
 use crate::kept::Kept;
 use crate::metrics::Meters;
 use crate::snapshot::{ConfigError, Snapshot};
-
-/// A drain ends after this long, whatever is still under way.
-const DRAIN_MAX: Duration = Duration::from_secs(20);
 
 /// What the gateway takes from its process.
 #[derive(Clone, Debug)]
@@ -74,16 +72,6 @@ pub struct Gateway {
     accepting: tokio::task::JoinHandle<()>,
 }
 
-/// How far a gateway is on its way out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
-    Running,
-    /// No new connections; requests under way are finished, idle connections closed.
-    Draining,
-    /// The drain took too long: everything ends.
-    Ended,
-}
-
 /// What all connections share.
 pub(crate) struct Core {
     pub(crate) world: GatewayWorld,
@@ -91,6 +79,8 @@ pub(crate) struct Core {
     pub(crate) kept: Kept,
     pub(crate) meters: Meters,
     pub(crate) phase: watch::Receiver<Phase>,
+    /// Whether the phase is past running: beside it, since every request looks, and must not meet others at a lock for it.
+    is_leaving: AtomicBool,
     born: Instant,
     dice: AtomicU64,
 }
@@ -115,8 +105,9 @@ impl Core {
         z ^ (z >> 31)
     }
 
-    pub(crate) fn phase(&self) -> Phase {
-        *self.phase.borrow()
+    /// Whether the gateway is on its way out.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.is_leaving.load(Ordering::Relaxed)
     }
 }
 
@@ -137,11 +128,26 @@ impl Gateway {
         let meters = Meters::register(&world.metrics, kept.lanes());
         let snapshot = ArcSwap::from_pointee(Snapshot::build(config, &kept, &meters)?);
         let dice = AtomicU64::new(u64::from_le_bytes(world.random.bytes()));
-        let core =
-            Arc::new(Core { world, snapshot, kept, meters, phase: phase_seen, born: Instant::now(), dice });
+        let core = Arc::new(Core {
+            world,
+            snapshot,
+            kept,
+            meters,
+            phase: phase_seen,
+            is_leaving: AtomicBool::new(false),
+            born: Instant::now(),
+            dice,
+        });
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let accepting = tokio::spawn(accept::run(socket, tls, Arc::clone(&core), Arc::clone(&places)));
         Ok(Self { core, phase, places, local_addr, accepting })
+    }
+
+    /// Whether a configuration would be taken.
+    pub fn check(config: &GatewayConfig) -> Result<(), ConfigError> {
+        let kept = Kept::default();
+        let meters = Meters::register(&Metrics::default(), kept.lanes());
+        Snapshot::build(config.clone(), &kept, &meters).map(drop)
     }
 
     /// Takes a changed configuration into force, or refuses it and changes nothing. Limiters, pools, breakers and counters live on;
@@ -162,7 +168,7 @@ impl Gateway {
         crate::own::report(&self.core)
     }
 
-    /// Whether every upstream was reached once, or can be now.
+    /// Whether every upstream that has endpoints was reached once, or can be now.
     pub async fn is_ready(&self) -> bool {
         crate::own::is_ready(&self.core).await
     }
@@ -172,12 +178,19 @@ impl Gateway {
         self.drain().await;
     }
 
+    /// Says that it is not ready, and asks whoever still comes not to come back: the step before [`Gateway::drain`].
+    pub fn linger(&self) {
+        self.core.is_leaving.store(true, Ordering::Relaxed);
+        self.phase.send_replace(Phase::Lingering);
+    }
+
     /// [`Gateway::stop`] for a gateway that others hold too.
     pub async fn drain(&self) {
+        self.core.is_leaving.store(true, Ordering::Relaxed);
         self.phase.send_replace(Phase::Draining);
         let all = u32::try_from(CONNECTIONS_MAX).unwrap_or(u32::MAX);
-        if tokio::time::timeout(DRAIN_MAX, self.places.acquire_many(all)).await.is_err() {
-            tracing::warn!("the drain took longer than {DRAIN_MAX:?}; what is left is cut off");
+        if tokio::time::timeout(DRAIN, self.places.acquire_many(all)).await.is_err() {
+            tracing::warn!("the drain took longer than {DRAIN:?}; what is left is cut off");
             self.phase.send_replace(Phase::Ended);
         }
         self.accepting.abort();

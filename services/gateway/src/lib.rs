@@ -14,13 +14,16 @@
 //! | `forward.rs`, `upstream.rs`, `body.rs` | attempts, connections to services, bodies streamed both ways |
 //! | `exchange.rs`, `metrics.rs` | what is remembered of a request: one log line, a few counts |
 //! | `own.rs`, `docs.rs`, `openapi/` | what the gateway answers itself |
-//! | `admin.rs`, `tls.rs`, `standalone.rs` | the admin port; certificates; the binary `gateway` |
+//! | `admin.rs`, `tls.rs` | the admin port; certificates |
+//! | `command.rs`, `process.rs` | the binary `gateway`: its command line; what surrounds a gateway in a process of its own |
+//! | `standalone.rs`, `kubernetes/`, `config.rs` | where its configuration comes from: a file, or a cluster |
 //!
 //! Not here: which routes there are (the planner in `stack` says), and whether a token is good (`http_kit::token` says).
 
 mod accept;
 mod body;
 mod client;
+mod config;
 mod docs;
 mod edge;
 mod exchange;
@@ -28,20 +31,26 @@ mod forward;
 mod gateway;
 mod headers;
 mod kept;
+mod kubernetes;
 mod limits;
 mod metrics;
 mod own;
+mod process;
 mod refusal;
 mod routing;
 mod snapshot;
+mod standalone;
 mod target;
 mod upstream;
 mod way;
 
 pub mod admin;
+pub mod command;
 pub mod openapi;
-pub mod standalone;
 pub mod tls;
 
 pub use gateway::{Gateway, GatewayWorld, Listener, StartError};
 pub use snapshot::ConfigError;
+
+/// Why the process does not run: one line for whoever started it.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;

@@ -1,12 +1,12 @@
-//! The gateway by itself: `gateway --config FILE --listen ADDR`.
+//! The gateway in a process of its own: `gateway --config FILE`, `gateway kubernetes`, `gateway healthcheck`.
 
 use std::process::ExitCode;
 
 use clap::Parser;
-use gateway::standalone::{Options, run};
+use gateway::command::Command;
 
 fn main() -> ExitCode {
-    match run(Options::parse()) {
+    match Command::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("gateway: {error}");

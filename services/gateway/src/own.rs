@@ -10,7 +10,7 @@ use settings::{GatewayConfig, Method, RouteAccess, ServiceName};
 use tokio::time::timeout;
 
 use crate::docs;
-use crate::gateway::{Core, Phase};
+use crate::gateway::Core;
 use crate::snapshot::GATEWAY;
 
 /// A service that cannot be connected to within this time is not ready.
@@ -101,20 +101,21 @@ impl Own {
 /// How the gateway is.
 pub(crate) fn report(core: &Core) -> GatewayReport {
     let (requests, errors) = core.meters.totals();
-    let status = if core.phase() == Phase::Running { "Running" } else { "Draining" };
+    let status = if core.is_leaving() { "Draining" } else { "Running" };
     GatewayReport { status: status.to_owned(), metrics: GatewayMetrics { requests, errors } }
 }
 
 /// Ready is who runs and has reached each service once, or can now. A service that falls ill later does not take the gateway with
-/// it: that would take the other six too.
+/// it: that would take the other six too. One that has no endpoint, as on a cluster while none of its pods is ready, says nothing
+/// of the gateway.
 pub(crate) async fn is_ready(core: &Core) -> bool {
-    if core.phase() != Phase::Running {
+    if core.is_leaving() {
         return false;
     }
     let snapshot = core.snapshot.load_full();
     let mut seen: Vec<&str> = Vec::new();
     for lane in &snapshot.lanes {
-        if seen.contains(&&*lane.service) {
+        if lane.balancer.is_empty() || seen.contains(&&*lane.service) {
             continue;
         }
         seen.push(&lane.service);

@@ -48,7 +48,11 @@ pub(crate) async fn answer(
     if let Some(body) = body {
         discard(body);
     }
-    finish(passed, exchange, peer.is_tls)
+    let mut response = finish(passed, exchange, peer.is_tls);
+    if core.is_leaving() {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 /// The way itself. `body` is left where it is unless it is sent on.

@@ -9,6 +9,15 @@ use std::path::PathBuf;
 pub enum Command {
     /// Start the stack that a HealthcareStack file describes, and keep to the file while it runs.
     Up(Box<Up>),
+    /// Write what docker-compose.yml mounts: settings, and secrets where there are none yet. Again after a change of the file.
+    Compose {
+        /// The HealthcareStack, YAML.
+        #[arg(long, value_name = "FILE")]
+        stack: PathBuf,
+        /// Where to; made if it is not there, for this user alone.
+        #[arg(long, value_name = "DIR", default_value = "data/compose")]
+        out: PathBuf,
+    },
     /// Tell whether a HealthcareStack file is valid, and every fault if it is not.
     Check {
         /// The HealthcareStack, YAML.

@@ -8,18 +8,18 @@
 //! ```
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use contracts::ambient::Random;
-use contracts::auth::JwkSet;
 use db::Secrets;
-use http_kit::identity::{generate_key, public_jwk};
+use http_kit::generate;
+use http_kit::identity::Part;
 use settings::{SecretRef, ServiceName};
 use tempfile::TempDir;
 
 use crate::fault::Fault;
+use crate::secret_files::{SecretFiles, make_dir};
 
 /// A socket's path may have 107 bytes (`sockaddr_un`), and the longest name needs so many.
 const SOCKET_DIR_BYTES_MAX: usize = 107 - "/medical-records-service.sock".len();
@@ -45,12 +45,12 @@ impl DataDir {
         let unusable = |what: &Path, error: std::io::Error| {
             Fault::failed(format!("the data folder cannot be used: {}: {error}", what.display()))
         };
-        make_dir(path).map_err(|error| unusable(path, error))?;
+        make_dir(path, 0o700).map_err(|error| unusable(path, error))?;
         let path = path.canonicalize().map_err(|error| unusable(path, error))?;
         let lock = lock(&path)?;
         for name in ["db", "keys", "secrets", "run"] {
             let dir = path.join(name);
-            make_dir(&dir).map_err(|error| unusable(&dir, error))?;
+            make_dir(&dir, 0o700).map_err(|error| unusable(&dir, error))?;
         }
         let run = path.join("run");
         let sockets = if run.as_os_str().len() <= SOCKET_DIR_BYTES_MAX {
@@ -60,7 +60,10 @@ impl DataDir {
             Sockets::Elsewhere(TempDir::with_prefix("healthcare-").map_err(|error| unusable(&run, error))?)
         };
         let this = Self { path, sockets, _lock: lock };
-        this.make_secrets(random).map_err(|error| unusable(&this.path.join("secrets"), error))?;
+        let parts = ServiceName::ALL.into_iter().map(Part::from);
+        this.secret_files()
+            .make_keys(random, parts)
+            .map_err(|error| unusable(&this.path.join("secrets"), error))?;
         Ok(this)
     }
 
@@ -94,8 +97,10 @@ impl DataDir {
         match std::fs::read_to_string(&path) {
             Ok(password) => Ok((password.trim().to_owned(), false)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let password = generated_password(random);
-                self.keep(ADMIN_PASSWORD, format!("{password}\n").as_bytes()).map_err(failed)?;
+                let password = generate::readable_password(random);
+                self.secret_files()
+                    .keep(ADMIN_PASSWORD, format!("{password}\n").as_bytes())
+                    .map_err(failed)?;
                 Ok((password, true))
             }
             Err(error) => Err(failed(error)),
@@ -104,57 +109,15 @@ impl DataDir {
 
     /// Keeps the URL of the database as a secret, where services look for it.
     pub fn keep_database_url(&self, url: &str) -> Result<SecretRef, Fault> {
-        self.keep("database/url", url.as_bytes())
+        self.secret_files()
+            .keep("database/url", url.as_bytes())
             .map_err(|error| Fault::failed(format!("the database URL cannot be kept: {error}")))?;
         Ok(SecretRef { secret: "database".to_owned(), key: "url".to_owned() })
     }
 
-    /// What is there stays as it is: a key that is made anew opens nothing that was sealed before.
-    fn make_secrets(&self, random: &Random) -> std::io::Result<()> {
-        self.keep_once("kek/current", || {
-            Ok(data_encoding::BASE64.encode(&random.bytes::<32>()).into_bytes())
-        })?;
-        self.keep_once("signing-keys/local-1.p8", || new_key("local-1"))?;
-        let mut identities = JwkSet::default();
-        for service in ServiceName::ALL {
-            let name = format!("{service}-identity/key.p8");
-            self.keep_once(&name, || new_key(service.as_str()))?;
-            let key = std::fs::read(self.path.join("secrets").join(&name))?;
-            identities.keys.push(public_jwk(service.as_str(), &key).map_err(std::io::Error::other)?);
-        }
-        self.keep("service-identities/jwks.json", &serde_json::to_vec_pretty(&identities)?)
+    fn secret_files(&self) -> SecretFiles {
+        SecretFiles::private(self.path.join("secrets"))
     }
-
-    fn keep_once(&self, name: &str, make: impl FnOnce() -> std::io::Result<Vec<u8>>) -> std::io::Result<()> {
-        if self.path.join("secrets").join(name).exists() { Ok(()) } else { self.keep(name, &make()?) }
-    }
-
-    /// Writes a secret whole or not at all.
-    fn keep(&self, name: &str, value: &[u8]) -> std::io::Result<()> {
-        let path = self.path.join("secrets").join(name);
-        let dir = path.parent().unwrap_or(&self.path);
-        make_dir(dir)?;
-        let mut file = tempfile::NamedTempFile::new_in(dir)?;
-        file.write_all(value)?;
-        file.as_file().sync_all()?;
-        file.persist(&path)?;
-        File::open(dir)?.sync_all()
-    }
-}
-
-fn new_key(kid: &str) -> std::io::Result<Vec<u8>> {
-    generate_key(kid).map(|(key, _)| key).map_err(std::io::Error::other)
-}
-
-/// Five groups of letters and digits: 100 random bits, and can be read over a phone.
-fn generated_password(random: &Random) -> String {
-    let text = data_encoding::BASE32_NOPAD.encode(&random.bytes::<15>()).to_ascii_lowercase();
-    let groups: Vec<_> = (0..5).map(|at| &text[at * 4..at * 4 + 4]).collect();
-    groups.join("-")
-}
-
-fn make_dir(path: &Path) -> std::io::Result<()> {
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
 fn lock(path: &Path) -> Result<File, Fault> {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`args`] | the command line |
 //! | [`data`] | the data folder: its lock, its secrets, where things lie |
+//! | [`compose`] | settings and secrets for `docker-compose.yml` |
 //! | [`up`] | everything started in order, and stopped |
 //! | [`reload`] | the resource read again whenever its file changes |
 //! | [`demo`] | an invented clinic to look at |
@@ -11,10 +12,12 @@
 //! What each part is told is planned in the `stack` crate, the same as on Kubernetes. Nothing is decided here a second time.
 
 pub mod args;
+pub mod compose;
 pub mod data;
 pub mod demo;
 mod fault;
 pub mod reload;
+mod secret_files;
 pub mod up;
 
 pub use args::Command;
@@ -29,6 +32,11 @@ pub fn run(command: Command) -> Result<(), Fault> {
                 .build()
                 .map_err(|error| Fault::failed(format!("no runtime: {error}")))?;
             runtime.block_on(up::up(up))
+        }
+        Command::Compose { stack, out } => {
+            compose::render(&reload::read(&stack)?, &out, &contracts::ambient::Random::system())?;
+            println!("{}: written. `docker compose up` starts the stack.", out.display());
+            Ok(())
         }
         Command::Check { stack } => {
             let stack = reload::read(&stack)?;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use contracts::ambient::{Clock, Random};
+use contracts::client::Transport;
 use futures_util::future::try_join_all;
 use gateway::tls::Certificate;
 use gateway::{Gateway, GatewayWorld, Listener};
@@ -61,9 +62,21 @@ pub async fn up(args: Box<Up>) -> Result<(), Fault> {
         socket_dir: data.socket_dir().to_path_buf(),
         database,
     };
-    let world = world(&stack, &placement, &data, &password, clock, random)?;
+    // The process has one verifier, in auth's name: auth cannot be switched off.
+    let auth = plan_service(&stack, ServiceName::AuthService, &placement);
+    let identity = kit::identity(auth.service, &auth, &data.secrets(), &clock, &random).map_err(failed)?;
+    let verifier = kit::verifier(&auth, &identity, &data.secrets(), &clock, &random).map_err(failed)?;
+    let way_to_auth = kit::transport(&auth, auth.service, &identity, &random).map_err(failed)?;
+    let world = World {
+        clock,
+        random,
+        secrets: data.secrets(),
+        verifier,
+        metrics: Metrics::default(),
+        admin_password: Some(Arc::from(password.text.as_str())),
+    };
     let services = start_services(&stack, &placement, &world).await?;
-    let follower = follow_revocations(&stack, &placement, &world)?;
+    let follower = follow_revocations(&world, way_to_auth);
     // Nobody is let in before it is known who was logged out.
     tokio::time::timeout(CATCH_UP_MAX, world.verifier.revocations().caught_up())
         .await
@@ -91,6 +104,10 @@ pub async fn up(args: Box<Up>) -> Result<(), Fault> {
     Ok(())
 }
 
+fn failed(error: impl std::error::Error) -> Fault {
+    Fault::failed(error.to_string())
+}
+
 /// Health data does not cross a network in the clear.
 fn refuse_open_address(args: &Up) -> Result<(), Fault> {
     if args.listen.ip().is_loopback() || args.tls_cert.is_some() {
@@ -104,10 +121,10 @@ fn refuse_open_address(args: &Up) -> Result<(), Fault> {
 
 /// At a terminal, lines for people, whatever the resource says for a cluster.
 fn start_logging(stack: &Stack) {
-    let settings = plan_service(stack, ServiceName::AuthService, &Placement::Kubernetes).observability;
     let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let log_format = if terminal { LogFormat::Text } else { settings.log_format };
-    telemetry::start_logging(&Observability { log_format, ..settings });
+    let log_format = if terminal { LogFormat::Text } else { stack.observability.log_format };
+    let log_level = stack.observability.log_level.clone();
+    telemetry::start_logging(&Observability { log_format, log_level });
 }
 
 fn bind(address: SocketAddr) -> Result<TcpListener, Fault> {
@@ -143,8 +160,12 @@ fn first_password(args: &Up, data: &DataDir, random: &Random) -> Result<FirstPas
         let text = read_password(path)?;
         return Ok(FirstPassword { text, told: Told::Given });
     }
-    if let Ok(text) = std::env::var("HEALTHCARE_ADMIN_PASSWORD") {
-        return Ok(FirstPassword { text, told: Told::Given });
+    match std::env::var("HEALTHCARE_ADMIN_PASSWORD") {
+        Ok(text) => return Ok(FirstPassword { text, told: Told::Given }),
+        Err(std::env::VarError::NotUnicode(_)) => {
+            return Err(Fault::asked("HEALTHCARE_ADMIN_PASSWORD is not UTF-8"));
+        }
+        Err(std::env::VarError::NotPresent) => {}
     }
     let (text, new) = data.admin_password(random)?;
     Ok(FirstPassword { text, told: if new { Told::New } else { Told::Earlier } })
@@ -159,46 +180,19 @@ fn read_password(path: &Path) -> Result<String, Fault> {
     }
 }
 
-fn world(
-    stack: &Stack,
-    placement: &Placement,
-    data: &DataDir,
-    password: &FirstPassword,
-    clock: Clock,
-    random: Random,
-) -> Result<World, Fault> {
-    let secrets = data.secrets();
-    let settings = plan_service(stack, ServiceName::AuthService, placement);
-    let verifier = kit::identity(ServiceName::AuthService, &settings, &secrets, &clock, &random)
-        .and_then(|identity| kit::verifier(&settings, &identity, &secrets, &clock, &random))
-        .map_err(|error| Fault::failed(error.to_string()))?;
-    let admin_password = Some(Arc::from(password.text.as_str()));
-    Ok(World { clock, random, secrets, verifier, metrics: Metrics::default(), admin_password })
-}
-
 /// All at once: they find each other when they need each other.
 async fn start_services(stack: &Stack, placement: &Placement, world: &World) -> Result<Vec<Running>, Fault> {
     let enabled = SERVICES.into_iter().filter(|service| stack.is_enabled(service.name));
     let starting = enabled
         .map(|service| serve::start(service, plan_service(stack, service.name, placement), world.clone()));
-    try_join_all(starting).await.map_err(|error| Fault::failed(error.to_string()))
+    try_join_all(starting).await.map_err(failed)
 }
 
 /// One follower serves the whole process, since it has one verifier.
-fn follow_revocations(
-    stack: &Stack,
-    placement: &Placement,
-    world: &World,
-) -> Result<tokio::task::JoinHandle<()>, Fault> {
-    let settings = plan_service(stack, ServiceName::AuthService, placement);
-    let failed = |error: kit::WorldError| Fault::failed(error.to_string());
-    let identity =
-        kit::identity(ServiceName::AuthService, &settings, &world.secrets, &world.clock, &world.random)
-            .map_err(failed)?;
-    let auth = kit::transport(&settings, ServiceName::AuthService, &identity, &world.random)
-        .map_err(|error| failed(error.into()))?;
+fn follow_revocations(world: &World, auth: Arc<Transport>) -> tokio::task::JoinHandle<()> {
+    world.verifier.revocations().register(&world.metrics, settings::GATEWAY_NAME);
     let (verifier, clock) = (Arc::clone(&world.verifier), world.clock.clone());
-    Ok(tokio::spawn(async move { verifier.revocations().follow(&auth, &clock).await }))
+    tokio::spawn(async move { verifier.revocations().follow(&auth, &clock).await })
 }
 
 async fn start_gateway(
@@ -223,9 +217,7 @@ async fn start_gateway(
         verifier: Arc::clone(&world.verifier),
         metrics: world.metrics.clone(),
     };
-    Gateway::start(plan_gateway(stack, placement), listener, gateway_world)
-        .await
-        .map_err(|error| Fault::failed(error.to_string()))
+    Gateway::start(plan_gateway(stack, placement), listener, gateway_world).await.map_err(failed)
 }
 
 /// Names what the resource asks for and one process has no use for, or no adapter yet.
@@ -234,6 +226,8 @@ fn tell_what_waits_for_a_cluster(stack: &Stack) {
     let settings = [
         ("gateway.tls (give --tls-cert and --tls-key)", stack.gateway.tls.is_some()),
         ("gateway.ingress", stack.gateway.ingress.is_some()),
+        ("database.backup", stack.backup.is_some()),
+        ("database.restoreFrom", stack.restore_from.is_some()),
         ("integrations.sms", outside.sms.is_some()),
         ("integrations.push", outside.push.is_some()),
         ("integrations.payments", outside.payments.is_some()),

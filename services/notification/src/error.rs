@@ -44,8 +44,8 @@ impl Failure for Error {
                 Problem::new(ProblemCode::InvalidFields).fault("patientId", "must be the id of a patient")
             }
             Self::Invalid(problem) => (**problem).clone(),
-            Self::Peer(error) => http_kit::routes::of_client(error),
-            Self::Db(error) => http_kit::routes::of_db(error),
+            Self::Peer(error) => http_kit::problem::of_client(error),
+            Self::Db(error) => http_kit::problem::of_db(error),
         }
     }
 }

@@ -12,9 +12,6 @@ pub enum Error {
     /// The id was used before.
     #[error("the patient id is taken")]
     Taken,
-    /// The caller may see patients, but not do this to them.
-    #[error("not permitted: {0}")]
-    Forbidden(&'static str),
     /// The request is at fault.
     #[error("the request is not valid: {}", .0.code)]
     Invalid(Box<Problem>),
@@ -40,9 +37,8 @@ impl Failure for Error {
         match self {
             Self::NotFound => Problem::new(ProblemCode::NotFound),
             Self::Taken => Problem::new(ProblemCode::AlreadyExists).fault("patientId", "is taken"),
-            Self::Forbidden(why) => Problem::new(ProblemCode::Forbidden).detail(*why),
             Self::Invalid(problem) => (**problem).clone(),
-            Self::Db(error) => http_kit::routes::of_db(error),
+            Self::Db(error) => http_kit::problem::of_db(error),
         }
     }
 }

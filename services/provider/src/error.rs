@@ -38,7 +38,7 @@ impl Failure for Error {
             Self::NotFound => Problem::new(ProblemCode::NotFound),
             Self::Taken => Problem::new(ProblemCode::AlreadyExists).fault("providerId", "is taken"),
             Self::Invalid(problem) => (**problem).clone(),
-            Self::Db(error) => http_kit::routes::of_db(error),
+            Self::Db(error) => http_kit::problem::of_db(error),
         }
     }
 }

@@ -25,7 +25,7 @@ use crate::domain::week::Schedule;
 use crate::error::Error;
 use crate::peers::Peers;
 use crate::store::appointment::{Kept, appointment_find};
-use crate::store::taken::{taken_of_patient, taken_of_provider};
+use crate::store::taken::taken;
 
 /// What every handler has.
 #[derive(Clone)]
@@ -77,8 +77,8 @@ impl Api {
         let Wanted { appointment, id, span, schedule } = wanted;
         let range = nearby(span.starts_at, self.now());
         let mut tx = self.db.read().await?;
-        let mut taken = taken_of_provider(&mut tx, &appointment.plan.provider, range, *id).await?;
-        taken.extend(taken_of_patient(&mut tx, &appointment.patient, range, *id).await?);
+        let (provider, patient) = (&appointment.plan.provider, &appointment.patient);
+        let taken = taken(&mut tx, provider, Some(patient), range, *id).await?;
         Ok(nearest(free(schedule, taken, range, appointment.plan.minutes), span.starts_at))
     }
 

@@ -8,7 +8,7 @@ use super::Api;
 use crate::domain::search::SlotSearch;
 use crate::domain::slots::{FreeSlot, free};
 use crate::error::Error;
-use crate::store::taken::taken_of_provider;
+use crate::store::taken::taken;
 
 /// A provider's free slots: their hours, less what is booked and what is past.
 pub async fn slots(api: Api, call: Call<ProviderSlots>) -> Result<Answer<ProviderSlots>, Error> {
@@ -17,7 +17,7 @@ pub async fn slots(api: Api, call: Call<ProviderSlots>) -> Result<Answer<Provide
     let schedule = api.peers.schedule(provider).await?.ok_or(Error::NotFound)?;
     let range = search.range(&schedule, api.now())?;
     let mut tx = api.db.read().await?;
-    let taken = taken_of_provider(&mut tx, provider, range, None).await?;
+    let taken = taken(&mut tx, provider, None, range, None).await?;
     drop(tx);
     let slots = free(&schedule, taken, range, search.minutes)
         .into_iter()

@@ -19,6 +19,7 @@ use contracts::permission::Role;
 use reqwest::Method;
 use serde_json::{Value, json};
 use settings::ServiceName;
+pub(crate) use testkit::patients::register as patient;
 use testkit::stack::Who;
 use testkit::{Reply, TestStack};
 
@@ -42,23 +43,6 @@ pub(crate) async fn call(
     body: Option<&str>,
 ) -> Reply {
     stack.call(ServiceName::AppointmentService, who, method, path, body).await
-}
-
-/// Registers a patient.
-pub(crate) async fn patient(stack: &Arc<TestStack>, id: &str) {
-    let body = json!({
-        "patientId": id, "name": "John Doe", "dob": "1980-01-01", "contactInfo": {"phone": "+1234567890"}
-    });
-    let _ = stack
-        .call(
-            ServiceName::PatientService,
-            Role::Admin,
-            Method::POST,
-            "/api/patients",
-            Some(&body.to_string()),
-        )
-        .await
-        .expect(201);
 }
 
 /// Adds the document's provider, in Berlin.
@@ -157,11 +141,9 @@ pub(crate) async fn until<F: Future<Output = bool>>(mut is_so: impl FnMut() -> F
 
 #[test]
 fn every_statement_prepares_on_both_engines() {
-    for engine in [db::Engine::Sqlite, db::Engine::Postgres] {
-        let test = |test: testkit::TestDb| async move {
-            assert!(db::prepare_all(test.db(), "appointment").await.unwrap() > 10);
-            test.teardown().await;
-        };
-        testkit::engines::run(engine, ServiceName::AppointmentService, &appointment::MIGRATIONS, test);
-    }
+    testkit::engines::every_statement_prepares(
+        ServiceName::AppointmentService,
+        &appointment::MIGRATIONS,
+        "appointment",
+    );
 }

@@ -128,11 +128,5 @@ pub(crate) async fn change(stack: &Arc<TestStack>, id: &str, patch: Value) -> Re
 
 #[test]
 fn every_statement_prepares_on_both_engines() {
-    for engine in [db::Engine::Sqlite, db::Engine::Postgres] {
-        let test = |test: testkit::TestDb| async move {
-            assert_ne!(db::prepare_all(test.db(), "auth").await.unwrap(), 0);
-            test.teardown().await;
-        };
-        testkit::engines::run(engine, ServiceName::AuthService, &auth::MIGRATIONS, test);
-    }
+    testkit::engines::every_statement_prepares(ServiceName::AuthService, &auth::MIGRATIONS, "auth");
 }

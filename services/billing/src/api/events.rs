@@ -9,7 +9,7 @@ use http_kit::{Answer, Call, erasure};
 use super::Api;
 use crate::domain::status::is_kept_by_law;
 use crate::error::Error;
-use crate::store::bill::{bill_delete, bill_restrict, bills_unrestricted, patient_lock};
+use crate::store::bill::{bill_delete, bill_restrict, bills_unrestricted};
 
 /// Takes an event; one that comes again has no effect.
 pub async fn deliver(api: Api, call: Call<DeliverToBilling>) -> Result<Answer<DeliverToBilling>, Error> {
@@ -19,7 +19,7 @@ pub async fn deliver(api: Api, call: Call<DeliverToBilling>) -> Result<Answer<De
         return Ok(Answer::new(Accepted { first_time: false }));
     };
     let first_time = db::retrying(&api.db, async |mut tx| {
-        patient_lock(&mut tx, patient_id).await?;
+        db::erasure_lock(&mut tx, patient_id.as_str()).await?;
         let first_time = db::inbox_accept(&mut tx, event.id.as_str()).await?;
         if first_time {
             erase(&api, &mut tx, patient_id).await?;

@@ -68,12 +68,7 @@ pub(super) fn token(db: &Db, status: BillStatus) -> Result<Vec<u8>, db::Error> {
     db.vault().blind("status", status.as_str())
 }
 
-/// Makes the transaction the only one that adds a bill for this patient, or erases them.
-pub async fn patient_lock(tx: &mut Tx, patient: &PatientId) -> Result<(), db::Error> {
-    tx.lock(&[&format!("patient:{patient}")]).await
-}
-
-/// Creates a bill, under [`patient_lock`]. [`Error::Taken`] if the id was ever used; [`Error::UnknownPatient`] if the patient was
+/// Creates a bill, under [`db::erasure_lock`]. [`Error::Taken`] if the id was ever used; [`Error::UnknownPatient`] if the patient was
 /// erased.
 pub async fn bill_insert(tx: &mut Tx, db: &Db, id: &BillId, bill: &Bill) -> Result<(), Error> {
     if db::erasure_is_requested(tx, bill.patient_id.as_str()).await? {

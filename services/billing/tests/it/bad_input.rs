@@ -2,11 +2,6 @@
 
 use super::*;
 
-async fn count(stack: &Arc<TestStack>) -> usize {
-    let list = call(stack, Role::Admin, Method::GET, "/api/bills", None).await.expect(200);
-    list.json()["items"].as_array().unwrap().len()
-}
-
 testkit::stack_tests! { services = [patient::SERVICE, billing::SERVICE];
     async fn each_bad_bill_is_refused_and_changes_nothing(stack: Arc<TestStack>) {
         register(&stack, "12345").await;
@@ -47,14 +42,14 @@ testkit::stack_tests! { services = [patient::SERVICE, billing::SERVICE];
             ("\"Issued\"", "\"Sent\"", "status"),
             ("\"status\"", "\"currency\": \"EUR\", \"status\"", "currency"),
         ] {
-            let refused = post(&stack, &BILL.replacen(from, to, 1)).await.expect(422);
+            let refused = BILLS.post(&stack, &BILL.replacen(from, to, 1)).await.expect(422);
             assert_eq!(refused.header("content-type"), "application/problem+json");
             assert_eq!(refused.faults(), [field], "{from} → {to}: {}", refused.text);
         }
         for body in ["", "{", "nonsense", "{\"billId\":\"a\0\"}"] {
-            let _ = post(&stack, body).await.expect(400);
+            let _ = BILLS.post(&stack, body).await.expect(400);
         }
-        assert_eq!(count(&stack).await, 0);
+        assert_eq!(BILLS.found(&stack, Role::Admin, "").await.len(), 0);
     }
 
     async fn a_bill_has_one_to_five_hundred_lines(stack: Arc<TestStack>) {
@@ -65,14 +60,14 @@ testkit::stack_tests! { services = [patient::SERVICE, billing::SERVICE];
             format!(r#"{{"patientId":"12345","services":[{}],"totalAmount":{total}}}"#, vec![line; lines].join(","))
         };
         for lines in [0, 501] {
-            assert_eq!(post(&stack, &body(lines)).await.expect(422).faults(), ["services"]);
+            assert_eq!(BILLS.post(&stack, &body(lines)).await.expect(422).faults(), ["services"]);
         }
-        let _ = post(&stack, &body(500)).await.expect(201);
+        let _ = BILLS.post(&stack, &body(500)).await.expect(201);
     }
 
     async fn each_bad_change_is_refused_and_changes_nothing(stack: Arc<TestStack>) {
         register(&stack, "12345").await;
-        let _ = post(&stack, BILL).await.expect(201);
+        let _ = BILLS.post(&stack, BILL).await.expect(201);
         for (patch, field) in [
             (r#"{"totalAmount": 120.00}"#, "totalAmount"),
             (r#"{"totalAmount": null}"#, "totalAmount"),
@@ -90,32 +85,32 @@ testkit::stack_tests! { services = [patient::SERVICE, billing::SERVICE];
             (r#"{"status": 1}"#, "status"),
             (r#"{"colour": "x"}"#, "colour"),
         ] {
-            let refused = put(&stack, "bill789", patch).await.expect(422);
+            let refused = BILLS.put(&stack, "bill789", patch).await.expect(422);
             assert_eq!(refused.faults(), [field], "{patch}: {}", refused.text);
         }
-        let _ = put(&stack, "bill789", "[]").await.expect(400);
-        let _ = put(&stack, "unknown", "{}").await.expect(404);
-        let _ = delete(&stack, "unknown").await.expect(404);
-        assert_eq!(get(&stack, "bill789").await.expect(200).header("etag"), "\"v1\"");
+        let _ = BILLS.put(&stack, "bill789", "[]").await.expect(400);
+        let _ = BILLS.put(&stack, "unknown", "{}").await.expect(404);
+        let _ = BILLS.delete(&stack, "unknown").await.expect(404);
+        assert_eq!(BILLS.get(&stack, "bill789").await.expect(200).header("etag"), "\"v1\"");
     }
 
     async fn who_may_not_is_told_so_before_anything_else(stack: Arc<TestStack>) {
         let without = stack.request(ServiceName::BillingService, Method::POST, "/api/bills").body("nonsense");
         let _ = testkit::stack::send(without).await.expect(401);
         for role in [Role::Clinician, Role::Receptionist, Role::Patient, Role::PrivacyOfficer, Role::Service] {
-            let _ = call(&stack, role, Method::POST, "/api/bills", Some("nonsense")).await.expect(403);
+            let _ = BILLS.call(&stack, role, Method::POST, "/api/bills", Some("nonsense")).await.expect(403);
         }
-        let _ = call(&stack, Role::PrivacyOfficer, Method::GET, "/api/bills", None).await.expect(403);
-        let _ = call(&stack, Role::Admin, Method::POST, "/internal/events", Some("{}")).await.expect(403);
+        let _ = BILLS.call(&stack, Role::PrivacyOfficer, Method::GET, "/api/bills", None).await.expect(403);
+        let _ = BILLS.call(&stack, Role::Admin, Method::POST, "/internal/events", Some("{}")).await.expect(403);
     }
 }
 
 testkit::stack_tests! { services = [billing::SERVICE];
     async fn while_the_patient_service_is_down_no_bill_is_created(stack: Arc<TestStack>) {
-        let refused = post(&stack, BILL).await.expect(503);
+        let refused = BILLS.post(&stack, BILL).await.expect(503);
         assert_eq!((refused.json()["code"].as_str(), refused.header("retry-after")), (Some("unavailable"), "1"));
-        assert_eq!(count(&stack).await, 0);
+        assert_eq!(BILLS.found(&stack, Role::Admin, "").await.len(), 0);
         // What is wrong in any case is told in any case.
-        assert_eq!(post(&stack, &BILL.replace("75.00", "0")).await.expect(422).faults(), ["insuranceClaim.claimAmount"]);
+        assert_eq!(BILLS.post(&stack, &BILL.replace("75.00", "0")).await.expect(422).faults(), ["insuranceClaim.claimAmount"]);
     }
 }

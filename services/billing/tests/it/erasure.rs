@@ -1,51 +1,22 @@
 //! What becomes of bills when their patient is erased.
 
-use std::time::Duration;
-
-use db::Subject;
-
 use super::*;
-
-/// Deletes the patient in their service, and waits until billing has been told.
-async fn erase(stack: &Arc<TestStack>, id: &str) {
-    let path = format!("/api/patients/{id}");
-    let deleted = stack.call(ServiceName::PatientService, Role::Admin, Method::DELETE, &path, None).await;
-    let _ = deleted.expect(200);
-    let vault = stack.database(ServiceName::BillingService).db().vault();
-    for _ in 0..500 {
-        if vault.is_destroyed(&Subject::Patient(id)).await.unwrap() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("the patient's key still stands");
-}
-
-fn event(id: &str, patient: &str) -> String {
-    format!(
-        r#"{{"id": "{id}", "occurredAt": "2026-01-15T08:00:00Z", "type": "patient.erased.v1", "data": {{"patientId": "{patient}"}}}}"#
-    )
-}
-
-async fn deliver(stack: &Arc<TestStack>, body: &str) -> Reply {
-    call(stack, Role::Service, Method::POST, "/internal/events", Some(body)).await
-}
 
 testkit::stack_tests! { services = [patient::SERVICE, billing::SERVICE];
     async fn the_law_keeps_what_was_sent_and_those_who_keep_the_books_see_it(stack: Arc<TestStack>) {
         register(&stack, "12345").await;
         register(&stack, "67890").await;
-        let _ = post(&stack, &bill("draft", "12345", "Draft")).await.expect(201);
+        let _ = BILLS.post(&stack, &bill("draft", "12345", "Draft")).await.expect(201);
         for id in ["issued", "paid", "void"] {
-            let _ = post(&stack, &bill(id, "12345", "Issued")).await.expect(201);
+            let _ = BILLS.post(&stack, &bill(id, "12345", "Issued")).await.expect(201);
         }
-        let _ = post(&stack, &bill("other", "67890", "Issued")).await.expect(201);
-        let _ = put(&stack, "paid", r#"{"status": "Paid"}"#).await.expect(200);
-        let _ = delete(&stack, "void").await.expect(200);
-        let before = get(&stack, "issued").await.expect(200);
-        erase(&stack, "12345").await;
+        let _ = BILLS.post(&stack, &bill("other", "67890", "Issued")).await.expect(201);
+        let _ = BILLS.put(&stack, "paid", r#"{"status": "Paid"}"#).await.expect(200);
+        let _ = BILLS.delete(&stack, "void").await.expect(200);
+        let before = BILLS.get(&stack, "issued").await.expect(200);
+        erase(&stack, "12345", ServiceName::BillingService).await;
 
-        let kept = get(&stack, "issued").await.expect(200);
+        let kept = BILLS.get(&stack, "issued").await.expect(200);
         assert_eq!(kept.text, before.text.replace(r#""status":"Issued"}"#, r#""status":"Issued","restricted":true}"#));
         for (who, ids) in [
             (Who::from(Role::Admin), ["draft", "issued", "paid", "void", "other"].map(|id| (id, if id == "draft" { 404 } else { 200 }))),
@@ -54,53 +25,53 @@ testkit::stack_tests! { services = [patient::SERVICE, billing::SERVICE];
             (Who::patient("12345"), ["draft", "issued", "paid", "void", "other"].map(|id| (id, 404))),
         ] {
             for (id, status) in ids {
-                let read = call(&stack, who.clone(), Method::GET, &format!("/api/bills/{id}"), None).await;
+                let read = BILLS.call(&stack, who.clone(), Method::GET, &format!("/api/bills/{id}"), None).await;
                 assert_eq!(read.status, status, "{who:?} {id}");
             }
             let seen = ids.iter().filter(|(_, status)| *status == 200).count();
-            let list = call(&stack, who.clone(), Method::GET, "/api/bills", None).await.expect(200);
+            let list = BILLS.call(&stack, who.clone(), Method::GET, "/api/bills", None).await.expect(200);
             assert_eq!(list.json()["items"].as_array().unwrap().len(), seen, "{who:?}");
         }
-        let issued = call(&stack, Role::Billing, Method::GET, "/api/bills?status=Issued&patientId=12345", None).await;
+        let issued = BILLS.call(&stack, Role::Billing, Method::GET, "/api/bills?status=Issued&patientId=12345", None).await;
         assert_eq!(issued.json()["items"].as_array().unwrap().len(), 1);
-        assert_eq!(post(&stack, &bill("draft", "67890", "Draft")).await.expect(409).faults(), ["billId"]);
+        assert_eq!(BILLS.post(&stack, &bill("draft", "67890", "Draft")).await.expect(409).faults(), ["billId"]);
     }
 
     async fn a_restricted_bill_can_still_be_paid(stack: Arc<TestStack>) {
         register(&stack, "12345").await;
-        let _ = post(&stack, BILL).await.expect(201);
-        erase(&stack, "12345").await;
-        let _ = put(&stack, "bill789", r#"{"status": "Paid"}"#).await.expect(200);
-        let read = get(&stack, "bill789").await.expect(200);
+        let _ = BILLS.post(&stack, BILL).await.expect(201);
+        erase(&stack, "12345", ServiceName::BillingService).await;
+        let _ = BILLS.put(&stack, "bill789", r#"{"status": "Paid"}"#).await.expect(200);
+        let read = BILLS.get(&stack, "bill789").await.expect(200);
         assert!(read.text.ends_with(r#""status":"Paid","restricted":true}"#), "{}", read.text);
-        assert_eq!(put(&stack, "bill789", r#"{"restricted": false}"#).await.expect(422).faults(), ["restricted"]);
+        assert_eq!(BILLS.put(&stack, "bill789", r#"{"restricted": false}"#).await.expect(422).faults(), ["restricted"]);
     }
 
     async fn nothing_new_is_billed_to_whom_is_erased(stack: Arc<TestStack>) {
         register(&stack, "12345").await;
         // The event comes before the patient service itself knows: as for a write that was under way.
-        let _ = deliver(&stack, &event("evt_1", "12345")).await.expect(200);
-        assert_eq!(post(&stack, BILL).await.expect(422).faults(), ["patientId"]);
-        let _ = get(&stack, "bill789").await.expect(404);
+        assert!(tell_erased(&stack, ServiceName::BillingService, "evt_1", "12345").await);
+        assert_eq!(BILLS.post(&stack, BILL).await.expect(422).faults(), ["patientId"]);
+        let _ = BILLS.get(&stack, "bill789").await.expect(404);
     }
 
     async fn an_event_that_comes_again_has_no_effect(stack: Arc<TestStack>) {
         register(&stack, "12345").await;
-        let _ = post(&stack, BILL).await.expect(201);
-        assert_eq!(deliver(&stack, &event("evt_1", "12345")).await.expect(200).text, r#"{"firstTime":true}"#);
-        let after = get(&stack, "bill789").await.expect(200);
-        assert_eq!(deliver(&stack, &event("evt_1", "12345")).await.expect(200).text, r#"{"firstTime":false}"#);
-        let _ = deliver(&stack, &event("evt_2", "12345")).await.expect(200);
-        assert_eq!(get(&stack, "bill789").await.expect(200).header("etag"), after.header("etag"));
+        let _ = BILLS.post(&stack, BILL).await.expect(201);
+        assert!(tell_erased(&stack, ServiceName::BillingService, "evt_1", "12345").await);
+        let after = BILLS.get(&stack, "bill789").await.expect(200);
+        assert!(!tell_erased(&stack, ServiceName::BillingService, "evt_1", "12345").await);
+        assert!(tell_erased(&stack, ServiceName::BillingService, "evt_2", "12345").await);
+        assert_eq!(BILLS.get(&stack, "bill789").await.expect(200).header("etag"), after.header("etag"));
     }
 
     async fn all_bills_of_a_patient_with_many_are_restricted(stack: Arc<TestStack>) {
         register(&stack, "12345").await;
         for at in 0..120 {
-            let _ = post(&stack, &bill(&format!("b{at}"), "12345", if at % 3 == 0 { "Draft" } else { "Issued" })).await.expect(201);
+            let _ = BILLS.post(&stack, &bill(&format!("b{at}"), "12345", if at % 3 == 0 { "Draft" } else { "Issued" })).await.expect(201);
         }
-        erase(&stack, "12345").await;
-        let list = call(&stack, Role::Billing, Method::GET, "/api/bills?limit=200", None).await.expect(200).json();
+        erase(&stack, "12345", ServiceName::BillingService).await;
+        let list = BILLS.call(&stack, Role::Billing, Method::GET, "/api/bills?limit=200", None).await.expect(200).json();
         let items = list["items"].as_array().unwrap();
         assert_eq!(items.len(), 80);
         assert!(items.iter().all(|item| item["restricted"] == true));
@@ -108,27 +79,27 @@ testkit::stack_tests! { services = [patient::SERVICE, billing::SERVICE];
 
     async fn bills_written_while_their_patient_is_erased_are_kept_readable_or_refused(stack: Arc<TestStack>) {
         register(&stack, "12345").await;
-        let _ = post(&stack, BILL).await.expect(201);
+        let _ = BILLS.post(&stack, BILL).await.expect(201);
         let writers: Vec<_> = (0..4).map(|at| {
             let stack = Arc::clone(&stack);
             tokio::spawn(async move {
                 let id = format!("b{at}");
-                let created = post(&stack, &bill(&id, "12345", "Issued")).await.status;
-                let changed = put(&stack, "bill789", &format!(r#"{{"insuranceClaim": {{"claimAmount": {}}}}}"#, at + 1)).await;
+                let created = BILLS.post(&stack, &bill(&id, "12345", "Issued")).await.status;
+                let changed = BILLS.put(&stack, "bill789", &format!(r#"{{"insuranceClaim": {{"claimAmount": {}}}}}"#, at + 1)).await;
                 assert_eq!(changed.status, 200, "{}", changed.text);
                 (id, created)
             })
         }).collect();
-        erase(&stack, "12345").await;
+        erase(&stack, "12345", ServiceName::BillingService).await;
         for writer in writers {
             let (id, created) = writer.await.unwrap();
-            let read = get(&stack, &id).await;
+            let read = BILLS.get(&stack, &id).await;
             match created {
                 201 => assert_eq!(read.expect(200).json()["restricted"], true),
                 422 => drop(read.expect(404)),
                 other => panic!("{other}"),
             }
         }
-        assert_eq!(get(&stack, "bill789").await.expect(200).json()["restricted"], true);
+        assert_eq!(BILLS.get(&stack, "bill789").await.expect(200).json()["restricted"], true);
     }
 }

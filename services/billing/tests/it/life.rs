@@ -5,10 +5,10 @@ use super::*;
 testkit::stack_tests! { services = [patient::SERVICE, billing::SERVICE];
     async fn the_documents_bill_is_created_read_changed_and_deleted(stack: Arc<TestStack>) {
         register(&stack, "12345").await;
-        let created = post(&stack, BILL).await.expect(201);
+        let created = BILLS.post(&stack, BILL).await.expect(201);
         assert_eq!(created.text, r#"{"billId":"bill789","status":"Created"}"#);
         assert_eq!((created.header("location"), created.header("etag")), ("/api/bills/bill789", "\"v1\""));
-        let read = get(&stack, "bill789").await.expect(200);
+        let read = BILLS.get(&stack, "bill789").await.expect(200);
         assert_eq!(
             read.text,
             concat!(
@@ -24,9 +24,9 @@ testkit::stack_tests! { services = [patient::SERVICE, billing::SERVICE];
             "services": [{"serviceId": "srv001", "description": "Consultation", "amount": 120.00}],
             "totalAmount": 120.00
         }"#;
-        let updated = put(&stack, "bill789", patch).await.expect(200);
+        let updated = BILLS.put(&stack, "bill789", patch).await.expect(200);
         assert_eq!(updated.text, r#"{"billId":"bill789","status":"Updated"}"#);
-        let read = get(&stack, "bill789").await.expect(200);
+        let read = BILLS.get(&stack, "bill789").await.expect(200);
         assert_eq!(read.header("etag"), "\"v2\"");
         assert_eq!(
             read.text,
@@ -39,70 +39,70 @@ testkit::stack_tests! { services = [patient::SERVICE, billing::SERVICE];
         );
 
         for _ in 0..2 {
-            let deleted = delete(&stack, "bill789").await.expect(200);
+            let deleted = BILLS.delete(&stack, "bill789").await.expect(200);
             assert_eq!(deleted.text, r#"{"status":"Deleted","billId":"bill789"}"#);
-            let read = get(&stack, "bill789").await.expect(200);
+            let read = BILLS.get(&stack, "bill789").await.expect(200);
             assert_eq!((read.json()["status"].as_str(), read.header("etag")), (Some("Void"), "\"v3\""));
         }
     }
 
     async fn a_draft_is_really_deleted_and_its_id_stays_taken(stack: Arc<TestStack>) {
         register(&stack, "12345").await;
-        let _ = post(&stack, &bill("bill789", "12345", "Draft")).await.expect(201);
-        assert_eq!(delete(&stack, "bill789").await.expect(200).text, r#"{"status":"Deleted","billId":"bill789"}"#);
-        let _ = get(&stack, "bill789").await.expect(404);
-        let _ = delete(&stack, "bill789").await.expect(404);
-        let _ = put(&stack, "bill789", "{}").await.expect(404);
-        assert_eq!(post(&stack, BILL).await.expect(409).faults(), ["billId"]);
+        let _ = BILLS.post(&stack, &bill("bill789", "12345", "Draft")).await.expect(201);
+        assert_eq!(BILLS.delete(&stack, "bill789").await.expect(200).text, r#"{"status":"Deleted","billId":"bill789"}"#);
+        let _ = BILLS.get(&stack, "bill789").await.expect(404);
+        let _ = BILLS.delete(&stack, "bill789").await.expect(404);
+        let _ = BILLS.put(&stack, "bill789", "{}").await.expect(404);
+        assert_eq!(BILLS.post(&stack, BILL).await.expect(409).faults(), ["billId"]);
     }
 
     async fn a_bill_goes_from_draft_to_paid_and_then_stays_as_it_is(stack: Arc<TestStack>) {
         register(&stack, "12345").await;
-        let _ = post(&stack, &bill("bill789", "12345", "Draft")).await.expect(201);
-        let too_early = put(&stack, "bill789", r#"{"status": "Paid"}"#).await.expect(409);
+        let _ = BILLS.post(&stack, &bill("bill789", "12345", "Draft")).await.expect(201);
+        let too_early = BILLS.put(&stack, "bill789", r#"{"status": "Paid"}"#).await.expect(409);
         assert_eq!(too_early.json()["code"], "invalid-transition");
         assert_eq!(too_early.json()["detail"], "A bill that is Draft cannot become Paid.");
-        let _ = put(&stack, "bill789", r#"{"status": "Issued"}"#).await.expect(200);
-        let _ = put(&stack, "bill789", r#"{"status": "Draft"}"#).await.expect(409);
-        let _ = put(&stack, "bill789", r#"{"status": "Paid"}"#).await.expect(200);
+        let _ = BILLS.put(&stack, "bill789", r#"{"status": "Issued"}"#).await.expect(200);
+        let _ = BILLS.put(&stack, "bill789", r#"{"status": "Draft"}"#).await.expect(409);
+        let _ = BILLS.put(&stack, "bill789", r#"{"status": "Paid"}"#).await.expect(200);
 
         for patch in [r#"{"status": "Void"}"#, r#"{"status": "Issued"}"#, r#"{"insuranceClaim": null}"#] {
-            assert_eq!(put(&stack, "bill789", patch).await.expect(409).json()["code"], "invalid-transition");
+            assert_eq!(BILLS.put(&stack, "bill789", patch).await.expect(409).json()["code"], "invalid-transition");
         }
-        assert_eq!(delete(&stack, "bill789").await.expect(409).json()["code"], "invalid-transition");
-        let read = get(&stack, "bill789").await.expect(200);
+        assert_eq!(BILLS.delete(&stack, "bill789").await.expect(409).json()["code"], "invalid-transition");
+        let read = BILLS.get(&stack, "bill789").await.expect(200);
         assert_eq!(read.header("etag"), "\"v3\"");
         // As it is, it may be sent again.
         for body in [read.text.as_str(), "{}", r#"{"status": "Paid"}"#] {
-            assert_eq!(put(&stack, "bill789", body).await.expect(200).header("etag"), "\"v3\"");
+            assert_eq!(BILLS.put(&stack, "bill789", body).await.expect(200).header("etag"), "\"v3\"");
         }
     }
 
     async fn a_void_bill_stays_void(stack: Arc<TestStack>) {
         register(&stack, "12345").await;
-        let _ = post(&stack, &bill("bill789", "12345", "Draft")).await.expect(201);
-        let _ = put(&stack, "bill789", r#"{"status": "Void"}"#).await.expect(200);
+        let _ = BILLS.post(&stack, &bill("bill789", "12345", "Draft")).await.expect(201);
+        let _ = BILLS.put(&stack, "bill789", r#"{"status": "Void"}"#).await.expect(200);
         for patch in [r#"{"status": "Issued"}"#, r#"{"insuranceClaim": null}"#] {
-            let _ = put(&stack, "bill789", patch).await.expect(409);
+            let _ = BILLS.put(&stack, "bill789", patch).await.expect(409);
         }
-        assert_eq!(delete(&stack, "bill789").await.expect(200).header("etag"), "\"v2\"");
-        assert_eq!(get(&stack, "bill789").await.expect(200).json()["status"], "Void");
+        assert_eq!(BILLS.delete(&stack, "bill789").await.expect(200).header("etag"), "\"v2\"");
+        assert_eq!(BILLS.get(&stack, "bill789").await.expect(200).json()["status"], "Void");
     }
 
     async fn what_is_left_out_the_server_adds(stack: Arc<TestStack>) {
         register(&stack, "12345").await;
         let body = r#"{"patientId":"12345","services":[{"serviceId":"s","description":"d","amount":0.1}],"totalAmount":0.10}"#;
-        let created = post(&stack, body).await.expect(201);
+        let created = BILLS.post(&stack, body).await.expect(201);
         let id = created.json()["billId"].as_str().unwrap().to_owned();
         assert!(id.starts_with("bill_"));
-        let read = get(&stack, &id).await.expect(200);
+        let read = BILLS.get(&stack, &id).await.expect(200);
         assert_eq!((&read.json()["status"], &read.json()["insuranceClaim"]), (&"Issued".into(), &().into()));
         // A claim can be added and cleared.
         let claim = r#"{"insuranceClaim": {"insuranceProvider": "HealthInsure", "claimAmount": 0.1}}"#;
-        let _ = put(&stack, &id, claim).await.expect(200);
-        assert!(get(&stack, &id).await.text.contains(r#""claimAmount":0.10}"#));
-        let _ = put(&stack, &id, r#"{"insuranceClaim": null}"#).await.expect(200);
-        assert!(!get(&stack, &id).await.text.contains("insuranceClaim"));
+        let _ = BILLS.put(&stack, &id, claim).await.expect(200);
+        assert!(BILLS.get(&stack, &id).await.text.contains(r#""claimAmount":0.10}"#));
+        let _ = BILLS.put(&stack, &id, r#"{"insuranceClaim": null}"#).await.expect(200);
+        assert!(!BILLS.get(&stack, &id).await.text.contains("insuranceClaim"));
     }
 
     async fn money_comes_out_to_the_cent_as_it_went_in(stack: Arc<TestStack>) {
@@ -119,28 +119,22 @@ testkit::stack_tests! { services = [patient::SERVICE, billing::SERVICE];
             let lines = amounts.map(line).join(",");
             let id = format!("b{at}");
             let body = format!(r#"{{"billId":"{id}","patientId":"12345","services":[{lines}],"totalAmount":{total}}}"#);
-            let _ = post(&stack, &body).await.expect(201);
-            let read = get(&stack, &id).await.expect(200).text;
+            let _ = BILLS.post(&stack, &body).await.expect(201);
+            let read = BILLS.get(&stack, &id).await.expect(200).text;
             assert!(read.contains(&format!(r#""totalAmount":{total},"#)), "{read}");
             // Merged into itself it is still the same.
-            assert_eq!(put(&stack, &id, &read).await.expect(200).header("etag"), "\"v1\"");
+            assert_eq!(BILLS.put(&stack, &id, &read).await.expect(200).header("etag"), "\"v1\"");
         }
     }
 
     async fn of_many_who_want_one_id_exactly_one_gets_it(stack: Arc<TestStack>) {
         register(&stack, "12345").await;
-        let all = (0..8).map(|_| { let stack = Arc::clone(&stack); tokio::spawn(async move { post(&stack, BILL).await.status }) });
-        let mut statuses = Vec::new();
-        for one in all.collect::<Vec<_>>() {
-            statuses.push(one.await.unwrap());
-        }
-        statuses.sort_unstable();
-        assert_eq!(statuses, [201, 409, 409, 409, 409, 409, 409, 409]);
+        BILLS.gives_an_id_once(&stack, BILL).await;
     }
 
     async fn changes_made_at_once_all_count(stack: Arc<TestStack>) {
         register(&stack, "12345").await;
-        let _ = post(&stack, BILL).await.expect(201);
+        let _ = BILLS.post(&stack, BILL).await.expect(201);
         let patches = [
             r#"{"insuranceClaim": {"insuranceProvider": "Other"}}"#,
             r#"{"services": [{"serviceId": "s", "description": "d", "amount": 80}], "totalAmount": 80}"#,
@@ -148,12 +142,12 @@ testkit::stack_tests! { services = [patient::SERVICE, billing::SERVICE];
         ];
         let all = patches.map(|patch| {
             let stack = Arc::clone(&stack);
-            tokio::spawn(async move { put(&stack, "bill789", patch).await.expect(200) })
+            tokio::spawn(async move { BILLS.put(&stack, "bill789", patch).await.expect(200) })
         });
         for one in all {
             let _ = one.await.unwrap();
         }
-        let read = get(&stack, "bill789").await.expect(200);
+        let read = BILLS.get(&stack, "bill789").await.expect(200);
         assert_eq!(read.header("etag"), "\"v4\"");
         assert!(read.text.contains(r#""insuranceClaim":{"insuranceProvider":"Other","claimAmount":60.00},"totalAmount":80.00"#));
     }
@@ -162,9 +156,9 @@ testkit::stack_tests! { services = [patient::SERVICE, billing::SERVICE];
         register(&stack, "12345").await;
         for at in 0..5 {
             let id = format!("bill{at}");
-            let _ = post(&stack, &bill(&id, "12345", "Issued")).await.expect(201);
-            let (paid, deleted) = tokio::join!(put(&stack, &id, r#"{"status": "Paid"}"#), delete(&stack, &id));
-            let status = get(&stack, &id).await.expect(200).json()["status"].clone();
+            let _ = BILLS.post(&stack, &bill(&id, "12345", "Issued")).await.expect(201);
+            let (paid, deleted) = tokio::join!(BILLS.put(&stack, &id, r#"{"status": "Paid"}"#), BILLS.delete(&stack, &id));
+            let status = BILLS.get(&stack, &id).await.expect(200).json()["status"].clone();
             match (paid.status, deleted.status) {
                 (200, 409) => assert_eq!(status, "Paid"),
                 (409, 200) => assert_eq!(status, "Void"),
@@ -175,72 +169,39 @@ testkit::stack_tests! { services = [patient::SERVICE, billing::SERVICE];
 
     async fn a_stale_if_match_changes_nothing(stack: Arc<TestStack>) {
         register(&stack, "12345").await;
-        let _ = post(&stack, BILL).await.expect(201);
-        for method in [Method::PUT, Method::DELETE] {
-            let request = stack
-                .request(ServiceName::BillingService, method, "/api/bills/bill789")
-                .bearer_auth(stack.token(Role::Admin))
-                .header("content-type", "application/json")
-                .header("if-match", "\"v7\"")
-                .body(r#"{"status": "Paid"}"#);
-            let refused = testkit::stack::send(request).await.expect(412);
-            assert_eq!(refused.json()["code"], "precondition-failed");
-        }
-        assert_eq!(get(&stack, "bill789").await.expect(200).header("etag"), "\"v1\"");
+        let _ = BILLS.post(&stack, BILL).await.expect(201);
+        BILLS.heeds_if_match(&stack, "bill789", r#"{"status": "Paid"}"#).await;
     }
 
     async fn a_repeated_post_with_the_same_key_has_the_same_answer(stack: Arc<TestStack>) {
         register(&stack, "12345").await;
-        let keyed = |body: &str| {
-            let request = stack
-                .request(ServiceName::BillingService, Method::POST, "/api/bills")
-                .bearer_auth(stack.token(Role::Admin))
-                .header("content-type", "application/json")
-                .header("idempotency-key", "k-1")
-                .body(body.to_owned());
-            testkit::stack::send(request)
-        };
         let without_id = BILL.replace("\"billId\": \"bill789\",", "");
-        let first = keyed(&without_id).await.expect(201);
-        let again = keyed(&without_id).await.expect(201);
-        assert_eq!((&first.text, first.header("location")), (&again.text, again.header("location")));
-        let _ = keyed(&without_id.replace("Consultation", "X-ray")).await.expect(422);
-        let list = call(&stack, Role::Admin, Method::GET, "/api/bills", None).await.expect(200);
-        assert_eq!(list.json()["items"].as_array().unwrap().len(), 1);
+        let other = without_id.replace("Consultation", "X-ray");
+        BILLS.remembers_an_idempotency_key(&stack, &without_id, &other).await;
     }
 
     async fn a_patient_sees_their_own_bills_alone(stack: Arc<TestStack>) {
         register(&stack, "12345").await;
         register(&stack, "67890").await;
-        let _ = post(&stack, &bill("mine", "12345", "Issued")).await.expect(201);
-        let _ = post(&stack, &bill("other", "67890", "Issued")).await.expect(201);
-        let as_patient = |path: &'static str| call(&stack, Who::patient("12345"), Method::GET, path, None);
+        let _ = BILLS.post(&stack, &bill("mine", "12345", "Issued")).await.expect(201);
+        let _ = BILLS.post(&stack, &bill("other", "67890", "Issued")).await.expect(201);
+        let as_patient = |path: &'static str| BILLS.call(&stack, Who::patient("12345"), Method::GET, path, None);
         let _ = as_patient("/api/bills/mine").await.expect(200);
         let _ = as_patient("/api/bills/other").await.expect(404);
         for (query, ids) in [("", vec!["mine"]), ("?patientId=12345", vec!["mine"]), ("?patientId=67890", vec![]), ("?status=Paid", vec![])] {
-            let list = call(&stack, Who::patient("12345"), Method::GET, &format!("/api/bills{query}"), None).await.expect(200);
+            let list = BILLS.call(&stack, Who::patient("12345"), Method::GET, &format!("/api/bills{query}"), None).await.expect(200);
             let items = list.json()["items"].as_array().cloned().unwrap();
             assert_eq!(items.iter().map(|item| item["billId"].as_str().unwrap()).collect::<Vec<_>>(), ids, "{query}");
         }
-        let _ = call(&stack, Role::Patient, Method::GET, "/api/bills/mine", None).await.expect(404);
-        let none = call(&stack, Role::Patient, Method::GET, "/api/bills", None).await.expect(200);
+        let _ = BILLS.call(&stack, Role::Patient, Method::GET, "/api/bills/mine", None).await.expect(404);
+        let none = BILLS.call(&stack, Role::Patient, Method::GET, "/api/bills", None).await.expect(200);
         assert_eq!(none.text, r#"{"items":[],"nextCursor":null}"#);
-        let _ = call(&stack, Who::patient("12345"), Method::DELETE, "/api/bills/mine", None).await.expect(403);
+        let _ = BILLS.call(&stack, Who::patient("12345"), Method::DELETE, "/api/bills/mine", None).await.expect(403);
     }
 
     async fn no_file_holds_a_readable_word_of_a_bill(stack: Arc<TestStack>) {
         register(&stack, "12345").await;
-        let _ = post(&stack, BILL).await.expect(201);
-        let mut files = vec![stack.database(ServiceName::BillingService).dir().to_path_buf()];
-        while let Some(path) = files.pop() {
-            if path.is_dir() {
-                files.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
-                continue;
-            }
-            let content = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).to_lowercase();
-            for secret in ["consultation", "lab tests", "healthinsure", "srv001", "issued", "150.00"] {
-                assert!(!content.contains(secret), "{secret} stands in {}", path.display());
-            }
-        }
+        let _ = BILLS.post(&stack, BILL).await.expect(201);
+        stack.database(ServiceName::BillingService).no_file_holds(&["consultation", "lab tests", "healthinsure", "srv001", "issued", "150.00"]);
     }
 }

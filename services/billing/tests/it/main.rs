@@ -11,8 +11,9 @@ use std::sync::Arc;
 use contracts::permission::Role;
 use reqwest::Method;
 use settings::ServiceName;
+use testkit::patients::{erase, register, tell_erased};
 use testkit::stack::Who;
-use testkit::{Reply, TestStack};
+use testkit::{Resource, TestStack};
 
 /// The document's own bill.
 pub(crate) const BILL: &str = r#"{
@@ -27,42 +28,8 @@ pub(crate) const BILL: &str = r#"{
   "status": "Issued"
 }"#;
 
-pub(crate) async fn call(
-    stack: &Arc<TestStack>,
-    who: impl Into<Who>,
-    method: Method,
-    path: &str,
-    body: Option<&str>,
-) -> Reply {
-    stack.call(ServiceName::BillingService, who, method, path, body).await
-}
-
-pub(crate) async fn post(stack: &Arc<TestStack>, body: &str) -> Reply {
-    call(stack, Role::Admin, Method::POST, "/api/bills", Some(body)).await
-}
-
-pub(crate) async fn get(stack: &Arc<TestStack>, id: &str) -> Reply {
-    call(stack, Role::Admin, Method::GET, &format!("/api/bills/{id}"), None).await
-}
-
-pub(crate) async fn put(stack: &Arc<TestStack>, id: &str, patch: &str) -> Reply {
-    call(stack, Role::Admin, Method::PUT, &format!("/api/bills/{id}"), Some(patch)).await
-}
-
-pub(crate) async fn delete(stack: &Arc<TestStack>, id: &str) -> Reply {
-    call(stack, Role::Admin, Method::DELETE, &format!("/api/bills/{id}"), None).await
-}
-
-/// Registers a patient in their service.
-pub(crate) async fn register(stack: &Arc<TestStack>, id: &str) {
-    let body = format!(
-        r#"{{"patientId": "{id}", "name": "John Doe", "dob": "1980-01-01", "contactInfo": {{"phone": "+1234567890"}}}}"#
-    );
-    let patients = "/api/patients";
-    let reply =
-        stack.call(ServiceName::PatientService, Role::Admin, Method::POST, patients, Some(&body)).await;
-    let _ = reply.expect(201);
-}
+pub(crate) const BILLS: Resource =
+    Resource { service: ServiceName::BillingService, path: "/api/bills", id: "billId" };
 
 /// The document's bill under another id, for another patient, of another status.
 pub(crate) fn bill(id: &str, patient: &str, status: &str) -> String {
@@ -71,11 +38,5 @@ pub(crate) fn bill(id: &str, patient: &str, status: &str) -> String {
 
 #[test]
 fn every_statement_prepares_on_both_engines() {
-    for engine in [db::Engine::Sqlite, db::Engine::Postgres] {
-        let test = |test: testkit::TestDb| async move {
-            assert_ne!(db::prepare_all(test.db(), "billing").await.unwrap(), 0);
-            test.teardown().await;
-        };
-        testkit::engines::run(engine, ServiceName::BillingService, &billing::MIGRATIONS, test);
-    }
+    testkit::engines::every_statement_prepares(ServiceName::BillingService, &billing::MIGRATIONS, "billing");
 }

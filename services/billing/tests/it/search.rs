@@ -2,13 +2,6 @@
 
 use super::*;
 
-async fn found(stack: &Arc<TestStack>, query: &str) -> Vec<String> {
-    let list =
-        call(stack, Role::Billing, Method::GET, &format!("/api/bills?{query}"), None).await.expect(200);
-    let items = list.json()["items"].as_array().cloned().unwrap();
-    items.iter().map(|item| item["billId"].as_str().unwrap().to_owned()).collect()
-}
-
 testkit::stack_tests! { services = [patient::SERVICE, billing::SERVICE];
     async fn bills_are_found_by_patient_and_status(stack: Arc<TestStack>) {
         register(&stack, "12345").await;
@@ -17,10 +10,10 @@ testkit::stack_tests! { services = [patient::SERVICE, billing::SERVICE];
             [("a", "12345", "Issued"), ("b", "12345", "Draft"), ("c", "67890", "Issued"), ("d", "67890", "Draft")]
         {
             stack.clock.advance(chrono::TimeDelta::seconds(1));
-            let _ = post(&stack, &bill(id, patient, status)).await.expect(201);
+            let _ = BILLS.post(&stack, &bill(id, patient, status)).await.expect(201);
         }
-        let _ = put(&stack, "c", r#"{"status": "Paid"}"#).await.expect(200);
-        let _ = delete(&stack, "d").await.expect(200);
+        let _ = BILLS.put(&stack, "c", r#"{"status": "Paid"}"#).await.expect(200);
+        let _ = BILLS.delete(&stack, "d").await.expect(200);
         for (query, ids) in [
             ("", vec!["c", "b", "a"]),
             ("patientId=12345", vec!["b", "a"]),
@@ -32,7 +25,7 @@ testkit::stack_tests! { services = [patient::SERVICE, billing::SERVICE];
             ("patientId=12345&status=Draft", vec!["b"]),
             ("patientId=12345&status=Paid", vec![]),
         ] {
-            assert_eq!(found(&stack, query).await, ids, "{query}");
+            assert_eq!(BILLS.found(&stack, Role::Billing, query).await, ids, "{query}");
         }
     }
 
@@ -40,22 +33,10 @@ testkit::stack_tests! { services = [patient::SERVICE, billing::SERVICE];
         register(&stack, "12345").await;
         for at in 0..7 {
             stack.clock.advance(chrono::TimeDelta::seconds(at % 2));
-            let _ = post(&stack, &bill(&format!("b{at}"), "12345", "Issued")).await.expect(201);
+            let _ = BILLS.post(&stack, &bill(&format!("b{at}"), "12345", "Issued")).await.expect(201);
         }
         for filter in ["", "&patientId=12345", "&status=Issued", "&patientId=12345&status=Issued"] {
-            let (mut seen, mut cursor) = (Vec::new(), String::new());
-            loop {
-                let path = format!("/api/bills?limit=3{filter}{cursor}");
-                let page = call(&stack, Role::Admin, Method::GET, &path, None).await.expect(200).json();
-                for item in page["items"].as_array().unwrap() {
-                    seen.push(item["billId"].as_str().unwrap().to_owned());
-                }
-                match page["nextCursor"].as_str() {
-                    Some(next) => cursor = format!("&cursor={next}"),
-                    None => break,
-                }
-            }
-            assert_eq!(seen, ["b6", "b5", "b4", "b3", "b2", "b1", "b0"], "{filter}");
+            assert_eq!(BILLS.paged(&stack, filter).await, ["b6", "b5", "b4", "b3", "b2", "b1", "b0"], "{filter}");
         }
     }
 
@@ -68,7 +49,7 @@ testkit::stack_tests! { services = [patient::SERVICE, billing::SERVICE];
             (nul, "cursor"), (far, "cursor"), ("patientId=..%2F", "patientId"), ("patientId=%00", "patientId"),
             ("status=issued", "status"), ("colour=x", "colour"),
         ] {
-            let refused = call(&stack, Role::Admin, Method::GET, &format!("/api/bills?{query}"), None).await.expect(400);
+            let refused = BILLS.call(&stack, Role::Admin, Method::GET, &format!("/api/bills?{query}"), None).await.expect(400);
             assert_eq!(refused.faults(), [field], "{query}");
         }
     }

@@ -143,6 +143,58 @@ async fn stopping_finishes_what_is_under_way_and_closes_what_idles() {
 }
 
 #[tokio::test]
+async fn one_that_lingers_serves_whoever_comes_and_asks_them_not_to_come_back() {
+    let backend = Backend::echo().await;
+    let house = House::before(&backend, vec![public(Method::Get, "/x")]).await;
+    let (mut idle, mut coming) = (house.client().await, house.client().await);
+    assert_eq!(coming.ask("GET", "/readyz", &[], "").await.status, 200);
+    house.gateway.linger();
+    let answer = coming.ask("GET", "/x", &[], "").await;
+    assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
+    assert!(coming.is_closed().await);
+    assert_eq!(house.get("/readyz").await.status, 503, "a new connection is still taken");
+    assert_eq!(house.get("/livez").await.status, 200);
+    assert_eq!(idle.ask("GET", "/x", &[], "").await.status, 200, "one that idled is not cut off");
+    house.gateway.drain().await;
+    assert!(tokio::net::TcpStream::connect(house.address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_service_without_endpoints_answers_503_and_does_not_hold_the_gateway_up() {
+    let backend = Backend::echo().await;
+    let mut changing = config(Vec::new(), vec![public(Method::Get, "/x")]);
+    let house = House::with(changing.clone()).await;
+    house.get("/x").await.assert_problem(503, "unavailable");
+    assert_eq!(house.get("/readyz").await.status, 200);
+    changing.upstreams.get_mut("patient-service").unwrap().endpoints.push(backend.address.clone());
+    house.gateway.apply(changing).unwrap();
+    assert_eq!(house.get("/x").await.status, 200);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_stays_keeps_its_breaker_and_its_connections_when_others_come_and_go() {
+    let (sick, well) = (Backend::status(500).await, Backend::echo().await);
+    let breaker = settings::Breaker { min_calls: 2, window_calls: 2, open_ms: 60_000, ..Default::default() };
+    let route = settings::Route { circuit_breaker: Some(breaker), ..public(Method::Get, "/x") };
+    let mut changing = config(vec![sick.address.clone(), well.address.clone()], vec![route]);
+    let house = House::with(changing.clone()).await;
+    for _ in 0..8 {
+        house.get("/x").await;
+    }
+    let (asked, connections) = (sick.requests().len(), well.connections());
+    let more: Vec<_> = [Backend::echo().await, Backend::echo().await].into();
+    let endpoints = &mut changing.upstreams.get_mut("patient-service").unwrap().endpoints;
+    endpoints.extend(more.iter().map(|backend| backend.address.clone()));
+    house.gateway.apply(changing).unwrap();
+    for _ in 0..12 {
+        assert_eq!(house.get("/x").await.status, 200);
+    }
+    assert_eq!(sick.requests().len(), asked, "its breaker is open still");
+    assert_eq!(well.connections(), connections, "its connection is used again");
+    assert!(more.iter().all(|backend| backend.connections() > 0));
+}
+
+#[tokio::test]
 async fn a_request_under_way_ends_under_the_configuration_it_began_with() {
     let (backend, gate) = held().await;
     let house = House::before(&backend, vec![public(Method::Get, "/x")]).await;

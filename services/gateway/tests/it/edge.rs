@@ -165,3 +165,52 @@ async fn a_connection_that_says_nothing_is_cut_off_too() {
     assert!(client.is_closed().await);
     assert!(started.elapsed() < Duration::from_secs(20));
 }
+
+/// Chooses certificates, badly.
+#[derive(Debug)]
+struct Panicking;
+
+impl rustls::server::ResolvesServerCert for Panicking {
+    fn resolve(
+        &self,
+        _: rustls::server::ClientHello<'_>,
+    ) -> Option<std::sync::Arc<rustls::sign::CertifiedKey>> {
+        panic!("a mistake in the program");
+    }
+}
+
+/// What a client says first.
+fn client_hello() -> Vec<u8> {
+    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth();
+    let mut client = rustls::ClientConnection::new(config.into(), "localhost".try_into().unwrap()).unwrap();
+    let mut bytes = Vec::new();
+    client.write_tls(&mut bytes).unwrap();
+    bytes
+}
+
+#[tokio::test]
+async fn a_panic_in_a_connection_ends_that_connection_alone() {
+    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let tls = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(std::sync::Arc::new(Panicking));
+    let config = crate::house::config(Vec::new(), Vec::new());
+    let house = House::on(config, |socket| gateway::Listener::tls(socket, tls.into())).await;
+    for _ in 0..3 {
+        let mut client = house.client().await;
+        client.send(client_hello()).await;
+        assert!(client.is_closed().await);
+    }
+    let mut stream = tokio::net::TcpStream::connect(house.address).await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut stream, b"no TLS at all, and long enough\r\n").await.unwrap();
+    let alert = tokio::io::AsyncReadExt::read_u8(&mut stream).await.unwrap();
+    assert_eq!(alert, 21, "the next connection is served: what it sent is refused in TLS's own way");
+    house.gateway.drain().await;
+}

@@ -15,8 +15,8 @@ use http_kit::revocation::RevocationList;
 use http_kit::telemetry::Metrics;
 use http_kit::token::{Claims, Verifier};
 use settings::{
-    Address, Balancing, GatewayAuth, GatewayConfig, Method, RateLimits, Route, RouteAccess, ServiceName,
-    Upstream,
+    Address, Balancing, GatewayAuth, GatewayConfig, Method, Observability, RateLimits, Route, RouteAccess,
+    ServiceName, Upstream,
 };
 
 use crate::backend::{Backend, socket};
@@ -50,6 +50,7 @@ pub(crate) fn config(endpoints: Vec<Address>, routes: Vec<Route>) -> GatewayConf
         trusted_proxies: Vec::new(),
         body_bytes_max: 1024,
         access_log: true,
+        observability: Observability::default(),
     }
 }
 

@@ -14,7 +14,6 @@ use settings::ServiceName;
 
 use crate::jobs::deliver::Delivery;
 use crate::mail::Mailer;
-use crate::store::notification::patient_lock;
 
 /// What every handler has.
 #[derive(Clone)]
@@ -44,7 +43,7 @@ impl Api {
 /// Takes the lock of the patient whom it concerns, if it concerns one: the first thing in the transaction.
 async fn lock_patient(tx: &mut Tx, patient: Option<&PatientId>) -> Result<(), db::Error> {
     match patient {
-        Some(patient) => tx.lock(&[&patient_lock(patient)]).await,
+        Some(patient) => db::erasure_lock(tx, patient.as_str()).await,
         None => Ok(()),
     }
 }

@@ -99,12 +99,7 @@ pub(super) fn status_name(status: NotificationStatus) -> &'static str {
     }
 }
 
-/// Whoever writes something for a patient, or takes it away, takes this lock first.
-pub fn patient_lock(patient: &PatientId) -> String {
-    format!("patient:{patient}")
-}
-
-/// Puts a notification in the capture box, under [`patient_lock`] if it concerns one. [`Error::UnknownPatient`] if they were erased.
+/// Puts a notification in the capture box, under [`db::erasure_lock`] if it concerns one. [`Error::UnknownPatient`] if they were erased.
 pub async fn notification_insert(
     tx: &mut Tx,
     db: &Db,
@@ -260,7 +255,7 @@ async fn of_all(tx: &mut Tx, search: &Search) -> Result<Vec<Row>, db::Error> {
     .await)?)
 }
 
-/// Takes away all that concerns a patient, under [`patient_lock`], and asks for their key to be destroyed.
+/// Takes away all that concerns a patient, under [`db::erasure_lock`], and asks for their key to be destroyed.
 pub async fn notifications_erase(tx: &mut Tx, patient: &PatientId) -> Result<(), db::Error> {
     db::erasure_request(tx, patient.as_str()).await?;
     on!(tx, |conn| sqlx::query(sql!("delete from notification where patient_id = $1"))

@@ -64,11 +64,9 @@ pub(crate) async fn listed(stack: &Arc<TestStack>, query: &str) -> Vec<Value> {
 
 #[test]
 fn every_statement_prepares_on_both_engines() {
-    for engine in [db::Engine::Sqlite, db::Engine::Postgres] {
-        let test = |test: testkit::TestDb| async move {
-            assert!(db::prepare_all(test.db(), "notification").await.unwrap() > 0);
-            test.teardown().await;
-        };
-        testkit::engines::run(engine, ServiceName::NotificationService, &notification::MIGRATIONS, test);
-    }
+    testkit::engines::every_statement_prepares(
+        ServiceName::NotificationService,
+        &notification::MIGRATIONS,
+        "notification",
+    );
 }

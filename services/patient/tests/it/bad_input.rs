@@ -2,11 +2,6 @@
 
 use super::*;
 
-async fn count(stack: &Arc<TestStack>) -> usize {
-    let list = call(stack, Role::Admin, Method::GET, "/api/patients", None).await.expect(200);
-    list.json()["items"].as_array().unwrap().len()
-}
-
 testkit::stack_tests! { services = [patient::SERVICE];
     async fn each_bad_registration_is_refused_and_changes_nothing(stack: Arc<TestStack>) {
         let long = "x".repeat(10_240);
@@ -26,18 +21,18 @@ testkit::stack_tests! { services = [patient::SERVICE];
             ("\"name\"", "\"patientId\": \"../x\", \"name\"", "patientId"),
         ] {
             let body = JOHN.replacen(from, to, 1);
-            let refused = call(&stack, Role::Admin, Method::POST, "/api/patients", Some(&body)).await.expect(422);
+            let refused = PATIENTS.post(&stack, &body).await.expect(422);
             assert_eq!(refused.header("content-type"), "application/problem+json");
             assert_eq!(refused.faults(), [field], "{}", refused.text);
         }
         for body in ["", "{", "nonsense", "{\"name\":\"a\0\"}"] {
-            let _ = call(&stack, Role::Admin, Method::POST, "/api/patients", Some(body)).await.expect(400);
+            let _ = PATIENTS.post(&stack, body).await.expect(400);
         }
         let deep = format!("{}{}", "[".repeat(5_000), "]".repeat(5_000));
-        let _ = call(&stack, Role::Admin, Method::POST, "/api/patients", Some(&deep)).await.expect(400);
+        let _ = PATIENTS.post(&stack, &deep).await.expect(400);
         let huge = format!("{JOHN}{}", " ".repeat(1024 * 1024));
-        let _ = call(&stack, Role::Admin, Method::POST, "/api/patients", Some(&huge)).await.expect(413);
-        assert_eq!(count(&stack).await, 0);
+        let _ = PATIENTS.post(&stack, &huge).await.expect(413);
+        assert_eq!(PATIENTS.found(&stack, Role::Admin, "").await.len(), 0);
     }
 
     async fn each_bad_change_is_refused_and_changes_nothing(stack: Arc<TestStack>) {
@@ -50,19 +45,19 @@ testkit::stack_tests! { services = [patient::SERVICE];
             (r#"{"medicalHistory": {"allergies": [1]}}"#, "medicalHistory.allergies[0]"),
             (r#"{"surname": "x"}"#, "surname"),
         ] {
-            let refused = call(&stack, Role::Admin, Method::PUT, "/api/patients/12345", Some(patch)).await.expect(422);
+            let refused = PATIENTS.put(&stack, "12345", patch).await.expect(422);
             assert_eq!(refused.faults(), [field], "{}", refused.text);
         }
-        let _ = call(&stack, Role::Admin, Method::PUT, "/api/patients/12345", Some("[]")).await.expect(400);
-        let _ = call(&stack, Role::Admin, Method::PUT, "/api/patients/67890", Some("{}")).await.expect(404);
-        let read = call(&stack, Role::Admin, Method::GET, "/api/patients/12345", None).await.expect(200);
+        let _ = PATIENTS.put(&stack, "12345", "[]").await.expect(400);
+        let _ = PATIENTS.put(&stack, "67890", "{}").await.expect(404);
+        let read = PATIENTS.get(&stack, "12345").await.expect(200);
         assert_eq!(read.header("etag"), "\"v1\"");
     }
 
     async fn ids_and_read_only_members_are_accepted_when_equal(stack: Arc<TestStack>) {
         let _ = register(&stack, "12345").await.expect(201);
-        let whole = call(&stack, Role::Admin, Method::GET, "/api/patients/12345", None).await.expect(200);
-        let _ = call(&stack, Role::Admin, Method::PUT, "/api/patients/12345", Some(&whole.text)).await.expect(200);
+        let whole = PATIENTS.get(&stack, "12345").await.expect(200);
+        let _ = PATIENTS.put(&stack, "12345", &whole.text).await.expect(200);
     }
 
     async fn who_may_not_is_told_so_before_anything_else(stack: Arc<TestStack>) {
@@ -71,8 +66,8 @@ testkit::stack_tests! { services = [patient::SERVICE];
         assert!(refused.header("www-authenticate").starts_with("Bearer"));
         let forged = stack.request(ServiceName::PatientService, Method::GET, "/api/patients").bearer_auth("a.b.c");
         let _ = testkit::stack::send(forged).await.expect(401);
-        let _ = call(&stack, Role::Billing, Method::POST, "/api/patients", Some("nonsense")).await.expect(403);
-        let _ = call(&stack, Role::PrivacyOfficer, Method::POST, "/api/patients", Some(JOHN)).await.expect(403);
+        let _ = PATIENTS.call(&stack, Role::Billing, Method::POST, "/api/patients", Some("nonsense")).await.expect(403);
+        let _ = PATIENTS.call(&stack, Role::PrivacyOfficer, Method::POST, "/api/patients", Some(JOHN)).await.expect(403);
     }
 
     async fn wrong_media_types_methods_and_paths_are_problems(stack: Arc<TestStack>) {
@@ -88,7 +83,7 @@ testkit::stack_tests! { services = [patient::SERVICE];
             (Method::GET, "/api/patients/search", 404),
             (Method::GET, "/nothing", 404),
         ] {
-            let refused = call(&stack, Role::Admin, method, path, None).await.expect(status);
+            let refused = PATIENTS.call(&stack, Role::Admin, method, path, None).await.expect(status);
             assert_eq!(refused.header("content-type"), "application/problem+json", "{path}");
         }
     }

@@ -1,8 +1,9 @@
 //! The patient service over real sockets, on both engines.
-#![allow(clippy::unwrap_used, reason = "a test says so by failing")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says so by failing")]
 
 mod bad_input;
 mod life;
+mod process;
 mod search;
 
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use contracts::permission::Role;
 use reqwest::Method;
 use settings::ServiceName;
+use testkit::patients::PATIENTS;
 use testkit::stack::Who;
 use testkit::{Reply, TestStack};
 
@@ -21,29 +23,17 @@ pub(crate) const JOHN: &str = r#"{
   "medicalHistory": {"allergies": ["Penicillin"], "chronicConditions": ["Diabetes"]}
 }"#;
 
-pub(crate) async fn call(
-    stack: &Arc<TestStack>,
-    who: impl Into<Who>,
-    method: Method,
-    path: &str,
-    body: Option<&str>,
-) -> Reply {
-    stack.call(ServiceName::PatientService, who, method, path, body).await
+/// The document's patient with an id.
+pub(crate) fn john(id: &str) -> String {
+    JOHN.replacen('{', &format!(r#"{{"patientId": "{id}","#), 1)
 }
 
 /// Registers the document's patient under an id.
 pub(crate) async fn register(stack: &Arc<TestStack>, id: &str) -> Reply {
-    let body = JOHN.replacen('{', &format!(r#"{{"patientId": "{id}","#), 1);
-    call(stack, Role::Admin, Method::POST, "/api/patients", Some(&body)).await
+    PATIENTS.post(stack, &john(id)).await
 }
 
 #[test]
 fn every_statement_prepares_on_both_engines() {
-    for engine in [db::Engine::Sqlite, db::Engine::Postgres] {
-        let test = |test: testkit::TestDb| async move {
-            db::prepare_all(test.db(), "patient").await.unwrap();
-            test.teardown().await;
-        };
-        testkit::engines::run(engine, ServiceName::PatientService, &patient::MIGRATIONS, test);
-    }
+    testkit::engines::every_statement_prepares(ServiceName::PatientService, &patient::MIGRATIONS, "patient");
 }

@@ -28,14 +28,14 @@ testkit::stack_tests! { services = [provider::SERVICE];
             ("14:00-17:00", "11:00-17:00", "availability[0].slots[1]"),
         ] {
             let body = JANE.replacen(from, to, 1);
-            let refused = call(&stack, Role::Admin, Method::POST, "/api/providers", Some(&body)).await.expect(422);
+            let refused = PROVIDERS.post(&stack, &body).await.expect(422);
             assert_eq!(refused.header("content-type"), "application/problem+json");
             assert_eq!(refused.faults(), [field], "{}", refused.text);
         }
         for body in ["", "{", "nonsense"] {
-            let _ = call(&stack, Role::Admin, Method::POST, "/api/providers", Some(body)).await.expect(400);
+            let _ = PROVIDERS.post(&stack, body).await.expect(400);
         }
-        let list = call(&stack, Role::Admin, Method::GET, "/api/providers", None).await.expect(200);
+        let list = PROVIDERS.call(&stack, Role::Admin, Method::GET, "/api/providers", None).await.expect(200);
         assert_eq!(list.json()["items"].as_array().unwrap().len(), 0);
     }
 
@@ -49,19 +49,19 @@ testkit::stack_tests! { services = [provider::SERVICE];
             (r#"{"contactInfo": {"phone": null, "email": null}}"#, "contactInfo"),
             (r#"{"availability": [{"day": "Monday", "slots": ["09:00-09:00"]}]}"#, "availability[0].slots[0]"),
         ] {
-            let refused = call(&stack, Role::Admin, Method::PUT, "/api/providers/prov001", Some(patch)).await.expect(422);
+            let refused = PROVIDERS.put(&stack, "prov001", patch).await.expect(422);
             assert_eq!(refused.faults(), [field], "{}", refused.text);
         }
-        let read = call(&stack, Role::Admin, Method::GET, "/api/providers/prov001", None).await.expect(200);
+        let read = PROVIDERS.get(&stack, "prov001").await.expect(200);
         assert_eq!(read.header("etag"), "\"v1\"");
-        let _ = call(&stack, Role::Admin, Method::PUT, "/api/providers/prov001", Some(&read.text)).await.expect(200);
+        let _ = PROVIDERS.put(&stack, "prov001", &read.text).await.expect(200);
     }
 
     async fn only_who_may_write_providers_does(stack: Arc<TestStack>) {
         for role in [Role::Clinician, Role::Receptionist, Role::Billing, Role::Patient, Role::Service] {
-            let _ = call(&stack, role, Method::POST, "/api/providers", Some("nonsense")).await.expect(403);
+            let _ = PROVIDERS.call(&stack, role, Method::POST, "/api/providers", Some("nonsense")).await.expect(403);
         }
-        let _ = call(&stack, Role::PrivacyOfficer, Method::GET, "/api/providers", None).await.expect(403);
+        let _ = PROVIDERS.call(&stack, Role::PrivacyOfficer, Method::GET, "/api/providers", None).await.expect(403);
         let without = stack.request(ServiceName::ProviderService, Method::GET, "/api/providers");
         let _ = testkit::stack::send(without).await.expect(401);
     }

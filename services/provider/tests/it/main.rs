@@ -10,8 +10,7 @@ use std::sync::Arc;
 use contracts::permission::Role;
 use reqwest::Method;
 use settings::ServiceName;
-use testkit::stack::Who;
-use testkit::{Reply, TestStack};
+use testkit::{Reply, Resource, TestStack};
 
 /// The document's own provider.
 pub(crate) const JANE: &str = r#"{
@@ -25,29 +24,20 @@ pub(crate) const JANE: &str = r#"{
   ]
 }"#;
 
-pub(crate) async fn call(
-    stack: &Arc<TestStack>,
-    who: impl Into<Who>,
-    method: Method,
-    path: &str,
-    body: Option<&str>,
-) -> Reply {
-    stack.call(ServiceName::ProviderService, who, method, path, body).await
-}
+pub(crate) const PROVIDERS: Resource =
+    Resource { service: ServiceName::ProviderService, path: "/api/providers", id: "providerId" };
 
 /// Adds the document's provider under an id.
 pub(crate) async fn add(stack: &Arc<TestStack>, id: &str) -> Reply {
     let body = JANE.replace("prov001", id);
-    call(stack, Role::Admin, Method::POST, "/api/providers", Some(&body)).await
+    PROVIDERS.post(stack, &body).await
 }
 
 #[test]
 fn every_statement_prepares_on_both_engines() {
-    for engine in [db::Engine::Sqlite, db::Engine::Postgres] {
-        let test = |test: testkit::TestDb| async move {
-            assert!(db::prepare_all(test.db(), "provider").await.unwrap() > 0);
-            test.teardown().await;
-        };
-        testkit::engines::run(engine, ServiceName::ProviderService, &provider::MIGRATIONS, test);
-    }
+    testkit::engines::every_statement_prepares(
+        ServiceName::ProviderService,
+        &provider::MIGRATIONS,
+        "provider",
+    );
 }

@@ -7,7 +7,7 @@ use http_kit::{Answer, Call};
 use super::Api;
 use crate::domain::record::Record;
 use crate::error::Error;
-use crate::store::record::{patient_lock, record_insert};
+use crate::store::record::record_insert;
 
 /// Creates a medical record.
 pub async fn create(api: Api, call: Call<CreateRecord>) -> Result<Answer<CreateRecord>, Error> {
@@ -17,7 +17,7 @@ pub async fn create(api: Api, call: Call<CreateRecord>) -> Result<Answer<CreateR
     let created = RecordCreated { record_id: id.clone(), status: "Created".to_owned() };
     let answer = Answer::new(created).located(&id).version(1);
     db::retrying(&api.db, async |mut tx| {
-        patient_lock(&mut tx, &record.patient_id).await?;
+        db::erasure_lock(&mut tx, record.patient_id.as_str()).await?;
         record_insert(&mut tx, &api.db, &id, &record).await?;
         Ok::<_, Error>(call.receipt.commit(tx, &answer).await?)
     })

@@ -6,7 +6,7 @@ use http_kit::{Answer, Call, erasure};
 
 use super::Api;
 use crate::error::Error;
-use crate::store::record::{patient_lock, records_erase};
+use crate::store::record::records_erase;
 
 /// Takes an event; one that comes again has no effect.
 pub async fn deliver(api: Api, call: Call<DeliverToRecords>) -> Result<Answer<DeliverToRecords>, Error> {
@@ -16,7 +16,7 @@ pub async fn deliver(api: Api, call: Call<DeliverToRecords>) -> Result<Answer<De
         return Ok(Answer::new(Accepted { first_time: false }));
     };
     let first_time = db::retrying(&api.db, async |mut tx| {
-        patient_lock(&mut tx, patient_id).await?;
+        db::erasure_lock(&mut tx, patient_id.as_str()).await?;
         let first_time = db::inbox_accept(&mut tx, event.id.as_str()).await?;
         if first_time {
             records_erase(&mut tx, patient_id).await?;

@@ -48,12 +48,7 @@ async fn opened(db: &Db, row: Row) -> Result<Option<Kept>, db::Error> {
     }
 }
 
-/// Makes the transaction the only one that adds a record for this patient, or erases them.
-pub async fn patient_lock(tx: &mut Tx, patient: &PatientId) -> Result<(), db::Error> {
-    tx.lock(&[&format!("patient:{patient}")]).await
-}
-
-/// Creates a record, under [`patient_lock`]. [`Error::Taken`] if the id was ever used; [`Error::UnknownPatient`] if the patient was
+/// Creates a record, under [`db::erasure_lock`]. [`Error::Taken`] if the id was ever used; [`Error::UnknownPatient`] if the patient was
 /// erased.
 pub async fn record_insert(tx: &mut Tx, db: &Db, id: &RecordId, record: &Record) -> Result<(), Error> {
     if db::erasure_is_requested(tx, record.patient_id.as_str()).await? {
@@ -132,7 +127,7 @@ pub async fn record_delete(tx: &mut Tx, kept: &Kept) -> Result<(), db::Error> {
     if deleted == 1 { Ok(()) } else { Err(db::Error::LostRace) }
 }
 
-/// Takes all of a patient's records away in the same manner, under [`patient_lock`], and asks for their erasure.
+/// Takes all of a patient's records away in the same manner, under [`db::erasure_lock`], and asks for their erasure.
 pub async fn records_erase(tx: &mut Tx, patient: &PatientId) -> Result<(), db::Error> {
     let now = tx.now();
     on!(tx, |conn| sqlx::query(sql!(

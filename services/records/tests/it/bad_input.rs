@@ -2,11 +2,6 @@
 
 use super::*;
 
-async fn count(stack: &Arc<TestStack>) -> usize {
-    let list = call(stack, Role::Admin, Method::GET, "/api/records", None).await.expect(200);
-    list.json()["items"].as_array().unwrap().len()
-}
-
 testkit::stack_tests! { services = [patient::SERVICE, records::SERVICE];
     async fn each_bad_record_is_refused_and_changes_nothing(stack: Arc<TestStack>) {
         register(&stack, "12345").await;
@@ -40,19 +35,19 @@ testkit::stack_tests! { services = [patient::SERVICE, records::SERVICE];
             ("\"rec001\"", "\"a/b\"", "recordId"),
             ("\"rec001\"", "\"search\"", "recordId"),
         ] {
-            let refused = post(&stack, &RECORD.replacen(from, to, 1)).await.expect(422);
+            let refused = RECORDS.post(&stack, &RECORD.replacen(from, to, 1)).await.expect(422);
             assert_eq!(refused.header("content-type"), "application/problem+json");
             assert_eq!(refused.faults(), [field], "{from} → {to}: {}", refused.text);
         }
         for body in ["", "{", "nonsense", "{\"recordId\":\"a\0\"}"] {
-            let _ = post(&stack, body).await.expect(400);
+            let _ = RECORDS.post(&stack, body).await.expect(400);
         }
-        assert_eq!(count(&stack).await, 0);
+        assert_eq!(RECORDS.found(&stack, Role::Admin, "").await.len(), 0);
     }
 
     async fn each_bad_change_is_refused_and_changes_nothing(stack: Arc<TestStack>) {
         register(&stack, "12345").await;
-        let _ = post(&stack, RECORD).await.expect(201);
+        let _ = RECORDS.post(&stack, RECORD).await.expect(201);
         for (patch, field) in [
             (r#"{"diagnosis": null}"#, "diagnosis"),
             (r#"{"diagnosis": ""}"#, "diagnosis"),
@@ -65,41 +60,41 @@ testkit::stack_tests! { services = [patient::SERVICE, records::SERVICE];
             (r#"{"patientId": null}"#, "patientId"),
             (r#"{"symptoms": "x"}"#, "symptoms"),
         ] {
-            let refused = put(&stack, "rec001", patch).await.expect(422);
+            let refused = RECORDS.put(&stack, "rec001", patch).await.expect(422);
             assert_eq!(refused.faults(), [field], "{patch}: {}", refused.text);
         }
-        let _ = put(&stack, "rec001", "[]").await.expect(400);
-        let _ = put(&stack, "unknown", "{}").await.expect(404);
-        let _ = delete(&stack, "unknown").await.expect(404);
-        assert_eq!(get(&stack, "rec001").await.expect(200).header("etag"), "\"v1\"");
+        let _ = RECORDS.put(&stack, "rec001", "[]").await.expect(400);
+        let _ = RECORDS.put(&stack, "unknown", "{}").await.expect(404);
+        let _ = RECORDS.delete(&stack, "unknown").await.expect(404);
+        assert_eq!(RECORDS.get(&stack, "rec001").await.expect(200).header("etag"), "\"v1\"");
     }
 
     async fn ids_are_accepted_when_equal(stack: Arc<TestStack>) {
         register(&stack, "12345").await;
-        let _ = post(&stack, RECORD).await.expect(201);
-        let whole = get(&stack, "rec001").await.expect(200);
-        let _ = put(&stack, "rec001", &whole.text).await.expect(200);
-        assert_eq!(get(&stack, "rec001").await.expect(200).text, whole.text);
+        let _ = RECORDS.post(&stack, RECORD).await.expect(201);
+        let whole = RECORDS.get(&stack, "rec001").await.expect(200);
+        let _ = RECORDS.put(&stack, "rec001", &whole.text).await.expect(200);
+        assert_eq!(RECORDS.get(&stack, "rec001").await.expect(200).text, whole.text);
     }
 
     async fn who_may_not_is_told_so_before_anything_else(stack: Arc<TestStack>) {
         let without = stack.request(ServiceName::MedicalRecordsService, Method::POST, "/api/records").body("nonsense");
         let _ = testkit::stack::send(without).await.expect(401);
         for role in [Role::Receptionist, Role::Billing, Role::Patient, Role::PrivacyOfficer, Role::Service] {
-            let _ = call(&stack, role, Method::POST, "/api/records", Some("nonsense")).await.expect(403);
+            let _ = RECORDS.call(&stack, role, Method::POST, "/api/records", Some("nonsense")).await.expect(403);
         }
-        let _ = call(&stack, Role::Receptionist, Method::GET, "/api/records", None).await.expect(403);
-        let _ = call(&stack, Role::Clinician, Method::DELETE, "/api/records/rec001", None).await.expect(403);
-        let _ = call(&stack, Role::Admin, Method::POST, "/internal/events", Some("{}")).await.expect(403);
+        let _ = RECORDS.call(&stack, Role::Receptionist, Method::GET, "/api/records", None).await.expect(403);
+        let _ = RECORDS.call(&stack, Role::Clinician, Method::DELETE, "/api/records/rec001", None).await.expect(403);
+        let _ = RECORDS.call(&stack, Role::Admin, Method::POST, "/internal/events", Some("{}")).await.expect(403);
     }
 }
 
 testkit::stack_tests! { services = [records::SERVICE];
     async fn while_the_patient_service_is_down_no_record_is_created(stack: Arc<TestStack>) {
-        let refused = post(&stack, RECORD).await.expect(503);
+        let refused = RECORDS.post(&stack, RECORD).await.expect(503);
         assert_eq!((refused.json()["code"].as_str(), refused.header("retry-after")), (Some("unavailable"), "1"));
-        assert_eq!(count(&stack).await, 0);
+        assert_eq!(RECORDS.found(&stack, Role::Admin, "").await.len(), 0);
         // What is wrong in any case is told in any case.
-        assert_eq!(post(&stack, &RECORD.replace("Flu", "")).await.expect(422).faults(), ["diagnosis"]);
+        assert_eq!(RECORDS.post(&stack, &RECORD.replace("Flu", "")).await.expect(422).faults(), ["diagnosis"]);
     }
 }

@@ -11,8 +11,9 @@ use std::sync::Arc;
 use contracts::permission::Role;
 use reqwest::Method;
 use settings::ServiceName;
+use testkit::patients::{erase, register, tell_erased};
 use testkit::stack::Who;
-use testkit::{Reply, TestStack};
+use testkit::{Resource, TestStack};
 
 /// The document's own record.
 pub(crate) const RECORD: &str = r#"{
@@ -24,42 +25,8 @@ pub(crate) const RECORD: &str = r#"{
   "prescriptions": ["Tylenol"]
 }"#;
 
-pub(crate) async fn call(
-    stack: &Arc<TestStack>,
-    who: impl Into<Who>,
-    method: Method,
-    path: &str,
-    body: Option<&str>,
-) -> Reply {
-    stack.call(ServiceName::MedicalRecordsService, who, method, path, body).await
-}
-
-pub(crate) async fn post(stack: &Arc<TestStack>, body: &str) -> Reply {
-    call(stack, Role::Admin, Method::POST, "/api/records", Some(body)).await
-}
-
-pub(crate) async fn get(stack: &Arc<TestStack>, id: &str) -> Reply {
-    call(stack, Role::Admin, Method::GET, &format!("/api/records/{id}"), None).await
-}
-
-pub(crate) async fn put(stack: &Arc<TestStack>, id: &str, patch: &str) -> Reply {
-    call(stack, Role::Admin, Method::PUT, &format!("/api/records/{id}"), Some(patch)).await
-}
-
-pub(crate) async fn delete(stack: &Arc<TestStack>, id: &str) -> Reply {
-    call(stack, Role::Admin, Method::DELETE, &format!("/api/records/{id}"), None).await
-}
-
-/// Registers a patient in their service.
-pub(crate) async fn register(stack: &Arc<TestStack>, id: &str) {
-    let body = format!(
-        r#"{{"patientId": "{id}", "name": "John Doe", "dob": "1980-01-01", "contactInfo": {{"phone": "+1234567890"}}}}"#
-    );
-    let patients = "/api/patients";
-    let reply =
-        stack.call(ServiceName::PatientService, Role::Admin, Method::POST, patients, Some(&body)).await;
-    let _ = reply.expect(201);
-}
+pub(crate) const RECORDS: Resource =
+    Resource { service: ServiceName::MedicalRecordsService, path: "/api/records", id: "recordId" };
 
 /// The document's record under another id, of another patient and day.
 pub(crate) fn record(id: &str, patient: &str, date: &str) -> String {
@@ -68,11 +35,9 @@ pub(crate) fn record(id: &str, patient: &str, date: &str) -> String {
 
 #[test]
 fn every_statement_prepares_on_both_engines() {
-    for engine in [db::Engine::Sqlite, db::Engine::Postgres] {
-        let test = |test: testkit::TestDb| async move {
-            assert_ne!(db::prepare_all(test.db(), "records").await.unwrap(), 0);
-            test.teardown().await;
-        };
-        testkit::engines::run(engine, ServiceName::MedicalRecordsService, &records::MIGRATIONS, test);
-    }
+    testkit::engines::every_statement_prepares(
+        ServiceName::MedicalRecordsService,
+        &records::MIGRATIONS,
+        "records",
+    );
 }

@@ -2,13 +2,6 @@
 
 use super::*;
 
-async fn found(stack: &Arc<TestStack>, query: &str) -> Vec<String> {
-    let list =
-        call(stack, Role::Clinician, Method::GET, &format!("/api/records?{query}"), None).await.expect(200);
-    let items = list.json()["items"].as_array().cloned().unwrap();
-    items.iter().map(|item| item["recordId"].as_str().unwrap().to_owned()).collect()
-}
-
 testkit::stack_tests! { services = [patient::SERVICE, records::SERVICE];
     async fn records_are_found_by_patient_and_days(stack: Arc<TestStack>) {
         register(&stack, "12345").await;
@@ -17,9 +10,9 @@ testkit::stack_tests! { services = [patient::SERVICE, records::SERVICE];
             ("b", "12345", "2024-08-01"), ("a", "12345", "2024-08-03"), ("c", "67890", "2024-08-02"),
             ("old", "67890", "1900-01-01"), ("gone", "12345", "2024-08-01"),
         ] {
-            let _ = post(&stack, &record(id, patient, date)).await.expect(201);
+            let _ = RECORDS.post(&stack, &record(id, patient, date)).await.expect(201);
         }
-        let _ = delete(&stack, "gone").await.expect(200);
+        let _ = RECORDS.delete(&stack, "gone").await.expect(200);
         for (query, ids) in [
             ("", vec!["a", "c", "b", "old"]),
             ("patientId=12345", vec!["a", "b"]),
@@ -30,32 +23,20 @@ testkit::stack_tests! { services = [patient::SERVICE, records::SERVICE];
             ("from=2024-08-03&to=2024-08-01", vec![]),
             ("patientId=12345&from=2024-08-01&to=2024-08-01", vec!["b"]),
         ] {
-            assert_eq!(found(&stack, query).await, ids, "{query}");
+            assert_eq!(RECORDS.found(&stack, Role::Clinician, query).await, ids, "{query}");
         }
         // A record that is put on another day is found there.
-        let _ = put(&stack, "b", r#"{"date": "2024-09-01"}"#).await.expect(200);
-        assert_eq!(found(&stack, "from=2024-08-03").await, ["b", "a"]);
+        let _ = RECORDS.put(&stack, "b", r#"{"date": "2024-09-01"}"#).await.expect(200);
+        assert_eq!(RECORDS.found(&stack, Role::Clinician, "from=2024-08-03").await, ["b", "a"]);
     }
 
     async fn pages_follow_one_another_and_miss_nothing(stack: Arc<TestStack>) {
         register(&stack, "12345").await;
         for at in 0..7 {
-            let _ = post(&stack, &record(&format!("r{at}"), "12345", &format!("2024-08-0{}", 1 + at / 2))).await.expect(201);
+            let _ = RECORDS.post(&stack, &record(&format!("r{at}"), "12345", &format!("2024-08-0{}", 1 + at / 2))).await.expect(201);
         }
         for filter in ["", "&patientId=12345", "&from=2024-08-01&to=2024-08-04"] {
-            let (mut seen, mut cursor) = (Vec::new(), String::new());
-            loop {
-                let path = format!("/api/records?limit=3{filter}{cursor}");
-                let page = call(&stack, Role::Admin, Method::GET, &path, None).await.expect(200).json();
-                for item in page["items"].as_array().unwrap() {
-                    seen.push(item["recordId"].as_str().unwrap().to_owned());
-                }
-                match page["nextCursor"].as_str() {
-                    Some(next) => cursor = format!("&cursor={next}"),
-                    None => break,
-                }
-            }
-            assert_eq!(seen, ["r6", "r5", "r4", "r3", "r2", "r1", "r0"], "{filter}");
+            assert_eq!(RECORDS.paged(&stack, filter).await, ["r6", "r5", "r4", "r3", "r2", "r1", "r0"], "{filter}");
         }
     }
 
@@ -67,7 +48,7 @@ testkit::stack_tests! { services = [patient::SERVICE, records::SERVICE];
             (nul, "cursor"), (far, "cursor"), ("patientId=..%2F", "patientId"), ("patientId=%00", "patientId"),
             ("from=2024-02-30", "from"), ("to=today", "to"), ("colour=x", "colour"),
         ] {
-            let refused = call(&stack, Role::Admin, Method::GET, &format!("/api/records?{query}"), None).await.expect(400);
+            let refused = RECORDS.call(&stack, Role::Admin, Method::GET, &format!("/api/records?{query}"), None).await.expect(400);
             assert_eq!(refused.faults(), [field], "{query}");
         }
     }

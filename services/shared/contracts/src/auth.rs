@@ -67,7 +67,7 @@ api! {
 
     /// What was revoked after a point; waits up to 20 seconds for something new.
     revocations: ListRevocations = Get "/internal/revocations" (query RevocationFilter),
-        needs InternalCall, answers 200 Revocations;
+        needs RevocationsRead, answers 200 Revocations;
 
     /// Take an event.
     deliver_to_auth: DeliverToAuth = Post "/internal/events" (body Event),

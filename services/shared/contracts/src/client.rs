@@ -136,7 +136,9 @@ impl Transport {
             if let Some(body) = &body {
                 request = request.header("content-type", "application/json").body(body.clone());
             }
-            let (outcome, result) = self.attempt::<E::Reply>(request).await;
+            // A question that is given more than the usual time is one that the peer holds open until it has something to say.
+            let may_take_long = deadline > DEADLINE;
+            let (outcome, result) = self.attempt::<E::Reply>(request, may_take_long).await;
             let attempt = Attempt {
                 idempotent: operation.method != Method::Post,
                 retries_made,
@@ -165,6 +167,7 @@ impl Transport {
     async fn attempt<R: serde::de::DeserializeOwned>(
         &self,
         request: reqwest::RequestBuilder,
+        may_take_long: bool,
     ) -> (Outcome, Result<R, ClientError>) {
         let begun = Instant::now();
         let permit = match self.breaker.try_acquire(begun) {
@@ -198,7 +201,7 @@ impl Transport {
         if status >= 500 {
             permit.failure(Instant::now());
         } else {
-            permit.success(Instant::now(), begun.elapsed());
+            permit.success(Instant::now(), if may_take_long { Duration::ZERO } else { begun.elapsed() });
         }
         (Outcome::Answered { status, retry_after }, read(status, &body))
     }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::permission::Permission;
-use settings::{Method, ServiceName};
+pub use settings::{Method, ServiceName};
 
 /// Who may call an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +43,13 @@ pub struct Operation {
     pub body: Option<SchemaOf>,
     /// The schema of the answer.
     pub reply: SchemaOf,
+}
+
+impl Operation {
+    /// Whether it is for other services alone: never routed by the gateway, and not in the public documentation.
+    pub fn is_internal(&self) -> bool {
+        self.path.starts_with("/internal/")
+    }
 }
 
 /// Gives the schema of a type.
@@ -131,7 +138,7 @@ macro_rules! api {
                     service: $crate::api!(@service $service),
                     tag: $tag,
                     summary: $crate::endpoint::summary_of(&[$($doc),+]),
-                    method: settings::Method::$method,
+                    method: $crate::endpoint::Method::$method,
                     path: $path,
                     access: $crate::api!(@access $access $($permission)?),
                     status: $status,
@@ -179,7 +186,7 @@ macro_rules! api {
         }
     };
     (@service gateway) => { None };
-    (@service $service:ident) => { Some(settings::ServiceName::$service) };
+    (@service $service:ident) => { Some($crate::endpoint::ServiceName::$service) };
     (@access public) => { $crate::endpoint::Access::Public };
     (@access signed_in) => { $crate::endpoint::Access::SignedIn };
     (@access needs $permission:ident) => {

@@ -44,10 +44,3 @@ pub fn operations() -> impl Iterator<Item = &'static Operation> {
     .flatten()
     .copied()
 }
-
-impl Operation {
-    /// Whether it is for other services alone: never routed by the gateway, and not in the public documentation.
-    pub fn is_internal(&self) -> bool {
-        self.path.starts_with("/internal/")
-    }
-}

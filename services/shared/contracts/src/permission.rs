@@ -62,6 +62,15 @@ permissions! {
     GatewayRead = "gateway:read",
     /// Call another service's internal routes. No person has it.
     InternalCall = "internal:call",
+    /// Follow who was logged out. No person has it; of all internal routes the gateway needs this one alone.
+    RevocationsRead = "revocations:read",
+}
+
+impl Permission {
+    /// Whether it is for the parts of a stack among themselves, so that no person has it.
+    pub const fn is_internal(self) -> bool {
+        matches!(self, Self::InternalCall | Self::RevocationsRead)
+    }
 }
 
 impl fmt::Display for Permission {
@@ -96,6 +105,12 @@ impl Permissions {
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// What both sets have.
+    #[must_use]
+    pub const fn within(self, other: Self) -> Self {
+        Self(self.0 & other.0)
     }
 
     /// Whether it is in.
@@ -192,7 +207,7 @@ impl Role {
         use Permission as P;
         let list: &[Permission] = match self {
             Self::Admin => {
-                return P::ALL.iter().copied().filter(|permission| *permission != P::InternalCall).collect();
+                return P::ALL.iter().copied().filter(|permission| !permission.is_internal()).collect();
             }
             Self::Clinician => &[
                 P::PatientsRead,
@@ -238,6 +253,7 @@ impl Role {
                 P::ProvidersRead,
                 P::NotificationsSend,
                 P::InternalCall,
+                P::RevocationsRead,
             ],
         };
         list.iter().copied().collect()
@@ -272,7 +288,8 @@ mod tests {
     #[test]
     fn no_person_may_call_internal_routes() {
         for role in Role::ALL {
-            assert_eq!(role.permissions().contains(Permission::InternalCall), role == Role::Service);
+            let is_internal = role.permissions().iter().any(Permission::is_internal);
+            assert_eq!(is_internal, role == Role::Service);
         }
     }
 

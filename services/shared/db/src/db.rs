@@ -80,6 +80,12 @@ pub enum OpenError {
         /// The operating system's reason.
         reason: std::io::ErrorKind,
     },
+    /// There is data, but not the keys that it was sealed under: a new key would open none of it.
+    #[error("there is data but no keys to open it with: put back {keys}, or take the data away too")]
+    KeysMissing {
+        /// Where the keys should be.
+        keys: String,
+    },
     /// The database did not answer as it should.
     #[error(transparent)]
     Db(#[from] Error),
@@ -105,7 +111,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Db {
     /// Opens both stores of `service`, creating SQLite files (0600) or PostgreSQL schemas that are missing. Does not
-    /// migrate.
+    /// migrate. Data without its keys is refused.
     ///
     /// The key-encryption key is the secret `kek`/`current`. `service` is bound into everything sealed, so that a body
     /// or a key copied between services opens nothing.
@@ -127,11 +133,35 @@ impl Db {
             Pools::Sqlite { keys, .. } => KeysStore::Sqlite(keys.clone()),
         };
         let vault = Vault::new(service, keys, secrets, clock.clone(), random.clone())?;
-        vault.load_index_key().await?;
-        Ok(Self(Arc::new(Inner { pools, vault, clock, random, outbox: Arc::new(Notify::new()) })))
+        let db = Self(Arc::new(Inner { pools, vault, clock, random, outbox: Arc::new(Notify::new()) }));
+        // In this order: another process may be making both just now, and it makes the keys first.
+        let has_data = db.has_data().await?;
+        if !db.vault().load_index_key().await? && has_data {
+            db.close().await;
+            return Err(OpenError::KeysMissing { keys: place_of_keys(settings) });
+        }
+        Ok(db)
     }
 
-    /// Brings the schema up to date: the service's own tables, the shared ones, the keys store. Safe to run from several
+    /// Whether the data was ever migrated: from then on it is sealed under keys.
+    async fn has_data(&self) -> Result<bool, Error> {
+        Ok(match &self.0.pools {
+            Pools::Postgres { data, .. } => {
+                sqlx::query_scalar("select to_regclass('_shared_migrations') is not null")
+                    .fetch_one(data)
+                    .await?
+            }
+            Pools::Sqlite { write, .. } => {
+                sqlx::query_scalar(
+                    "select exists (select 1 from sqlite_schema where name = '_shared_migrations')",
+                )
+                .fetch_one(write)
+                .await?
+            }
+        })
+    }
+
+    /// Brings the schema up to date: the keys store, the shared tables, the service's own. Safe to run from several
     /// processes at once on PostgreSQL; on SQLite there is one process.
     pub async fn migrate(&self, migrations: &Migrations) -> Result<(), MigrateError> {
         migrations.check()?;
@@ -141,6 +171,7 @@ impl Db {
                 let mut conn = schemas.for_migration(&schemas.keys).await?;
                 apply(keys.postgres, "_keys_migrations", &mut conn).await?;
                 conn.close().await.map_err(Error::from)?;
+                self.0.vault.create_index_key().await?;
                 let mut conn = schemas.for_migration(&schemas.data).await?;
                 apply(shared.postgres, "_shared_migrations", &mut conn).await?;
                 apply(migrations.postgres, "_migrations", &mut conn).await?;
@@ -150,12 +181,12 @@ impl Db {
                 let mut conn = keys_pool.acquire().await.map_err(Error::from)?;
                 apply(keys.sqlite, "_keys_migrations", &mut *conn).await?;
                 drop(conn);
+                self.0.vault.create_index_key().await?;
                 let mut conn = write.acquire().await.map_err(Error::from)?;
                 apply(shared.sqlite, "_shared_migrations", &mut *conn).await?;
                 apply(migrations.sqlite, "_migrations", &mut *conn).await?;
             }
         }
-        self.0.vault.create_index_key().await?;
         Ok(())
     }
 
@@ -264,6 +295,13 @@ impl Db {
 
     pub(crate) fn pools(&self) -> &Pools {
         &self.0.pools
+    }
+}
+
+fn place_of_keys(settings: &Database) -> String {
+    match settings {
+        Database::Sqlite { keys_path, .. } => keys_path.display().to_string(),
+        Database::Postgres { keys_schema, .. } => format!("the schema {keys_schema}"),
     }
 }
 

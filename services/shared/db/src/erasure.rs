@@ -10,6 +10,11 @@ use crate::{Db, Error, Tx, on, sql};
 /// Looked for at a time.
 const BATCH: i64 = 100;
 
+/// Makes the transaction the only one that writes something new for this patient, or erases them. First in the transaction.
+pub async fn erasure_lock(tx: &mut Tx, patient: &str) -> Result<(), Error> {
+    tx.lock(&[&format!("patient:{patient}")]).await
+}
+
 /// Asks for a patient's erasure, in the transaction that takes their data away. Repeating it does no harm.
 pub async fn erasure_request(tx: &mut Tx, patient: &str) -> Result<(), Error> {
     let now = tx.now();
@@ -24,8 +29,8 @@ pub async fn erasure_request(tx: &mut Tx, patient: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether a patient was erased here: whoever writes something new for one asks first. On PostgreSQL the answer holds only under a
-/// lock ([`Tx::lock`]) that the erasing transaction takes too.
+/// Whether a patient was erased here: whoever writes something new for one asks first. On PostgreSQL the answer holds only under
+/// [`erasure_lock`], or a lock of that name, that the erasing transaction takes too.
 pub async fn erasure_is_requested(tx: &mut Tx, patient: &str) -> Result<bool, Error> {
     let found: i64 =
         on!(tx, |conn| sqlx::query_scalar(sql!("select count(*) from erasure where patient = $1"))

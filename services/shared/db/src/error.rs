@@ -86,6 +86,20 @@ pub enum SealError {
 }
 
 impl Error {
+    /// Nobody answered in time.
+    pub fn no_answer() -> Self {
+        Self::Unavailable(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))
+    }
+
+    /// Whether it may be over in a moment: no answer, no room. A certificate that is not trusted stays so.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Unavailable(sqlx::Error::Io(error)) => error.kind() != std::io::ErrorKind::InvalidData,
+            Self::Unavailable(_) => true,
+            _ => false,
+        }
+    }
+
     /// Whether trying the whole transaction again may help.
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::Retryable(_) | Self::LostRace)
@@ -217,6 +231,8 @@ fn describe(error: &sqlx::Error) -> String {
         sqlx::Error::Database(database) => {
             format!("{} (code {})", database.message(), database.code().unwrap_or_default())
         }
+        // What rustls makes of a certificate or a handshake comes this way, and quotes nothing but the certificate.
+        sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => format!("TLS: {error}"),
         sqlx::Error::Io(error) => format!("connection: {}", error.kind()),
         sqlx::Error::Tls(_) => "TLS failed".to_owned(),
         sqlx::Error::Configuration(_) => "configuration".to_owned(),

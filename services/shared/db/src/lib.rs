@@ -42,7 +42,7 @@ mod tx;
 mod vault;
 
 pub use db::{Db, Engine, OpenError, Purged};
-pub use erasure::{erasure_finish, erasure_is_requested, erasure_request, erasures_pending};
+pub use erasure::{erasure_finish, erasure_is_requested, erasure_lock, erasure_request, erasures_pending};
 pub use error::{ConstraintKind, Error, SealError};
 pub use idempotency::{Begun, KeptAnswer, Ticket, idempotency_begin, idempotency_keep, idempotency_release};
 pub use inbox::inbox_accept;

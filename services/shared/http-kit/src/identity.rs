@@ -1,15 +1,19 @@
-//! [`ServiceIdentity`]: how a service shows the others who it is.
+//! [`ServiceIdentity`]: how a service, or the gateway, shows the others who it is.
 //!
-//! Each has an Ed25519 key of its own (secret `<service>-identity`, key `key.p8`) and signs itself short tokens; the others know the
+//! Each has an Ed25519 key of its own (secret `<part>-identity`, key `key.p8`) and signs itself short tokens; the others know the
 //! public halves (secret `service-identities`, key `jwks.json`). Nothing has to be asked of auth, so services speak to each other
 //! even while auth restarts.
+//!
+//! The public halves of a part are those whose `kid` is its name, or its name with something after a dot: `patient-service`,
+//! `patient-service.2`. A token says only whose it is, and any of that part's keys will do; so a key can be replaced while old and
+//! new pods speak to each other: publish the new one beside the old, then sign with it, then take the old one away.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use contracts::ambient::{Clock, Random};
 use contracts::auth::Jwk;
 use contracts::client::TokenSource;
-use contracts::permission::Role;
+use contracts::permission::{Permission, Permissions, Role};
 use settings::ServiceName;
 
 use crate::token::Claims;
@@ -17,12 +21,66 @@ use crate::token::Claims;
 /// A service's token lives so long, seconds.
 const LIFETIME_SECONDS: i64 = 300;
 
-/// This service's own identity.
+/// A part of the stack that signs for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// One of the seven.
+    Service(ServiceName),
+    /// The gateway.
+    Gateway,
+}
+
+impl Part {
+    /// As it stands in tokens.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Service(service) => service.as_str(),
+            Self::Gateway => settings::GATEWAY_NAME,
+        }
+    }
+
+    /// Whose key goes by this `kid`, if it is a part's.
+    pub fn of_kid(kid: &str) -> Option<Self> {
+        let name = kid.split_once('.').map_or(kid, |(name, _)| name);
+        let parts = ServiceName::ALL.into_iter().map(Self::Service).chain([Self::Gateway]);
+        parts.into_iter().find(|part| part.as_str() == name)
+    }
+
+    /// What it is. The gateway is nobody's role: it has no business with anybody's data.
+    pub fn role(self) -> Option<Role> {
+        match self {
+            Self::Service(_) => Some(Role::Service),
+            Self::Gateway => None,
+        }
+    }
+
+    /// The most that it may do, whatever its tokens say.
+    pub fn permissions(self) -> Permissions {
+        match self {
+            Self::Service(_) => Role::Service.permissions(),
+            Self::Gateway => Permissions::NONE.with(Permission::RevocationsRead),
+        }
+    }
+}
+
+impl From<ServiceName> for Part {
+    fn from(service: ServiceName) -> Self {
+        Self::Service(service)
+    }
+}
+
+impl std::fmt::Display for Part {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// This part's own identity.
 #[derive(Clone)]
 pub struct ServiceIdentity(Arc<Inner>);
 
 struct Inner {
-    service: ServiceName,
+    part: Part,
     audience: String,
     key: jsonwebtoken::EncodingKey,
     clock: Clock,
@@ -39,7 +97,7 @@ pub struct BadKey;
 impl ServiceIdentity {
     /// An identity from its private key, PKCS #8.
     pub fn new(
-        service: ServiceName,
+        part: impl Into<Part>,
         audience: &str,
         pkcs8: &[u8],
         clock: Clock,
@@ -47,7 +105,7 @@ impl ServiceIdentity {
     ) -> Result<Self, BadKey> {
         aws_lc_rs::signature::Ed25519KeyPair::from_pkcs8(pkcs8).map_err(|_| BadKey)?;
         Ok(Self(Arc::new(Inner {
-            service,
+            part: part.into(),
             audience: audience.to_owned(),
             key: jsonwebtoken::EncodingKey::from_ed_der(pkcs8),
             clock,
@@ -63,22 +121,21 @@ impl ServiceIdentity {
         let mut current = inner.current.lock().unwrap_or_else(PoisonError::into_inner);
         if current.1 <= now.timestamp() {
             let claims = Claims {
-                iss: inner.service.as_str().to_owned(),
+                iss: inner.part.as_str().to_owned(),
                 aud: inner.audience.clone(),
-                sub: format!("service:{}", inner.service),
+                sub: format!("service:{}", inner.part),
                 sid: None,
                 jti: inner.random.id("tok"),
                 iat: now.timestamp(),
                 iat_ms: now.timestamp_millis(),
                 exp: now.timestamp() + LIFETIME_SECONDS,
                 name: None,
-                roles: vec![Role::Service.as_str().to_owned()],
-                scope: Role::Service.permissions().to_scope(),
+                roles: inner.part.role().map(|role| role.as_str().to_owned()).into_iter().collect(),
+                scope: inner.part.permissions().to_scope(),
                 patient_id: None,
                 provider_id: None,
             };
-            *current =
-                (claims.sign(&inner.key, inner.service.as_str()), now.timestamp() + LIFETIME_SECONDS / 2);
+            *current = (claims.sign(&inner.key, inner.part.as_str()), now.timestamp() + LIFETIME_SECONDS / 2);
         }
         current.0.clone()
     }

@@ -1,6 +1,6 @@
 //! Strict reading of what comes from outside.
 //!
-//! Unknown members are refused by name, and what does not fit is named by its path. A message never repeats the value, which may be
+//! What is not known is refused by name, and what does not fit is named by its path. A message never repeats the value, which may be
 //! health data. Between services the typed clients read leniently instead: a peer may be newer.
 
 use contracts::merge_patch::MergePatch;
@@ -8,13 +8,13 @@ use contracts::problem::{Problem, ProblemCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::shape::{Shape, UNKNOWN, UNKNOWN_MAX, cut};
+
 /// Arrays and objects inside one another deeper than this are refused before anything is parsed.
 const DEPTH_MAX: usize = 32;
-/// Of the unknown members so many are named.
-const UNKNOWN_MAX: usize = 20;
 
-/// Reads a body.
-pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> {
+/// Reads a body from outside: nothing but what its shape knows may stand in it.
+pub(crate) fn read_strictly<T: DeserializeOwned>(text: &[u8], shape: &Shape) -> Result<T, Problem> {
     if text.iter().all(u8::is_ascii_whitespace) {
         return Err(Problem::new(ProblemCode::MalformedRequest).detail("The body is empty; send JSON."));
     }
@@ -22,20 +22,18 @@ pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> {
         return Err(Problem::new(ProblemCode::MalformedRequest)
             .detail(format!("The body is nested more than {DEPTH_MAX} deep.")));
     }
+    let value = read(text)?;
+    shape.check(text)?;
+    Ok(value)
+}
+
+/// Reads JSON; what does not fit is named by its path.
+fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> {
     let mut deserializer = serde_json::Deserializer::from_slice(text);
-    let mut track = serde_path_to_error::Track::new();
-    let mut unknown = Vec::new();
-    let value = serde_ignored::deserialize(
-        serde_path_to_error::Deserializer::new(&mut deserializer, &mut track),
-        |path| {
-            if unknown.len() < UNKNOWN_MAX {
-                unknown.push(ignored_path(&path));
-            }
-        },
-    );
-    let value: T = value.map_err(|error| json_problem(text, &error, &track.path().to_string()))?;
+    let value = serde_path_to_error::deserialize(&mut deserializer)
+        .map_err(|error| json_problem(text, error.inner(), &error.path().to_string()))?;
     deserializer.end().map_err(|error| json_problem(text, &error, ""))?;
-    refuse_unknown(unknown, ProblemCode::InvalidFields).map(|()| value)
+    Ok(value)
 }
 
 /// Reads a body from another service: members that this version does not know are passed over.
@@ -51,37 +49,35 @@ pub fn read_query<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
     let deserializer = serde_html_form::Deserializer::new(pairs);
     let value = serde_ignored::deserialize(
         serde_path_to_error::Deserializer::new(deserializer, &mut track),
-        |path| unknown.push(ignored_path(&path)),
+        |path| unknown.push(path.to_string()),
     );
     let value = value.map_err(|error| {
         let (field, message) = explain(&error.to_string(), &track.path().to_string());
         Problem::new(ProblemCode::InvalidQuery).fault(field, message)
     })?;
-    refuse_unknown(unknown, ProblemCode::InvalidQuery).map(|()| value)
+    refuse_unknown(unknown)?;
+    Ok(value)
 }
 
 /// Refuses every parameter, by name: the operation takes none.
-pub fn refuse_query(query: &str) -> Result<(), Problem> {
-    let names = form_urlencoded::parse(query.as_bytes()).map(|(name, _)| name.chars().take(64).collect());
-    refuse_unknown(names.take(UNKNOWN_MAX).collect(), ProblemCode::InvalidQuery)
+pub(crate) fn refuse_query(query: &str) -> Result<(), Problem> {
+    refuse_unknown(form_urlencoded::parse(query.as_bytes()).map(|(name, _)| name))
 }
 
-/// The resource that a patch makes of the present one, read as strictly as a body.
+fn refuse_unknown(names: impl IntoIterator<Item = impl AsRef<str>>) -> Result<(), Problem> {
+    let mut problem = Problem::new(ProblemCode::InvalidQuery);
+    for name in names.into_iter().take(UNKNOWN_MAX) {
+        problem = problem.fault(cut(name.as_ref()), UNKNOWN);
+    }
+    if problem.errors.is_empty() { Ok(()) } else { Err(problem) }
+}
+
+/// The resource that a patch makes of the present one. What the patch names was held against its shape when it was read.
 pub fn merge<T: Serialize + DeserializeOwned>(patch: &MergePatch<T>, current: &T) -> Result<T, Problem> {
     let merged = patch
         .merged_into(current)
         .map_err(|error| Problem::new(ProblemCode::MalformedRequest).detail(format!("The body {error}.")))?;
     read(merged.as_bytes())
-}
-
-fn refuse_unknown(mut unknown: Vec<String>, code: ProblemCode) -> Result<(), Problem> {
-    if unknown.is_empty() {
-        return Ok(());
-    }
-    unknown.sort();
-    Err(unknown
-        .into_iter()
-        .fold(Problem::new(code), |problem, field| problem.fault(field, "is not known here")))
 }
 
 /// How deep arrays and objects go, without parsing: brackets outside of strings.
@@ -168,33 +164,21 @@ fn kind(expected: &str) -> String {
     }
 }
 
-/// `serde_ignored`'s path as we write paths: `services[1].note`.
-fn ignored_path(path: &serde_ignored::Path<'_>) -> String {
-    use serde_ignored::Path;
-    match path {
-        Path::Root => String::new(),
-        Path::Seq { parent, index } => format!("{}[{index}]", ignored_path(parent)),
-        Path::Map { parent, key } => {
-            let parent = ignored_path(parent);
-            // The name is the client's own; a long one is cut.
-            let key: String = key.chars().take(64).collect();
-            if parent.is_empty() { key } else { format!("{parent}.{key}") }
-        }
-        Path::Some { parent } | Path::NewtypeStruct { parent } | Path::NewtypeVariant { parent } => {
-            ignored_path(parent)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use contracts::bills::{Bill, BillRequest};
+    use contracts::endpoint::schema_of;
     use contracts::patients::{PatientFilter, PatientRegistration};
     use proptest::prelude::*;
+    use schemars::JsonSchema;
 
     fn faults(problem: Problem) -> Vec<(String, String)> {
         problem.errors.into_iter().map(|fault| (fault.field, fault.message)).collect()
+    }
+
+    fn read<T: DeserializeOwned + JsonSchema>(text: &[u8]) -> Result<T, Problem> {
+        read_strictly(text, &Shape::of(schema_of::<T>))
     }
 
     fn fault(text: &str) -> (String, String) {

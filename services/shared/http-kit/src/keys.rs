@@ -1,12 +1,15 @@
 //! [`KeyRing`]: the public keys that tokens may be signed with, by `kid`.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use arc_swap::ArcSwap;
 use contracts::ambient::Clock;
 use contracts::auth::{AuthClient, JwkSet};
 use jsonwebtoken::DecodingKey;
+
+use crate::identity::Part;
 
 /// A stranger who sends made-up `kid`s makes us ask auth for its keys at most this often, seconds.
 const REFRESH_SECONDS: i64 = 1;
@@ -16,14 +19,14 @@ const REFRESH_SECONDS: i64 = 1;
 pub(crate) enum Signer {
     /// The auth service: any person's token.
     Auth(DecodingKey),
-    /// The service named by the `kid`: a token for itself.
-    Service(DecodingKey),
+    /// A part of the stack, with as many keys as it has just now: a token for itself.
+    Part(Part, Arc<[DecodingKey]>),
 }
 
 /// The keys.
 pub struct KeyRing {
     auth: ArcSwap<HashMap<String, DecodingKey>>,
-    services: HashMap<String, DecodingKey>,
+    parts: HashMap<Part, Arc<[DecodingKey]>>,
     client: Option<AuthClient>,
     clock: Clock,
     asked_at: AtomicI64,
@@ -31,7 +34,7 @@ pub struct KeyRing {
 
 impl std::fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("KeyRing").field("services", &self.services.len()).finish_non_exhaustive()
+        f.debug_struct("KeyRing").field("parts", &self.parts.len()).finish_non_exhaustive()
     }
 }
 
@@ -40,7 +43,7 @@ impl KeyRing {
     pub fn new(services: &JwkSet, client: AuthClient, clock: Clock) -> Self {
         Self {
             auth: ArcSwap::default(),
-            services: decoding_keys(services),
+            parts: keys_of_parts(services),
             client: Some(client),
             clock,
             asked_at: AtomicI64::new(i64::MIN),
@@ -51,7 +54,7 @@ impl KeyRing {
     pub fn fixed(auth: &JwkSet, services: &JwkSet, clock: Clock) -> Self {
         Self {
             auth: ArcSwap::from_pointee(decoding_keys(auth)),
-            services: decoding_keys(services),
+            parts: keys_of_parts(services),
             client: None,
             clock,
             asked_at: AtomicI64::new(i64::MIN),
@@ -71,16 +74,28 @@ impl KeyRing {
             return Ok(None);
         }
         self.asked_at.store(now, Ordering::Release);
-        self.auth.store(std::sync::Arc::new(decoding_keys(&client.jwks().await?)));
+        self.auth.store(Arc::new(decoding_keys(&client.jwks().await?)));
         Ok(self.known(kid))
     }
 
     fn known(&self, kid: &str) -> Option<Signer> {
-        if let Some(key) = self.services.get(kid) {
-            return Some(Signer::Service(key.clone()));
+        let part = Part::of_kid(kid);
+        if let Some((part, keys)) = part.and_then(|part| Some((part, self.parts.get(&part)?))) {
+            return Some(Signer::Part(part, Arc::clone(keys)));
         }
         self.auth.load().get(kid).cloned().map(Signer::Auth)
     }
+}
+
+/// Each part's keys. What is signed with a key that has no part's name is nobody's.
+fn keys_of_parts(set: &JwkSet) -> HashMap<Part, Arc<[DecodingKey]>> {
+    let mut parts: HashMap<Part, Vec<DecodingKey>> = HashMap::new();
+    for (kid, key) in decoding_keys(set) {
+        if let Some(part) = Part::of_kid(&kid) {
+            parts.entry(part).or_default().push(key);
+        }
+    }
+    parts.into_iter().map(|(part, keys)| (part, keys.into())).collect()
 }
 
 /// Keys of other kinds than Ed25519 are left out: nothing here is signed with them.

@@ -8,10 +8,12 @@ use contracts::client::{ClientError, Transport};
 use db::{Db, Migrations, Secrets};
 pub use futures_util::future::BoxFuture;
 use settings::{SecretRef, ServiceName, ServiceSettings};
+use tokio::sync::watch;
 
 use crate::identity::{BadKey, ServiceIdentity};
 use crate::keys::KeyRing;
 use crate::revocation::RevocationList;
+use crate::stop::Phase;
 use crate::telemetry::Metrics;
 use crate::token::Verifier;
 
@@ -43,6 +45,8 @@ pub struct Kit {
     pub world: World,
     /// Who it is to the others.
     pub identity: ServiceIdentity,
+    /// How far it is on its way out.
+    pub phase: watch::Receiver<Phase>,
 }
 
 /// A service that can be started.
@@ -91,13 +95,13 @@ pub enum WorldError {
     Client(#[from] ClientError),
 }
 
-/// The services' public keys.
+/// The public keys of all parts. Read once, when the process starts.
 pub fn service_identities(secrets: &Secrets) -> Result<JwkSet, WorldError> {
     let secret = SecretRef { secret: "service-identities".to_owned(), key: "jwks.json".to_owned() };
     serde_json::from_slice(&secrets.read(&secret)?).map_err(WorldError::Identities)
 }
 
-/// A service's own identity.
+/// A service's own identity. Read once, when the process starts.
 pub fn identity(
     service: ServiceName,
     settings: &ServiceSettings,

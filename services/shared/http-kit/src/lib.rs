@@ -3,27 +3,35 @@
 //! | module | idea |
 //! |---|---|
 //! | [`token`], [`keys`], [`revocation`], [`identity`] | who calls: tokens checked, revocations known, this service's own token |
-//! | [`routes`] | a handler mounted at its declared operation: access, body, answer and errors in one place |
+//! | [`generate`] | secrets that a stack makes for itself |
+//! | [`routes`], [`call`] | a handler mounted at its declared operation: access, body, answer and errors in one place |
+//! | [`receipt`] | a POST's answer kept for the same request repeated |
 //! | [`json`] | strict reading: unknown members refused by name, faults with their path |
 //! | [`answer`], [`etag`], [`page`] | what every answer carries |
 //! | [`problem`] | errors as RFC 9457 documents |
 //! | [`erasure`] | the keys of erased patients destroyed |
 //! | [`relay`] | events from the outbox to their subscribers |
 //! | [`kit`], [`serve`], [`process`] | a service put together, started, drained; a service as a process |
+//! | [`stop`], [`healthcheck`] | how a process is asked to end, and whether it is ready |
 //! | [`telemetry`], [`trace`] | logs, metrics, W3C trace context; never health data |
 //!
-//! Without the feature `service` only what the gateway needs is here: tokens, problems, telemetry.
+//! Without the feature `service` only what the gateway needs is here: tokens, problems, telemetry, the way a process ends.
 
+pub mod generate;
+pub mod healthcheck;
 pub mod identity;
 pub mod keys;
 pub mod problem;
 pub mod revocation;
+pub mod stop;
 pub mod telemetry;
 pub mod token;
 pub mod trace;
 
 #[cfg(feature = "service")]
 pub mod answer;
+#[cfg(feature = "service")]
+pub mod call;
 #[cfg(feature = "service")]
 pub mod erasure;
 #[cfg(feature = "service")]
@@ -37,6 +45,8 @@ pub mod page;
 #[cfg(feature = "service")]
 pub mod process;
 #[cfg(feature = "service")]
+pub mod receipt;
+#[cfg(feature = "service")]
 pub mod relay;
 #[cfg(feature = "service")]
 pub mod routes;
@@ -48,7 +58,11 @@ mod shape;
 #[cfg(feature = "service")]
 pub use answer::Answer;
 #[cfg(feature = "service")]
+pub use call::Call;
+#[cfg(feature = "service")]
 pub use kit::{Kit, Service, World};
 #[cfg(feature = "service")]
-pub use routes::{Call, Failure, Receipt, Routes};
+pub use receipt::Receipt;
+#[cfg(feature = "service")]
+pub use routes::{Failure, Routes};
 pub use token::{Caller, Reach};

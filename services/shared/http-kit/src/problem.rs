@@ -38,3 +38,25 @@ pub fn of_token(error: &TokenError) -> Problem {
     }
     .detail(error.to_string())
 }
+
+/// How a database's error is shown where a service has nothing more fitting to say.
+#[cfg(feature = "service")]
+pub fn of_db(error: &db::Error) -> Problem {
+    match error {
+        db::Error::Unavailable(_) | db::Error::Retryable(_) | db::Error::NotMigrated => {
+            Problem::new(ProblemCode::Unavailable)
+        }
+        db::Error::LostRace => Problem::new(ProblemCode::ConcurrentChange),
+        db::Error::Superseded => Problem::new(ProblemCode::IdempotencyInFlight),
+        db::Error::KeyDestroyed { .. } => Problem::new(ProblemCode::Gone),
+        db::Error::Constraint { .. } | db::Error::Sealed(_) | db::Error::Other(_) => {
+            Problem::new(ProblemCode::Internal)
+        }
+    }
+}
+
+/// How a peer's failure is shown: what a peer says of our own request is no business of the caller's.
+#[cfg(feature = "service")]
+pub fn of_client(_: &contracts::client::ClientError) -> Problem {
+    Problem::new(ProblemCode::Unavailable).detail("Another service that is needed does not answer.")
+}

@@ -2,18 +2,27 @@
 //!
 //! Settings are JSON in the file that `HEALTHCARE_SETTINGS` names; secrets are files under `HEALTHCARE_SECRETS_DIR`. Nothing secret
 //! stands in the command line, and only the first administrator's password may stand in the environment.
+//!
+//! Whatever is missing or wrong ends the process at once, with one line that names it and an exit status other than 0: whoever started
+//! it starts it again. A database that does not answer is waited for first ([`DATABASE_WAIT`]), since machines that start together do
+//! not get ready together; one that answers and refuses is not.
 
-use std::io::{Read, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use contracts::ambient::{Clock, Random};
 use settings::{Address, ServiceSettings};
 
+use crate::healthcheck::healthcheck;
 use crate::kit::{self, Service, World};
-use crate::serve::{self, Running};
+use crate::serve::{self, StartError};
+use crate::stop::Signals;
 use crate::telemetry::{self, METRICS_MEDIA_TYPE, Metrics};
+
+/// A database that does not answer is asked for so long when a process starts.
+pub const DATABASE_WAIT: Duration = Duration::from_secs(30);
+const DATABASE_ASK_EVERY: Duration = Duration::from_millis(500);
 
 type Fault = Box<dyn std::error::Error + Send + Sync>;
 
@@ -22,7 +31,7 @@ pub fn main(service: Service) -> ExitCode {
     let result = match std::env::args().nth(1).as_deref() {
         Some("serve") => on_runtime(serve(service)),
         Some("migrate") => on_runtime(migrate(service)),
-        Some("healthcheck") => settings().and_then(|settings| healthcheck(&settings.listen)),
+        Some("healthcheck") => settings().and_then(|settings| Ok(healthcheck(&settings.listen)?)),
         _ => Err(format!("usage: {} serve | migrate | healthcheck", service.name).into()),
     };
     match result {
@@ -61,25 +70,58 @@ fn world(service: Service, settings: &ServiceSettings) -> Result<World, Fault> {
 async fn migrate(service: Service) -> Result<(), Fault> {
     let settings = settings()?;
     telemetry::start_logging(&settings.observability);
-    let db = serve::open(service, &settings, &world(service, &settings)?).await?;
-    db.close().await;
+    let mut signals = Signals::listen()?;
+    let world = world(service, &settings)?;
+    tokio::select! {
+        opened = open(service, &settings, &world) => opened?.close().await,
+        _ = signals.asked() => return Err("asked to end before the database was up to date".into()),
+    }
     Ok(())
 }
 
+/// Opens and migrates the database; waits for one that does not answer.
+async fn open(service: Service, settings: &ServiceSettings, world: &World) -> Result<db::Db, StartError> {
+    let begun = Instant::now();
+    let mut is_told = false;
+    loop {
+        match serve::open(service, settings, world).await {
+            Err(error) if error.is_passing() && begun.elapsed() < DATABASE_WAIT => {
+                if !std::mem::replace(&mut is_told, true) {
+                    tracing::warn!(%error, "waiting for the database, {} s at most", DATABASE_WAIT.as_secs());
+                }
+                tokio::time::sleep(DATABASE_ASK_EVERY).await;
+            }
+            result => return result,
+        }
+    }
+}
+
 async fn serve(service: Service) -> Result<(), Fault> {
+    let mut signals = Signals::listen()?;
     let settings = settings()?;
     telemetry::start_logging(&settings.observability);
     let world = world(service, &settings)?;
+    telemetry::count_panics(&world.metrics, service.name.as_str());
+    world.verifier.revocations().register(&world.metrics, service.name.as_str());
     let identity = kit::identity(service.name, &settings, &world.secrets, &world.clock, &world.random)?;
     let auth = kit::transport(&settings, settings::ServiceName::AuthService, &identity, &world.random)?;
     let (verifier, clock) = (Arc::clone(&world.verifier), world.clock.clone());
     let revocations = tokio::spawn(async move { verifier.revocations().follow(&auth, &clock).await });
     let admin = admin(settings.admin_listen.clone(), world.metrics.clone()).await?;
-    let running = serve::start(service, settings, world).await?;
+    let start = async {
+        let db = open(service, &settings, &world).await?;
+        serve::start_on(db, service, settings.clone(), world.clone()).await
+    };
+    let running = tokio::select! {
+        started = start => started?,
+        _ = signals.asked() => return Ok(()),
+    };
     tracing::info!(service = %service.name, "serving");
-    stop_signal().await?;
+    let asked = signals.asked().await;
     tracing::info!(service = %service.name, "stopping");
-    Running::stop(running).await;
+    running.linger();
+    signals.linger(asked).await;
+    running.stop().await;
     revocations.abort();
     if let Some(admin) = admin {
         admin.abort();
@@ -118,29 +160,6 @@ pub fn serve_admin(listener: tokio::net::TcpListener, metrics: Metrics) -> tokio
 
 /// Returns when the process is asked to end: Ctrl-C, or SIGTERM as Kubernetes sends it.
 pub async fn stop_signal() -> std::io::Result<()> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted,
-        _ = terminate.recv() => Ok(()),
-    }
-}
-
-/// Asks the running service's `/readyz`, for container engines without HTTP probes.
-fn healthcheck(listen: &Address) -> Result<(), Fault> {
-    let request = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-    let mut answer = [0; 12];
-    let timeout = Some(Duration::from_secs(5));
-    if let Some(path) = listen.unix_path() {
-        let mut stream = std::os::unix::net::UnixStream::connect(path)?;
-        stream.set_read_timeout(timeout)?;
-        stream.write_all(request)?;
-        stream.read_exact(&mut answer)?;
-    } else {
-        let authority = listen.authority().unwrap_or_default().replace("0.0.0.0", "127.0.0.1");
-        let mut stream = std::net::TcpStream::connect(authority)?;
-        stream.set_read_timeout(timeout)?;
-        stream.write_all(request)?;
-        stream.read_exact(&mut answer)?;
-    }
-    if answer.ends_with(b"200") { Ok(()) } else { Err("not ready".into()) }
+    Signals::listen()?.asked().await;
+    Ok(())
 }

@@ -6,14 +6,18 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use contracts::ambient::Clock;
 use contracts::auth::{ListRevocations, Revocation, RevocationFilter};
 use contracts::client::Transport;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::gauge::ConstGauge;
 use tokio::sync::watch;
 
+use crate::telemetry::Metrics;
 use crate::token::Caller;
 
 /// Auth holds a question open for 20 seconds; somewhat longer than that means that it hangs.
@@ -21,13 +25,26 @@ const POLL_DEADLINE: Duration = Duration::from_secs(25);
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(500);
 
 /// What was revoked.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct RevocationList {
     revoked: RwLock<Revoked>,
     /// Counts changes, so that a cache of verified tokens knows when to look again.
     generation: AtomicU64,
     /// Whether auth's list was read once.
     caught_up: watch::Sender<bool>,
+    /// When auth last answered; before it did, when the list was made.
+    heard: Mutex<Instant>,
+}
+
+impl Default for RevocationList {
+    fn default() -> Self {
+        Self {
+            revoked: RwLock::default(),
+            generation: AtomicU64::default(),
+            caught_up: watch::Sender::default(),
+            heard: Mutex::new(Instant::now()),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -80,6 +97,11 @@ impl RevocationList {
         let _ = self.caught_up.subscribe().wait_for(|caught_up| *caught_up).await;
     }
 
+    /// Shows how old the list is. Between two answers of auth it grows to twenty seconds; beyond that nobody hears of revocations.
+    pub fn register(self: &Arc<Self>, metrics: &Metrics, part: &'static str) {
+        metrics.register(part, |registry| registry.register_collector(Box::new(Age(Arc::clone(self)))));
+    }
+
     /// Follows auth's list for as long as the future lives.
     pub async fn follow(&self, auth: &Transport, clock: &Clock) {
         // The first question names no point, and is answered at once with everything still in force.
@@ -92,6 +114,7 @@ impl RevocationList {
                         self.apply(&list.items, clock);
                     }
                     after = Some(list.cursor);
+                    *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
                     self.caught_up.send_replace(true);
                 }
                 Err(error) => {
@@ -100,5 +123,20 @@ impl RevocationList {
                 }
             }
         }
+    }
+}
+
+/// The list's age, read when the page is asked for.
+#[derive(Debug)]
+struct Age(Arc<RevocationList>);
+
+impl Collector for Age {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let age = self.0.heard.lock().unwrap_or_else(PoisonError::into_inner).elapsed();
+        let gauge = ConstGauge::new(age.as_secs_f64());
+        let help = "Since auth last said who was logged out";
+        let encoder =
+            encoder.encode_descriptor("revocations_age_seconds", help, None, gauge.metric_type())?;
+        gauge.encode(encoder)
     }
 }

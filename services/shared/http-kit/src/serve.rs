@@ -1,18 +1,24 @@
 //! Starting a service, in a process of its own or beside others, and stopping it without dropping a request.
+//!
+//! Stopping has two steps ([`stop`](crate::stop)): one that lingers still serves, and one that drains does not.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::response::Response;
+use http::HeaderValue;
+use http::header::CONNECTION;
 use settings::{Address, ServiceSettings};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::kit::{BuildError, Kit, Service, World, WorldError, identity};
+use crate::stop::{DRAIN, Phase};
 
-/// Requests under way get so long when the service stops.
-pub const DRAIN: Duration = Duration::from_secs(20);
+/// One attempt to open a database: a host that swallows what is sent to it would otherwise hold it for minutes.
+const OPEN_MAX: Duration = Duration::from_secs(10);
 const HOUSEKEEPING_EVERY: Duration = Duration::from_hours(1);
 
 /// Why a service did not start.
@@ -59,7 +65,7 @@ pub enum StartError {
 
 /// A service that runs.
 pub struct Running {
-    stop: watch::Sender<bool>,
+    phase: watch::Sender<Phase>,
     tasks: JoinSet<()>,
     db: db::Db,
     socket: Option<PathBuf>,
@@ -67,24 +73,43 @@ pub struct Running {
 
 /// Starts a service: when this returns, it listens.
 pub async fn start(service: Service, settings: ServiceSettings, world: World) -> Result<Running, StartError> {
-    let name = service.name;
     let db = open(service, &settings, &world).await?;
+    start_on(db, service, settings, world).await
+}
+
+/// [`start`] on a database that was opened before.
+pub async fn start_on(
+    db: db::Db,
+    service: Service,
+    settings: ServiceSettings,
+    world: World,
+) -> Result<Running, StartError> {
+    let name = service.name;
     let identity = identity(name, &settings, &world.secrets, &world.clock, &world.random)?;
     let address = settings.listen.clone();
-    let kit = Kit { settings: Arc::new(settings), db: db.clone(), world, identity };
+    let (phase, phase_seen) = watch::channel(Phase::Running);
+    let kit =
+        Kit { settings: Arc::new(settings), db: db.clone(), world, identity, phase: phase_seen.clone() };
     let app =
         (service.build)(kit.clone()).await.map_err(|source| StartError::Build { service: name, source })?;
 
-    let (stop, stopped) = watch::channel(false);
+    let router = app.router.layer(axum::middleware::map_response(move |answer| {
+        let is_last = *phase_seen.borrow() != Phase::Running;
+        std::future::ready(if is_last { last(answer) } else { answer })
+    }));
     let mut tasks = JoinSet::new();
     let listen = |source| StartError::Listen { service: name, address: address.clone(), source };
     let socket = address.unix_path().map(Path::to_path_buf);
     if let Some(path) = &socket {
         let listener = unix_listener(path).map_err(listen)?;
-        tasks.spawn(until_stopped(axum::serve(listener, app.router).with_graceful_shutdown(told(stopped))));
+        tasks.spawn(until_stopped(
+            axum::serve(listener, router).with_graceful_shutdown(drains(phase.subscribe())),
+        ));
     } else {
         let listener = TcpListener::bind(address.authority().unwrap_or_default()).await.map_err(listen)?;
-        tasks.spawn(until_stopped(axum::serve(listener, app.router).with_graceful_shutdown(told(stopped))));
+        tasks.spawn(until_stopped(
+            axum::serve(listener, router).with_graceful_shutdown(drains(phase.subscribe())),
+        ));
     }
     let jobs = app.jobs.into_iter().chain([
         Box::pin(crate::relay::run(kit.clone())) as futures_util::future::BoxFuture<'static, ()>,
@@ -92,29 +117,47 @@ pub async fn start(service: Service, settings: ServiceSettings, world: World) ->
         Box::pin(housekeeping(db.clone())),
     ]);
     for job in jobs {
-        let stopped = stop.subscribe();
+        let drains = drains(phase.subscribe());
         tasks.spawn(async move {
-            tokio::select! { () = job => {}, () = told(stopped) => {} }
+            tokio::select! { () = job => {}, () = drains => {} }
         });
     }
-    Ok(Running { stop, tasks, db, socket })
+    Ok(Running { phase, tasks, db, socket })
 }
 
 /// Opens a service's database and brings its tables up to date.
 pub async fn open(service: Service, settings: &ServiceSettings, world: &World) -> Result<db::Db, StartError> {
     let name = service.name;
-    let db =
-        db::Db::open(name, &settings.database, &world.secrets, world.clock.clone(), world.random.clone())
-            .await
-            .map_err(|source| StartError::Open { service: name, source })?;
+    let open =
+        db::Db::open(name, &settings.database, &world.secrets, world.clock.clone(), world.random.clone());
+    let db = tokio::time::timeout(OPEN_MAX, open)
+        .await
+        .unwrap_or_else(|_| Err(db::OpenError::Db(db::Error::no_answer())))
+        .map_err(|source| StartError::Open { service: name, source })?;
     db.migrate(&service.migrations).await.map_err(|source| StartError::Migrate { service: name, source })?;
     Ok(db)
 }
 
+impl StartError {
+    /// Whether it may be different in a moment: the database does not answer, or has no room just now.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Open { source: db::OpenError::Db(error), .. }
+            | Self::Migrate { source: db::MigrateError::Db(error), .. } => error.is_passing(),
+            _ => false,
+        }
+    }
+}
+
 impl Running {
+    /// Says that it is not ready, and asks whoever still comes not to come back.
+    pub fn linger(&self) {
+        self.phase.send_replace(Phase::Lingering);
+    }
+
     /// Stops taking requests, lets those under way finish, and closes the database.
     pub async fn stop(mut self) {
-        let _ = self.stop.send(true);
+        self.phase.send_replace(Phase::Draining);
         let all = async { while self.tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(DRAIN, all).await.is_err() {
             tracing::warn!("some requests did not finish in time and were cut off");
@@ -127,9 +170,15 @@ impl Running {
     }
 }
 
-async fn told(mut stopped: watch::Receiver<bool>) {
+async fn drains(mut phase: watch::Receiver<Phase>) {
     // An error means that whoever would say it is gone, which says it too.
-    let _ = stopped.wait_for(|stopped| *stopped).await;
+    let _ = phase.wait_for(|phase| *phase >= Phase::Draining).await;
+}
+
+/// An answer after which the connection ends.
+fn last(mut answer: Response) -> Response {
+    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    answer
 }
 
 async fn until_stopped(serve: impl IntoFuture<Output = std::io::Result<()>>) {

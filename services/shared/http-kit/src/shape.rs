@@ -1,12 +1,23 @@
 //! [`Shape`]: what serde lets through although it is not of the declared shape.
 //!
-//! serde reads an array as a struct, member after member, and a merge patch drops null members before anybody looks at them. So an
-//! accepted body is held against its schema once more, for these two things alone.
+//! serde passes over members that it does not know, reads an array as a struct, member after member, and a merge patch drops null
+//! members before anybody looks at them. So an accepted body is held against its schema once more, for these things alone.
 
 use contracts::endpoint::SchemaOf;
 use contracts::problem::{Faults, Problem, ProblemCode};
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
+
+/// What is said of a member, or of a query parameter, that is not known.
+pub(crate) const UNKNOWN: &str = "is not known here";
+/// So many faults are named, of as many as there may be.
+pub(crate) const UNKNOWN_MAX: usize = 20;
+const NAME_CHARS_MAX: usize = 64;
+
+/// A name that is the client's own, not longer than an answer should be.
+pub(crate) fn cut(name: &str) -> String {
+    name.chars().take(NAME_CHARS_MAX).collect()
+}
 
 /// The schema of a body, with what it refers to inside it.
 #[derive(Debug)]
@@ -29,7 +40,10 @@ impl Shape {
         }
         let mut faults = Faults::new();
         check(&self.0, &body, "", &mut faults);
-        faults.into_result()
+        faults.into_result().map_err(|mut problem| {
+            problem.errors.truncate(UNKNOWN_MAX);
+            problem
+        })
     }
 }
 
@@ -41,23 +55,21 @@ fn check(schema: &Value, value: &Value, path: &str, faults: &mut Faults) {
         }
         return;
     }
-    let Some(properties) = schema["properties"].as_object() else {
-        if let (Some(items), Value::Array(values)) = (schema.get("items"), value) {
-            for (at, value) in values.iter().enumerate() {
-                check(items, value, &format!("{path}[{at}]"), faults);
-            }
-        }
-        return;
-    };
-    match value {
-        Value::Array(_) => faults.add(path, "must be an object"),
-        Value::Object(members) => {
+    match (schema["properties"].as_object(), value) {
+        (Some(_), Value::Array(_)) => faults.add(path, "must be an object"),
+        (Some(properties), Value::Object(members)) => {
             for (name, value) in members {
-                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                let path = if path.is_empty() { cut(name) } else { format!("{path}.{}", cut(name)) };
                 match properties.get(name) {
                     Some(schema) => check(schema, value, &path, faults),
-                    None => faults.add(path, "is not known here"),
+                    None => faults.add(path, UNKNOWN),
                 }
+            }
+        }
+        (None, Value::Array(values)) => {
+            let items = &schema["items"];
+            for (at, value) in values.iter().enumerate() {
+                check(items, value, &format!("{path}[{at}]"), faults);
             }
         }
         _ => {}
@@ -102,5 +114,36 @@ mod tests {
     fn what_is_of_the_shape_passes() {
         let body = r#"{"name":"A","contactInfo":{"phone":null},"medicalHistory":{"allergies":["x"]}}"#;
         assert!(faults(schema_of::<MergePatch<Patient>>, body).is_empty());
+    }
+
+    #[test]
+    fn of_many_unknown_members_a_few_are_named_and_not_in_full() {
+        let long = "x".repeat(1000);
+        let members: Vec<_> = (0..100).map(|at| format!("\"{at}{long}\":null")).collect();
+        let named = faults(schema_of::<MergePatch<Patient>>, &format!("{{{}}}", members.join(",")));
+        assert_eq!(named.len(), UNKNOWN_MAX);
+        assert!(named.iter().all(|name| name.len() == NAME_CHARS_MAX));
+    }
+
+    /// A keyword that `check` does not look at would let unknown members through.
+    #[test]
+    fn every_public_body_is_described_in_words_that_are_understood() {
+        let bodies = contracts::operations()
+            .filter(|operation| !operation.is_internal())
+            .filter_map(|operation| operation.body);
+        let mut schemas: Vec<_> = bodies.map(|body| Shape::of(body).0).collect();
+        assert!(schemas.len() > 10);
+        while let Some(schema) = schemas.pop() {
+            for keyword in ["$ref", "allOf", "patternProperties", "prefixItems"] {
+                assert!(schema.get(keyword).is_none(), "{keyword} in {schema}");
+            }
+            let mut words = schema["oneOf"].as_array().into_iter().flatten();
+            assert!(words.all(|word| word["type"] == "string"), "{schema}");
+            let is_object = schema["type"].as_str() == Some("object");
+            assert!(!is_object || schema["properties"].is_object(), "{schema}");
+            let members = schema["properties"].as_object().into_iter().flatten().map(|(_, schema)| schema);
+            let choices = schema["anyOf"].as_array().into_iter().flatten();
+            schemas.extend(members.chain(choices).chain(schema.get("items")).cloned().collect::<Vec<_>>());
+        }
     }
 }

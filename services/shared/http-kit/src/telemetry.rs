@@ -1,7 +1,7 @@
 //! Logs and metrics. Neither ever holds health data: paths are templates, people are ids.
 
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -10,17 +10,67 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use settings::{LogFormat, Observability};
+use tracing_subscriber::layer::{Layer, Layered, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Registry as Spans, reload};
+
+/// What can be changed about the log of this process.
+struct Log {
+    filter: reload::Handle<EnvFilter, Spans>,
+    lines: reload::Handle<Lines, Filtered>,
+}
+
+type Filtered = Layered<reload::Layer<EnvFilter, Spans>, Spans>;
+type Lines = Box<dyn Layer<Filtered> + Send + Sync>;
+
+static LOG: OnceLock<Log> = OnceLock::new();
 
 /// Starts logging to standard error. The first call in a process counts; later ones do nothing.
 pub fn start_logging(settings: &Observability) {
-    let filter = tracing_subscriber::EnvFilter::try_new(&settings.log_level)
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let started = match settings.log_format {
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
-        LogFormat::Text => builder.with_target(false).try_init(),
-    };
-    drop(started);
+    let (filter, filter_handle) = reload::Layer::new(filter(settings));
+    let (lines, lines_handle) = reload::Layer::new(lines(settings));
+    if tracing_subscriber::registry().with(filter).with(lines).try_init().is_ok() {
+        let _ = LOG.set(Log { filter: filter_handle, lines: lines_handle });
+    }
+}
+
+/// Changes level and format of a log that was started.
+pub fn change_logging(settings: &Observability) {
+    if let Some(log) = LOG.get() {
+        // An error means that the subscriber is gone, and with it whoever would read the log.
+        let _ = log.filter.reload(filter(settings));
+        let _ = log.lines.reload(lines(settings));
+    }
+}
+
+/// Counts panics, and logs where they were. What they said is left out: it may quote a value. A panic ends the request or the
+/// connection that it happened in, and nothing else.
+pub fn count_panics(metrics: &Metrics, part: &'static str) {
+    let panics: Counter = Counter::default();
+    metrics.register(part, |registry| {
+        registry.register("panics", "Mistakes in the program that were met", panics.clone());
+    });
+    std::panic::set_hook(Box::new(move |panic| {
+        panics.inc();
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "a panic: this is a mistake in the program");
+    }));
+}
+
+/// Errors are told where they are dealt with; these would tell of each attempt beside it.
+const TOLD_TWICE: &str = "kube_client::client::builder=off";
+
+fn filter(settings: &Observability) -> EnvFilter {
+    EnvFilter::try_new(format!("{TOLD_TWICE},{}", settings.log_level))
+        .unwrap_or_else(|_| EnvFilter::new(format!("{TOLD_TWICE},info")))
+}
+
+fn lines(settings: &Observability) -> Lines {
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    match settings.log_format {
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+        LogFormat::Text => lines.with_target(false).boxed(),
+    }
 }
 
 /// A registry that parts of a process share.

@@ -5,11 +5,14 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Address, ServiceName};
+use crate::{Address, Observability, ServiceName};
 
 /// The gateway's whole configuration. A change is a new one, swapped in atomically.
+///
+/// What to make of a member that is not known is for the reader to say: a person who writes a file has misspelt something, an
+/// operator that writes one may be newer than the gateway that reads it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct GatewayConfig {
     /// Every operation that may pass, one entry a method and path. What is not here is 404.
     pub routes: Vec<Route>,
@@ -26,11 +29,14 @@ pub struct GatewayConfig {
     pub body_bytes_max: u64,
     /// A line per request in the log.
     pub access_log: bool,
+    /// The log of a gateway in a process of its own.
+    #[serde(default)]
+    pub observability: Observability,
 }
 
 /// One operation: a method on a path template, where it goes and on what terms.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Route {
     /// The method.
     pub method: Method,
@@ -97,9 +103,9 @@ pub enum RouteAccess {
 
 /// Where a service answers and how its endpoints share the work.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Upstream {
-    /// Its endpoints.
+    /// Its endpoints. On Kubernetes the Service (`http://<service>:<port>`), in whose place its pods are put.
     pub endpoints: Vec<Address>,
     /// How one is picked.
     #[serde(default)]
@@ -120,7 +126,7 @@ pub enum Balancing {
 
 /// How tokens are checked at the gateway.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct GatewayAuth {
     /// The `iss` a token must carry.
     pub issuer: String,

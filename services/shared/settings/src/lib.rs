@@ -105,6 +105,9 @@ pub const ADMIN_PORT: u16 = 9464;
 /// Port of the gateway.
 pub const GATEWAY_PORT: u16 = 8080;
 
+/// Name of the gateway, as a service has one: of its container, in its tokens and in its metrics.
+pub const GATEWAY_NAME: &str = "api-gateway";
+
 /// Where a part listens, or where another is reached: `unix:/run/patient.sock` or `http://patient-service:8082`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]

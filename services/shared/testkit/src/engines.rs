@@ -130,6 +130,26 @@ impl TestDb {
         self.0.dir.path()
     }
 
+    /// Panics if one of its files holds one of these words, in lower case, readably.
+    ///
+    /// # Panics
+    /// See above.
+    pub fn no_file_holds(&self, words: &[&str]) {
+        let mut files = vec![self.dir().to_path_buf()];
+        while let Some(path) = files.pop() {
+            if path.is_dir() {
+                let entries = std::fs::read_dir(&path).expect("a folder");
+                files.extend(entries.map(|entry| entry.expect("an entry").path()));
+                continue;
+            }
+            let content = std::fs::read(&path).expect("a file");
+            let content = String::from_utf8_lossy(&content).to_lowercase();
+            for word in words {
+                assert!(!content.contains(word), "{word} stands in {}", path.display());
+            }
+        }
+    }
+
     /// Closes it and drops what was created on the server.
     pub async fn teardown(self) {
         // A task that the test left behind may hold a connection: its database is dropped all the same.
@@ -165,6 +185,18 @@ where
             resume_unwind(error.into_panic());
         }
     });
+}
+
+/// Every statement that a crate registered prepares on both engines, and there is one.
+///
+/// # Panics
+/// If not, with each that does not.
+pub fn every_statement_prepares(service: ServiceName, migrations: &Migrations, crate_name: &'static str) {
+    for engine in [Engine::Sqlite, Engine::Postgres] {
+        run(engine, service, migrations, |db: Db| async move {
+            assert_ne!(db::prepare_all(&db, crate_name).await.expect("every statement prepares"), 0);
+        });
+    }
 }
 
 /// Each `async fn` in it becomes two tests, `name::sqlite` and `name::postgres`, with a fresh migrated database each:

@@ -4,14 +4,19 @@
 //! |---|---|
 //! | `postgres.rs` | a PostgreSQL server of the test process's own |
 //! | `engines.rs` | [`TestDb`], a fresh migrated database; [`on_both_engines!`], one test on SQLite and PostgreSQL |
+//! | `patients.rs` | patients registered and erased, for other services' tests |
+//! | `resource.rs` | [`Resource`], what a service keeps, and the habits that all such things have |
 //! | `smtp.rs` | a real SMTP server for one test |
 //! | `stack.rs` | [`TestStack`], services running on real sockets; [`stack_tests!`] |
 
 pub mod engines;
+pub mod patients;
 pub mod postgres;
+pub mod resource;
 pub mod smtp;
 pub mod stack;
 
 pub use engines::TestDb;
+pub use resource::Resource;
 pub use smtp::SmtpServer;
 pub use stack::{Reply, TestStack};

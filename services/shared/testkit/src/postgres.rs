@@ -7,7 +7,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -22,9 +22,10 @@ const START_TIMEOUT: Duration = Duration::from_mins(1);
 
 const SUPERVISOR: &str = r#"
 bin=$1 dir=$2
+shift 2
 "$bin/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --no-locale --no-sync >"$dir/log" 2>&1 &&
 "$bin/postgres" -D "$dir/data" -k "$dir" -c listen_addresses= -c max_connections=200 -c shared_buffers=32MB \
-    -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c deadlock_timeout=200ms >>"$dir/log" 2>&1 &
+    -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c deadlock_timeout=200ms "$@" >>"$dir/log" 2>&1 &
 server=$!
 cat >/dev/null
 kill -QUIT $server 2>/dev/null
@@ -39,6 +40,12 @@ struct Server {
 }
 
 static SERVER: LazyLock<Result<Server, String>> = LazyLock::new(start);
+static TLS_SERVER: LazyLock<Result<Server, String>> = LazyLock::new(start_with_tls);
+
+/// The authority that signed the certificate of [`tls_url`]'s server, PEM. Its key is gone: it signs nothing more.
+pub const TLS_CA: &str = include_str!("tls/ca.pem");
+const TLS_CERTIFICATE: &str = include_str!("tls/server.pem");
+const TLS_KEY: &str = include_str!("tls/server.key");
 
 /// The URL of a database on the tests' server: `TEST_DATABASE_URL`'s if that is set, else one of this process's own.
 ///
@@ -47,6 +54,19 @@ static SERVER: LazyLock<Result<Server, String>> = LazyLock::new(start);
 pub fn url(database: &str) -> String {
     match &*SERVER {
         Ok(server) => with_database(&server.url, database),
+        #[expect(clippy::panic, reason = "a test that cannot run fails; it does not pass in silence")]
+        Err(reason) => panic!("{reason}"),
+    }
+}
+
+/// The URL of a second server of this process's own, over TCP, with a certificate for `localhost`. What is made of the certificate
+/// is for the caller to add.
+///
+/// # Panics
+/// If none can be started.
+pub fn tls_url() -> &'static str {
+    match &*TLS_SERVER {
+        Ok(server) => &server.url,
         #[expect(clippy::panic, reason = "a test that cannot run fails; it does not pass in silence")]
         Err(reason) => panic!("{reason}"),
     }
@@ -71,6 +91,25 @@ fn start() -> Result<Server, String> {
         let url = url.into_string().map_err(|_| "TEST_DATABASE_URL is not UTF-8".to_owned())?;
         return Ok(Server { url, supervisor: None });
     }
+    let (dir, supervisor) = start_private(&[], &[])?;
+    Ok(Server {
+        url: format!("postgres://postgres@localhost/postgres?host={}", dir.display()),
+        supervisor: Some(supervisor),
+    })
+}
+
+fn start_with_tls() -> Result<Server, String> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
+    let port = listener.local_addr().map_err(|error| error.to_string())?.port();
+    drop(listener);
+    let options = ["listen_addresses=localhost".to_owned(), format!("port={port}"), "ssl=on".to_owned()];
+    let files = [("ssl_cert_file", TLS_CERTIFICATE), ("ssl_key_file", TLS_KEY)];
+    let (_, supervisor) = start_private(&options, &files)?;
+    Ok(Server { url: format!("postgres://postgres@localhost:{port}/postgres"), supervisor: Some(supervisor) })
+}
+
+/// Starts a server with these options beside the usual ones, and with files that options name; gives its folder.
+fn start_private(options: &[String], files: &[(&str, &str)]) -> Result<(PathBuf, Child), String> {
     let bin = find_bin().ok_or(MISSING)?;
     // Directly in /tmp: a socket's path may have no more than 107 bytes, and TMPDIR may be deep.
     let dir = tempfile::Builder::new()
@@ -86,6 +125,16 @@ fn start() -> Result<Server, String> {
         bin.as_os_str(),
         dir.as_os_str(),
     ]);
+    let mut private = vec![dir.clone()];
+    for (option, content) in files {
+        let path = dir.join(option);
+        fs::write(&path, content)
+            .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o600)))
+            .map_err(|error| format!("{}: {error}", path.display()))?;
+        command.args(["-c".to_owned(), format!("{option}={}", path.display())]);
+        private.push(path);
+    }
+    command.args(options.iter().flat_map(|option| ["-c", option]));
     // A group of its own: Ctrl-C ends the tests, and the supervisor is left to clear up after them.
     command
         .current_dir(&dir)
@@ -96,16 +145,15 @@ fn start() -> Result<Server, String> {
     if fs::metadata(&dir).is_ok_and(|dir| dir.uid() == 0) {
         let (uid, gid) =
             other_user().ok_or("the tests run as root, and there is neither a user postgres nor nobody")?;
-        std::os::unix::fs::chown(&dir, Some(uid), Some(gid))
-            .map_err(|error| format!("{}: {error}", dir.display()))?;
+        for path in &private {
+            std::os::unix::fs::chown(path, Some(uid), Some(gid))
+                .map_err(|error| format!("{}: {error}", path.display()))?;
+        }
         command.uid(uid).gid(gid);
     }
     let mut supervisor = command.spawn().map_err(|error| format!("cannot start sh: {error}"))?;
     wait_until_ready(&dir, &mut supervisor)?;
-    Ok(Server {
-        url: format!("postgres://postgres@localhost/postgres?host={}", dir.display()),
-        supervisor: Some(supervisor),
-    })
+    Ok((dir, supervisor))
 }
 
 /// PostgreSQL writes `ready` into the eighth line of its pid file when it takes connections.
@@ -131,7 +179,7 @@ fn tail(log: &str) -> String {
 }
 
 /// The folder with `postgres` and `initdb`: on the PATH, or the newest of Debian's.
-fn find_bin() -> Option<PathBuf> {
+pub fn find_bin() -> Option<PathBuf> {
     let has_both = |dir: &PathBuf| dir.join("postgres").is_file() && dir.join("initdb").is_file();
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).find(has_both).or_else(|| {
@@ -143,8 +191,8 @@ fn find_bin() -> Option<PathBuf> {
     })
 }
 
-/// User and group of `postgres`, else of `nobody`.
-fn other_user() -> Option<(u32, u32)> {
+/// User and group of `postgres`, else of `nobody`: whom PostgreSQL runs as when the tests run as root.
+pub fn other_user() -> Option<(u32, u32)> {
     let passwd = fs::read_to_string("/etc/passwd").ok()?;
     let find = |name: &str| {
         let fields: Vec<_> = passwd

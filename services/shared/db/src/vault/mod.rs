@@ -153,8 +153,8 @@ impl Vault {
         Ok(wiped)
     }
 
-    /// Reads the index key if there is one.
-    pub(crate) async fn load_index_key(&self) -> Result<(), Error> {
+    /// Reads the index key if there is one; tells whether there is.
+    pub(crate) async fn load_index_key(&self) -> Result<bool, Error> {
         if self.index.get().is_none() && self.keys.is_migrated().await? {
             let row = self.keys.find(INDEX, GENERATION).await?;
             if let Some(KeyState::Live { wrapped, kek_id }) =
@@ -164,7 +164,7 @@ impl Vault {
                 let _ = self.index.set(hmac::Key::new(hmac::HMAC_SHA256, &*key));
             }
         }
-        Ok(())
+        Ok(self.index.get().is_some())
     }
 
     /// Makes the index key if there is none yet, and reads whichever there is.
@@ -172,14 +172,14 @@ impl Vault {
         if self.keys.find(INDEX, GENERATION).await?.is_none() {
             self.insert(INDEX, None).await?;
         }
-        self.load_index_key().await
+        self.load_index_key().await.map(drop)
     }
 
     /// Whether the keys store answers and is migrated.
     pub(crate) async fn ping(&self) -> Result<(), Error> {
-        self.load_index_key().await?;
+        let is_migrated = self.load_index_key().await?;
         self.keys.ping().await?;
-        if self.index.get().is_some() { Ok(()) } else { Err(Error::NotMigrated) }
+        if is_migrated { Ok(()) } else { Err(Error::NotMigrated) }
     }
 
     /// The subject's key, from memory or the store; `None` when it never had one.

@@ -9,6 +9,7 @@ mod migrations;
 mod outbox;
 mod search;
 mod secrets;
+mod tls;
 mod transactions;
 mod vault;
 mod visit;

@@ -96,6 +96,19 @@ testkit::on_both_engines! {
         assert!(matches!(open(&test, test.settings()).await, Err(OpenError::Secret(_))));
     }
 
+    async fn data_without_its_keys_is_refused_however_often_it_is_tried(test: TestDb) {
+        let mut lost = test.settings().clone();
+        match &mut lost {
+            Database::Sqlite { keys_path, .. } => *keys_path = test.dir().join("lost"),
+            Database::Postgres { keys_schema, .. } => "lost".clone_into(keys_schema),
+        }
+        for _ in 0..2 {
+            let refused = open(&test, &lost).await;
+            assert!(matches!(&refused, Err(OpenError::KeysMissing { keys }) if keys.contains("lost")), "{refused:?}");
+        }
+        open(&test, test.settings()).await.unwrap().close().await;
+    }
+
     async fn an_unusable_setting_is_named_without_the_password(test: TestDb) {
         let Database::Postgres { url, schema, keys_schema, .. } = test.settings().clone() else {
             return;

@@ -1,0 +1,100 @@
+//! `rotate-keys`: asks the operator for new keys, by an annotation. The operator does it in steps, so that no request fails meanwhile.
+
+use std::collections::BTreeMap;
+
+use chrono::SecondsFormat;
+use clap::ValueEnum;
+use contracts::ambient::Clock;
+use kube::api::{Patch, PatchParams};
+use serde_json::{Value, json};
+use stack::spec::HealthcareStack;
+
+use operator::secrets::rotation::{ROTATABLE, ROTATE};
+
+use crate::Answer;
+use crate::cluster::Cluster;
+use crate::error::Error;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// The stack's name
+    name: String,
+    /// What to replace; may be given several times. Left out: all of these
+    #[arg(long = "kind", value_name = "KIND")]
+    kinds: Vec<Kind>,
+}
+
+/// What can be replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+enum Kind {
+    /// What users' tokens are signed with. Nobody is signed out
+    SigningKeys,
+    /// What services and gateway sign their own tokens with
+    Identities,
+    /// The services' passwords at the database
+    DatabaseRoles,
+    /// The certificate of the managed database, and its CA
+    DatabaseTls,
+}
+
+impl Kind {
+    const fn annotation(self) -> &'static str {
+        match self {
+            Self::SigningKeys => "signing-keys",
+            Self::Identities => "identities",
+            Self::DatabaseRoles => "database-roles",
+            Self::DatabaseTls => "database-tls",
+        }
+    }
+}
+
+pub(crate) async fn run(cluster: &Cluster, options: &Options) -> Result<Answer, Error> {
+    cluster.stack(&options.name).await?;
+    let asked: Vec<&str> = if options.kinds.is_empty() {
+        ROTATABLE.to_vec()
+    } else {
+        options.kinds.iter().map(|kind| kind.annotation()).collect()
+    };
+    let word = Clock::system().now().to_rfc3339_opts(SecondsFormat::Secs, true);
+    cluster
+        .api::<HealthcareStack>()
+        .patch(&options.name, &PatchParams::default(), &Patch::Merge(request(&asked, &word)))
+        .await
+        .map_err(Error::api(format!("annotate the HealthcareStack {}", options.name)))?;
+    println!("Asked for new {}.", asked.join(", "));
+    println!(
+        "Old and new ones are good side by side until every pod has the new; `kubectl healthcare status {}` shows the pods.",
+        options.name
+    );
+    Ok(Answer::Yes)
+}
+
+/// The word is new each time: being asked with the same one twice does nothing.
+fn request(kinds: &[&str], word: &str) -> Value {
+    let annotations: BTreeMap<String, &str> =
+        kinds.iter().map(|kind| (format!("{ROTATE}{kind}"), word)).collect();
+    json!({ "metadata": { "annotations": annotations } })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kinds_are_those_that_the_operator_rotates() {
+        let kinds: Vec<_> = Kind::value_variants().iter().map(|kind| kind.annotation()).collect();
+        assert_eq!(kinds, ROTATABLE);
+        for kind in Kind::value_variants() {
+            assert_eq!(kind.to_possible_value().expect("not hidden").get_name(), kind.annotation());
+        }
+    }
+
+    #[test]
+    fn only_annotations_are_written() {
+        let patch = request(&["identities"], "2026-11-24T00:00:00Z");
+        assert_eq!(
+            patch,
+            json!({ "metadata": { "annotations": { "healthcarestack.dev/rotate-identities": "2026-11-24T00:00:00Z" } } })
+        );
+    }
+}

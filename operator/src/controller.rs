@@ -1,0 +1,342 @@
+//! [`Operator`]: what all reconciles share, and [`run`]: the loop that makes them happen.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use contracts::ambient::{Clock, Random};
+use futures_util::{FutureExt, Stream, StreamExt};
+use kube::runtime::controller::{Action, Config, Error as LoopError, applier};
+use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::reflector::{self, ObjectRef};
+use kube::{Client, ResourceExt};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::kinds::{Kind, KindId};
+use crate::live::{Live, StackId};
+use crate::metrics::Metrics;
+use crate::plan::Capabilities;
+use crate::queue::Queue;
+use crate::reconcile::{Memory, reconcile};
+use crate::scope::Scope;
+use crate::stacks::{self, Guarded};
+use crate::transport::Signs;
+use crate::watch::{self, SecretVersions, Sink};
+use crate::{Error, MANAGER, discover};
+
+/// Stacks that are reconciled at once.
+const AT_ONCE: u16 = 8;
+/// A reconcile that takes longer hangs on something.
+const RECONCILE_MAX: Duration = Duration::from_mins(2);
+/// What happens to a stack within so short a time is looked at together.
+const BREATH: Duration = Duration::from_millis(50);
+/// The first pause after a failure; it doubles.
+const BACKOFF: Duration = Duration::from_secs(1);
+const BACKOFF_MAX: Duration = Duration::from_mins(5);
+/// How often it is asked what software the cluster has.
+const DISCOVER_EVERY: Duration = Duration::from_mins(1);
+
+/// What all reconciles share.
+pub struct Operator {
+    /// The API server.
+    pub client: Client,
+    /// What the watches see.
+    pub live: Live,
+    /// Which Secrets there are.
+    pub secrets: SecretVersions,
+    /// Which stacks wait.
+    pub queue: Queue,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Who writes Events.
+    pub recorder: Recorder,
+    /// The time.
+    pub clock: Clock,
+    /// Randomness.
+    pub random: Random,
+    capabilities: RwLock<Capabilities>,
+    stacks: Mutex<HashMap<StackId, Arc<tokio::sync::Mutex<Kept>>>>,
+}
+
+/// What is kept of a stack.
+#[derive(Debug, Default)]
+struct Kept {
+    uid: Option<String>,
+    generation: Option<i64>,
+    memory: Memory,
+    failures: u32,
+    not_before: Option<Instant>,
+    began: Option<Instant>,
+}
+
+impl Operator {
+    /// What other software brings.
+    pub fn capabilities(&self) -> Capabilities {
+        *self.capabilities.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn kept(&self, id: &StackId) -> Arc<tokio::sync::Mutex<Kept>> {
+        let mut stacks = self.stacks.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(stacks.entry(id.clone()).or_default())
+    }
+
+    /// The stack is gone.
+    fn forget(&self, id: &StackId) {
+        self.secrets.part(id);
+        self.stacks.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+    }
+
+    /// A reconcile, if it is its time; how it ended decides when the next one is.
+    async fn attempt(&self, stack: &Guarded) -> Result<Action, Error> {
+        let reference = crate::queue::reference(&stack.namespace().unwrap_or_default(), &stack.name_any());
+        self.queue.begin(&reference);
+        let kept = self.kept(&stacks::id(stack));
+        let mut kept = kept.lock().await;
+        if kept.uid != stack.uid() {
+            *kept = Kept { uid: stack.uid(), ..Kept::default() };
+        }
+        let is_edited = kept.generation != stack.meta_generation();
+        if let Some(pause) = kept.pause(is_edited) {
+            return Ok(Action::requeue(pause));
+        }
+        (kept.generation, kept.began) = (stack.meta_generation(), Some(Instant::now()));
+        let began = Instant::now();
+        let ended = tokio::time::timeout(RECONCILE_MAX, reconcile(self, stack, &mut kept.memory)).await;
+        self.metrics.reconciled(began.elapsed());
+        self.queue.end();
+        let ended = ended.unwrap_or(Err(Error::TimedOut(RECONCILE_MAX.as_secs())));
+        match ended {
+            Ok(action) => {
+                (kept.failures, kept.not_before) = (0, None);
+                Ok(action)
+            }
+            // Nothing more can be made there, and all that is there goes.
+            Err(error) if error.is_namespace_terminating() => Ok(Action::requeue(BACKOFF_MAX)),
+            Err(error) => {
+                let pause = self.pause_after(kept.failures);
+                kept.failures = kept.failures.saturating_add(1);
+                kept.not_before = Some(Instant::now() + pause);
+                self.metrics.failed(error.reason());
+                tracing::warn!(stack = %reference, failures = kept.failures, ?pause, %error, "a reconcile did not come to its end");
+                Ok(Action::requeue(pause))
+            }
+        }
+    }
+
+    /// Doubles with each failure, and differs from stack to stack.
+    fn pause_after(&self, failures: u32) -> Duration {
+        let pause = BACKOFF.saturating_mul(2_u32.saturating_pow(failures.min(16))).min(BACKOFF_MAX);
+        let share = u32::try_from(self.random.below(400)).unwrap_or(0);
+        pause * (800 + share) / 1_000
+    }
+}
+
+impl Kept {
+    /// How long it is too early for another look. An edit of the spec waits for no back-off.
+    fn pause(&self, is_edited: bool) -> Option<Duration> {
+        if is_edited {
+            return None;
+        }
+        let now = Instant::now();
+        let backoff = self.not_before.and_then(|at| at.checked_duration_since(now));
+        let breath = self.began.and_then(|at| (at + BREATH).checked_duration_since(now));
+        backoff.max(breath).filter(|pause| !pause.is_zero())
+    }
+}
+
+trait Generation {
+    fn meta_generation(&self) -> Option<i64>;
+}
+
+impl Generation for Guarded {
+    /// A stack that is being deleted counts as edited once more.
+    fn meta_generation(&self) -> Option<i64> {
+        let metadata = kube::Resource::meta(self);
+        metadata
+            .generation
+            .map(|generation| generation * 2 + i64::from(metadata.deletion_timestamp.is_some()))
+    }
+}
+
+/// What the operator is started with.
+pub struct Start {
+    /// The API server.
+    pub client: Client,
+    /// Whose stacks.
+    pub scope: Scope,
+    /// The queue, as it is known to the health check too.
+    pub queue: Queue,
+    /// Signs of life.
+    pub signs: Signs,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// What Events say who wrote them.
+    pub host: String,
+}
+
+/// Runs until `stop` says so; reconciles that are under way then come to their end. `listed` is called when all is known that there is.
+pub async fn run(
+    start: Start,
+    requests: impl Stream<Item = ObjectRef<Guarded>> + Send + 'static,
+    stop: impl Future<Output = ()> + Send + 'static,
+    listed: impl FnOnce() + Send,
+) -> Result<(), Error> {
+    let Start { client, scope, queue, signs, metrics, host } = start;
+    let capabilities = discover::capabilities(&client).await?;
+    let reporter = Reporter { controller: MANAGER.to_owned(), instance: Some(host) };
+    let operator = Arc::new(Operator {
+        recorder: Recorder::new(client.clone(), reporter),
+        live: Live::default(),
+        secrets: SecretVersions::default(),
+        clock: Clock::system(),
+        random: Random::system(),
+        capabilities: RwLock::new(capabilities),
+        stacks: Mutex::default(),
+        client,
+        queue,
+        metrics,
+    });
+    let mut watches = Watches::new(Arc::clone(&operator), scope.clone(), signs.clone());
+    watches.begin(capabilities);
+    watches.all_listed().await;
+    let (store, writer) = reflector::store();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(stacks::watch(
+        operator.client.clone(),
+        scope.watched(),
+        writer,
+        operator.queue.clone(),
+        signs,
+    ));
+    tasks.spawn(watches.keep());
+    store.wait_until_ready().await.map_err(|_| Error::Stuck("the watch of stacks ended".to_owned()))?;
+    listed();
+    let shared = Arc::clone(&operator);
+    let loops = applier(
+        |stack: Arc<Guarded>, operator: Arc<Operator>| async move { operator.attempt(&stack).await }.boxed(),
+        // Errors have become pauses already.
+        |_, _: &Error, _| Action::requeue(BACKOFF_MAX),
+        Arc::clone(&operator),
+        store,
+        requests.map(Ok::<_, Infallible>).take_until(stop),
+        Config::default().concurrency(AT_ONCE),
+    );
+    let reconciles = loops.for_each(|ended| {
+        if let Err(LoopError::ObjectNotFound(gone)) = &ended {
+            let namespace = gone.namespace.clone().unwrap_or_default();
+            shared.queue.begin(&crate::queue::reference(&namespace, &gone.name));
+            shared.forget(&StackId { label: stack::names::label(&gone.name), namespace });
+        }
+        std::future::ready(())
+    });
+    tokio::select! {
+        () = reconciles => Ok(()),
+        _ = tasks.join_next() => Err(Error::Stuck("a watch ended".to_owned())),
+    }
+}
+
+/// The watches of what stacks consist of; those of other software's kinds come and go with it.
+struct Watches {
+    operator: Arc<Operator>,
+    scope: Scope,
+    sink: Sink,
+    tasks: JoinSet<()>,
+    running: HashMap<KindId, Vec<(String, tokio::task::AbortHandle)>>,
+    missing: Arc<(Mutex<usize>, Notify)>,
+}
+
+impl Watches {
+    fn new(operator: Arc<Operator>, scope: Scope, signs: Signs) -> Self {
+        let sink = Sink {
+            client: operator.client.clone(),
+            live: operator.live.clone(),
+            secrets: operator.secrets.clone(),
+            queue: operator.queue.clone(),
+            signs,
+        };
+        Self {
+            operator,
+            scope,
+            sink,
+            tasks: JoinSet::new(),
+            running: HashMap::new(),
+            missing: Arc::default(),
+        }
+    }
+
+    /// Begins those that are not there yet, ends those whose kind is gone.
+    fn begin(&mut self, capabilities: Capabilities) {
+        let known: HashMap<_, _> = Kind::known(&capabilities).collect();
+        self.running.retain(|id, watches| {
+            let stays = known.contains_key(id);
+            if !stays {
+                for (path, task) in watches {
+                    self.sink.signs.forget(path);
+                    task.abort();
+                }
+            }
+            stays
+        });
+        for (id, kind) in known {
+            if self.running.contains_key(&id) {
+                continue;
+            }
+            let begun = self.scope.watched().into_iter().map(|namespace| {
+                *self.missing.0.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+                let missing = Arc::clone(&self.missing);
+                let listed = move || {
+                    *missing.0.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+                    missing.1.notify_one();
+                };
+                let path =
+                    <crate::thin::Thin as kube::Resource>::url_path(&kind.resource, namespace.as_deref());
+                (path, self.tasks.spawn(watch::watch(self.sink.clone(), id, namespace, listed)))
+            });
+            let begun = begun.collect();
+            self.running.insert(id, begun);
+        }
+    }
+
+    /// Returns when every watch has listed what there is.
+    async fn all_listed(&self) {
+        while *self.missing.0.lock().unwrap_or_else(PoisonError::into_inner) > 0 {
+            self.missing.1.notified().await;
+        }
+    }
+
+    /// Asks now and then what software there is. Returns when a watch ends by itself, which none does.
+    async fn keep(mut self) {
+        let mut tick = tokio::time::interval(DISCOVER_EVERY);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = tick.tick() => self.discover().await,
+                Some(ended) = self.tasks.join_next() => {
+                    if !ended.is_err_and(|error| error.is_cancelled()) {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn discover(&mut self) {
+        let capabilities = match discover::capabilities(&self.operator.client).await {
+            Ok(capabilities) => capabilities,
+            Err(error) => {
+                tracing::warn!(%error, "what software the cluster has cannot be asked");
+                return;
+            }
+        };
+        if capabilities == self.operator.capabilities() {
+            return;
+        }
+        tracing::info!(?capabilities, "the cluster has other software now");
+        *self.operator.capabilities.write().unwrap_or_else(PoisonError::into_inner) = capabilities;
+        self.begin(capabilities);
+        self.operator.queue.push_all();
+    }
+}

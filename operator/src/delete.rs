@@ -1,0 +1,158 @@
+//! Deletion, and the finalizer that it needs, or does not.
+//!
+//! `Retain` needs none: what the stack owns goes with it, and what should stay (keys, volumes) carries no owner. `Delete` and `Backup` have
+//! one, so that keys and volumes are deleted too. The keys go first: if anything stops the rest, what is left opens for nobody.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::runtime::controller::Action;
+use kube::{Api, Resource, ResourceExt};
+use serde_json::json;
+use stack::Stack;
+use stack::condition::reason;
+use stack::spec::{DeletionPolicy, HealthcareStack};
+
+use crate::Error;
+use crate::apply;
+use crate::facts::workload;
+use crate::kinds::Kind;
+use crate::object::ObjectRef;
+use crate::plan::{Context, Tags, backup, labels, remains};
+use crate::reconcile::{Memory, Pass};
+use crate::thin::Thin;
+use crate::validate::Problem;
+
+/// The finalizer.
+pub const FINALIZER: &str = "healthcarestack.dev/data";
+
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// Puts the finalizer on, or takes it off, as the deletion policy needs it.
+pub async fn settle_finalizer(pass: Pass<'_>, stack: &Stack) -> Result<(), Error> {
+    let is_needed = stack.deletion_policy != DeletionPolicy::Retain;
+    let is_there = pass.resource.finalizers().iter().any(|it| it == FINALIZER);
+    if is_needed == is_there {
+        return Ok(());
+    }
+    let api: Api<HealthcareStack> = Api::namespaced(pass.operator.client.clone(), &pass.id.namespace);
+    set(&api, pass.resource, is_needed).await
+}
+
+/// Writes the list of finalizers, if it is still the one that was read.
+pub async fn set(api: &Api<HealthcareStack>, resource: &HealthcareStack, with: bool) -> Result<(), Error> {
+    let mut finalizers: Vec<_> =
+        resource.finalizers().iter().filter(|it| *it != FINALIZER).cloned().collect();
+    if with {
+        finalizers.push(FINALIZER.to_owned());
+    }
+    let name = resource.name_any();
+    let patch =
+        json!({"metadata": {"resourceVersion": resource.resource_version(), "finalizers": finalizers}});
+    match api.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        Err(error) => Err(Error::api(format!("the finalizer of {name}"))(error)),
+    }
+}
+
+/// Sees to what does not go by itself, then lets the stack go.
+pub async fn delete(pass: Pass<'_>, memory: &mut Memory) -> Result<Action, Error> {
+    if !pass.resource.finalizers().iter().any(|it| it == FINALIZER) {
+        return Ok(Action::await_change());
+    }
+    let api: Api<HealthcareStack> = Api::namespaced(pass.operator.client.clone(), &pass.id.namespace);
+    // A spec that cannot be read cannot tell what to delete either. Nothing is deleted then: too little can be made good.
+    let Ok(stack) = Stack::from_resource(pass.resource) else {
+        let message =
+            "the spec is not valid, so that it cannot be told what is to be deleted; correct it".to_owned();
+        pass.say_deleting(memory, Problem { reason: reason::INVALID, message }).await?;
+        return Ok(Action::await_change());
+    };
+    let owner = pass.resource.controller_owner_ref(&()).unwrap_or_default();
+    let checksums = checksums(pass, &stack, memory).await?;
+    let context = Context {
+        stack: &stack,
+        owner,
+        tags: Tags::default(),
+        capabilities: pass.operator.capabilities(),
+        checksums: &checksums,
+    };
+    if stack.deletion_policy == DeletionPolicy::Backup && !back_up(pass, &context, memory).await? {
+        return Ok(Action::requeue(AGAIN));
+    }
+    for remain in remains(&context) {
+        remove(pass, &remain).await?;
+    }
+    set(&api, pass.resource, false).await?;
+    Ok(Action::await_change())
+}
+
+/// Digests of the stack's Secrets, which Jobs are named by. After a restart they are read once more; none is made any more.
+async fn checksums(
+    pass: Pass<'_>,
+    stack: &Stack,
+    memory: &Memory,
+) -> Result<BTreeMap<String, String>, Error> {
+    if stack.deletion_policy != DeletionPolicy::Backup {
+        return Ok(BTreeMap::new());
+    }
+    if let Some(known) = memory.checksums() {
+        return Ok(known);
+    }
+    let api: Api<Secret> = Api::namespaced(pass.operator.client.clone(), &pass.id.namespace);
+    let ours = ListParams::default().labels(&format!("{}={}", labels::STACK, pass.id.label));
+    let list = api.list(&ours).await.map_err(Error::api("Secrets of the stack"))?;
+    Ok(crate::secrets::checksums(&list.items))
+}
+
+/// Takes the last backup. Answers whether it is done. One that fails stops the deletion: data would be gone that somebody wanted kept.
+async fn back_up(pass: Pass<'_>, context: &Context<'_>, memory: &mut Memory) -> Result<bool, Error> {
+    let objects = backup::last(context);
+    let outcome = apply::apply(pass.place(), memory.applied(), &objects).await;
+    if let Some(error) = outcome.errors.into_iter().next() {
+        if error.is_namespace_terminating() {
+            // The backup's own volume goes with the namespace: there is nothing to wait for.
+            return Ok(true);
+        }
+        return Err(error);
+    }
+    let sight = pass.operator.live.of_stack(pass.id);
+    let jobs = objects.iter().filter(|object| object.resource.kind == "Job");
+    for job in jobs {
+        let seen = workload(&sight, "batch", "Job", &job.name);
+        if seen.is_some_and(|seen| seen.complete) {
+            continue;
+        }
+        let problem = match seen.and_then(|seen| seen.failed.as_deref()) {
+            Some(why) => Problem {
+                reason: reason::BACKUP_FAILED,
+                message: format!(
+                    "the last backup failed (Job {}: {why}), so that nothing is deleted; delete the Job to try again, or set \
+                     spec.deletionPolicy to Retain or Delete",
+                    job.name
+                ),
+            },
+            None => Problem {
+                reason: reason::DELETING,
+                message: format!("the last backup is being taken (Job {})", job.name),
+            },
+        };
+        pass.say_deleting(memory, problem).await?;
+        return Ok(false);
+    }
+    Ok(true)
+}
+
+async fn remove(pass: Pass<'_>, remain: &ObjectRef) -> Result<(), Error> {
+    let Some(id) = Kind::id(&remain.group, &remain.kind) else { return Ok(()) };
+    let api: Api<Thin> =
+        Api::namespaced_with(pass.operator.client.clone(), &pass.id.namespace, &id.kind().resource);
+    match api.delete(&remain.name, &DeleteParams::background()).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        Err(error) => Err(Error::api(format!("deleting {remain}"))(error)),
+    }
+}

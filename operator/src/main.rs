@@ -1,0 +1,17 @@
+//! `healthcare-operator`: see [`operator`].
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use operator::cli::{Options, run};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Options::parse(), &mut std::io::stdout().lock()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("healthcare-operator: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! [`Context`]: all that a plan is made from.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use stack::{Stack, names};
+
+/// All that a plan is made from. The same context gives the same objects.
+#[derive(Clone, Debug)]
+pub struct Context<'a> {
+    /// What is asked for.
+    pub stack: &'a Stack,
+    /// What the objects belong to, so that they go when it goes.
+    pub owner: OwnerReference,
+    /// Which image tag each layer runs now.
+    pub tags: Tags,
+    /// What the cluster has beside Kubernetes itself.
+    pub capabilities: Capabilities,
+    /// A digest of each Secret's data, by the Secret's object name. What mounts a Secret carries its digest, and so rolls when it changes.
+    pub checksums: &'a BTreeMap<String, String>,
+}
+
+/// Which image tag each layer runs. `None`: its turn has not come yet, and nothing of it is there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tags {
+    /// The migration Jobs.
+    pub migrations: Option<String>,
+    /// The seven services.
+    pub services: Option<String>,
+    /// The gateway.
+    pub gateway: Option<String>,
+}
+
+/// Kinds that the cluster knows because other software was installed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    /// `HTTPRoute` of the Gateway API.
+    pub http_route: bool,
+    /// `PodMonitor` of the Prometheus operator. Not `ServiceMonitor`: no Service has the admin port, so that none can show it to strangers.
+    pub pod_monitor: bool,
+    /// `PrometheusRule` of the Prometheus operator.
+    pub prometheus_rule: bool,
+    /// `Cluster` of CloudNativePG.
+    pub cloud_native_pg: bool,
+}
+
+impl Context<'_> {
+    /// The object name of one of the stack's parts.
+    pub fn name(&self, part: &str) -> String {
+        names::object(&self.stack.name, part)
+    }
+
+    /// Metadata of an object that belongs to the stack and goes with it.
+    pub fn owned(&self, part: &str, name: String) -> ObjectMeta {
+        ObjectMeta { owner_references: Some(vec![self.owner.clone()]), ..self.kept(part, name) }
+    }
+
+    /// Metadata of an object that outlives the stack unless `deletionPolicy` says otherwise: keys and data.
+    pub fn kept(&self, part: &str, name: String) -> ObjectMeta {
+        ObjectMeta {
+            name: Some(name),
+            namespace: Some(self.stack.namespace.clone()),
+            labels: Some(super::labels::all(&self.stack.name, part)),
+            ..ObjectMeta::default()
+        }
+    }
+
+    /// The image of one of the stack's containers.
+    pub fn image(&self, container: &str, tag: &str) -> String {
+        format!("{}/{container}:{tag}", self.stack.image.registry)
+    }
+}

@@ -1,0 +1,154 @@
+//! The Grafana dashboard, in a `ConfigMap` that Grafana's sidecar finds by its label.
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use serde_json::{Value, json};
+use stack::names;
+
+use super::selector;
+use crate::digest::digest;
+use crate::object::Object;
+use crate::plan::Context;
+
+/// What Grafana's own chart looks for.
+const FOUND_BY: (&str, &str) = ("grafana_dashboard", "1");
+/// A row of panels: Grafana's grid is 24 wide.
+const PANELS_PER_ROW: usize = 2;
+const PANEL_WIDTH: usize = 12;
+const PANEL_HEIGHT: usize = 8;
+
+pub(super) fn config_map(context: &Context<'_>) -> Object {
+    let mut metadata = super::metadata(context, names::DASHBOARD);
+    metadata.labels.get_or_insert_default().insert(FOUND_BY.0.to_owned(), FOUND_BY.1.to_owned());
+    // Files of all stacks lie in one folder there.
+    let file = format!("{}-{}.json", context.stack.namespace, context.name(names::DASHBOARD));
+    Object::of(&ConfigMap {
+        metadata,
+        data: Some([(file, dashboard(context).to_string())].into()),
+        ..ConfigMap::default()
+    })
+}
+
+fn dashboard(context: &Context<'_>) -> Value {
+    let stack = &context.stack;
+    let panels: Vec<_> = panels(context).iter().enumerate().map(|(index, panel)| panel.json(index)).collect();
+    json!({
+        // At most 40 characters, and one for each stack.
+        "uid": digest(format!("{}/{}", stack.namespace, stack.name).as_bytes()),
+        "title": format!("Healthcare: {} / {}", stack.namespace, stack.name),
+        "tags": ["healthcare-stack"],
+        "timezone": "browser",
+        "refresh": "30s",
+        "time": { "from": "now-3h", "to": "now" },
+        "schemaVersion": 39,
+        "templating": { "list": [
+            { "name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus" },
+        ] },
+        "panels": panels,
+    })
+}
+
+struct Panel {
+    title: &'static str,
+    unit: &'static str,
+    /// In `PromQL`, and what each of its series is called.
+    series: Vec<(String, &'static str)>,
+}
+
+impl Panel {
+    fn json(&self, index: usize) -> Value {
+        let source = json!({ "type": "prometheus", "uid": "${datasource}" });
+        let targets: Vec<_> = self
+            .series
+            .iter()
+            .zip('A'..='Z')
+            .map(|((expr, legend), letter)| {
+                json!({ "refId": letter, "expr": expr, "legendFormat": legend, "datasource": source })
+            })
+            .collect();
+        json!({
+            "id": index + 1,
+            "type": "timeseries",
+            "title": self.title,
+            "datasource": source,
+            "gridPos": {
+                "x": index % PANELS_PER_ROW * PANEL_WIDTH,
+                "y": index / PANELS_PER_ROW * PANEL_HEIGHT,
+                "w": PANEL_WIDTH,
+                "h": PANEL_HEIGHT,
+            },
+            "fieldConfig": { "defaults": { "unit": self.unit, "min": 0 }, "overrides": [] },
+            "targets": targets,
+        })
+    }
+}
+
+fn panels(context: &Context<'_>) -> Vec<Panel> {
+    let of = selector(context);
+    let panel = |title, unit, series| Panel { title, unit, series };
+    let quantile = |quantile: &str, by: &str, metric: &str| {
+        format!(
+            "histogram_quantile({quantile}, sum by ({by}) (rate({metric}_bucket{{{of}}}[$__rate_interval])))"
+        )
+    };
+    let rate = |by: &str, metric: &str| format!("sum by ({by}) (rate({metric}{{{of}}}[$__rate_interval]))");
+    vec![
+        panel("Requests", "reqps", vec![(rate("status", "healthcare_gateway_requests_total"), "{{status}}")]),
+        panel(
+            "Time to answer",
+            "s",
+            vec![
+                (quantile("0.5", "le", "healthcare_gateway_request_seconds"), "half within"),
+                (quantile("0.99", "le", "healthcare_gateway_request_seconds"), "99 % within"),
+            ],
+        ),
+        panel(
+            "Requests under way",
+            "short",
+            vec![
+                (format!("sum(healthcare_gateway_requests_in_flight{{{of}}})"), "at the gateway"),
+                (
+                    format!("sum by (upstream) (healthcare_gateway_endpoint_in_flight{{{of}}})"),
+                    "{{upstream}}",
+                ),
+            ],
+        ),
+        panel(
+            "Refused, repeated, given up",
+            "reqps",
+            vec![
+                (rate("by", "healthcare_gateway_rate_limited_total"), "over the limit of the {{by}}"),
+                (rate("stack", "healthcare_gateway_retries_total"), "repeated"),
+                (rate("stack", "healthcare_gateway_aborted_total"), "given up by the client"),
+            ],
+        ),
+        panel(
+            "Requests by service",
+            "reqps",
+            vec![(rate("service", "healthcare_requests_total"), "{{service}}")],
+        ),
+        panel(
+            "99 % of each service's answers within",
+            "s",
+            vec![(quantile("0.99", "le, service", "healthcare_request_seconds"), "{{service}}")],
+        ),
+        panel(
+            "Errors by service",
+            "reqps",
+            vec![(
+                format!(
+                    r#"sum by (service) (rate(healthcare_requests_total{{{of},status="5xx"}}[$__rate_interval]))"#
+                ),
+                "{{service}}",
+            )],
+        ),
+        panel(
+            "Open circuit breakers",
+            "short",
+            vec![(
+                format!("count by (upstream) (healthcare_gateway_breaker_state{{{of}}} == 2)"),
+                "{{upstream}}",
+            )],
+        ),
+        panel("Pods that answer", "short", vec![(format!("sum by (job) (up{{{of}}})"), "{{job}}")]),
+    ]
+}

@@ -1,0 +1,80 @@
+#!/bin/sh
+# Fills the empty schemas of a new stack from a backup. All or nothing, and once.
+#
+#   $BACKUPS, $KEYS            the two volumes of the backup
+#   $BACKUP                    which one: its name, or "latest"
+#   $SCHEMAS                   role:schema, apart by blanks; keys' schemas end in _keys
+#   PGSERVICEFILE, PGSERVICE   how to connect, as administrator
+set -eu
+umask 077
+
+fail() {
+    echo "$1" >&2
+    exit 1
+}
+
+sql() {
+    psql -X -q -A -t -v ON_ERROR_STOP=1 -c "$1"
+}
+
+until pg_isready -q; do sleep 1; done
+
+# The first schema's comment says what it was filled from: the restore is done once, however often this is run.
+# shellcheck disable=SC2086 # several words
+set -- $SCHEMAS
+first=${1#*:}
+# Roles and schemas are made in one transaction, by another Job: with one of them all are there.
+until [ "$(sql "select count(*) from pg_namespace where nspname = '$first'")" = 1 ]; do sleep 1; done
+before=$(sql "select obj_description(oid) from pg_namespace where nspname = '$first'")
+case $before in
+'restored from '*)
+    echo "already $before"
+    exit 0
+    ;;
+esac
+
+if [ "$BACKUP" = latest ]; then
+    name=
+    for folder in "$BACKUPS"/[0-9]*T[0-9]*Z; do name=${folder##*/}; done
+else
+    name=$BACKUP
+fi
+data=$BACKUPS/$name/data.dump
+[ -n "$name" ] && [ -f "$data" ] || fail "there is no backup ${name:-at all} in this volume"
+(cd "$BACKUPS/$name" && sha256sum --status -c SHA256SUMS) || fail "backup $name is damaged: its digest does not match"
+
+# If a backup was broken off between putting its keys in place and taking the old ones away, the newest are meant.
+newest=
+for file in "$KEYS"/keys-*.dump; do
+    if [ -z "$newest" ] || [ "$file" -nt "$newest" ]; then newest=$file; fi
+done
+[ -f "$newest" ] || fail 'there are no keys beside this backup: without them nobody can read its data'
+digest=$(sha256sum <"$newest")
+[ "$newest" = "$KEYS/keys-${digest%% *}.dump" ] || fail 'the keys are damaged: their digest does not match'
+
+for pair in $SCHEMAS; do
+    schema=${pair#*:}
+    full=$(sql "select count(*) from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = '$schema'")
+    [ "$full" = 0 ] || fail "schema $schema is not empty: a backup is only restored into a new stack"
+done
+
+# One transaction. If pg_restore fails, there is no commit, and what was done is undone.
+{
+    echo 'begin;'
+    for pair in $SCHEMAS; do
+        schema=${pair#*:}
+        case $schema in
+        *_keys) from=$newest ;;
+        *) from=$data ;;
+        esac
+        echo "set local role \"${pair%%:*}\";"
+        pg_restore --file=- --no-owner --no-privileges --schema="$schema" "$from" || exit 1
+        echo 'reset role;'
+    done
+    echo "comment on schema \"$first\" is 'restored from $name';"
+    echo 'commit;'
+} | psql -X -q -v ON_ERROR_STOP=1 >/dev/null
+
+after=$(sql "select obj_description(oid) from pg_namespace where nspname = '$first'")
+[ "$after" = "restored from $name" ] || fail "backup $name could not be restored; nothing was changed"
+echo "restored from $name"

@@ -1,0 +1,57 @@
+//! The gateway. It watches its own configuration, and so does not roll when that changes.
+
+use k8s_openapi::api::apps::v1::Deployment;
+use settings::{ADMIN_PORT, GATEWAY_PORT, SecretRef};
+use stack::names;
+use stack::spec::{GatewayTls, Probes};
+
+use crate::plan::Context;
+use crate::plan::pod::{self, Mounts, Pod, Scheme};
+
+pub(super) fn deployment(context: &Context<'_>, tag: &str) -> Deployment {
+    let gateway = &context.stack.gateway;
+    let probes = Probes::default();
+    let mut container = pod::container(context, names::API_GATEWAY, context.image(names::API_GATEWAY, tag));
+    container.args = Some(args(context));
+    container.env = Some(vec![pod::value("HEALTHCARE_SECRETS_DIR", pod::SECRETS_DIR.to_owned())]);
+    container.ports = Some(vec![pod::port(pod::HTTP, GATEWAY_PORT), pod::port(pod::ADMIN, ADMIN_PORT)]);
+    container.resources = Some(pod::resources(&gateway.resources));
+
+    let identity =
+        Mounts::default().secret(names::API_GATEWAY_IDENTITY, context.name(names::API_GATEWAY_IDENTITY));
+    // The certificate is no reason to roll: the gateway reads it again by itself.
+    let annotations = identity.checksums(context);
+    let certificate = gateway.tls.iter().flat_map(|tls| [&tls.certificate, &tls.private_key]);
+    let mut template = Pod {
+        part: names::API_GATEWAY,
+        account: context.name(names::API_GATEWAY),
+        container: super::watched(container, &probes, scheme(context)),
+        mounts: certificate.fold(identity, |mounts, secret| mounts.named_secret(&secret.secret)),
+        user: pod::USER,
+        database: false,
+    }
+    .template(context);
+    template.metadata.get_or_insert_default().annotations = Some(annotations);
+    template.spec.get_or_insert_default().automount_service_account_token = Some(true);
+    super::deployment(context, names::API_GATEWAY, tag, gateway.scale, &probes, template)
+}
+
+fn scheme(context: &Context<'_>) -> Scheme {
+    if context.stack.gateway.tls.is_some() { Scheme::Https } else { Scheme::Http }
+}
+
+fn args(context: &Context<'_>) -> Vec<String> {
+    let mut args = vec![
+        "kubernetes".to_owned(),
+        format!("--namespace={}", context.stack.namespace),
+        format!("--config-map={}", context.name(names::API_GATEWAY)),
+        format!("--listen=0.0.0.0:{GATEWAY_PORT}"),
+        format!("--admin-listen=0.0.0.0:{ADMIN_PORT}"),
+    ];
+    if let Some(GatewayTls { certificate, private_key }) = &context.stack.gateway.tls {
+        let file = |secret: &SecretRef| format!("{}/{}/{}", pod::SECRETS_DIR, secret.secret, secret.key);
+        args.push(format!("--tls-cert={}", file(certificate)));
+        args.push(format!("--tls-key={}", file(private_key)));
+    }
+    args
+}

@@ -1,0 +1,92 @@
+//! `prune`: takes away what the stack owns and no longer plans.
+//!
+//! Only what carries the stack as its owner: Jobs of a CronJob and volumes of a StatefulSet belong to those. Secrets and volumes are never
+//! pruned: what is in them cannot be made again.
+
+use std::collections::BTreeSet;
+
+use kube::Api;
+use kube::api::DeleteParams;
+
+use crate::Error;
+use crate::apply::Place;
+use crate::kinds::Kind;
+use crate::live::{Key, Seen};
+use crate::object::{Object, ObjectRef};
+use crate::thin::Thin;
+
+const KEPT: [&str; 2] = ["Secret", "PersistentVolumeClaim"];
+
+/// Deletes what the stack owns beside `objects`. Answers what it deleted.
+pub async fn prune(place: Place<'_>, objects: &[Object]) -> Result<Vec<ObjectRef>, Error> {
+    let planned: BTreeSet<Key> = objects
+        .iter()
+        .filter_map(|object| {
+            let id = Kind::id(&object.resource.group, &object.resource.kind)?;
+            Some((id, object.name.as_str().into()))
+        })
+        .collect();
+    let mut pruned = Vec::new();
+    for (key, seen) in place.live.of_stack(place.stack) {
+        if !is_left_over(&key, &seen, place.uid, &planned) {
+            continue;
+        }
+        delete(place, &key).await?;
+        pruned.push(reference(&key));
+    }
+    Ok(pruned)
+}
+
+fn is_left_over(key: &Key, seen: &Seen, uid: &str, planned: &BTreeSet<Key>) -> bool {
+    !planned.contains(key)
+        && seen.owner.as_deref() == Some(uid)
+        && !seen.deleting
+        && !KEPT.contains(&key.0.kind().resource.kind.as_str())
+}
+
+/// Deletes one object, and what it made.
+pub async fn delete(place: Place<'_>, key: &Key) -> Result<(), Error> {
+    let resource = &key.0.kind().resource;
+    let api: Api<Thin> = Api::namespaced_with(place.client.clone(), &place.stack.namespace, resource);
+    match api.delete(&key.1, &DeleteParams::background()).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 404 => {
+            place.live.drop_object(place.stack, key);
+            Ok(())
+        }
+        Err(error) => Err(Error::api(format!("deleting {}", reference(key)))(error)),
+    }
+}
+
+/// What others call it.
+pub fn reference(key: &Key) -> ObjectRef {
+    let resource = &key.0.kind().resource;
+    ObjectRef { group: resource.group.clone(), kind: resource.kind.clone(), name: key.1.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_the_stack_owns_and_nobody_needs_is_pruned() {
+        let key = |group, kind| -> Key { (Kind::id(group, kind).expect("known"), "clinic-x".into()) };
+        let seen = |owner: Option<&str>, deleting| Seen {
+            version: 1,
+            fingerprint: 1,
+            applied: None,
+            owner: owner.map(Into::into),
+            deleting,
+            workload: None,
+        };
+        let deployment = key("apps", "Deployment");
+        let none = BTreeSet::new();
+        assert!(is_left_over(&deployment, &seen(Some("u"), false), "u", &none));
+        assert!(!is_left_over(&deployment, &seen(Some("u"), false), "u", &[deployment.clone()].into()));
+        assert!(!is_left_over(&deployment, &seen(Some("v"), false), "u", &none), "of a namesake");
+        assert!(!is_left_over(&deployment, &seen(None, false), "u", &none), "of another controller");
+        assert!(!is_left_over(&deployment, &seen(Some("u"), true), "u", &none), "going already");
+        assert!(!is_left_over(&key("", "Secret"), &seen(Some("u"), false), "u", &none));
+        assert!(!is_left_over(&key("", "PersistentVolumeClaim"), &seen(Some("u"), false), "u", &none));
+    }
+}

@@ -1,0 +1,222 @@
+//! The managed database from its first start to a restored backup, with a real PostgreSQL.
+
+use std::fs;
+use std::path::Path;
+
+use settings::ServiceName;
+
+use crate::server::{Server, list};
+
+fn url(server: &Server, service: ServiceName) -> String {
+    server.secret(&stack::names::database(service), "url")
+}
+
+#[test]
+fn a_database_is_made_once_and_comes_back_with_its_data() {
+    let mut server = Server::start();
+    server.job("database-setup").unwrap();
+    let patient = url(&server, ServiceName::PatientService);
+    server.sql(&patient, "create table patient.a (id int); insert into patient.a values (1)").unwrap();
+    let owner = "select tableowner from pg_tables where tablename = 'a'";
+    assert_eq!(server.sql(&patient, owner).unwrap(), "patient");
+    assert_eq!(server.sql(&patient, "select current_setting('data_checksums')").unwrap(), "on");
+
+    server.stop();
+    assert!(server.log().contains("database system is shut down"), "{}", server.log());
+    // A killed container leaves its lock behind, with a process id that is somebody else's by now.
+    fs::write(server.path("data/pgdata/postmaster.pid"), format!("{}\n", std::process::id())).unwrap();
+    server.run();
+    server.job("database-setup").unwrap();
+    assert_eq!(server.sql(&patient, "select id from patient.a").unwrap(), "1");
+    assert!(!server.log().contains("initdb"), "{}", server.log());
+}
+
+#[test]
+fn nobody_gets_further_than_his_role_and_nobody_without_tls() {
+    let server = Server::start();
+    server.job("database-setup").unwrap();
+    let patient = url(&server, ServiceName::PatientService);
+    let billing = url(&server, ServiceName::BillingService);
+    server.sql(&billing, "create table billing_keys.a (id int)").unwrap();
+
+    let refused = |url: &str, sql: &str, why: &str| {
+        let error = server.sql(url, sql).unwrap_err();
+        assert!(error.contains(why), "{error}");
+    };
+    refused(&patient.replace("verify-full", "disable"), "select 1", "no encryption");
+    let password = server.secret("database-patient", "password");
+    refused(&patient.replace(&password, "guess"), "select 1", "password authentication failed");
+    refused(&patient.replace("patient_a", "patient"), "select 1", "password authentication failed");
+    refused(&patient.replace("/healthcare?", "/postgres?"), "select 1", "permission denied for database");
+    refused(&patient, "select * from billing_keys.a", "permission denied for schema billing_keys");
+    refused(&patient, "create table public.a (id int)", "permission denied for schema public");
+    refused(&patient, "create temporary table a (id int)", "permission denied to create temporary tables");
+    refused(&patient, "create role a", "permission denied to create role");
+    refused(&patient, "set role billing", "permission denied to set role");
+    refused(&patient.replace("clinic-postgres", "localhost"), "select 1", "does not match host name");
+
+    let reader = patient
+        .replace("patient_a", "reader_a")
+        .replace(&password, &server.secret("database-reader", "password"));
+    assert_eq!(server.sql(&reader, "select count(*) from billing_keys.a").unwrap(), "0");
+    refused(&reader, "insert into billing_keys.a values (1)", "permission denied for table a");
+
+    let log = server.log();
+    for part in ["postgres", "database-patient", "database-reader"] {
+        assert!(!log.contains(&server.secret(part, "password")), "{part}");
+    }
+}
+
+#[test]
+fn passwords_and_certificates_change_under_a_running_server() {
+    let mut server = Server::start();
+    server.job("database-setup").unwrap();
+    let old = url(&server, ServiceName::PatientService);
+    let who = |server: &Server, url: &str| server.sql(url, "select session_user");
+
+    server.rotate("database-roles");
+    server.job("database-setup").unwrap();
+    server.make_secrets();
+    let new = url(&server, ServiceName::PatientService);
+    assert_eq!(who(&server, &old).unwrap(), "patient_a");
+    assert_eq!(who(&server, &new).unwrap(), "patient_b");
+    server.make_secrets();
+    server.make_secrets();
+    server.job("database-setup").unwrap();
+    assert!(who(&server, &old).is_err(), "the old login is shut");
+    assert_eq!(who(&server, &new).unwrap(), "patient_b");
+
+    let certificate = server.secret("database-tls", "tls.crt");
+    server.rotate("database-tls");
+    server.make_secrets();
+    assert_ne!(server.secret("database-tls", "tls.crt"), certificate);
+    // Whoever believes only the next CA is served as soon as the server has read what that one signed.
+    let signer = server.path("next-ca.crt");
+    fs::write(&signer, server.secret("database-tls", "signer.crt")).unwrap();
+    let strict = new.replace(
+        &server.path("secrets/database-tls/ca.crt").display().to_string(),
+        &signer.display().to_string(),
+    );
+    let served = (0..100).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        who(&server, &strict).is_ok()
+    });
+    assert!(served, "{:?}", who(&server, &strict));
+    assert!(who(&server, &new).is_ok());
+
+    let superuser = server.secret("postgres", "password");
+    server.lose("postgres");
+    server.make_secrets();
+    assert_ne!(server.secret("postgres", "password"), superuser);
+    server.stop();
+    server.run();
+    server.job("database-setup").unwrap();
+}
+
+#[test]
+fn a_backup_fills_a_new_stack_and_only_a_new_one() {
+    let server = Server::start();
+    server.job("database-setup").unwrap();
+    migrate(&server);
+    let patient = url(&server, ServiceName::PatientService);
+    let key = |subject: &str| {
+        format!(
+            "insert into patient_keys.data_key (subject, generation, wrapped, kek_id, created_at) values ('{subject}', 1, 'w', 'k', now())"
+        )
+    };
+    server.sql(&patient, &key("ada")).unwrap();
+    server.sql(&patient, &key("bob")).unwrap();
+    server.backup().unwrap();
+    // What is erased after a backup stays erased when that backup is restored: there is one state of the keys, the latest.
+    server.sql(&patient, "update patient_keys.data_key set wrapped = null, kek_id = null, destroyed_at = now() where subject = 'bob'").unwrap();
+    next_second();
+    server.backup().unwrap();
+    let keys: Vec<_> = list(&server.path("backup/keys"));
+    assert_eq!(keys.len(), 1, "{keys:?}");
+
+    let restored = Server::start_restored();
+    restored.job("database-setup").unwrap();
+    assert!(restored.job("restore").unwrap_err().contains("there is no backup"), "an empty volume");
+    restored.take_backups_of(&server);
+    damage(&restored);
+
+    restored.job("restore").unwrap();
+    let schemas: Vec<_> =
+        ServiceName::ALL.iter().flat_map(|service| operator::secrets::schemas(*service)).collect();
+    let schemas: Vec<_> = schemas.iter().map(String::as_str).collect();
+    let (before, after) = (server.dump(&schemas), restored.dump(&schemas));
+    assert!(before.contains("bob") && before.contains("EXCLUDE USING gist"));
+    assert_same(&before, &after);
+    assert!(restored.job("restore").unwrap().starts_with("already restored from"));
+    let patient = url(&restored, ServiceName::PatientService);
+    assert_eq!(
+        restored
+            .sql(&patient, "select subject from patient_keys.data_key where wrapped is not null")
+            .unwrap(),
+        "ada"
+    );
+    restored.backup().expect("who takes backups can read what was restored");
+
+    // A stack that has something of its own is left alone.
+    let occupied = Server::start_restored();
+    occupied.job("database-setup").unwrap();
+    occupied.sql(&url(&occupied, ServiceName::BillingService), "create table billing.a (id int)").unwrap();
+    occupied.take_backups_of(&server);
+    assert!(occupied.job("restore").unwrap_err().contains("schema billing is not empty"));
+
+    next_second();
+    server.backup().unwrap();
+    assert_eq!(list(&server.path("backup/data")).len(), 2, "two are kept");
+}
+
+/// The names of backups are seconds.
+fn next_second() {
+    std::thread::sleep(std::time::Duration::from_millis(1_100));
+}
+
+/// A damaged backup is refused, and nothing of it gets in. Afterwards it is whole again.
+fn damage(restored: &Server) {
+    let newest = list(&restored.path("backup/data")).into_iter().max().unwrap();
+    for file in [newest.join("data.dump"), list(&restored.path("backup/keys")).remove(0)] {
+        let whole = fs::read(&file).unwrap();
+        let mut damaged = whole.clone();
+        *damaged.last_mut().unwrap() ^= 1;
+        fs::write(&file, damaged).unwrap();
+        assert!(restored.job("restore").unwrap_err().contains("damaged"));
+        fs::write(&file, whole).unwrap();
+    }
+    let patient = url(restored, ServiceName::PatientService);
+    assert_eq!(
+        restored.sql(&patient, "select count(*) from pg_tables where schemaname = 'patient'").unwrap(),
+        "0"
+    );
+}
+
+/// The real schemas of all services, made as each service's own role.
+fn migrate(server: &Server) {
+    let services = Path::new(env!("CARGO_MANIFEST_DIR")).join("../services");
+    for service in ServiceName::ALL {
+        let url = url(server, service);
+        let [data, keys] = operator::secrets::schemas(service);
+        let shared = services.join("shared/db/migrations");
+        for (schema, dir) in [
+            (&data, shared.join("shared/postgres")),
+            (&data, services.join(service.short()).join("migrations/postgres")),
+            (&keys, shared.join("keys/postgres")),
+        ] {
+            for file in list(&dir) {
+                server
+                    .sql_file(&url, &format!("{schema},public"), &file)
+                    .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+            }
+        }
+    }
+}
+
+/// Says where two long texts differ.
+fn assert_same(before: &str, after: &str) {
+    for (number, (before, after)) in before.lines().zip(after.lines()).enumerate() {
+        assert_eq!(before, after, "line {number}");
+    }
+    assert_eq!(before.lines().count(), after.lines().count());
+}

@@ -1,0 +1,375 @@
+//! [`Server`]: the managed PostgreSQL of a stack, run on this machine from what is planned for a cluster.
+//!
+//! Scripts, settings, Secrets and the commands of Jobs are the planned ones. Only their folders and the port are others, and the server's
+//! name leads to this machine (`PGHOSTADDR`), while its certificate is checked for the name.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use contracts::ambient::Random;
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use operator::plan::{Capabilities, Context, Tags, plan};
+use operator::secrets::{self, Change, Request, Sources, checksums};
+use serde_json::Value;
+use stack::Stack;
+use tempfile::TempDir;
+use testkit::postgres::{find_bin, other_user};
+
+const STACK: &str = "
+apiVersion: healthcarestack.dev/v1alpha1
+kind: HealthcareStack
+metadata: {name: clinic, namespace: east}
+spec:
+  database:
+    managed: {resources: {limits: {memory: 256Mi}}}
+    backup: {keep: 2, volume: {size: 1Gi}}
+";
+const RESTORED: &str = "
+    restoreFrom: {volume: {claimName: clinic-backup}, keySecretRef: {name: old-kek}}
+";
+const START_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// Ends the server when its standard input ends: with the test, however that ends.
+const SUPERVISOR: &str =
+    "sh \"$CONFIG/start.sh\" </dev/null & server=$!; cat >/dev/null; kill -TERM $server; wait $server";
+
+/// A stack's database.
+pub(crate) struct Server {
+    stack: Stack,
+    secrets: BTreeMap<String, Secret>,
+    rotate: BTreeMap<String, String>,
+    random: Random,
+    now: DateTime<Utc>,
+    dir: TempDir,
+    port: u16,
+    running: Option<Child>,
+}
+
+impl Server {
+    /// One whose files are made, and that takes connections.
+    pub(crate) fn start() -> Self {
+        Self::of(STACK)
+    }
+
+    /// The same, of a stack that begins with a backup.
+    pub(crate) fn start_restored() -> Self {
+        Self::of(&format!("{}{RESTORED}", STACK.trim_end()))
+    }
+
+    fn of(yaml: &str) -> Self {
+        let dir = TempDir::with_prefix_in("healthcare-operator-", "/tmp").unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut server = Self {
+            stack: Stack::from_yaml(yaml).unwrap(),
+            secrets: BTreeMap::new(),
+            rotate: BTreeMap::new(),
+            random: Random::system(),
+            now: chrono::DateTime::from(fs::metadata(dir.path()).unwrap().modified().unwrap()),
+            dir,
+            port,
+            running: None,
+        };
+        for name in ["config", "data", "run", "secrets", "backup/data", "backup/keys"] {
+            fs::create_dir_all(server.path(name)).unwrap();
+        }
+        server.make_secrets();
+        server.run();
+        server
+    }
+
+    /// Asks for a rotation, and takes its next step.
+    pub(crate) fn rotate(&mut self, what: &str) {
+        self.rotate.insert(what.to_owned(), "now".to_owned());
+        self.make_secrets();
+    }
+
+    /// Makes or extends the Secrets, and puts them where pods have them.
+    pub(crate) fn make_secrets(&mut self) {
+        let planned = secrets::plan(&Request {
+            stack: &self.stack,
+            owner: &OwnerReference::default(),
+            existing: &self.secrets,
+            sources: &Sources::default(),
+            rotate: &self.rotate,
+            settled: true,
+            now: self.now,
+            random: &self.random,
+        });
+        for change in planned.unwrap().changes {
+            let (Change::Create(secret) | Change::Replace(secret)) = change;
+            self.secrets.insert(secret.metadata.name.clone().unwrap(), secret);
+        }
+        for (name, secret) in &self.secrets {
+            let dir = self.path("secrets").join(name.strip_prefix("clinic-").unwrap());
+            fs::create_dir_all(&dir).unwrap();
+            for (key, value) in secret.data.iter().flatten() {
+                fs::write(dir.join(key), self.here(&String::from_utf8_lossy(&value.0))).unwrap();
+            }
+        }
+        let tls = self.path("secrets/tls");
+        fs::create_dir_all(&tls).unwrap();
+        for key in ["tls.crt", "tls.key"] {
+            fs::copy(self.path("secrets/database-tls").join(key), tls.join(key)).unwrap();
+        }
+        fs::set_permissions(tls.join("tls.key"), PermissionsExt::from_mode(0o600)).unwrap();
+        give(self.dir.path());
+    }
+
+    /// A Secret's value.
+    pub(crate) fn secret(&self, part: &str, key: &str) -> String {
+        let data = self.secrets[&format!("clinic-{part}")].data.as_ref().unwrap();
+        self.here(&String::from_utf8(data[key].0.clone()).unwrap())
+    }
+
+    /// Deletes a Secret, as a person might.
+    pub(crate) fn lose(&mut self, part: &str) {
+        self.secrets.remove(&format!("clinic-{part}")).unwrap();
+    }
+
+    /// A folder that a pod would have.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// With the folders and the port of this machine in the place of a pod's.
+    fn here(&self, text: &str) -> String {
+        let path = |name: &str| self.path(name).display().to_string();
+        let text = text
+            // A service is given its own as `database`; here there is one folder for all.
+            .replace("/var/run/healthcare/secrets/database/ca.crt", &path("secrets/database-tls/ca.crt"))
+            .replace(
+                "/var/run/healthcare/secrets/database/pg_service.conf",
+                &path("secrets/database-reader/pg_service.conf"),
+            )
+            .replace("/var/run/healthcare/secrets", &path("secrets"))
+            .replace("/var/run/postgresql", &path("run"))
+            .replace("/etc/healthcare", &path("config"))
+            .replace("/backup/data", &path("backup/data"))
+            .replace("/backup/keys", &path("backup/keys"))
+            .replace("port=5432", &format!("port={}", self.port))
+            .replace("clinic-postgres:5432", &format!("clinic-postgres:{}", self.port));
+        if text == "/data" { path("data") } else { text }
+    }
+
+    fn planned(&self, kind: &str, name: &str) -> Value {
+        let checksums = checksums(self.secrets.values());
+        let objects = plan(&Context {
+            stack: &self.stack,
+            owner: OwnerReference::default(),
+            tags: Tags::default(),
+            capabilities: Capabilities::default(),
+            checksums: &checksums,
+        });
+        let is_it = |object: &&operator::object::Object| {
+            object.resource.kind == kind && object.name.starts_with(name)
+        };
+        objects.iter().find(is_it).unwrap_or_else(|| panic!("no {kind} {name}")).body.clone()
+    }
+
+    /// The environment of a planned container, and nothing else but how to find programs and this machine.
+    fn command(&self, program: &str, container: &Value) -> Command {
+        let mut command = unprivileged(program, self.dir.path());
+        command.env("PGHOSTADDR", "127.0.0.1");
+        for variable in container["env"].as_array().unwrap() {
+            let text = |key: &str| variable[key].as_str().unwrap();
+            command.env(text("name"), self.here(text("value")));
+        }
+        command
+    }
+
+    /// Starts it, and waits until it takes connections.
+    pub(crate) fn run(&mut self) {
+        for (name, text) in self.planned("ConfigMap", "clinic-postgres")["data"].as_object().unwrap() {
+            let more = match name.as_str() {
+                "postgresql.conf" => format!("\nport = {}\nlisten_addresses = '127.0.0.1'\n", self.port),
+                _ => String::new(),
+            };
+            let text = self.here(text.as_str().unwrap()) + &more;
+            fs::write(self.path("config").join(name), text).unwrap();
+        }
+        let set = self.planned("StatefulSet", "clinic-postgres");
+        let container = &set["spec"]["template"]["spec"]["containers"][0];
+        let command = container["command"].as_array().unwrap();
+        assert_eq!(
+            command.iter().map(|word| word.as_str().unwrap()).collect::<Vec<_>>(),
+            ["sh", "/etc/healthcare/start.sh"]
+        );
+        let log = fs::File::create(self.path("log")).unwrap();
+        let mut command = self.command("sh", container);
+        command.args(["-c", SUPERVISOR]).env("TLS_CHECK_SECONDS", "0.2").process_group(0);
+        command.stdin(Stdio::piped()).stdout(log.try_clone().unwrap()).stderr(log);
+        self.running = Some(command.spawn().unwrap());
+        self.wait_until_ready(container);
+    }
+
+    fn wait_until_ready(&mut self, container: &Value) {
+        let probe = container["readinessProbe"]["exec"]["command"].as_array().unwrap();
+        let words: Vec<_> = probe.iter().map(|word| self.here(word.as_str().unwrap())).collect();
+        let deadline = Instant::now() + START_TIMEOUT;
+        loop {
+            let mut probe = unprivileged(&words[0], self.dir.path());
+            if probe.args(&words[1..]).env("PGPORT", self.port.to_string()).status().unwrap().success() {
+                return;
+            }
+            let ended = self.running.as_mut().unwrap().try_wait().unwrap().is_some();
+            assert!(!ended && Instant::now() < deadline, "not ready: {}", self.log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// What it wrote.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.path("log")).unwrap()
+    }
+
+    /// Stops it as Kubernetes does.
+    pub(crate) fn stop(&mut self) {
+        let mut running = self.running.take().unwrap();
+        drop(running.stdin.take());
+        running.wait().unwrap();
+    }
+
+    /// Runs the planned Job of this name. Answers what it said, or how it failed.
+    pub(crate) fn job(&self, name: &str) -> Result<String, String> {
+        let job = self.planned("Job", &format!("clinic-{name}"));
+        self.carry_out(&job["spec"]["template"]["spec"]["containers"][0])
+    }
+
+    /// Runs the Job of the planned `CronJob`.
+    pub(crate) fn backup(&self) -> Result<String, String> {
+        let job = self.planned("CronJob", "clinic-backup");
+        self.carry_out(&job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0])
+    }
+
+    fn carry_out(&self, container: &Value) -> Result<String, String> {
+        let words: Vec<_> = container["command"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|word| self.here(word.as_str().unwrap()))
+            .collect();
+        said(self.command(&words[0], container).args(&words[1..]).output().unwrap())
+    }
+
+    /// Carries another's backups here.
+    pub(crate) fn take_backups_of(&self, other: &Self) {
+        for volume in ["backup/data", "backup/keys"] {
+            carry(&other.path(volume), &self.path(volume));
+        }
+        give(self.dir.path());
+    }
+
+    /// Runs SQL as whoever stands in a URL.
+    pub(crate) fn sql(&self, url: &str, sql: &str) -> Result<String, String> {
+        let mut command = unprivileged("psql", self.dir.path());
+        command.env("PGHOSTADDR", "127.0.0.1").args([
+            "-X",
+            "-q",
+            "-A",
+            "-t",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-c",
+            sql,
+            url,
+        ]);
+        said(command.output().unwrap())
+    }
+
+    /// Runs a file of SQL.
+    pub(crate) fn sql_file(&self, url: &str, search_path: &str, file: &Path) -> Result<String, String> {
+        let mut command = unprivileged("psql", self.dir.path());
+        command.env("PGHOSTADDR", "127.0.0.1").env("PGOPTIONS", format!("-c search_path={search_path}"));
+        command.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-f"]).arg("-").arg(url);
+        said(command.stdin(fs::File::open(file).unwrap()).output().unwrap())
+    }
+
+    /// Everything that its superuser can read of some schemas, as text.
+    pub(crate) fn dump(&self, schemas: &[&str]) -> String {
+        let mut command = unprivileged("pg_dump", self.dir.path());
+        let service_file = self.path("secrets/database-admin/pg_service.conf");
+        command
+            .env("PGHOSTADDR", "127.0.0.1")
+            .env("PGSERVICEFILE", service_file)
+            .env("PGSERVICE", "database");
+        // What a restored schema says of itself is a comment.
+        command.arg("--no-comments").args(schemas.iter().map(|schema| format!("--schema={schema}")));
+        let text = said(command.output().unwrap()).unwrap();
+        // These lines have a word that is new for each dump.
+        let is_fixed = |line: &&str| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict");
+        text.lines().filter(is_fixed).collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if self.running.is_some() {
+            self.stop();
+        }
+    }
+}
+
+fn said(output: Output) -> Result<String, String> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+}
+
+/// A program as PostgreSQL's user, with PostgreSQL's programs on its path and an empty environment.
+fn unprivileged(program: &str, dir: &Path) -> Command {
+    let bin = find_bin().expect("no PostgreSQL for the tests: install Debian package postgresql");
+    let mut command = Command::new("env");
+    command.env_clear().env("PATH", format!("{}:/usr/bin:/bin", bin.display())).arg(program).current_dir(dir);
+    if let Some((uid, gid)) = as_whom() {
+        command.uid(uid).gid(gid);
+    }
+    command
+}
+
+/// PostgreSQL does not run as root.
+fn as_whom() -> Option<(u32, u32)> {
+    use std::os::unix::fs::MetadataExt;
+    let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
+    is_root.then(|| {
+        other_user().expect("the tests run as root, and there is neither a user postgres nor nobody")
+    })
+}
+
+/// Gives a folder and what is in it to PostgreSQL's user.
+fn give(path: &Path) {
+    let Some((uid, gid)) = as_whom() else { return };
+    chown(path, Some(uid), Some(gid)).unwrap();
+    if path.is_dir() && !path.ends_with("pgdata") {
+        for entry in fs::read_dir(path).unwrap() {
+            give(&entry.unwrap().path());
+        }
+    }
+}
+
+/// What is in a folder, in the order of names, without what begins with a dot.
+pub(crate) fn list(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let mut paths: Vec<_> =
+        entries.filter(|path| !path.file_name().unwrap().to_string_lossy().starts_with('.')).collect();
+    paths.sort();
+    paths
+}
+
+fn carry(from: &Path, to: &Path) {
+    for path in list(from) {
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            fs::create_dir_all(&target).unwrap();
+            carry(&path, &target);
+        } else {
+            fs::copy(&path, &target).unwrap();
+        }
+    }
+}

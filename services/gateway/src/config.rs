@@ -1,0 +1,86 @@
+//! A `GatewayConfig` read from text, and how often that went well.
+//!
+//! A person who writes a file has misspelt what is not known here, and is told. An operator that writes a ConfigMap may be newer than
+//! the gateway that reads it: what is not known is passed over, so that a version can be rolled out and back.
+
+use http_kit::telemetry::Metrics;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use settings::{GATEWAY_NAME, GatewayConfig};
+
+use crate::Error;
+
+/// Reads what a person wrote.
+pub(crate) fn from_yaml(text: &str) -> Result<GatewayConfig, Error> {
+    let mut unknown = Vec::new();
+    let config = serde_saphyr::with_deserializer_from_str(text, |deserializer| {
+        serde_ignored::deserialize(deserializer, |path| unknown.push(path.to_string()))
+    });
+    // The further lines of the complaint show the file.
+    let config = config.map_err(|error: serde_saphyr::Error| {
+        let text = error.to_string();
+        let line = text.lines().next().unwrap_or_default();
+        line.strip_prefix("error: ").unwrap_or(line).to_owned()
+    })?;
+    if unknown.is_empty() { Ok(config) } else { Err(format!("{} is not known", unknown.join(", ")).into()) }
+}
+
+/// Reads what an operator wrote, and says what was passed over.
+pub(crate) fn from_json(text: &str) -> Result<(GatewayConfig, Vec<String>), Error> {
+    let mut unknown = Vec::new();
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let config = serde_ignored::deserialize(&mut deserializer, |path| unknown.push(path.to_string()))?;
+    deserializer.end()?;
+    Ok((config, unknown))
+}
+
+/// Configurations taken into force, and those refused.
+#[derive(Clone, Debug)]
+pub(crate) struct Changes(Family<Outcome, Counter>);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Outcome {
+    outcome: &'static str,
+}
+
+impl Changes {
+    pub(crate) fn register(metrics: &Metrics) -> Self {
+        let changes = Self(Family::default());
+        metrics.register(GATEWAY_NAME, |registry| {
+            let help = "Configurations taken into force, or refused";
+            registry.register("gateway_configurations", help, changes.0.clone());
+        });
+        changes
+    }
+
+    pub(crate) fn applied(&self) {
+        self.0.get_or_create(&Outcome { outcome: "applied" }).inc();
+    }
+
+    /// Tells it, too: what is in force stays.
+    pub(crate) fn refused(&self, error: &dyn std::fmt::Display) {
+        tracing::error!(%error, "the configuration is refused; nothing has changed");
+        self.0.get_or_create(&Outcome { outcome: "refused" }).inc();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXAMPLE: &str = include_str!("../examples/gateway.yaml");
+
+    #[test]
+    fn a_person_is_told_what_is_not_known_and_an_operator_may_be_newer() {
+        let config = from_yaml(EXAMPLE).unwrap();
+        let error = from_yaml(&format!("{EXAMPLE}\nrateLimit: {{}}\n")).unwrap_err().to_string();
+        assert_eq!(error, "rateLimit is not known");
+
+        let mut json = serde_json::to_value(&config).unwrap();
+        json["routes"][0]["mirror"] = "elsewhere".into();
+        let (read, unknown) = from_json(&json.to_string()).unwrap();
+        assert_eq!((read, unknown), (config, vec!["routes.0.mirror".to_owned()]));
+        assert!(from_json(&format!("{json} {{}}")).is_err(), "one document, not two");
+    }
+}

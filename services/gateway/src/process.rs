@@ -1,0 +1,270 @@
+//! [`Process`]: what surrounds a gateway that runs by itself, wherever its configuration comes from: addresses, certificate, identity,
+//! the admin port, signals.
+
+use std::convert::Infallible;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use contracts::ambient::{Clock, Random};
+use contracts::auth::{AuthClient, JwkSet};
+use contracts::client::{TokenSource, Transport};
+use http_kit::identity::{Part, ServiceIdentity};
+use http_kit::keys::KeyRing;
+use http_kit::revocation::RevocationList;
+use http_kit::stop::Signals;
+use http_kit::telemetry::{Metrics, change_logging, count_panics, start_logging};
+use http_kit::token::Verifier;
+use settings::{Address, GATEWAY_NAME, GatewayConfig, LogFormat, Observability};
+
+use crate::config::Changes;
+use crate::tls::Certificate;
+use crate::{ConfigError, Error, Gateway, GatewayWorld, Listener, admin};
+
+/// A changed certificate is noticed within this time.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Who was logged out is asked before anybody is let in. If auth cannot say within this time it cannot say whose a token is either, and
+/// the gateway begins without.
+const CATCH_UP_MAX: Duration = Duration::from_secs(10);
+
+/// Where and as whom a gateway serves.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Serving {
+    /// Where to listen.
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    pub(crate) listen: SocketAddr,
+    /// Where to show metrics and health; nowhere if not given.
+    #[arg(long)]
+    pub(crate) admin_listen: Option<SocketAddr>,
+    /// Where secrets lie. With `api-gateway-identity/key.p8` in it the gateway follows who was logged out; without it a revoked token is
+    /// good until it expires.
+    #[arg(long, env = "HEALTHCARE_SECRETS_DIR")]
+    pub(crate) secrets_dir: Option<PathBuf>,
+    /// The certificate chain, PEM.
+    #[arg(long, requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The certificate's private key, PEM.
+    #[arg(long, requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// The log's format, whatever the configuration says.
+    #[arg(long)]
+    pub(crate) log_format: Option<Format>,
+}
+
+/// The log's format.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// One JSON object a line.
+    Json,
+    /// For a person at a terminal.
+    Text,
+}
+
+/// A process around one gateway.
+pub(crate) struct Process {
+    pub(crate) metrics: Metrics,
+    pub(crate) changes: Changes,
+    clock: Clock,
+    random: Random,
+    socket: TcpListener,
+    certificate: Option<Arc<Certificate>>,
+    identity: Option<Vec<u8>>,
+    log_format: Option<Format>,
+    gateway: admin::Place,
+}
+
+impl Process {
+    /// Takes addresses and secrets, so that what is wrong with them is told first of all, and answers on the admin port.
+    pub(crate) async fn begin(serving: &Serving) -> Result<Self, Error> {
+        let metrics = Metrics::default();
+        count_panics(&metrics, GATEWAY_NAME);
+        let socket =
+            TcpListener::bind(serving.listen).map_err(|error| format!("{}: {error}", serving.listen))?;
+        let certificate = match (&serving.tls_cert, &serving.tls_key) {
+            (Some(chain), Some(key)) => Some(Certificate::read(chain, key)?),
+            _ => None,
+        };
+        let process = Self {
+            changes: Changes::register(&metrics),
+            clock: Clock::system(),
+            random: Random::system(),
+            socket,
+            certificate,
+            identity: serving.secrets_dir.as_deref().map(identity_key).transpose()?,
+            log_format: serving.log_format,
+            gateway: Arc::new(OnceLock::new()),
+            metrics,
+        };
+        process.log_as(&Observability::default(), start_logging);
+        if let Some(address) = serving.admin_listen {
+            let listener = tokio::net::TcpListener::bind(address)
+                .await
+                .map_err(|error| format!("{address}: {error}"))?;
+            // It answers to the end, so that one can watch the drain.
+            tokio::spawn(admin::serve(listener, process.metrics.clone(), Arc::clone(&process.gateway)));
+        }
+        Ok(process)
+    }
+
+    /// The gateway, once it was started.
+    pub(crate) fn gateway(&self) -> Option<&Gateway> {
+        self.gateway.get()
+    }
+
+    /// Starts the gateway. A configuration that is refused ([`ConfigError`]) has had no effect: another can be tried.
+    pub(crate) async fn start(
+        &self,
+        config: &GatewayConfig,
+        keys: Keys,
+        auth: Option<&Address>,
+    ) -> Result<&Gateway, Error> {
+        Gateway::check(config)?;
+        let verifier = Arc::new(self.verifier(config, keys)?);
+        self.follow_revocations(config, auth, &verifier).await?;
+        let world = GatewayWorld {
+            clock: self.clock.clone(),
+            random: self.random.clone(),
+            verifier,
+            metrics: self.metrics.clone(),
+        };
+        let socket = self.socket.try_clone()?;
+        let listener = match &self.certificate {
+            Some(certificate) => Listener::tls(socket, certificate.server_config()?),
+            None => socket.into(),
+        };
+        let started = Gateway::start(config.clone(), listener, world).await?;
+        let gateway = self.gateway.get_or_init(|| started);
+        self.changes.applied();
+        self.log_as(&config.observability, change_logging);
+        tracing::info!(address = %gateway.local_addr(), "the gateway answers");
+        Ok(gateway)
+    }
+
+    /// Takes a changed configuration into force, or tells why not.
+    pub(crate) fn apply(&self, gateway: &Gateway, config: &GatewayConfig) -> bool {
+        match gateway.apply(config.clone()) {
+            Ok(()) => {
+                self.changes.applied();
+                self.log_as(&config.observability, change_logging);
+                true
+            }
+            Err(error) => {
+                self.changes.refused(&error);
+                false
+            }
+        }
+    }
+
+    /// Works until the process is asked to end, lingers and drains. The work goes on meanwhile: endpoints come and go until the end.
+    pub(crate) async fn run(
+        &self,
+        signals: &mut Signals,
+        work: impl Future<Output = Result<Infallible, Error>>,
+    ) -> Result<(), Error> {
+        let mut work = pin!(async {
+            tokio::select! {
+                result = work => result,
+                never = self.follow_certificate() => match never {},
+            }
+        });
+        let asked = tokio::select! {
+            result = work.as_mut() => match result? {},
+            asked = signals.asked() => asked,
+        };
+        let Some(gateway) = self.gateway() else { return Ok(()) };
+        tracing::info!("the gateway stops");
+        gateway.linger();
+        let leave = async {
+            signals.linger(asked).await;
+            gateway.drain().await;
+        };
+        tokio::select! {
+            () = leave => Ok(()),
+            result = work => match result? {},
+        }
+    }
+
+    async fn follow_certificate(&self) -> Infallible {
+        let Some(certificate) = &self.certificate else { return std::future::pending().await };
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            if let Err(error) = certificate.reload() {
+                tracing::debug!(%error, "the certificate cannot be read; the one in use stays");
+            }
+        }
+    }
+
+    fn verifier(&self, config: &GatewayConfig, keys: Keys) -> Result<Verifier, Error> {
+        let keys = match keys {
+            Keys::Fixed(keys) => KeyRing::fixed(&keys, &JwkSet::default(), self.clock.clone()),
+            // The key set is public: no token is needed to read it.
+            Keys::At(address) => {
+                let transport = Transport::new(&address, Arc::new(String::new), self.random.clone())?;
+                KeyRing::new(&JwkSet::default(), AuthClient::new(transport), self.clock.clone())
+            }
+        };
+        let GatewayConfig { auth, .. } = config;
+        Ok(Verifier::new(&auth.issuer, &auth.audience, keys, Arc::default(), self.clock.clone()))
+    }
+
+    /// Follows who was logged out, if the gateway has an identity to ask with.
+    async fn follow_revocations(
+        &self,
+        config: &GatewayConfig,
+        auth: Option<&Address>,
+        verifier: &Verifier,
+    ) -> Result<(), Error> {
+        let Some(token) = self.token_source(config)? else { return Ok(()) };
+        let auth = auth.ok_or("there is an identity and no auth service to ask who was logged out")?;
+        let auth = Transport::new(auth, token, self.random.clone())?;
+        let revocations: Arc<RevocationList> = Arc::clone(verifier.revocations());
+        revocations.register(&self.metrics, GATEWAY_NAME);
+        let (list, clock) = (Arc::clone(&revocations), self.clock.clone());
+        tokio::spawn(async move { list.follow(&auth, &clock).await });
+        if tokio::time::timeout(CATCH_UP_MAX, revocations.caught_up()).await.is_err() {
+            tracing::warn!("auth does not say who was logged out; beginning without");
+        }
+        Ok(())
+    }
+
+    fn token_source(&self, config: &GatewayConfig) -> Result<Option<TokenSource>, Error> {
+        let Some(key) = &self.identity else { return Ok(None) };
+        let (clock, random) = (self.clock.clone(), self.random.clone());
+        let identity = ServiceIdentity::new(Part::Gateway, &config.auth.audience, key, clock, random)?;
+        Ok(Some(identity.source()))
+    }
+
+    fn log_as(&self, settings: &Observability, how: fn(&Observability)) {
+        let log_format = match self.log_format {
+            Some(Format::Json) => LogFormat::Json,
+            Some(Format::Text) => LogFormat::Text,
+            None => settings.log_format,
+        };
+        how(&Observability { log_format, log_level: settings.log_level.clone() });
+    }
+}
+
+/// Where the keys come from that tokens are signed with.
+pub(crate) enum Keys {
+    /// They are these.
+    Fixed(JwkSet),
+    /// From the auth service there.
+    At(Address),
+}
+
+/// Where the configuration says that auth answers.
+pub(crate) fn auth_address(config: &GatewayConfig) -> Result<Address, ConfigError> {
+    let upstream = config.upstreams.get(config.auth.service.as_str());
+    let endpoint = upstream.and_then(|upstream| upstream.endpoints.first());
+    let fault = || format!("upstreams.{}: there is no address to ask for keys", config.auth.service);
+    endpoint.cloned().ok_or_else(|| ConfigError { faults: vec![fault()] })
+}
+
+fn identity_key(secrets: &Path) -> Result<Vec<u8>, Error> {
+    let path = secrets.join(format!("{GATEWAY_NAME}-identity")).join("key.p8");
+    std::fs::read(&path).map_err(|error| {
+        format!("secret {GATEWAY_NAME}-identity/key.p8 cannot be read: {}", error.kind()).into()
+    })
+}

@@ -1,0 +1,192 @@
+//! A service as a process of its own, as those who run it see it: what it says when it cannot start, and how it ends. What is tried here
+//! on one service is the same code in all seven.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use contracts::auth::JwkSet;
+use db::Engine;
+use http_kit::identity::generate_key;
+use settings::{Address, AuthSettings, Integrations, Observability, PasswordPolicy, Peer, ServiceSettings};
+use testkit::TestDb;
+use tokio::net::{TcpListener, TcpStream, UnixStream};
+
+use super::*;
+
+/// A database and a folder with all that the process needs.
+struct Scene {
+    test: TestDb,
+    address: SocketAddr,
+}
+
+fn free_address() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+impl Scene {
+    async fn set() -> Self {
+        let test = TestDb::new(Engine::Postgres, ServiceName::PatientService, &patient::MIGRATIONS).await;
+        let (key, jwk) = generate_key("patient-service").unwrap();
+        let scene = Self { address: free_address(), test };
+        scene.secret("patient-service-identity/key.p8", &key);
+        let identities = JwkSet { keys: vec![jwk] };
+        scene.secret("service-identities/jwks.json", &serde_json::to_vec(&identities).unwrap());
+        scene.tell(&scene.settings());
+        scene
+    }
+
+    fn dir(&self) -> &Path {
+        self.test.dir()
+    }
+
+    fn secret(&self, name: &str, value: &[u8]) {
+        let path = self.dir().join("secrets").join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, value).unwrap();
+    }
+
+    fn settings(&self) -> ServiceSettings {
+        let nobody = Peer { address: Address(format!("http://{}", free_address())) };
+        ServiceSettings {
+            service: ServiceName::PatientService,
+            listen: Address(self.address.to_string()),
+            admin_listen: None,
+            database: self.test.settings().clone(),
+            time_zone: "Europe/Berlin".to_owned(),
+            currency: "EUR".to_owned(),
+            peers: [(ServiceName::AuthService, nobody)].into(),
+            auth: AuthSettings {
+                issuer: "https://clinic.test".to_owned(),
+                audience: "healthcare-stack".to_owned(),
+                access_token_seconds: 600,
+                refresh_token_seconds: 86_400,
+                session_seconds: 604_800,
+                password_policy: PasswordPolicy::default(),
+            },
+            integrations: Integrations::default(),
+            observability: Observability::default(),
+        }
+    }
+
+    fn tell(&self, settings: &ServiceSettings) {
+        std::fs::write(self.dir().join("settings.json"), serde_json::to_vec(settings).unwrap()).unwrap();
+    }
+
+    fn command(&self, command: &str) -> Command {
+        let mut patient = Command::new(env!("CARGO_BIN_EXE_patient"));
+        patient.arg(command).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        patient.env("HEALTHCARE_SETTINGS", self.dir().join("settings.json"));
+        patient.env("HEALTHCARE_SECRETS_DIR", self.dir().join("secrets"));
+        patient
+    }
+
+    /// The one line that a process leaves behind that does not start.
+    fn refusal(&self) -> String {
+        let begun = Instant::now();
+        let output = self.command("serve").output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(begun.elapsed() < Duration::from_secs(10), "it is said at once");
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(text.lines().count(), 1, "{text}");
+        text
+    }
+
+    /// The status of an answer, once there is one.
+    async fn status(&self, path: &str) -> u16 {
+        let url = format!("http://{}{path}", self.address);
+        for _ in 0..1_000 {
+            if let Ok(answer) = reqwest::get(&url).await {
+                return answer.status().as_u16();
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("no answer from {url}");
+    }
+}
+
+async fn exit_code(child: &mut Child) -> Option<i32> {
+    for _ in 0..1_500 {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.code();
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    child.kill().unwrap();
+    None
+}
+
+#[tokio::test]
+async fn what_is_missing_or_refused_is_said_in_one_line_and_at_once() {
+    let scene = Scene::set().await;
+    let url = scene.dir().join("secrets/database/url");
+    let good = std::fs::read_to_string(&url).unwrap();
+    let (base, query) = good.split_once('?').unwrap();
+
+    std::fs::write(&url, good.replacen("postgres@", "nobody@", 1)).unwrap();
+    assert!(scene.refusal().contains("role \"nobody\" does not exist"));
+    std::fs::write(&url, format!("{base}_not_there?{query}")).unwrap();
+    assert!(scene.refusal().contains("does not exist (code 3D000)"));
+    std::fs::remove_file(&url).unwrap();
+    assert!(scene.refusal().contains("secret database/url cannot be read: entity not found"));
+    std::fs::remove_file(scene.dir().join("secrets/patient-service-identity/key.p8")).unwrap();
+    assert!(scene.refusal().contains("secret patient-service-identity/key.p8 cannot be read"));
+    std::fs::write(scene.dir().join("settings.json"), "{}").unwrap();
+    assert!(scene.refusal().contains("settings.json: missing field"));
+    std::fs::remove_file(scene.dir().join("settings.json")).unwrap();
+    assert!(scene.refusal().contains("settings.json: No such file"));
+    scene.test.teardown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_does_not_answer_yet_is_waited_for() {
+    let scene = Scene::set().await;
+    let url = scene.dir().join("secrets/database/url");
+    let good = std::fs::read_to_string(&url).unwrap();
+    let (base, socket_dir) = good.split_once("?host=").unwrap();
+    let database = free_address();
+    let remote = base.replacen("@localhost", &format!("@{database}"), 1);
+    std::fs::write(&url, format!("{remote}?sslmode=disable")).unwrap();
+
+    let mut child = scene.command("serve").stderr(Stdio::null()).spawn().unwrap();
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    assert!(child.try_wait().unwrap().is_none(), "it waits");
+    let listener = TcpListener::bind(database).await.unwrap();
+    let socket = Path::new(socket_dir).join(".s.PGSQL.5432");
+    let forward = tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let socket = socket.clone();
+            tokio::spawn(async move {
+                let mut server = UnixStream::connect(socket).await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+            });
+        }
+    });
+    assert_eq!(scene.status("/readyz").await, 200);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    forward.abort();
+    scene.test.teardown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn told_to_terminate_it_lingers_and_then_ends_well() {
+    let scene = Scene::set().await;
+    let mut child = scene.command("serve").stderr(Stdio::null()).spawn().unwrap();
+    assert_eq!(scene.status("/readyz").await, 200, "although auth does not answer");
+    assert!(scene.command("healthcheck").status().unwrap().success());
+
+    let begun = Instant::now();
+    Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    while scene.status("/readyz").await == 200 {
+        assert!(begun.elapsed() < Duration::from_secs(1), "readiness goes at once");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(TcpStream::connect(scene.address).await.is_ok(), "who comes is still served");
+    assert_eq!(scene.status("/livez").await, 200);
+    assert!(!scene.command("healthcheck").stderr(Stdio::null()).status().unwrap().success());
+    assert_eq!(exit_code(&mut child).await, Some(0));
+    assert!(begun.elapsed() >= http_kit::stop::LINGER);
+    scene.test.teardown().await;
+}

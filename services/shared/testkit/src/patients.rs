@@ -1,0 +1,55 @@
+//! Patients, as other services' tests need them: registered with the real patient service, and erased.
+
+use std::time::Duration;
+
+use contracts::permission::Role;
+use db::Subject;
+use settings::ServiceName;
+
+use crate::resource::Resource;
+use crate::stack::TestStack;
+
+/// The patient service's own.
+pub const PATIENTS: Resource =
+    Resource { service: ServiceName::PatientService, path: "/api/patients", id: "patientId" };
+
+const ERASED_WITHIN: Duration = Duration::from_secs(10);
+
+/// Registers a patient.
+///
+/// # Panics
+/// If they are refused.
+pub async fn register(stack: &TestStack, id: &str) {
+    let body = format!(
+        r#"{{"patientId": "{id}", "name": "John Doe", "dob": "1980-01-01", "contactInfo": {{"phone": "+1234567890"}}}}"#
+    );
+    let _ = PATIENTS.post(stack, &body).await.expect(201);
+}
+
+/// Deletes a patient in their service, and waits until another has been told and has destroyed its key.
+///
+/// # Panics
+/// If that takes too long.
+pub async fn erase(stack: &TestStack, id: &str, told: ServiceName) {
+    let _ = PATIENTS.delete(stack, id).await.expect(200);
+    let vault = stack.database(told).db().vault();
+    let erased = async {
+        while !vault.is_destroyed(&Subject::Patient(id)).await.expect("the keys answer") {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(ERASED_WITHIN, erased).await.expect("the patient's key is destroyed");
+}
+
+/// Tells a service that a patient was erased, as the relay does; its answer is whether it was the first time.
+///
+/// # Panics
+/// If it does not take it.
+pub async fn tell_erased(stack: &TestStack, told: ServiceName, event: &str, patient: &str) -> bool {
+    let body = format!(
+        r#"{{"id": "{event}", "occurredAt": "2026-01-15T08:00:00Z", "type": "patient.erased.v1", "data": {{"patientId": "{patient}"}}}}"#
+    );
+    let path = "/internal/events";
+    let reply = stack.call(told, Role::Service, reqwest::Method::POST, path, Some(&body)).await.expect(200);
+    reply.json()["firstTime"].as_bool().expect("firstTime")
+}

@@ -1,0 +1,138 @@
+//! [`Cluster`]: a real Kubernetes, started once by the test process that asks for it.
+//!
+//! It is held by a script whose standard input is ours. However this process ends, killed or not, that input ends too, and the script takes
+//! the cluster down. The script holds a lock: a second test process waits until the first one's cluster is gone.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+
+use kube::config::{KubeConfigOptions, Kubeconfig};
+
+static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+
+/// A real Kubernetes with the project's images on it.
+#[derive(Debug)]
+pub struct Cluster {
+    kubeconfig: PathBuf,
+    /// Takes the cluster down when its standard input, which lives as long as we do, ends.
+    _holder: Child,
+}
+
+impl Cluster {
+    /// The cluster of this test process; the first call boots it.
+    ///
+    /// # Panics
+    /// If it does not come up.
+    pub fn get() -> &'static Self {
+        CLUSTER.get_or_init(Self::boot)
+    }
+
+    fn boot() -> Self {
+        let mut holder = Command::new(script())
+            .arg("hold")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            // Ctrl-C at the terminal ends us; the script then ends in order.
+            .process_group(0)
+            .spawn()
+            .expect("tests/cluster/kubernetes/cluster starts");
+        let output = BufReader::new(holder.stdout.take().expect("its output"));
+        let kubeconfig = output
+            .lines()
+            .map_while(Result::ok)
+            .find_map(|line| line.strip_prefix("KUBECONFIG=").map(PathBuf::from))
+            .expect("a cluster on this machine: see above why it did not come up");
+        let cluster = Self { kubeconfig, _holder: holder };
+        cluster.import(&archives());
+        cluster
+    }
+
+    /// A client of the cluster's administrator, for the runtime that it is called on.
+    ///
+    /// # Panics
+    /// If the kubeconfig cannot be used.
+    pub async fn client(&self) -> kube::Client {
+        let kubeconfig = Kubeconfig::read_from(&self.kubeconfig).expect("the kubeconfig");
+        let options = KubeConfigOptions::default();
+        let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await;
+        kube::Client::try_from(config.expect("the kubeconfig")).expect("a client")
+    }
+
+    /// Where the administrator's kubeconfig is.
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    /// A program of the cluster's (`kubectl`, `helm`, …), as its administrator.
+    pub fn tool(&self, name: &str) -> Command {
+        let mut command = Command::new(cache().join("cluster/bin").join(name));
+        command.env("KUBECONFIG", &self.kubeconfig);
+        command
+    }
+
+    /// What kubectl says.
+    ///
+    /// # Panics
+    /// If it fails; with its words.
+    pub fn kubectl(&self, arguments: &[&str]) -> String {
+        said(self.tool("kubectl").args(arguments))
+    }
+
+    /// Loads image archives into every node.
+    ///
+    /// # Panics
+    /// If one cannot be loaded.
+    pub fn import(&self, archives: &[PathBuf]) {
+        said(Command::new(script()).arg("import").args(archives));
+    }
+
+    /// Ends a node (2 or higher: the first one is the control plane) at once, as a power failure would.
+    ///
+    /// # Panics
+    /// If it does not end.
+    pub fn kill_node(&self, number: u8) {
+        said(Command::new(script()).args(["kill-node", &number.to_string()]));
+    }
+
+    /// Starts a node, with the disk that it had.
+    ///
+    /// # Panics
+    /// If it does not get ready.
+    pub fn start_node(&self, number: u8) {
+        said(Command::new(script()).args(["start-node", &number.to_string()]));
+        self.import(&archives());
+    }
+}
+
+/// The images of `scripts/images` and of this folder.
+fn archives() -> Vec<PathBuf> {
+    let folder = cache().join("images");
+    let files = fs::read_dir(&folder).expect("images: `make test-cluster` makes them");
+    files
+        .map(|file| file.expect("a file").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "tar"))
+        .collect()
+}
+
+/// Runs a command that must succeed, and gives what it wrote.
+pub(crate) fn said(command: &mut Command) -> String {
+    let Output { status, stdout, stderr } = command.output().expect("the command starts");
+    let stderr = String::from_utf8_lossy(&stderr);
+    assert!(status.success(), "{command:?}: {status}\n{stderr}");
+    String::from_utf8_lossy(&stdout).into_owned()
+}
+
+fn script() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("kubernetes/cluster")
+}
+
+/// The same folder as the scripts': where a download or a build stays for the next run.
+#[expect(clippy::disallowed_methods, reason = "where this machine keeps caches")]
+fn cache() -> PathBuf {
+    let home = || PathBuf::from(std::env::var("HOME").expect("HOME")).join(".cache");
+    std::env::var("XDG_CACHE_HOME").map_or_else(|_| home(), PathBuf::from).join("healthcare-stack")
+}

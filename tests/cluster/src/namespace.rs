@@ -1,0 +1,123 @@
+//! [`Namespace`]: a test's own place on the cluster.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+
+use crate::cluster::{Cluster, said};
+use crate::wait::eventually;
+
+/// A namespace that a test has for itself; deleted when the test is done.
+#[derive(Debug)]
+pub struct Namespace {
+    /// What it is called.
+    pub name: String,
+    cluster: &'static Cluster,
+}
+
+impl Namespace {
+    /// A new namespace, called after the test.
+    ///
+    /// # Panics
+    /// If it cannot be made.
+    pub fn new(name: &str) -> Self {
+        let cluster = Cluster::get();
+        cluster.kubectl(&["create", "namespace", name]);
+        Self { name: name.to_owned(), cluster }
+    }
+
+    /// A client's view of one kind here.
+    pub async fn api<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope>,
+        <K as kube::Resource>::DynamicType: Default,
+    {
+        Api::namespaced(self.cluster.client().await, &self.name)
+    }
+
+    /// `kubectl` here.
+    ///
+    /// # Panics
+    /// If it fails; with its words.
+    pub fn kubectl(&self, arguments: &[&str]) -> String {
+        said(self.command().args(arguments))
+    }
+
+    /// Applies YAML here.
+    ///
+    /// # Panics
+    /// If the API server refuses it; with its words.
+    pub fn apply(&self, yaml: &str) {
+        let applied = self.try_apply(yaml);
+        assert_eq!(applied, Ok(()), "the API server refuses this:\n{yaml}");
+    }
+
+    /// Applies YAML here; if the API server refuses it, its words.
+    ///
+    /// # Errors
+    /// The API server's words.
+    ///
+    /// # Panics
+    /// If kubectl does not run.
+    pub fn try_apply(&self, yaml: &str) -> Result<(), String> {
+        let mut command = self.command();
+        command.args(["apply", "--server-side", "--filename", "-"]);
+        let mut kubectl = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("kubectl starts");
+        kubectl.stdin.take().expect("its input").write_all(yaml.as_bytes()).expect("it reads");
+        let output = kubectl.wait_with_output().expect("kubectl ends");
+        if output.status.success() {
+            Ok(())
+        } else {
+            Err(String::from_utf8_lossy(&output.stderr).into_owned())
+        }
+    }
+
+    /// The pod, as soon as it is ready.
+    ///
+    /// # Panics
+    /// If that takes longer than `within`; with what the cluster says of it.
+    pub async fn ready_pod(&self, name: &str, within: Duration) -> Pod {
+        let pods = self.api::<Pod>().await;
+        eventually(&format!("ready pod {name}"), within, async || {
+            let pod = pods.get(name).await.map_err(|error| error.to_string())?;
+            let status = pod.status.clone().unwrap_or_default();
+            let is_ready = status
+                .conditions
+                .iter()
+                .flatten()
+                .any(|condition| condition.type_ == "Ready" && condition.status == "True");
+            if is_ready {
+                Ok(pod)
+            } else {
+                Err(serde_json::to_string(&status.container_statuses).unwrap_or_default())
+            }
+        })
+        .await
+    }
+
+    fn command(&self) -> Command {
+        let mut command = self.cluster.tool("kubectl");
+        command.args(["--namespace", &self.name]);
+        command
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        // The cluster ends soon itself; until then, what the test started shall not take processor time from other tests.
+        let _ = self
+            .command()
+            .args(["delete", "namespace", &self.name, "--wait=false"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+    }
+}
