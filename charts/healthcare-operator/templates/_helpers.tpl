@@ -1,0 +1,72 @@
+{{/* The name of everything in this release: the release's, with the chart's unless it is in it already. */}}
+{{- define "operator.name" -}}
+{{- if contains .Chart.Name .Release.Name -}}
+{{- .Release.Name | trunc 52 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" (.Release.Name | trunc 32 | trimSuffix "-") .Chart.Name -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "operator.serviceAccount" -}}
+{{- .Values.serviceAccount.name | default (include "operator.name" .) -}}
+{{- end -}}
+
+{{- define "operator.selector" -}}
+app.kubernetes.io/name: healthcare-operator
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
+{{- end -}}
+
+{{- define "operator.labels" -}}
+{{ include "operator.selector" . }}
+app.kubernetes.io/component: operator
+app.kubernetes.io/part-of: healthcare-stack
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{- define "operator.image" -}}
+{{- $image := printf "%s/healthcare-operator:%s" .Values.image.registry (.Values.image.tag | default .Chart.AppVersion) -}}
+{{- with .Values.image.digest }}{{ $image = printf "%s@%s" $image . }}{{ end -}}
+{{- $image -}}
+{{- end -}}
+
+{{/* The namespaces that are watched, as a JSON list: the release's own first. */}}
+{{- define "operator.namespaces" -}}
+{{- concat (list .Release.Namespace) .Values.watch.namespaces | uniq | toJson -}}
+{{- end -}}
+
+{{/* The argument that says which namespaces are watched; the operator's own always is. */}}
+{{- define "operator.scope" -}}
+{{- if .Values.watch.all -}}
+- --all-namespaces
+{{- else -}}
+- --namespaces={{ include "operator.namespaces" . | fromJsonArray | join "," }}
+{{- end -}}
+{{- end -}}
+
+{{/*
+  What the operator may do in a place: the rules of one of the roles in files/rbac.yaml, which `healthcare-operator rbac` prints.
+  Takes a dictionary of the root and the role's kind and name.
+*/}}
+{{- define "operator.rules" -}}
+{{- range splitList "---\n" (.root.Files.Get "files/rbac.yaml") -}}
+{{- $role := fromYaml . -}}
+{{- if and (eq ($role.kind | default "") $.kind) (eq ($role.metadata.name) $.name) -}}
+{{- toYaml $role.rules -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "operator.securityContext.pod" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+seccompProfile: { type: RuntimeDefault }
+{{- end -}}
+
+{{- define "operator.securityContext.container" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: { drop: [ALL] }
+{{- end -}}
