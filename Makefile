@@ -25,10 +25,29 @@ run: ## Start the sample stack (STACK=file, DATA=dir, LISTEN=addr, DEMO=1 for an
 		--listen "$(LISTEN)" --admin-listen "$(ADMIN_LISTEN)" $(if $(DEMO),--demo)
 
 .PHONY: test
-test: check ## Everything: check, then every test, on SQLite and on PostgreSQL
+test: check ## Everything: check, then every test, on SQLite, on PostgreSQL, and on a real Kubernetes
 	scripts/prepare test
 	cargo build --package local
 	cargo test --workspace --quiet --no-fail-fast
+	$(MAKE) --no-print-directory test-cluster
+
+.PHONY: test-cluster
+test-cluster: ## The tests on a real Kubernetes, which they start and end (root; ONLY=filter)
+	scripts/prepare cluster
+	scripts/test-cluster $(ONLY)
+
+.PHONY: cluster
+cluster: ## Leave a Kubernetes up with the operator and the sample stack (root; NODES=n); prints KUBECONFIG=<path> last
+	@scripts/prepare cluster >&2
+	@scripts/try-cluster
+
+.PHONY: cluster-down
+cluster-down: ## Remove every trace of that cluster
+	CLUSTER_NAME=try tests/cluster/kubernetes/cluster down
+
+.PHONY: images
+images: ## The nine images, with docker, podman or buildah, or as archives where there is none (ARGS="--tag 1.2.3 …")
+	scripts/images $(ARGS)
 
 .PHONY: check
 check: ## Formatting, lints, docs, generated files, licences

