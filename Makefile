@@ -54,7 +54,7 @@ check: ## Formatting, lints, docs, generated files, licences
 	scripts/prepare check
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --quiet -- --deny warnings
-	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --document-private-items --quiet
+	RUSTDOCFLAGS="--deny warnings --allow rustdoc::private_intra_doc_links" cargo doc --workspace --no-deps --document-private-items --quiet
 	scripts/generate --check
 	cargo deny --offline --log-level error check bans licenses sources
 

@@ -1,4 +1,4 @@
-//! `status`: what is said of a stack. Pure, but for [`write`].
+//! `status`: what is said of a stack. Pure, but for [`write()`].
 //!
 //! A condition's time changes only with its status, and nothing is written that is not different: a stack at rest has no status writes.
 

@@ -7,7 +7,7 @@
 //! | `external` | nothing: it is there |
 //!
 //! The volume is planned by itself rather than as a template of the StatefulSet: so it can be enlarged, and nothing that happens to the
-//! StatefulSet takes the data with it. It belongs to no stack; see [`super::remains`].
+//! StatefulSet takes the data with it. It belongs to no stack; see [`remains`](mod@super::remains).
 
 use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetSpec};
 use k8s_openapi::api::core::v1::{

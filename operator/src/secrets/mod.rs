@@ -13,7 +13,7 @@
 //! database-admin             pg_service.conf, ca.crt, setup.sql  what makes those logins
 //! ```
 //!
-//! [`plan`] decides, from what is there, what is asked for, the time and randomness; [`reconcile`] reads and writes. What begins with
+//! [`plan`] decides, from what is there, what is asked for, the time and randomness; [`reconcile()`] reads and writes. What begins with
 //! `next-` or `previous-` belongs to a rotation ([`rotation`]) and is read by no pod.
 
 mod certificate;
