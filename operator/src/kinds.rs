@@ -93,7 +93,8 @@ static ALL: LazyLock<Vec<Kind>> = LazyLock::new(|| {
         own("", "ConfigMap", "configmaps", Metadata, ResourceVersion),
         own("", "Secret", "secrets", Metadata, ResourceVersion),
         own("", "Service", "services", Metadata, ResourceVersion),
-        own("", "PersistentVolumeClaim", "persistentvolumeclaims", Metadata, ResourceVersion),
+        // Whoever binds it writes to it.
+        own("", "PersistentVolumeClaim", "persistentvolumeclaims", Thin, Spec),
         own("rbac.authorization.k8s.io", "Role", "roles", Metadata, ResourceVersion),
         own("rbac.authorization.k8s.io", "RoleBinding", "rolebindings", Metadata, ResourceVersion),
         own("networking.k8s.io", "NetworkPolicy", "networkpolicies", Metadata, Generation),

@@ -133,6 +133,7 @@ impl Seen {
         let spec = (mark == Mark::Spec).then_some(&object.spec);
         let spec = spec.map(|spec| {
             let parts = [
+                &spec.resources,
                 &spec.min_replicas,
                 &spec.max_replicas,
                 &spec.metrics,
@@ -166,12 +167,8 @@ fn fingerprint(metadata: &ObjectMeta, mark: Mark, spec: Option<u64>) -> u64 {
     if mark == Mark::ResourceVersion {
         return hash(&(&metadata.uid, &metadata.resource_version));
     }
-    let annotations: BTreeMap<_, _> = metadata
-        .annotations
-        .iter()
-        .flatten()
-        .filter(|(key, _)| key.as_str() != "deployment.kubernetes.io/revision")
-        .collect();
+    let annotations: BTreeMap<_, _> =
+        metadata.annotations.iter().flatten().filter(|(key, _)| !is_kubernetes_own(key)).collect();
     let owners: Vec<_> =
         metadata.owner_references.iter().flatten().map(|owner| (&owner.uid, owner.controller)).collect();
     hash(&(
@@ -182,6 +179,14 @@ fn fingerprint(metadata: &ObjectMeta, mark: Mark, spec: Option<u64>) -> u64 {
         owners,
         spec,
     ))
+}
+
+/// Whether an annotation is what Kubernetes itself notes down: of a Deployment's rollout, of a volume's binding.
+fn is_kubernetes_own(annotation: &str) -> bool {
+    let domain = annotation.split('/').next().unwrap_or_default();
+    ["deployment", "pv", "volume", "volume.beta"]
+        .iter()
+        .any(|own| domain.strip_suffix(".kubernetes.io") == Some(*own))
 }
 
 fn hash(value: &impl Hash) -> u64 {
@@ -335,6 +340,20 @@ mod tests {
         let after = seen(&deployment("2", 1, json!({"status": {"readyReplicas": 1}})));
         assert_eq!(before.fingerprint, after.fingerprint);
         assert_ne!(before.workload, after.workload);
+    }
+
+    #[test]
+    fn a_volume_that_is_bound_has_not_been_changed_and_one_that_is_made_larger_has() {
+        let claim = |more| Seen::of_thin(&deployment("1", 1, more), Mark::Spec).fingerprint;
+        let sized = |size| json!({"spec": {"resources": {"requests": {"storage": size}}}});
+        let mut bound = sized("1Gi");
+        bound["metadata"] = json!({"resourceVersion": "2", "annotations": {
+            "pv.kubernetes.io/bind-completed": "yes",
+            "volume.kubernetes.io/selected-node": "node1",
+            "volume.beta.kubernetes.io/storage-provisioner": "local-path",
+        }});
+        assert_eq!(claim(bound), claim(sized("1Gi")));
+        assert_ne!(claim(sized("2Gi")), claim(sized("1Gi")));
     }
 
     #[test]

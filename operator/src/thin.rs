@@ -31,6 +31,8 @@ pub struct ThinSpec {
     pub instances: Option<i32>,
     /// Of what makes pods.
     pub template: Option<ThinTemplate>,
+    /// Of a `PersistentVolumeClaim`: how much it asks for.
+    pub resources: Option<Value>,
     /// Of a `HorizontalPodAutoscaler`, and so are all below.
     pub min_replicas: Option<Value>,
     /// The most pods.

@@ -63,6 +63,17 @@ impl Client {
         Self { http, base: base.to_owned(), token: None }
     }
 
+    /// With an HTTP client made elsewhere: another name resolution, another certificate authority.
+    pub fn over(http: reqwest::Client, base: &str) -> Self {
+        Self { http, base: base.to_owned(), token: None }
+    }
+
+    /// The same, on connections of its own: for another runtime.
+    #[must_use]
+    pub fn on_connections_of_its_own(&self) -> Self {
+        Self { http: Self::new("").http, ..self.clone() }
+    }
+
     /// The same, with another token.
     #[must_use]
     pub fn with_token(&self, token: &str) -> Self {

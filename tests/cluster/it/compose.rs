@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use cluster_tests::{Namespace, eventually};
+use cluster_tests::{Namespace, REGISTRY, VERSION, eventually};
 use contracts::ambient::Random;
 use k8s_openapi::api::core::v1::Service;
 use serde_json::{Value, json};
@@ -99,7 +99,7 @@ fn our_pod(name: &str, service: &Value, out: &Path, binary: &str, port: u16) -> 
     }
     let args = if service["command"].is_null() { json!(["serve"]) } else { service["command"].clone() };
     let container = json!({
-        "image": format!("{name}:dev"),
+        "image": format!("{REGISTRY}/{name}:{VERSION}"),
         "args": args,
         "env": env,
         "readinessProbe": {"exec": {"command": [format!("/{binary}"), "healthcheck"]}, "periodSeconds": 1, "timeoutSeconds": 3},

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use cluster_tests::{Namespace, eventually};
+use cluster_tests::{Namespace, REGISTRY, VERSION, eventually};
 use k8s_openapi::api::core::v1::Pod;
 
 /// A service without settings says what is missing and ends: the image runs its binary, as user 65532 and with nothing to write to.
@@ -20,7 +20,11 @@ async fn every_service_image_runs_its_service() {
         "auth-service",
     ];
     for image in images {
-        namespace.apply(&include_str!("pod.yaml").replace("IMAGE", image));
+        namespace.apply(
+            &include_str!("pod.yaml")
+                .replace("IMAGE_REFERENCE", &format!("{REGISTRY}/{image}:{VERSION}"))
+                .replace("IMAGE", image),
+        );
     }
     let pods = namespace.api::<Pod>().await;
     for image in images {

@@ -1,6 +1,13 @@
 //! On a real Kubernetes.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says so by failing")]
 
+mod blocked;
 mod compose;
+mod documented;
+mod drift;
 mod images;
+mod live;
+mod network_policy;
 mod ready;
+mod refused;
+mod rest;

@@ -2,6 +2,9 @@
 //!
 //! It is held by a script whose standard input is ours. However this process ends, killed or not, that input ends too, and the script takes
 //! the cluster down. The script holds a lock: a second test process waits until the first one's cluster is gone.
+//!
+//! With [`KEPT`] in the environment the tests run on the cluster of that kubeconfig instead, and leave it up: for whoever writes a test, and
+//! for a cluster of somebody else's making. The images must be there.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -12,14 +15,17 @@ use std::sync::OnceLock;
 
 use kube::config::{KubeConfigOptions, Kubeconfig};
 
+/// The environment variable that names the kubeconfig of a cluster which is up already.
+pub const KEPT: &str = "TEST_KUBECONFIG";
+
 static CLUSTER: OnceLock<Cluster> = OnceLock::new();
 
 /// A real Kubernetes with the project's images on it.
 #[derive(Debug)]
 pub struct Cluster {
     kubeconfig: PathBuf,
-    /// Takes the cluster down when its standard input, which lives as long as we do, ends.
-    _holder: Child,
+    /// Takes the cluster down when its standard input, which lives as long as we do, ends. None if it is to stay.
+    holder: Option<Child>,
 }
 
 impl Cluster {
@@ -28,7 +34,13 @@ impl Cluster {
     /// # Panics
     /// If it does not come up.
     pub fn get() -> &'static Self {
-        CLUSTER.get_or_init(Self::boot)
+        CLUSTER.get_or_init(|| Self::kept().unwrap_or_else(Self::boot))
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "how the tests are started")]
+    fn kept() -> Option<Self> {
+        let kubeconfig = PathBuf::from(std::env::var(KEPT).ok()?);
+        Some(Self { kubeconfig, holder: None })
     }
 
     fn boot() -> Self {
@@ -46,9 +58,14 @@ impl Cluster {
             .map_while(Result::ok)
             .find_map(|line| line.strip_prefix("KUBECONFIG=").map(PathBuf::from))
             .expect("a cluster on this machine: see above why it did not come up");
-        let cluster = Self { kubeconfig, _holder: holder };
+        let cluster = Self { kubeconfig, holder: Some(holder) };
         cluster.import(&archives());
         cluster
+    }
+
+    /// Whether it was up before the tests, so that there may be something left of earlier ones.
+    pub(crate) const fn is_kept(&self) -> bool {
+        self.holder.is_none()
     }
 
     /// A client of the cluster's administrator, for the runtime that it is called on.
@@ -70,7 +87,7 @@ impl Cluster {
     /// A program of the cluster's (`kubectl`, `helm`, …), as its administrator.
     pub fn tool(&self, name: &str) -> Command {
         let mut command = Command::new(cache().join("cluster/bin").join(name));
-        command.env("KUBECONFIG", &self.kubeconfig);
+        command.env("KUBECONFIG", &self.kubeconfig).current_dir(repository());
         command
     }
 
@@ -80,6 +97,14 @@ impl Cluster {
     /// If it fails; with its words.
     pub fn kubectl(&self, arguments: &[&str]) -> String {
         said(self.tool("kubectl").args(arguments))
+    }
+
+    /// What Helm says. It runs in the repository, so that charts are `charts/…`.
+    ///
+    /// # Panics
+    /// If it fails; with its words.
+    pub fn helm(&self, arguments: &[&str]) -> String {
+        said(self.tool("helm").args(arguments))
     }
 
     /// Loads image archives into every node.
@@ -98,7 +123,7 @@ impl Cluster {
         said(Command::new(script()).args(["kill-node", &number.to_string()]));
     }
 
-    /// Starts a node, with the disk that it had.
+    /// Starts a node, with the disk that it had if it was there before.
     ///
     /// # Panics
     /// If it does not get ready.
@@ -108,7 +133,17 @@ impl Cluster {
     }
 }
 
-/// The images of `scripts/images` and of this folder.
+/// The archive of one of the project's images.
+pub fn archive(image: &str) -> PathBuf {
+    cache().join("images").join(format!("{image}.tar"))
+}
+
+/// The root of the project.
+pub fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new("/"))
+}
+
+/// The images of `scripts/test-images`.
 fn archives() -> Vec<PathBuf> {
     let folder = cache().join("images");
     let files = fs::read_dir(&folder).expect("images: `make test-cluster` makes them");
@@ -126,8 +161,8 @@ pub(crate) fn said(command: &mut Command) -> String {
     String::from_utf8_lossy(&stdout).into_owned()
 }
 
-fn script() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("kubernetes/cluster")
+pub(crate) fn script() -> PathBuf {
+    repository().join("tests/cluster/kubernetes/cluster")
 }
 
 /// The same folder as the scripts': where a download or a build stays for the next run.

@@ -4,14 +4,26 @@
 //! |---|---|
 //! | `cluster.rs` | [`Cluster`], one for the test process and gone with it; its tools |
 //! | `namespace.rs` | [`Namespace`], a test's own; what is applied there and looked at |
+//! | `operator.rs` | [`Operator`], a test's own |
+//! | `clinic.rs` | [`Clinic`], a stack; first a [`Draft`] of one |
+//! | `enforce.rs` | [`Enforced`], `NetworkPolicies` in force |
+//! | `traffic.rs` | [`Traffic`], callers who do not stop |
 //! | `wait.rs` | [`eventually`], since a cluster gets there in its own time |
 //! | `kubernetes/` | scripts that boot a cluster on this machine, without a container engine; see the README there |
 //! | `images/` | images that only tests need |
 
+mod clinic;
 mod cluster;
+mod enforce;
 mod namespace;
+mod operator;
+mod traffic;
 mod wait;
 
-pub use cluster::Cluster;
+pub use clinic::{Clinic, Draft};
+pub use cluster::{Cluster, KEPT, archive, repository};
+pub use enforce::Enforced;
 pub use namespace::Namespace;
+pub use operator::{Operator, REGISTRY, VERSION};
+pub use traffic::{Seen, Traffic};
 pub use wait::eventually;

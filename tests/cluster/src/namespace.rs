@@ -1,7 +1,7 @@
 //! [`Namespace`]: a test's own place on the cluster.
 
 use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
@@ -25,8 +25,22 @@ impl Namespace {
     /// If it cannot be made.
     pub fn new(name: &str) -> Self {
         let cluster = Cluster::get();
+        if cluster.is_kept() {
+            cluster.kubectl(&["delete", "namespace", name, "--ignore-not-found"]);
+        }
         cluster.kubectl(&["create", "namespace", name]);
         Self { name: name.to_owned(), cluster }
+    }
+
+    /// The same, at the *restricted* Pod Security level: what asks for more rights than it needs does not start there.
+    ///
+    /// # Panics
+    /// If it cannot be made.
+    pub fn restricted(name: &str) -> Self {
+        let namespace = Self::new(name);
+        let level = "pod-security.kubernetes.io/enforce=restricted";
+        namespace.cluster.kubectl(&["label", "namespace", name, level]);
+        namespace
     }
 
     /// A client's view of one kind here.
@@ -46,6 +60,28 @@ impl Namespace {
         said(self.command().args(arguments))
     }
 
+    /// What `kubectl` says here, or how it fails: for messages.
+    pub fn ask(&self, arguments: &[&str]) -> String {
+        self.command().args(arguments).output().map_or_else(
+            |error| error.to_string(),
+            |output| String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned(),
+        )
+    }
+
+    /// What `kubectl` says here of what it is given to read, or how it fails.
+    ///
+    /// # Panics
+    /// If kubectl does not run.
+    pub fn ask_with_input(&self, arguments: &[&str], input: &str) -> String {
+        let output = self.with_input(arguments, input);
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    }
+
+    /// A client of the cluster's administrator, for the runtime that it is called on.
+    pub async fn client(&self) -> kube::Client {
+        self.cluster.client().await
+    }
+
     /// Applies YAML here.
     ///
     /// # Panics
@@ -63,16 +99,7 @@ impl Namespace {
     /// # Panics
     /// If kubectl does not run.
     pub fn try_apply(&self, yaml: &str) -> Result<(), String> {
-        let mut command = self.command();
-        command.args(["apply", "--server-side", "--filename", "-"]);
-        let mut kubectl = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("kubectl starts");
-        kubectl.stdin.take().expect("its input").write_all(yaml.as_bytes()).expect("it reads");
-        let output = kubectl.wait_with_output().expect("kubectl ends");
+        let output = self.with_input(&["apply", "--server-side", "--filename=-"], yaml);
         if output.status.success() {
             Ok(())
         } else {
@@ -101,6 +128,14 @@ impl Namespace {
             }
         })
         .await
+    }
+
+    fn with_input(&self, arguments: &[&str], input: &str) -> Output {
+        let mut command = self.command();
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut kubectl = command.spawn().expect("kubectl starts");
+        kubectl.stdin.take().expect("its input").write_all(input.as_bytes()).expect("it reads");
+        kubectl.wait_with_output().expect("kubectl ends")
     }
 
     fn command(&self) -> Command {

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
-const ASK_EVERY: Duration = Duration::from_millis(100);
+pub(crate) const ASK_EVERY: Duration = Duration::from_millis(100);
 
 /// What `look` gives as soon as it gives anything; and what it saw last, if it never does.
 ///

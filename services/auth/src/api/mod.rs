@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use contracts::auth::{LoggedIn, Revocation};
 use contracts::client::found;
+use contracts::id::{PatientId, ProviderId};
 use contracts::patients::PatientsClient;
 use contracts::problem::Faults;
 use contracts::providers::ProvidersClient;
@@ -42,8 +43,9 @@ pub struct Api {
     feed: Feed,
     verifier: Arc<Verifier>,
     policy: PasswordPolicy,
-    patients: PatientsClient,
-    providers: ProvidersClient,
+    /// `None` where the stack has no such service: nobody is a patient, or provider, then.
+    patients: Option<PatientsClient>,
+    providers: Option<ProvidersClient>,
 }
 
 impl Api {
@@ -57,8 +59,8 @@ impl Api {
             feed,
             verifier: Arc::clone(&kit.world.verifier),
             policy: kit.settings.auth.password_policy,
-            patients: PatientsClient::new(kit.transport(ServiceName::PatientService)?),
-            providers: ProvidersClient::new(kit.transport(ServiceName::ProviderService)?),
+            patients: kit.optional_transport(ServiceName::PatientService)?.map(PatientsClient::new),
+            providers: kit.optional_transport(ServiceName::ProviderService)?.map(ProvidersClient::new),
         })
     }
 
@@ -87,17 +89,27 @@ impl Api {
         let mut faults = Faults::new();
         if let Some(id) = &user.patient_id
             && present.is_none_or(|present| present.patient_id != user.patient_id)
-            && found(self.patients.patient_by_id(id).await)?.is_none()
+            && !self.is_patient(id).await?
         {
             faults.add("patientId", "names no patient");
         }
         if let Some(id) = &user.provider_id
             && present.is_none_or(|present| present.provider_id != user.provider_id)
-            && found(self.providers.provider_by_id(id).await)?.is_none()
+            && !self.is_provider(id).await?
         {
             faults.add("providerId", "names no provider");
         }
         Ok(faults.into_result()?)
+    }
+
+    async fn is_patient(&self, id: &PatientId) -> Result<bool, Error> {
+        let Some(patients) = &self.patients else { return Ok(false) };
+        Ok(found(patients.patient_by_id(id).await)?.is_some())
+    }
+
+    async fn is_provider(&self, id: &ProviderId) -> Result<bool, Error> {
+        let Some(providers) = &self.providers else { return Ok(false) };
+        Ok(found(providers.provider_by_id(id).await)?.is_some())
     }
 }
 

@@ -69,7 +69,10 @@ async fn take_in(
 /// The mail to the provider, if there still is one and they have an address. While their service does not answer, the event is
 /// delivered again.
 async fn letter(api: &Api, notice: &AppointmentNotice) -> Result<Option<Draft>, Error> {
-    let provider = found(api.providers.provider_by_id(&notice.provider_id).await)?;
+    let provider = match &api.providers {
+        Some(providers) => found(providers.provider_by_id(&notice.provider_id).await)?,
+        None => None,
+    };
     let email =
         provider.and_then(|provider| provider.contact_info.email).and_then(|email| Email::parse(&email).ok());
     if email.is_none() {

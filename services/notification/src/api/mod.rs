@@ -20,7 +20,8 @@ use crate::mail::Mailer;
 pub struct Api {
     pub(crate) db: Db,
     pub(crate) delivery: Delivery,
-    providers: ProvidersClient,
+    /// `None` where the stack has no such service.
+    providers: Option<ProvidersClient>,
 }
 
 impl Api {
@@ -31,7 +32,7 @@ impl Api {
         Ok(Self {
             db: kit.db.clone(),
             delivery: Delivery::new(kit.db.clone(), mailer),
-            providers: ProvidersClient::new(kit.transport(ServiceName::ProviderService)?),
+            providers: kit.optional_transport(ServiceName::ProviderService)?.map(ProvidersClient::new),
         })
     }
 

@@ -76,6 +76,11 @@ impl Kit {
     pub fn transport(&self, peer: ServiceName) -> Result<Arc<Transport>, ClientError> {
         transport(&self.settings, peer, &self.identity, &self.world.random)
     }
+
+    /// A way to a peer that a stack may be without: `None` if it is switched off.
+    pub fn optional_transport(&self, peer: ServiceName) -> Result<Option<Arc<Transport>>, ClientError> {
+        self.settings.peers.contains_key(&peer).then(|| self.transport(peer)).transpose()
+    }
 }
 
 /// Why the shared parts cannot be made.
