@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use contracts::gateway::{GatewayMetrics, GatewayReport};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
 use http::{HeaderValue, Response, StatusCode};
 use settings::{GatewayConfig, Method, RouteAccess, ServiceName};
 use tokio::time::timeout;
@@ -20,6 +20,8 @@ const TIMEOUT_MS: u64 = 5_000;
 /// An answer of the gateway's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Own {
+    /// `GET /`: a person with a browser, who wants the explorer.
+    Entrance,
     /// `GET /api/gateway`.
     Status,
     /// The process lives.
@@ -38,6 +40,7 @@ impl Own {
     /// What stands at a path.
     pub(crate) fn at(path: &str) -> Option<Self> {
         match path {
+            "/" => Some(Self::Entrance),
             "/api/gateway" => Some(Self::Status),
             "/livez" => Some(Self::Live),
             "/readyz" => Some(Self::Ready),
@@ -54,7 +57,7 @@ impl Own {
         let documents =
             ServiceName::ALL.into_iter().map(|service| format!("/api/docs/{service}/openapi.json"));
         let pages = docs::PAGES.iter().map(|page| page.path.to_owned());
-        let fixed = ["/api/gateway", "/livez", "/readyz", "/api/docs/openapi.json"].map(str::to_owned);
+        let fixed = ["/", "/api/gateway", "/livez", "/readyz", "/api/docs/openapi.json"].map(str::to_owned);
         fixed
             .into_iter()
             .chain(pages)
@@ -87,6 +90,7 @@ impl Own {
     /// The answer.
     pub(crate) async fn answer(self, core: &Core) -> Response<Bytes> {
         match self {
+            Self::Entrance => entrance(),
             Self::Status => json(serde_json::to_vec(&report(core)).unwrap_or_default().into(), "no-store"),
             Self::Live => probe(StatusCode::OK),
             Self::Ready if is_ready(core).await => probe(StatusCode::OK),
@@ -142,6 +146,13 @@ fn probe(status: StatusCode) -> Response<Bytes> {
     let text = if status.is_success() { "ok\n" } else { "not ready\n" };
     let mut response = typed(Bytes::from_static(text.as_bytes()), "text/plain; charset=utf-8", "no-store");
     *response.status_mut() = status;
+    response
+}
+
+fn entrance() -> Response<Bytes> {
+    let mut response = typed(Bytes::new(), "text/plain; charset=utf-8", "no-cache");
+    *response.status_mut() = StatusCode::TEMPORARY_REDIRECT;
+    response.headers_mut().insert(LOCATION, HeaderValue::from_static("/api/docs"));
     response
 }
 

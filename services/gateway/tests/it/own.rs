@@ -74,6 +74,14 @@ async fn the_documentation_is_served_with_a_strict_policy_and_nothing_from_elsew
 }
 
 #[tokio::test]
+async fn whoever_comes_to_the_door_is_shown_the_explorer() {
+    let backend = Backend::echo().await;
+    let house = House::before(&backend, Vec::new()).await;
+    let answer = house.get("/").await;
+    assert_eq!((answer.status, answer.header("location")), (307, Some("/api/docs")));
+}
+
+#[tokio::test]
 async fn every_problem_has_its_place_on_the_page() {
     let backend = Backend::echo().await;
     let house = House::before(&backend, Vec::new()).await;
