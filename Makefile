@@ -73,6 +73,12 @@ bench: ## Start time, memory, CPU and latency of the whole stack; see docs/bench
 	cargo build --release --package local
 	scripts/bench
 
+.PHONY: bench-operator
+bench-operator: ## The operator: start, drift, 100 to 1,000 stacks; see docs/benchmarks/operator.md (root; PARTS="real kwok scale")
+	scripts/prepare cluster
+	scripts/test-images
+	scripts/bench-operator $(PARTS)
+
 .PHONY: bench-build
 bench-build: ## Clean and warm build times, and the number of crates
 	scripts/bench-build

@@ -116,7 +116,7 @@ impl Operator {
             // Nothing more can be made there, and all that is there goes.
             Err(error) if error.is_namespace_terminating() => Ok(Action::requeue(BACKOFF_MAX)),
             Err(error) => {
-                let pause = self.pause_after(kept.failures);
+                let pause = pause_after(kept.failures, &self.random);
                 kept.failures = kept.failures.saturating_add(1);
                 kept.not_before = Some(Instant::now() + pause);
                 self.metrics.failed(error.reason());
@@ -125,13 +125,13 @@ impl Operator {
             }
         }
     }
+}
 
-    /// Doubles with each failure, and differs from stack to stack.
-    fn pause_after(&self, failures: u32) -> Duration {
-        let pause = BACKOFF.saturating_mul(2_u32.saturating_pow(failures.min(16))).min(BACKOFF_MAX);
-        let share = u32::try_from(self.random.below(400)).unwrap_or(0);
-        pause * (800 + share) / 1_000
-    }
+/// Doubles with each failure, and differs from stack to stack.
+fn pause_after(failures: u32, random: &Random) -> Duration {
+    let pause = BACKOFF.saturating_mul(2_u32.saturating_pow(failures.min(16))).min(BACKOFF_MAX);
+    let share = u32::try_from(random.below(400)).unwrap_or(0);
+    pause * (800 + share) / 1_000
 }
 
 impl Kept {
@@ -338,5 +338,39 @@ impl Watches {
         *self.operator.capabilities.write().unwrap_or_else(PoisonError::into_inner) = capabilities;
         self.begin(capabilities);
         self.operator.queue.push_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stack_that_fails_for_ever_is_tried_less_and_less_often() {
+        let random = Random::system();
+        let (mut kept, began) = (Kept::default(), Instant::now());
+        let (mut attempts, mut looks) = (0_u32, 0_u32);
+        while began.elapsed() < Duration::from_hours(1) {
+            // However often something happens to it meanwhile.
+            looks += 1;
+            if kept.pause(false).is_none() {
+                attempts += 1;
+                kept.began = Some(Instant::now());
+                kept.not_before = Some(Instant::now() + pause_after(kept.failures, &random));
+                kept.failures += 1;
+            }
+            tokio::time::advance(Duration::from_millis(500)).await;
+        }
+        assert!((15..=25).contains(&attempts), "{attempts} attempts in an hour, {looks} looks");
+        assert!(kept.pause(true).is_none(), "an edit waits for no back-off");
+    }
+
+    #[test]
+    fn a_pause_has_bounds_whatever_the_count() {
+        let random = Random::system();
+        for failures in [0, 1, 9, 10, 40, u32::MAX] {
+            let pause = pause_after(failures, &random);
+            assert!(pause >= BACKOFF * 8 / 10 && pause <= BACKOFF_MAX * 12 / 10, "{failures}: {pause:?}");
+        }
     }
 }

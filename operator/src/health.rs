@@ -99,3 +99,44 @@ impl Health {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATH: &str = "/api/v1/secrets";
+
+    fn health() -> Health {
+        let metrics = Metrics::new();
+        let (queue, _requests) = Queue::new(metrics.clone());
+        Health { metrics, signs: Signs::default(), queue, ready: std::sync::Arc::default() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_of_which_nothing_is_seen_turns_liveness_red_until_something_is() {
+        let health = health();
+        health.signs.expect(PATH);
+        tokio::time::advance(SILENCE_MAX).await;
+        assert_eq!(health.answer("/livez").0, StatusCode::OK);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let (status, _, text) = health.answer("/livez");
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(text.contains(PATH), "{text}");
+        health.signs.seen(PATH);
+        assert_eq!(health.answer("/livez").0, StatusCode::OK);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_queue_that_does_not_move_turns_liveness_red_and_an_empty_one_never() {
+        let health = health();
+        tokio::time::advance(Duration::from_hours(1)).await;
+        assert_eq!(health.answer("/livez").0, StatusCode::OK);
+        let id = crate::live::StackId { namespace: "clinic".to_owned(), label: "clinic".to_owned() };
+        health.queue.meet(&id, "clinic");
+        health.queue.push(&id);
+        tokio::time::advance(STANDSTILL_MAX + Duration::from_secs(1)).await;
+        assert_eq!(health.answer("/livez").0, StatusCode::SERVICE_UNAVAILABLE);
+        health.queue.begin(&crate::queue::reference("clinic", "clinic"));
+        assert_eq!(health.answer("/livez").0, StatusCode::OK);
+    }
+}

@@ -305,7 +305,10 @@ impl<'a> Pass<'a> {
             let is_due = match facts::part(object) {
                 // What is half restored is for a person to look at.
                 part if part == names::RESTORE => false,
-                part if facts::is_migration(part) => decision.retry,
+                // What failed while there was no database yet says nothing of the version.
+                part if facts::is_migration(part) => {
+                    decision.retry || matches!(decision.stage, Stage::Database(_) | Stage::Setup(_))
+                }
                 _ => has_rested,
             };
             if failed && is_due {
@@ -330,7 +333,8 @@ impl<'a> Pass<'a> {
                 (memory.waiting_since, memory.reasons) = (None, None);
                 return Vec::new();
             }
-            Stage::Updating(_) => LONG_PATIENCE,
+            // A pod that may not even be made does not come by waiting.
+            Stage::Updating(_) if !is_refused(sight) => LONG_PATIENCE,
             _ => PATIENCE,
         };
         if memory.waiting_since.get_or_insert_with(Instant::now).elapsed() < patience {
@@ -431,6 +435,11 @@ impl<'a> Pass<'a> {
     fn teller(self) -> Teller<'a> {
         Teller { recorder: &self.operator.recorder, stack: self.resource }
     }
+}
+
+/// Whether pods could not be made: a quota, an admission policy.
+fn is_refused(sight: &facts::Sight) -> bool {
+    sight.values().filter_map(|seen| seen.workload.as_ref()).any(|workload| workload.refused.is_some())
 }
 
 fn all_at(tag: &str) -> Tags {

@@ -7,6 +7,8 @@
 //!                                                             └─> back to the last healthy version, and stay there
 //! ```
 //!
+//! - On a first install, where nothing runs that could be harmed, migrations begin at once if they can wait for their database by themselves:
+//!   their pods start while the database does.
 //! - Whatever happens, what runs keeps running: a layer is at the new version, or where it was.
 //! - A version that failed is tried again when the spec changes, whatever changes in it: the person who edits it decides that, and what
 //!   was wrong may have been a limit or a name and not the image.
@@ -47,6 +49,8 @@ pub struct Facts {
     pub setup: Progress,
     /// The migrations.
     pub migrations: Progress,
+    /// Migrations may begin before the database is ready: they wait for it, and nothing else is going to be put into it.
+    pub migrations_wait: bool,
     /// The services.
     pub services: Progress,
     /// The gateway.
@@ -188,10 +192,11 @@ fn onwards(facts: &Facts, stage: Stage, retry: bool) -> Decision {
     let served = migrated && done(&facts.services);
     // On the first install nothing was healthy yet: what is there stays.
     let before = facts.last_healthy.clone().or_else(|| facts.running.clone());
+    let is_first = before.is_none();
     let new = |ready: bool, before: Option<String>| if ready { Some(facts.wanted.clone()) } else { before };
     Decision {
         tags: Tags {
-            migrations: new(prepared, None),
+            migrations: new(prepared || (is_first && facts.migrations_wait), None),
             services: new(migrated, before.clone()),
             gateway: new(served, before),
         },
@@ -251,11 +256,12 @@ mod tests {
             failure in proptest::option::of(failure()),
             running in proptest::option::of(version()),
             (database, setup, migrations) in (progress(), progress(), progress()),
-            (services, gateway, fallback, available) in (progress(), progress(), progress(), any::<bool>()),
+            (services, gateway, fallback) in (progress(), progress(), progress()),
+            (available, migrations_wait) in any::<(bool, bool)>(),
         ) -> Facts {
             Facts {
                 wanted, generation, last_healthy, failure, running, database, setup, migrations, services, gateway, fallback,
-                available,
+                available, migrations_wait,
             }
         }
     }
@@ -271,6 +277,7 @@ mod tests {
             database: Progress::Done,
             setup: Progress::Done,
             migrations: Progress::Done,
+            migrations_wait: false,
             services: Progress::Done,
             gateway: Progress::Done,
             fallback: Progress::Done,
@@ -312,6 +319,15 @@ mod tests {
             layer(&mut facts);
             assert_eq!(decide(&facts).tags, expected);
         }
+    }
+
+    #[test]
+    fn migrations_that_wait_by_themselves_begin_with_the_database_but_only_at_first() {
+        let start = Facts { running: None, migrations_wait: true, database: waiting(), ..done("2", None) };
+        assert_eq!(decide(&start).tags, tags(Some("2"), None, None));
+        assert!(matches!(decide(&start).stage, Stage::Database(_)));
+        let upgrade = Facts { migrations_wait: true, database: waiting(), ..done("2", Some("1")) };
+        assert_eq!(decide(&upgrade).tags, tags(None, Some("1"), Some("1")));
     }
 
     #[test]

@@ -189,7 +189,7 @@ const fn failed(facts: &Facts) -> &'static str {
 fn ready_condition(report: Report<'_>) -> Said {
     let said = |holds, reason, message| Said { r#type: kind::READY, holds, reason, message };
     let answers = matches!(report.decision.stage, Stage::Updating(_));
-    if !answers && !report.problems.is_empty() {
+    if !report.problems.is_empty() {
         let (reason, message) = told(report.problems);
         return said(ConditionStatus::False, reason, message);
     }

@@ -26,15 +26,21 @@ use crate::metrics::Metrics;
 /// The API server's own limit for what is no watch is 60 s; two thirds of that are a sign that nobody is there.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(40);
 
-/// No connection is silent for longer: watches end after [`crate::watch::TIMEOUT_SECONDS`], and bookmarks come in between.
-const SILENCE_TIMEOUT: Duration = Duration::from_secs(330);
+/// No connection that works is silent for longer: to a watch, the API server sends a bookmark every minute. What was dropped between here
+/// and there without a word is given up after so long, and the watch goes on from where it was on another connection.
+pub const SILENCE_TIMEOUT: Duration = Duration::from_secs(150);
 
 /// A client that keeps to the rules above.
 pub async fn connect(metrics: &Metrics, fence: &Fence, signs: &Signs) -> Result<Client, Error> {
-    let mut config = Config::infer().await.map_err(|error| Error::Api {
+    let config = Config::infer().await.map_err(|error| Error::Api {
         what: "reading the cluster's address".to_owned(),
         source: Box::new(kube::Error::InferConfig(error)),
     })?;
+    client(config, metrics, fence, signs)
+}
+
+/// The same, of an API server whose address is known.
+pub fn client(mut config: Config, metrics: &Metrics, fence: &Fence, signs: &Signs) -> Result<Client, Error> {
     config.read_timeout = Some(SILENCE_TIMEOUT);
     let rules = Rules { metrics: metrics.clone(), fence: fence.clone(), signs: signs.clone() };
     let builder = ClientBuilder::try_from(config).map_err(Error::api("making a client"))?;

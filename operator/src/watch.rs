@@ -1,7 +1,8 @@
 //! The watches of what stacks consist of: by label, metadata alone or a little more, and nothing is kept but what [`Live`] keeps.
 //!
-//! A watch ends by itself after [`TIMEOUT_SECONDS`], and the client gives one up that shows nothing for a little longer: no load balancer
-//! that drops idle connections silently can blind the operator for long.
+//! A watch ends by itself after [`TIMEOUT_SECONDS`], and the client gives one up that shows nothing for
+//! [`SILENCE_TIMEOUT`](crate::transport::SILENCE_TIMEOUT): no load balancer that drops idle connections silently can blind the operator
+//! for long.
 //!
 //! Secrets are watched without a label, so that a Secret that a stack merely names is noticed too. Of those only name and version are kept:
 //! some ninety bytes each. A GET for each named Secret every few minutes would cost less memory, and notice a new password minutes later.

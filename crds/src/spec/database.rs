@@ -99,9 +99,22 @@ pub struct ExternalDatabase {
     #[serde(default = "ExternalDatabase::default_max_connections")]
     #[schemars(range(min = 14, max = 10_000))]
     pub max_connections: u32,
+    /// The image with PostgreSQL's programs (`psql`, `pg_dump`, …), by which schemas are made and backups taken, if it is not
+    /// `postgres:18`: one of the server's major version or a higher one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512), regex(pattern = forms::IMAGE))]
+    pub image: Option<String>,
 }
 
+/// `pg_dump` reads older servers, and no newer ones.
+const CLIENT_IMAGE: &str = "postgres:18";
+
 impl ExternalDatabase {
+    /// The image with PostgreSQL's programs.
+    pub fn image(&self) -> String {
+        self.image.clone().unwrap_or_else(|| CLIENT_IMAGE.to_owned())
+    }
+
     const fn default_max_connections() -> u32 {
         crate::plan::DATABASE_CONNECTIONS
     }

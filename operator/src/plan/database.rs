@@ -37,9 +37,6 @@ const DATA_DIR: &str = "/data";
 const START: &str = include_str!("postgres/start.sh");
 const PG_HBA: &str = include_str!("postgres/pg_hba.conf");
 
-/// Whose programs connect to somebody else's server. `pg_dump` reads older servers, and no newer ones.
-const CLIENT_IMAGE: &str = "postgres:18";
-
 /// All sessions end at once; what takes time is the last checkpoint.
 const GRACE_SECONDS: i64 = 120;
 
@@ -217,7 +214,7 @@ pub(super) fn image(stack: &Stack) -> String {
     match &stack.database {
         Database::Managed(managed) => managed.image(),
         Database::CloudNativePg(cluster) => cluster_image(cluster),
-        Database::External(_) => CLIENT_IMAGE.to_owned(),
+        Database::External(external) => external.image(),
     }
 }
 
@@ -258,7 +255,7 @@ pub(super) fn cluster_resource() -> ApiResource {
     }
 }
 
-const SETUP: &str = "until pg_isready -q; do sleep 1; done
+const SETUP: &str = "until pg_isready -q; do sleep 0.2; done
 exec psql -X -q -f /var/run/healthcare/secrets/database-admin/setup.sql";
 
 /// Runs again when a role, a password or the way to the server changes: all of that stands in the Secret whose digest it carries.

@@ -3,3 +3,4 @@
 
 mod database;
 mod server;
+mod silence;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use cluster_tests::{Clinic, Traffic};
+use cluster_tests::{Clinic, REGISTRY, Traffic};
 use serde_json::{Value, json};
 use stack::condition::{kind, reason};
 use stack::spec::ConditionStatus;
@@ -62,7 +62,8 @@ async fn a_mistake_that_only_the_operator_can_know_is_told_and_harms_nothing() {
 
     let quota = "{apiVersion: v1, kind: ResourceQuota, metadata: {name: tight}, spec: {hard: {pods: \"1\"}}}";
     clinic.namespace().apply(quota);
-    is_told(&clinic, patient(json!({"replicas": 2})), reason::QUOTA_EXCEEDED, "tight").await;
+    let env = json!({"env": [{"name": "TEAM", "value": "front-desk"}]});
+    is_told(&clinic, patient(env), reason::QUOTA_EXCEEDED, "tight").await;
     clinic.namespace().kubectl(&["delete", "resourcequota", "tight"]);
     clinic.settled().await;
 
@@ -93,8 +94,7 @@ async fn a_database_that_refuses_is_told_and_is_nobody_elses_trouble() {
         "stringData": {"url": url, "ca.crt": authority},
     });
     clinic.namespace().apply(&secret.to_string());
-    let external =
-        json!({"database": {"managed": null, "external": {"url": {"secret": "elsewhere", "key": "url"}}}});
+    let external = json!({"database": {"managed": null, "external": {"url": {"secret": "elsewhere", "key": "url"}, "image": format!("{REGISTRY}/postgres:15")}}});
     let refused = clinic.operator.stack("refused").small().with(external).apply();
     let condition = refused.says(kind::READY, reason::DATABASE_REFUSES, Duration::from_mins(2)).await;
     assert!(condition.message.contains("intruder"), "{}", condition.message);

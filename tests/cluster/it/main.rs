@@ -3,11 +3,12 @@
 
 mod blocked;
 mod compose;
-mod documented;
 mod drift;
 mod images;
+mod install;
 mod live;
 mod network_policy;
+mod operator;
 mod ready;
 mod refused;
 mod rest;

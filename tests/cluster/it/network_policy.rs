@@ -7,8 +7,8 @@ use cluster_tests::{Clinic, Enforced, Operator, eventually};
 
 /// A pod of somebody else's in the namespace, and one that passes itself off as the patient service.
 const STRANGER: &str = "{}";
-const PATIENT_SERVICE: &str = r#"{app.kubernetes.io/name: patient-service, app.kubernetes.io/instance: clinic,
-    healthcarestack.dev/stack: clinic, healthcarestack.dev/database: client, test: impostor}"#;
+const PATIENT_SERVICE: &str = r"{app.kubernetes.io/name: patient-service, app.kubernetes.io/instance: clinic,
+    healthcarestack.dev/stack: clinic, healthcarestack.dev/database: client, test: impostor}";
 
 #[tokio::test]
 async fn a_stack_works_with_its_policies_in_force_and_they_let_nothing_else_through() {
@@ -21,23 +21,23 @@ async fn a_stack_works_with_its_policies_in_force_and_they_let_nothing_else_thro
     let notification = clinic.pods("notification-service").await.remove(0);
     let notification = notification.status.and_then(|status| status.pod_ip).unwrap();
     let stranger = Probe::new(&clinic, "stranger", STRANGER).await;
-    assert!(stranger.reaches("clinic-api-gateway", 8080).await, "the gateway is there for everybody");
-    assert!(stranger.reaches(&notification, 9464).await, "and metrics for Prometheus, wherever it is");
+    assert!(stranger.reaches("clinic-api-gateway", 8080), "the gateway is there for everybody");
+    assert!(stranger.reaches(&notification, 9464), "and metrics for Prometheus, wherever it is");
     for (service, port) in [
         ("patient-service", 8082),
         ("auth-service", 8087),
         ("medical-records-service", 8081),
         ("postgres", 5432),
     ] {
-        assert!(!stranger.reaches(&format!("clinic-{service}"), port).await, "a stranger reaches {service}");
+        assert!(!stranger.reaches(&format!("clinic-{service}"), port), "a stranger reaches {service}");
     }
 
     // Whoever got into a service gets no further than the service does.
     let impostor = Probe::new(&clinic, "impostor", PATIENT_SERVICE).await;
-    assert!(impostor.reaches("clinic-postgres", 5432).await, "the patient service has a database");
-    assert!(impostor.reaches("clinic-auth-service", 8087).await, "it asks which tokens are revoked");
-    assert!(!impostor.reaches("clinic-api-gateway", 8080).await, "it has no business at the gateway");
-    assert!(!impostor.reaches(&notification, 9464).await, "nor with others' metrics");
+    assert!(impostor.reaches("clinic-postgres", 5432), "the patient service has a database");
+    assert!(impostor.reaches("clinic-auth-service", 8087), "it asks which tokens are revoked");
+    assert!(!impostor.reaches("clinic-api-gateway", 8080), "it has no business at the gateway");
+    assert!(!impostor.reaches(&notification, 9464), "nor with others' metrics");
 }
 
 /// A pod to try from.
@@ -61,7 +61,7 @@ impl<'a> Probe<'a> {
         // Until its policies are in force.
         if labels != STRANGER {
             eventually("policies for the probe", Duration::from_secs(10), async || {
-                if probe.reaches("clinic-api-gateway", 8080).await { Err("not yet") } else { Ok(()) }
+                if probe.reaches("clinic-api-gateway", 8080) { Err("not yet") } else { Ok(()) }
             })
             .await;
         }
@@ -69,7 +69,7 @@ impl<'a> Probe<'a> {
     }
 
     /// Whether a connection comes about.
-    async fn reaches(&self, host: &str, port: u16) -> bool {
+    fn reaches(&self, host: &str, port: u16) -> bool {
         let tried = self.clinic.namespace().ask(&[
             "exec",
             self.name,

@@ -108,6 +108,11 @@ impl Clinic {
         Operator::install(namespace).await.stack("clinic")
     }
 
+    /// A stack that was applied in some other way.
+    pub fn existing(operator: &Operator, name: &str) -> Self {
+        Self { name: name.to_owned(), operator: operator.clone() }
+    }
+
     /// Where it is.
     pub fn namespace(&self) -> &Namespace {
         &self.operator.namespace

@@ -6,8 +6,9 @@
 //! | `namespace.rs` | [`Namespace`], a test's own; what is applied there and looked at |
 //! | `operator.rs` | [`Operator`], a test's own |
 //! | `clinic.rs` | [`Clinic`], a stack; first a [`Draft`] of one |
-//! | `enforce.rs` | [`Enforced`], `NetworkPolicies` in force |
+//! | `enforce.rs` | [`Enforced`], `NetworkPolicies` in force; [`CutOff`], a pod whose connections go silent |
 //! | `traffic.rs` | [`Traffic`], callers who do not stop |
+//! | `traefik.rs` | [`Traefik`], an Ingress controller |
 //! | `wait.rs` | [`eventually`], since a cluster gets there in its own time |
 //! | `kubernetes/` | scripts that boot a cluster on this machine, without a container engine; see the README there |
 //! | `images/` | images that only tests need |
@@ -17,13 +18,15 @@ mod cluster;
 mod enforce;
 mod namespace;
 mod operator;
+mod traefik;
 mod traffic;
 mod wait;
 
 pub use clinic::{Clinic, Draft};
 pub use cluster::{Cluster, KEPT, archive, repository};
-pub use enforce::Enforced;
+pub use enforce::{CutOff, Enforced};
 pub use namespace::Namespace;
 pub use operator::{Operator, REGISTRY, VERSION};
+pub use traefik::Traefik;
 pub use traffic::{Seen, Traffic};
 pub use wait::eventually;

@@ -25,11 +25,21 @@ impl Namespace {
     /// If it cannot be made.
     pub fn new(name: &str) -> Self {
         let cluster = Cluster::get();
+        let namespace = Self { name: name.to_owned(), cluster };
         if cluster.is_kept() {
-            cluster.kubectl(&["delete", "namespace", name, "--ignore-not-found"]);
+            namespace.remove();
         }
         cluster.kubectl(&["create", "namespace", name]);
-        Self { name: name.to_owned(), cluster }
+        namespace
+    }
+
+    /// Takes away what an earlier run may have left: a stack that waits for an operator which is gone, too.
+    fn remove(&self) {
+        let stacks = self.ask(&["get", "healthcarestacks", "--output=name", "--ignore-not-found"]);
+        for stack in stacks.lines().filter(|line| line.starts_with("healthcarestack.")) {
+            self.ask(&["patch", stack, "--type=merge", "--patch={\"metadata\":{\"finalizers\":null}}"]);
+        }
+        self.cluster.kubectl(&["delete", "namespace", &self.name, "--ignore-not-found", "--timeout=60s"]);
     }
 
     /// The same, at the *restricted* Pod Security level: what asks for more rights than it needs does not start there.
@@ -58,6 +68,11 @@ impl Namespace {
     /// If it fails; with its words.
     pub fn kubectl(&self, arguments: &[&str]) -> String {
         said(self.command().args(arguments))
+    }
+
+    /// One that somebody else has made; it goes in the same way.
+    pub fn existing(name: &str) -> Self {
+        Self { name: name.to_owned(), cluster: Cluster::get() }
     }
 
     /// What `kubectl` says here, or how it fails: for messages.

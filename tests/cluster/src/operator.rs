@@ -49,13 +49,15 @@ impl Operator {
     /// If it does not get ready.
     pub async fn install_with(namespace: &str, arguments: &[&str]) -> Self {
         Self::define();
-        let operator = Self {
-            namespace: Arc::new(Namespace::restricted(namespace)),
-            client: Cluster::get().client().await,
-        };
+        let operator = Self::not_installed(Namespace::restricted(namespace)).await;
         operator.upgrade(arguments);
         operator.ready().await;
         operator
+    }
+
+    /// A namespace to which one will be installed in some other way.
+    pub async fn not_installed(namespace: Namespace) -> Self {
+        Self { namespace: Arc::new(namespace), client: Cluster::get().client().await }
     }
 
     /// Sees to it that the cluster knows the resource. The definition belongs to the cluster, and so to no test: it is there once.

@@ -100,6 +100,12 @@ impl Error {
         }
     }
 
+    /// Whether the server answered and let nobody in: it knows no such role, password or database. So does one that is still being set up.
+    pub fn is_refused_login(&self) -> bool {
+        let Self::Other(sqlx::Error::Database(error)) = self else { return false };
+        error.code().is_some_and(|code| code.starts_with("28") || code == "3D000")
+    }
+
     /// Whether trying the whole transaction again may help.
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::Retryable(_) | Self::LostRace)

@@ -4,8 +4,8 @@
 //! stands in the command line, and only the first administrator's password may stand in the environment.
 //!
 //! Whatever is missing or wrong ends the process at once, with one line that names it and an exit status other than 0: whoever started
-//! it starts it again. A database that does not answer is waited for first ([`DATABASE_WAIT`]), since machines that start together do
-//! not get ready together; one that answers and refuses is not.
+//! it starts it again. A database that does not answer is waited for first, since machines that start together do not get ready together;
+//! one that answers and refuses only by `migrate`, which may run beside what sets the database up: [`Patience`].
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -20,9 +20,22 @@ use crate::serve::{self, StartError};
 use crate::stop::Signals;
 use crate::telemetry::{self, METRICS_MEDIA_TYPE, Metrics};
 
-/// A database that does not answer is asked for so long when a process starts.
-pub const DATABASE_WAIT: Duration = Duration::from_secs(30);
-const DATABASE_ASK_EVERY: Duration = Duration::from_millis(500);
+/// How long a database is asked again when a process starts.
+#[derive(Clone, Copy)]
+struct Patience {
+    /// Of one that does not answer.
+    silence: Duration,
+    /// Of one that answers and does not know who is asking, from when it first did.
+    refusal: Duration,
+}
+
+impl Patience {
+    const TO_SERVE: Self = Self { silence: Duration::from_secs(30), refusal: Duration::ZERO };
+    /// Nobody waits for it but what comes after, and another attempt would begin later than this one goes on.
+    const TO_MIGRATE: Self = Self { silence: Duration::from_mins(10), refusal: Duration::from_secs(20) };
+}
+
+const DATABASE_ASK_EVERY: Duration = Duration::from_millis(300);
 
 type Fault = Box<dyn std::error::Error + Send + Sync>;
 
@@ -73,26 +86,39 @@ async fn migrate(service: Service) -> Result<(), Fault> {
     let mut signals = Signals::listen()?;
     let world = world(service, &settings)?;
     tokio::select! {
-        opened = open(service, &settings, &world) => opened?.close().await,
+        opened = open(service, &settings, &world, Patience::TO_MIGRATE) => opened?.close().await,
         _ = signals.asked() => return Err("asked to end before the database was up to date".into()),
     }
     Ok(())
 }
 
-/// Opens and migrates the database; waits for one that does not answer.
-async fn open(service: Service, settings: &ServiceSettings, world: &World) -> Result<db::Db, StartError> {
+/// Opens and migrates the database; waits for one that is not there yet.
+async fn open(
+    service: Service,
+    settings: &ServiceSettings,
+    world: &World,
+    patience: Patience,
+) -> Result<db::Db, StartError> {
     let begun = Instant::now();
+    let mut refused_since = None;
     let mut is_told = false;
     loop {
-        match serve::open(service, settings, world).await {
-            Err(error) if error.is_passing() && begun.elapsed() < DATABASE_WAIT => {
-                if !std::mem::replace(&mut is_told, true) {
-                    tracing::warn!(%error, "waiting for the database, {} s at most", DATABASE_WAIT.as_secs());
-                }
-                tokio::time::sleep(DATABASE_ASK_EVERY).await;
-            }
-            result => return result,
+        let error = match serve::open(service, settings, world).await {
+            Ok(db) => return Ok(db),
+            Err(error) => error,
+        };
+        let may_pass = if error.is_refused_login() {
+            refused_since.get_or_insert_with(Instant::now).elapsed() < patience.refusal
+        } else {
+            error.is_passing() && begun.elapsed() < patience.silence
+        };
+        if !may_pass {
+            return Err(error);
         }
+        if !std::mem::replace(&mut is_told, true) {
+            tracing::warn!(%error, "waiting for the database, {} s at most", patience.silence.as_secs());
+        }
+        tokio::time::sleep(DATABASE_ASK_EVERY).await;
     }
 }
 
@@ -109,7 +135,7 @@ async fn serve(service: Service) -> Result<(), Fault> {
     let revocations = tokio::spawn(async move { verifier.revocations().follow(&auth, &clock).await });
     let admin = admin(settings.admin_listen.clone(), world.metrics.clone()).await?;
     let start = async {
-        let db = open(service, &settings, &world).await?;
+        let db = open(service, &settings, &world, Patience::TO_SERVE).await?;
         serve::start_on(db, service, settings.clone(), world.clone()).await
     };
     let running = tokio::select! {

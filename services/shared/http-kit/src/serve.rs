@@ -141,10 +141,19 @@ pub async fn open(service: Service, settings: &ServiceSettings, world: &World) -
 impl StartError {
     /// Whether it may be different in a moment: the database does not answer, or has no room just now.
     pub fn is_passing(&self) -> bool {
+        self.database().is_some_and(db::Error::is_passing)
+    }
+
+    /// Whether the database answers and does not know who is asking.
+    pub fn is_refused_login(&self) -> bool {
+        self.database().is_some_and(db::Error::is_refused_login)
+    }
+
+    fn database(&self) -> Option<&db::Error> {
         match self {
             Self::Open { source: db::OpenError::Db(error), .. }
-            | Self::Migrate { source: db::MigrateError::Db(error), .. } => error.is_passing(),
-            _ => false,
+            | Self::Migrate { source: db::MigrateError::Db(error), .. } => Some(error),
+            _ => None,
         }
     }
 }
