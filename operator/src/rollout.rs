@@ -260,8 +260,8 @@ mod tests {
             (available, migrations_wait) in any::<(bool, bool)>(),
         ) -> Facts {
             Facts {
-                wanted, generation, last_healthy, failure, running, database, setup, migrations, services, gateway, fallback,
-                available, migrations_wait,
+                wanted, generation, last_healthy, failure, running, database, setup, migrations, migrations_wait, services, gateway,
+                fallback, available,
             }
         }
     }

@@ -19,7 +19,9 @@ def number(name, default):
 def save(part, figures):
     """Parts may run on different days; the report has the latest of each."""
     known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    known[part] = {"at": time.strftime("%Y-%m-%d %H:%M"), **figures}
+    # Of the last minutes, which are those of the measurement: how busy the machine was with all of it, and with what else it did.
+    load = round(os.getloadavg()[1])
+    known[part] = {"at": f"{time.strftime('%Y-%m-%d %H:%M')}, load average {load}", **figures}
     RESULTS.write_text(json.dumps(known, indent=1))
 
 
@@ -71,6 +73,7 @@ class Operator:
         self.process = subprocess.Popen(
             [PROGRAM, "run", f"--metrics-listen=127.0.0.1:{self.port}", "--lease-namespace=default", *arguments],
             env={**os.environ, "KUBECONFIG": str(kubeconfig)}, stdout=open(log, "ab"), stderr=subprocess.STDOUT)
+        atexit.register(self.process.kill)
         wait("a ready operator", 60, lambda: self.get("/readyz")[0] == 200 and self.metric("leads") == 1, 0.02)
         self.ready_after = time.monotonic() - self.begun
 

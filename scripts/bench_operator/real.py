@@ -1,12 +1,11 @@
 """One stack on a cluster that runs it: from apply to Ready, drift, and an edit until it is live."""
-import datetime, http.client, json, random, threading, time
+import datetime, http.client, json, random, time
 from figures import CACHE, Operator, number, quantile, say, spread, stack, wait
 from api import STACKS
 from cluster import Cluster, archives
 
 NAMESPACE = "bench"
 LABEL = "app.kubernetes.io/part-of"
-#   path of the kind, whether it may be deleted without an outage of the stack that later edits would measure
 KINDS = ["api/v1/{}/services", "api/v1/{}/configmaps", "api/v1/{}/serviceaccounts", "apis/apps/v1/{}/deployments",
          "apis/networking.k8s.io/v1/{}/networkpolicies", "apis/rbac.authorization.k8s.io/v1/{}/roles",
          "apis/rbac.authorization.k8s.io/v1/{}/rolebindings"]
@@ -63,7 +62,7 @@ def drift(api, count):
     for _ in range(count):
         kind, metadata = chance.choice(objects)
         path = f"{kind}/{metadata['name']}"
-        # An object whose name is another one's by now (a Job's, a Deployment's pods) is not what is measured: only what is planned as it stands.
+        # A Deployment that is deleted takes its pods along: an outage, and another stack to measure from then on.
         is_deletion = chance.random() < 0.5 and "deployments" not in kind
         before = api.must("GET", path)["metadata"]["uid"]
         if is_deletion:
@@ -82,25 +81,27 @@ def drift(api, count):
 
 
 def live(api, name, count):
-    """Edits of a route's path in the spec; seconds until the gateway answers by it. Every answer in between is one or the other."""
+    """Edits of a route's limit in the spec; seconds until the gateway answers by it. Whoever is not signed in gets 401, or 429 if limited."""
     service = api.must("GET", f"/api/v1/namespaces/{NAMESPACE}/services/{name}-api-gateway")
-    port = next(it["port"] for it in service["spec"]["ports"] if it["port"] == 8080)
-    gateway = http.client.HTTPConnection(service["spec"]["clusterIP"], port, timeout=10)
+    gateway = http.client.HTTPConnection(service["spec"]["clusterIP"], 8080, timeout=10)
 
-    def status(path):
-        gateway.request("GET", path)
+    def status():
+        gateway.request("GET", "/api/patients")
         answer = gateway.getresponse()
         answer.read()
         return answer.status
 
-    took, path = [], f"{STACKS}/namespaces/{NAMESPACE}/healthcarestacks/{name}"
+    path = f"{STACKS}/namespaces/{NAMESPACE}/healthcarestacks/{name}"
+    edit = lambda gateway: api.merge(path, {"spec": {"gateway": gateway}})
+    edit({"rateLimits": {"perClient": {"requestsPerSecond": 1_000_000, "burst": 1_000_000}}}) # what asks here asks often
+    time.sleep(2)
+    limited = {"path": "/api/patients", "service": "patient", "rateLimits": {"perClient": {"requestsPerSecond": 1, "burst": 1}}}
+    took = []
     for index in range(count):
-        route = f"/bench-{index}"
-        wait("no such route", 5, lambda: status(route) == 404)
-        api.merge(path, {"spec": {"gateway": {"routes": [{"path": route, "service": "patient"}]}}})
+        routes, wanted = ([limited], 429) if index % 2 == 0 else ([], 401)
+        edit({"routes": routes})
         begun = time.monotonic()
-        # A route that is there asks who is calling.
-        wait("the route", 60, lambda: status(route) != 404, 0.002)
+        wait(f"{wanted} after {routes}", 30, lambda: status() == wanted, 0.002)
         took.append(time.monotonic() - begun)
         time.sleep(0.2)
     return {"count": count, "p50_ms": 1000 * quantile(took, 0.5), "p99_ms": 1000 * quantile(took, 0.99), "max_ms": 1000 * max(took)}

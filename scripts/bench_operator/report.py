@@ -10,8 +10,8 @@ cluster as a process of this machine: its memory is `VmRSS` (peaks: `VmHWM`) and
 Requests and reconciles are what it counts itself, at `/metrics`; writes at rest are what the API server has counted, of everybody, Leases
 left out. Quantiles of reconciles are linear within the histogram's buckets.
 
-Everything shares the machine: kubelet, API server, etcd, PostgreSQL and all pods compete for its processors, and so did other work
-where that is said.
+Everything shares the machine: kubelet, API server, etcd, PostgreSQL and all pods compete for its processors. The load average beside each date
+tells how much: of two processors, anything much above 4 means that other work (builds, other clusters) took its share too.
 """
 
 
@@ -50,7 +50,7 @@ def real(found):
             for name in ("edit", "deletion", "both") if name in drift]
     rows.append(("edit of the spec → live at the gateway", live["count"], ms(live["p50_ms"]), ms(live["p99_ms"]), ms(live["max_ms"])))
     text += "\n## Drift, and an edit until it is live\n\nRandom edits and deletions of Services, ConfigMaps, ServiceAccounts, Deployments (edited only), "
-    text += "NetworkPolicies, Roles and RoleBindings, until the object is as it was; a route in the spec, until the gateway answers by it.\n\n"
+    text += "NetworkPolicies, Roles and RoleBindings, until the object is as it was; a route's limit in the spec, until the gateway answers by it.\n\n"
     return text + table(("", "count", "p50", "p99", "max"), rows) + f"\nThe operator's peak memory in all of this: {found['memory_mb']:.0f} MB.\n"
 
 
@@ -71,8 +71,8 @@ def scale(found):
             ("memory: no stacks", *column("empty_mb", "{:.0f} MB")), ("memory: peak while they come up", *column("converging_mb", "{:.0f} MB")),
             ("memory: at rest", *column("rest_mb", "{:.0f} MB")), ("requests per stack until Ready", *column("requests_per_stack", "{:.0f}")),
             ("reconciles per stack until Ready", *column("reconciles_per_stack", "{:.1f}")), ("one reconcile then, p50 / p99", *pair("reconcile_p50_ms", "reconcile_p99_ms")),
-            (f"requests of the operator in {runs[0]['rest_s']} s at rest", *column("rest_requests", requests)),
-            ("writes of anybody at rest, beside Leases", *column("rest_writes_beside_leases", "{:.0f}")), ("processor at rest", *column("rest_cpu_percent", "{:.2f} %")),
+            ("at rest for", *column("rest_s", "{} s")), ("requests of the operator then", *column("rest_requests", requests)),
+            ("writes of anybody then, beside Leases", *column("rest_writes_beside_leases", "{:.0f}")), ("processor then", *column("rest_cpu_percent", "{:.2f} %")),
             ("graceful stop", *column("stopped_s", "{:.2f} s")), ("restart: every stack looked at after", *column("restart_s", "{:.1f} s")),
             ("restart: writes", *column("restart_writes", "{:.0f}")), ("restart: peak memory", *column("restart_mb", "{:.0f} MB")),
             ("restart: one reconcile, p50 / p99", *pair("restart_reconcile_p50_ms", "restart_reconcile_p99_ms"))]

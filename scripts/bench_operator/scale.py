@@ -3,7 +3,7 @@
 The faker answers each new Deployment, StatefulSet and Job with the status that its controller would give it at once. It costs processor
 time of the same two cores, and so do the API server and etcd: times are times of them all together.
 """
-import atexit, json, queue, re, shutil, subprocess, tempfile, threading, time, pathlib, secrets
+import atexit, json, os, queue, re, shutil, subprocess, tempfile, threading, time, pathlib, secrets
 from figures import BIN, CACHE, ROOT, Operator, free_port, number, of_histogram, quantile, say, stack, wait
 from api import STACKS, Api
 
@@ -185,7 +185,6 @@ def restart(control, operator, stacks, log):
 
 
 def measure():
-    import os
     runs = []
     for stacks in map(int, os.environ.get("STACKS", "100 300 1000").split()):
         say(f"{stacks} stacks on an API server alone")

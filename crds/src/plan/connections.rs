@@ -28,14 +28,19 @@ pub(crate) const fn of_one_process(service: ServiceName) -> u32 {
     share(service)
 }
 
-/// What each pod of a service may hold on a cluster: the least, and its part of the service's share of what is left.
+/// What each pod of a service may hold on a cluster.
+///
+/// With a server of the stack's own, that is the same however many pods there are, so that a changed number of replicas restarts no
+/// pod. A server of somebody else's has so many for us and no more: of those a pod gets the least, and its part of the service's share of
+/// what is left, which moves with every service's replicas.
 pub(crate) fn of_a_pod(stack: &Stack, service: ServiceName) -> u32 {
-    let budget = match &stack.database {
-        Database::External(external) => external.max_connections,
-        Database::Managed(_) | Database::CloudNativePg(_) => DATABASE_CONNECTIONS,
-    };
-    let left = budget.saturating_sub(connections_min(stack));
-    CONNECTIONS_MIN + left * share(service) / DATABASE_CONNECTIONS / pods_max(stack, service)
+    match &stack.database {
+        Database::Managed(_) | Database::CloudNativePg(_) => share(service).div_ceil(2),
+        Database::External(external) => {
+            let left = external.max_connections.saturating_sub(connections_min(stack));
+            CONNECTIONS_MIN + left * share(service) / DATABASE_CONNECTIONS / pods_max(stack, service)
+        }
+    }
 }
 
 /// The least that the stack's services can work with on a cluster, with as many pods as there may be.

@@ -151,18 +151,21 @@ fn in_one_process_the_services_leave_postgres_room() {
 }
 
 #[test]
-fn pods_share_the_connections_of_their_service() {
+fn pods_share_what_a_server_of_somebody_elses_has_for_us() {
     for (spec, budget) in [
-        ("paused: false", 90),
-        ("services: { patient: { replicas: 5 }, appointment: { replicas: 4 } }", 90),
         ("database: { external: { url: { secret: db, key: url }, maxConnections: 14 } }", 14),
         ("database: { external: { url: { secret: db, key: url }, maxConnections: 10000 } }", 10_000),
     ] {
         let held = connections_max(&stack(spec));
         assert!(held <= budget && held >= budget * 3 / 4, "{spec}: {held} of {budget}");
     }
-    // Ninety are not enough for two each: a server that the operator runs is then given more.
-    assert_eq!(connections_max(&stack("services: { patient: { replicas: 100 } }")), 212);
+}
+
+#[test]
+fn replicas_of_a_service_change_nothing_for_the_pods_that_are_there() {
+    let settings = |spec| all(&stack(spec), &Placement::Kubernetes);
+    assert_eq!(settings("services: { patient: { replicas: 5 } }"), settings("paused: false"));
+    assert_eq!(connections_max(&stack("services: { patient: { replicas: 5 } }")), 78);
 }
 
 #[test]

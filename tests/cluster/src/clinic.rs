@@ -266,7 +266,7 @@ impl Clinic {
         self.api::<Pod>().list(&ListParams::default().labels(&of_the_part)).await.expect("pods").items
     }
 
-    /// Every pod of services, gateway and database: its name and how often its containers were started again. The same answer twice means
+    /// Every pod of services, gateway and database that is to stay: its name and how often its containers were started again. The same answer twice means
     /// that nothing restarted in between.
     ///
     /// # Panics
@@ -274,13 +274,16 @@ impl Clinic {
     pub async fn running(&self) -> Vec<(String, i32)> {
         let of_the_stack = ListParams::default().labels(&format!("healthcarestack.dev/stack={}", self.name));
         let pods = self.api::<Pod>().list(&of_the_stack).await.expect("pods").items;
-        let is_job = |pod: &Pod| pod.labels().contains_key("batch.kubernetes.io/job-name");
+        let stays = |pod: &&Pod| {
+            let is_job = pod.labels().contains_key("batch.kubernetes.io/job-name");
+            !is_job && pod.metadata.deletion_timestamp.is_none()
+        };
         let restarts = |pod: &Pod| {
             let status = pod.status.as_ref().and_then(|status| status.container_statuses.as_ref());
             status.into_iter().flatten().map(|container| container.restart_count).sum()
         };
         let mut running: Vec<_> =
-            pods.iter().filter(|pod| !is_job(pod)).map(|pod| (pod.name_any(), restarts(pod))).collect();
+            pods.iter().filter(stays).map(|pod| (pod.name_any(), restarts(pod))).collect();
         running.sort();
         running
     }

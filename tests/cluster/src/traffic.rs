@@ -9,8 +9,8 @@ use blackbox::Client;
 
 /// Requests that are under way at once.
 const CALLERS: usize = 4;
-/// Each of them rests so long between two: some 150 requests a second in all, so that the cluster has time for its own work.
-const REST: Duration = Duration::from_millis(25);
+/// Each of them rests so long between two: below 80 requests a second in all, since a gateway by default takes 100 from one address.
+const REST: Duration = Duration::from_millis(50);
 
 /// Callers who do not stop. They have a thread and connections of their own, so that whatever the test waits for, they go on.
 #[derive(Debug)]

@@ -15,9 +15,13 @@ pub(super) fn default_resources() -> Resources {
     Resources { requests: amounts(Some(Quantity::millis(100)), 256), limits: amounts(None, 1_024) }
 }
 
-/// While a rollout is under way, old and new pods hold connections side by side.
-const fn max_connections(held: u32) -> u32 {
-    2 * held + CONNECTIONS_RESERVED
+/// Enough for two pods of every service, with a rollout.
+const CONNECTIONS_LEAST: u32 = 256;
+
+/// While a rollout is under way, old and new pods hold connections side by side. In steps, since PostgreSQL has to restart when it
+/// changes: a few replicas more shall not do that.
+fn max_connections(held: u32) -> u32 {
+    (2 * held + CONNECTIONS_RESERVED).next_power_of_two().max(CONNECTIONS_LEAST)
 }
 
 /// The whole file: nothing else is read but what `alter system` wrote.
@@ -91,6 +95,12 @@ mod tests {
     #[test]
     fn settings_follow_memory_volume_and_connections() {
         insta::assert_snapshot!(postgresql_conf(&ManagedDatabase::default(), 90));
+    }
+
+    #[test]
+    fn a_few_replicas_more_restart_no_database() {
+        assert_eq!([46, 92, 118].map(max_connections), [256; 3]);
+        assert_eq!(max_connections(119), 512);
     }
 
     #[test]
