@@ -29,6 +29,7 @@ test: check ## Everything: check, then every test, on SQLite, on PostgreSQL, and
 	scripts/prepare test
 	cargo build --package local
 	cargo test --workspace --quiet --no-fail-fast
+	cd tests/tilt && go test ./...
 	$(MAKE) --no-print-directory test-cluster
 
 .PHONY: test-cluster
@@ -44,6 +45,11 @@ cluster: ## Leave a Kubernetes up with the operator and the sample stack (root; 
 .PHONY: cluster-down
 cluster-down: ## Remove every trace of that cluster
 	CLUSTER_NAME=try tests/cluster/kubernetes/cluster down
+
+.PHONY: compose
+compose: ## The whole stack in containers on this machine (Docker; STACK=file): settings and secrets in data/compose, then docker compose up
+	cargo run --release --package local -- compose --stack "$(STACK)"
+	docker compose up
 
 .PHONY: images
 images: ## The nine images, with docker, podman or buildah, or as archives where there is none (ARGS="--tag 1.2.3 …")

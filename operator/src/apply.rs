@@ -21,7 +21,7 @@ use crate::live::{Key, Live, Seen, StackId};
 use crate::metrics::Metrics;
 use crate::object::{Object, ObjectRef};
 use crate::thin::Thin;
-use crate::{Error, MANAGER};
+use crate::{Error, MANAGER, handover};
 
 /// The annotation that says as what an object was applied.
 pub const APPLIED: &str = "healthcarestack.dev/applied";
@@ -236,6 +236,7 @@ async fn write(place: Place<'_>, object: &Object, body: &Value, known: bool) -> 
     let forced = polite.clone().force();
     let what = || format!("applying {}", object.reference());
     if known {
+        handover::keep_replicas(place, object).await?;
         return api.patch(&object.name, &forced, &Patch::Apply(body)).await.map_err(Error::api(what()));
     }
     match api.patch(&object.name, &polite, &Patch::Apply(body)).await {

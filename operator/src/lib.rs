@@ -13,6 +13,7 @@ pub mod digest;
 pub mod discover;
 mod error;
 pub mod facts;
+pub mod handover;
 pub mod health;
 pub mod kinds;
 pub mod leader;

@@ -1,0 +1,43 @@
+//! A backup is restored into a new stack: what was sealed opens there, with the old stack's key, and for nobody without it.
+
+use std::time::Duration;
+
+use cluster_tests::{Clinic, Operator};
+use serde_json::json;
+
+const PATIENT: &str = r#"{"name": "Maria Beispiel", "dob": "1980-02-29",
+    "contactInfo": {"phone": "+4930123456", "email": "maria@example.org"},
+    "medicalHistory": {"allergies": ["Penicillin"], "chronicConditions": []}}"#;
+const TAKEN_IN: Duration = Duration::from_mins(2);
+
+/// Takes a backup now, as `kubectl healthcare backup` does.
+fn back_up(clinic: &Clinic) {
+    let (job, schedule) = (clinic.object("now"), format!("--from=cronjob/{}", clinic.object("backup")));
+    clinic.namespace().kubectl(&["create", "job", &job, &schedule]);
+    let within = format!("--timeout={}s", TAKEN_IN.as_secs());
+    clinic.namespace().kubectl(&["wait", "--for=condition=Complete", &within, &format!("job/{job}")]);
+}
+
+#[tokio::test]
+async fn a_new_stack_is_filled_from_a_backup_and_gives_the_same_answers() {
+    let operator = Operator::install("backup").await;
+    let with_backup = json!({"database": {"backup": {"volume": {"size": "1Gi"}}}});
+    let old = operator.stack("old").small().with(with_backup).ready().await;
+    let admin = old.admin().await;
+    let registered = admin.call("POST", "/api/patients", Some(PATIENT)).await.expect(201).json();
+    let path = format!("/api/patients/{}", registered["patientId"].as_str().unwrap());
+    let answer = admin.call("GET", &path, None).await.expect(200).json();
+    back_up(&old);
+    // After the backup, and so not in it.
+    let later = admin.call("POST", "/api/patients", Some(PATIENT)).await.expect(201).json();
+    let later = format!("/api/patients/{}", later["patientId"].as_str().unwrap());
+
+    let from = json!({"volume": {"claimName": "old-backup"}, "keySecretRef": {"name": "old-kek"}});
+    let restored = json!({"database": {"restoreFrom": from}});
+    let new = operator.stack("new").small().with(restored).ready().await;
+    // Users are in the backup too, and with them the old administrator's password.
+    let admin_there = new.anybody().await.sign_in("admin", &old.admin_password().await).await;
+    assert_eq!(admin_there.call("GET", &path, None).await.expect(200).json(), answer);
+    let _ = admin_there.call("GET", &later, None).await.expect(404);
+    let _ = admin.call("GET", &later, None).await.expect(200);
+}
