@@ -157,8 +157,12 @@ impl<'a> Pass<'a> {
             Err(Failure::Api(error)) => return self.give_up(memory, vec![error]).await,
         };
         let owner = self.resource.controller_owner_ref(&()).unwrap_or_default();
+        let mut checksums = secrets.checksums.clone();
+        for (name, digest) in memory.validate.digests() {
+            checksums.entry(name.clone()).or_insert_with(|| secrets.seal.digest(digest));
+        }
         let context =
-            |tags| Context { stack, owner: owner.clone(), tags, capabilities, checksums: &secrets.checksums };
+            |tags| Context { stack, owner: owner.clone(), tags, capabilities, checksums: &checksums };
         let all = all_at(&stack.image.tag);
         let mut objects = plan(&context(all.clone()));
         let sight = operator.live.of_stack(self.id);

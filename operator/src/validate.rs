@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::live::StackId;
 use crate::plan::Capabilities;
 use crate::watch::SecretVersions;
-use crate::{Error, discover};
+use crate::{Error, discover, secrets};
 
 /// An answer about an Ingress class is good for so long: nothing tells when one comes or goes.
 pub const CLASS_TTL: Duration = Duration::from_mins(1);
@@ -32,9 +32,23 @@ pub struct Problem {
 /// What was found out before.
 #[derive(Debug, Default)]
 pub struct Memory {
-    /// The keys of each Secret, and of which version.
-    keys: HashMap<String, (u64, BTreeSet<String>)>,
+    /// What is in each Secret, and in which version.
+    contents: HashMap<String, (u64, Contents)>,
     class: Option<(String, Instant, bool)>,
+}
+
+impl Memory {
+    /// The named Secrets, each with a digest of what is in it. To be shown sealed only.
+    pub fn digests(&self) -> impl Iterator<Item = (&String, &str)> {
+        self.contents.iter().map(|(name, (_, contents))| (name, contents.digest.as_str()))
+    }
+}
+
+/// What is in a Secret.
+#[derive(Debug, Default)]
+struct Contents {
+    keys: BTreeSet<String>,
+    digest: String,
 }
 
 /// Where to look.
@@ -59,21 +73,21 @@ pub async fn problems(
     let mut problems = missing_software(stack, cluster.capabilities);
     let named = named_secrets(spec);
     cluster.secrets.name(id, named.iter().map(|named| named.secret.clone()).collect());
-    memory.keys.retain(|name, _| named.iter().any(|named| named.secret == *name));
+    memory.contents.retain(|name, _| named.iter().any(|named| named.secret == *name));
     for named in &named {
         let Some(version) = cluster.secrets.version(&id.namespace, &named.secret) else {
             problems.push(named.is_missing());
             continue;
         };
         let Some(key) = &named.key else { continue };
-        let keys = match memory.keys.get(&named.secret) {
-            Some((of, keys)) if *of == version => keys,
+        let contents = match memory.contents.get(&named.secret) {
+            Some((of, contents)) if *of == version => contents,
             _ => {
-                let keys = keys(cluster.client, &id.namespace, &named.secret).await?;
-                &memory.keys.entry(named.secret.clone()).insert_entry((version, keys)).into_mut().1
+                let contents = contents(cluster.client, &id.namespace, &named.secret).await?;
+                &memory.contents.entry(named.secret.clone()).insert_entry((version, contents)).into_mut().1
             }
         };
-        if !keys.contains(key) {
+        if !contents.keys.contains(key) {
             problems.push(named.has_no_key(key));
         }
     }
@@ -169,10 +183,11 @@ fn named_secrets(spec: &Value) -> Vec<Named> {
     found
 }
 
-async fn keys(client: &Client, namespace: &str, name: &str) -> Result<BTreeSet<String>, Error> {
+async fn contents(client: &Client, namespace: &str, name: &str) -> Result<Contents, Error> {
     let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
-    let secret = api.get_opt(name).await.map_err(Error::api(format!("Secret {name}")))?;
-    Ok(secret.and_then(|secret| secret.data).map(BTreeMap::into_keys).into_iter().flatten().collect())
+    let secret = api.get_opt(name).await.map_err(Error::api(format!("Secret {name}")))?.unwrap_or_default();
+    let digest = secrets::checksum(&secret);
+    Ok(Contents { keys: secret.data.map(BTreeMap::into_keys).into_iter().flatten().collect(), digest })
 }
 
 async fn ingress_class(

@@ -215,21 +215,23 @@ pub fn asked(annotations: Option<&BTreeMap<String, String>>) -> BTreeMap<String,
 
 /// A digest of what pods read of each Secret, by object name. What only a rotation reads is left out: it rolls nothing.
 pub fn checksums<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> BTreeMap<String, String> {
-    let sum = |secret: &Secret| {
-        let mut bytes = Vec::new();
-        for (key, value) in secret.data.iter().flatten() {
-            if key.starts_with("next-") || key.starts_with("previous-") {
-                continue;
-            }
-            for part in [key.as_bytes(), &value.0] {
-                bytes.extend((part.len() as u64).to_be_bytes());
-                bytes.extend(part);
-            }
-        }
-        digest(&bytes)
-    };
     secrets
         .into_iter()
-        .map(|secret| (secret.metadata.name.clone().unwrap_or_default(), sum(secret)))
+        .map(|secret| (secret.metadata.name.clone().unwrap_or_default(), checksum(secret)))
         .collect()
+}
+
+/// The same of one Secret. Shown to nobody if people chose what is in it: see [`Outcome::seal`].
+pub fn checksum(secret: &Secret) -> String {
+    let mut bytes = Vec::new();
+    for (key, value) in secret.data.iter().flatten() {
+        if key.starts_with("next-") || key.starts_with("previous-") {
+            continue;
+        }
+        for part in [key.as_bytes(), &value.0] {
+            bytes.extend((part.len() as u64).to_be_bytes());
+            bytes.extend(part);
+        }
+    }
+    digest(&bytes)
 }

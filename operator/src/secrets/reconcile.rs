@@ -13,6 +13,7 @@ use stack::{Database, Stack, names};
 
 use super::server::Server;
 use super::{Change, Planned, Refusal, Request, Sources, asked, checksums, plan, setup};
+use crate::digest::Seal;
 use crate::plan::labels;
 use crate::{Error, MANAGER};
 
@@ -21,6 +22,8 @@ use crate::{Error, MANAGER};
 pub struct Outcome {
     /// A digest of what pods read of each Secret, by object name.
     pub checksums: BTreeMap<String, String>,
+    /// Makes digests of Secrets that users filled.
+    pub seal: Seal,
     /// Whether a rotation is under way: it goes on when the stack has settled.
     pub rotating: bool,
     /// When there is something to do that nothing else will bring up.
@@ -71,11 +74,17 @@ pub async fn reconcile(
     let managed = matches!(stack.database, Database::Managed(_));
     Ok(Outcome {
         checksums: checksums(existing.values()),
+        seal: Seal::new(kek(stack, &existing)),
         rotating,
         wake_at,
         refused,
         awaits_database: !managed && sources.server.is_none(),
     })
+}
+
+fn kek<'a>(stack: &Stack, existing: &'a BTreeMap<String, Secret>) -> Option<&'a [u8]> {
+    let secret = existing.get(&names::object(&stack.name, names::KEK))?;
+    Some(&secret.data.as_ref()?.get("current")?.0)
 }
 
 async fn list(api: &Api<Secret>, stack: &Stack) -> Result<BTreeMap<String, Secret>, Error> {

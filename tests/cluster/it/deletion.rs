@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cluster_tests::{Clinic, Operator, eventually};
+use cluster_tests::{Clinic, Cluster, Operator, eventually};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
@@ -69,6 +69,6 @@ async fn a_stack_that_is_deleted_leaves_what_its_policy_says_and_others_alone() 
     leaves(&begun, &[]).await;
 
     // Nobody is there any more who could see to anything: under `Retain` nothing waits for it.
-    operator.namespace.cluster().helm(&["uninstall", "healthcare-operator", "--namespace=deletion", "--wait"]);
+    Cluster::get().helm(&["uninstall", "healthcare-operator", "--namespace=deletion", "--wait"]);
     leaves(&other, &["first-admin", "kek", "signing-keys", "postgres"]).await;
 }

@@ -1,8 +1,10 @@
 //! On a real Kubernetes.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says so by failing")]
 
+mod backup;
 mod blocked;
 mod compose;
+mod deletion;
 mod drift;
 mod images;
 mod install;
@@ -12,3 +14,5 @@ mod operator;
 mod ready;
 mod refused;
 mod rest;
+mod rotation;
+mod version;

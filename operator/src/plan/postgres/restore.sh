@@ -41,7 +41,7 @@ else
 fi
 data=$BACKUPS/$name/data.dump
 [ -n "$name" ] && [ -f "$data" ] || fail "there is no backup ${name:-at all} in this volume"
-(cd "$BACKUPS/$name" && sha256sum --status -c SHA256SUMS) || fail "backup $name is damaged: its digest does not match"
+(cd "$BACKUPS/$name" && sha256sum -c SHA256SUMS >/dev/null) || fail "backup $name is damaged: its digest does not match"
 
 # If a backup was broken off between putting its keys in place and taking the old ones away, the newest are meant.
 newest=
