@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use cluster_tests::{Clinic, Operator};
+use cluster_tests::{Clinic, Operator, eventually};
 use serde_json::json;
+
+use crate::deletion::remains;
 
 const PATIENT: &str = r#"{"name": "Maria Beispiel", "dob": "1980-02-29",
     "contactInfo": {"phone": "+4930123456", "email": "maria@example.org"},
@@ -34,10 +36,28 @@ async fn a_new_stack_is_filled_from_a_backup_and_gives_the_same_answers() {
 
     let from = json!({"volume": {"claimName": "old-backup"}, "keySecretRef": {"name": "old-kek"}});
     let restored = json!({"database": {"restoreFrom": from}});
-    let new = operator.stack("new").small().with(restored).ready().await;
+    let new = operator.stack("new").small().with(restored.clone()).ready().await;
     // Users are in the backup too, and with them the old administrator's password.
     let admin_there = new.anybody().await.sign_in("admin", &old.admin_password().await).await;
     assert_eq!(admin_there.call("GET", &path, None).await.expect(200).json(), answer);
     let _ = admin_there.call("GET", &later, None).await.expect(404);
     let _ = admin.call("GET", &later, None).await.expect(200);
+    new.namespace().kubectl(&["delete", "healthcarestack", "new", "--timeout=60s"]);
+
+    // With `Backup`, what was written last is in the last backup; it and its key are what is left.
+    old.edit(json!({"spec": {"deletionPolicy": "Backup"}})).await;
+    old.settled().await;
+    let deleted = format!("--timeout={}s", TAKEN_IN.as_secs());
+    old.namespace().kubectl(&["delete", "healthcarestack", "old", &deleted]);
+    let left = ["backup", "backup-keys", "first-admin", "kek"].map(|part| old.object(part));
+    eventually("only the backup and its key", TAKEN_IN, async || {
+        let now = remains(&old).await;
+        if now == left { Ok(()) } else { Err(format!("{now:?}")) }
+    })
+    .await;
+    let last = operator.stack("last").small().with(restored).ready().await;
+    let admin = last.anybody().await.sign_in("admin", &old.admin_password().await).await;
+    for path in [path, later] {
+        assert_eq!(admin.call("GET", &path, None).await.expect(200).json()["name"], "Maria Beispiel");
+    }
 }

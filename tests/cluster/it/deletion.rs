@@ -14,7 +14,7 @@ const PATIENT: &str = r#"{"name": "Maria Beispiel", "dob": "1980-02-29",
 const GONE_IN: Duration = Duration::from_mins(1);
 
 /// The names of a stack's Secrets and volumes.
-async fn remains(clinic: &Clinic) -> Vec<String> {
+pub(crate) async fn remains(clinic: &Clinic) -> Vec<String> {
     let ours = ListParams::default().labels(&format!("healthcarestack.dev/stack={}", clinic.name));
     let (secrets, claims): (Api<Secret>, Api<PersistentVolumeClaim>) = (clinic.api(), clinic.api());
     let mut names: Vec<_> = secrets.list(&ours).await.unwrap().iter().map(ResourceExt::name_any).collect();
