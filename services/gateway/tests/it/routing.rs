@@ -43,7 +43,9 @@ async fn a_unix_socket_is_an_upstream_like_any_other() {
 async fn an_unknown_path_is_404() {
     let backend = Backend::echo().await;
     let house = House::before(&backend, routes()).await;
-    for path in ["/nothing", "/api/patients/1/x", "/api/patients/", "/internal/events", "/metrics", "/api/files/"] {
+    for path in
+        ["/nothing", "/api/patients/1/x", "/api/patients/", "/internal/events", "/metrics", "/api/files/"]
+    {
         house.get(path).await.assert_problem(404, "not-found");
     }
     assert!(backend.requests().is_empty());
