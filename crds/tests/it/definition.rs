@@ -99,3 +99,16 @@ fn every_field_is_explained() {
 fn kubectl_can_apply_it() {
     assert!(serde_json::to_string(&stack::crd()).unwrap().len() < 200 * 1024);
 }
+
+/// People look a reason up when something is wrong.
+#[test]
+fn every_condition_and_reason_is_explained() {
+    let source = include_str!("../../src/condition.rs");
+    let explained = include_str!("../../../docs/operator.md");
+    let names: Vec<_> =
+        source.lines().filter_map(|line| line.split_once(": &str = \"")?.1.strip_suffix("\";")).collect();
+    assert!(names.len() > 30, "{names:?}");
+    for name in names {
+        assert!(explained.contains(&format!("`{name}`")), "{name} is not in docs/operator.md");
+    }
+}
