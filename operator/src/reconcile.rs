@@ -168,7 +168,10 @@ impl<'a> Pass<'a> {
         let sight = operator.live.of_stack(self.id);
         let record = status::record(&self.before(memory));
         let known_failure = record.failure.clone();
-        let facts = facts::facts(stack, self.generation(), record, &objects, &sight, secrets.awaits_database);
+        let look = |objects: &[Object], sight: &facts::Sight| {
+            facts::facts(stack, self.generation(), record.clone(), objects, sight, secrets.awaits_database)
+        };
+        let mut facts = look(&objects, &sight);
         let mut decision = decide(&facts);
         if let Some(failure) =
             decision.failure.as_mut().filter(|failure| known_failure.as_ref() != Some(*failure))
@@ -194,6 +197,11 @@ impl<'a> Pass<'a> {
         }
         teller.pruned(&prune::prune(self.place(), &objects).await?).await;
         let sight = operator.live.of_stack(self.id);
+        if decision.stage == Stage::Healthy && !outcome.written.is_empty() {
+            // It was, before this was written.
+            facts = look(&objects, &sight);
+            decision = decide(&facts);
+        }
         let waits = self.waits(stack, &objects, &facts, &decision, &sight, memory).await;
         let report = Report {
             stack,

@@ -16,7 +16,8 @@ const STARTED_IN: Duration = Duration::from_mins(3);
 
 /// What the official image's entry point does at a first start.
 const FIRST_START: &str = r#"
-install -m 600 /etc/healthcare/tls.key /var/lib/postgresql/tls.key
+cp /etc/healthcare/tls.key /var/lib/postgresql/tls.key
+chmod 600 /var/lib/postgresql/tls.key
 initdb --auth=peer --encoding=UTF8 --locale=C.UTF-8 >/dev/null
 pg_ctl --silent --wait --options="-c listen_addresses=" start >/dev/null
 sql() { psql --quiet --set ON_ERROR_STOP=1 "$@"; }
