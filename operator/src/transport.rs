@@ -169,7 +169,7 @@ where
 
 /// Who leads is decided by writing: that must not wait for itself.
 fn is_about_leading(path: &str) -> bool {
-    path.contains("/leases")
+    path.starts_with("/apis/coordination.k8s.io/")
 }
 
 fn method(method: &Method) -> &'static str {

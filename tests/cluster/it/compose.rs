@@ -24,7 +24,7 @@ sql() { psql --quiet --set ON_ERROR_STOP=1 "$@"; }
 sql --command "create database $POSTGRES_DB"
 sql --dbname "$POSTGRES_DB" --file /docker-entrypoint-initdb.d/roles.sql
 pg_ctl --silent --wait stop
-exec "$@"
+exec "$@" -c listen_addresses='*' # the official image's default
 "#;
 
 fn repository() -> &'static Path {
