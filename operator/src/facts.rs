@@ -55,7 +55,7 @@ pub fn facts(
         setup,
         migrations: jobs(planned, sight, is_migration),
         // Into what is restored, nobody writes before. Another's server may refuse for reasons that only a person can mend.
-        migrations_wait: matches!(stack.database, Database::Managed(_))
+        processes_wait: matches!(stack.database, Database::Managed(_))
             && !planned.iter().any(|object| part(object) == names::RESTORE),
         services: workloads(stack, services(), &wanted, sight),
         gateway: workloads(stack, gateway.into_iter(), &wanted, sight),

@@ -7,8 +7,8 @@
 //!                                                             └─> back to the last healthy version, and stay there
 //! ```
 //!
-//! - On a first install, where nothing runs that could be harmed, migrations begin at once if they can wait for their database by themselves:
-//!   their pods start while the database does.
+//! - On a first install, where nothing runs that could be harmed, everything begins at once if it can wait for the database by itself: images
+//!   are pulled and processes start while the database does. Whoever gets there first migrates, under a lock; the others find it done.
 //! - Whatever happens, what runs keeps running: a layer is at the new version, or where it was.
 //! - A version that failed is tried again when the spec changes, whatever changes in it: the person who edits it decides that, and what
 //!   was wrong may have been a limit or a name and not the image.
@@ -49,8 +49,8 @@ pub struct Facts {
     pub setup: Progress,
     /// The migrations.
     pub migrations: Progress,
-    /// Migrations may begin before the database is ready: they wait for it, and nothing else is going to be put into it.
-    pub migrations_wait: bool,
+    /// Migrations and services may begin before the database is ready: they wait for it, and nothing else is going to be put into it.
+    pub processes_wait: bool,
     /// The services.
     pub services: Progress,
     /// The gateway.
@@ -192,11 +192,15 @@ fn onwards(facts: &Facts, stage: Stage, retry: bool) -> Decision {
     let served = migrated && done(&facts.services);
     // On the first install nothing was healthy yet: what is there stays.
     let before = facts.last_healthy.clone().or_else(|| facts.running.clone());
-    let is_first = before.is_none();
-    let new = |ready: bool, before: Option<String>| if ready { Some(facts.wanted.clone()) } else { before };
+    // No other version was ever there.
+    let is_first = facts.last_healthy.is_none() && before.as_ref().is_none_or(|it| *it == facts.wanted);
+    let at_once = is_first && facts.processes_wait;
+    let new = |ready: bool, before: Option<String>| {
+        if ready || at_once { Some(facts.wanted.clone()) } else { before }
+    };
     Decision {
         tags: Tags {
-            migrations: new(prepared || (is_first && facts.migrations_wait), None),
+            migrations: new(prepared, None),
             services: new(migrated, before.clone()),
             gateway: new(served, before),
         },
@@ -257,10 +261,10 @@ mod tests {
             running in proptest::option::of(version()),
             (database, setup, migrations) in (progress(), progress(), progress()),
             (services, gateway, fallback) in (progress(), progress(), progress()),
-            (available, migrations_wait) in any::<(bool, bool)>(),
+            (available, processes_wait) in any::<(bool, bool)>(),
         ) -> Facts {
             Facts {
-                wanted, generation, last_healthy, failure, running, database, setup, migrations, migrations_wait, services, gateway,
+                wanted, generation, last_healthy, failure, running, database, setup, migrations, processes_wait, services, gateway,
                 fallback, available,
             }
         }
@@ -277,7 +281,7 @@ mod tests {
             database: Progress::Done,
             setup: Progress::Done,
             migrations: Progress::Done,
-            migrations_wait: false,
+            processes_wait: false,
             services: Progress::Done,
             gateway: Progress::Done,
             fallback: Progress::Done,
@@ -322,11 +326,15 @@ mod tests {
     }
 
     #[test]
-    fn migrations_that_wait_by_themselves_begin_with_the_database_but_only_at_first() {
-        let start = Facts { running: None, migrations_wait: true, database: waiting(), ..done("2", None) };
-        assert_eq!(decide(&start).tags, tags(Some("2"), None, None));
+    fn processes_that_wait_by_themselves_begin_with_the_database_but_only_at_first() {
+        let start = Facts { running: None, processes_wait: true, database: waiting(), ..done("2", None) };
+        assert_eq!(decide(&start).tags, tags(Some("2"), Some("2"), Some("2")));
         assert!(matches!(decide(&start).stage, Stage::Database(_)));
-        let upgrade = Facts { migrations_wait: true, database: waiting(), ..done("2", Some("1")) };
+        let begun = Facts { running: Some("2".to_owned()), migrations: waiting(), ..start.clone() };
+        assert_eq!(decide(&begun).tags, tags(Some("2"), Some("2"), Some("2")), "what has begun goes on");
+        let another = Facts { running: Some("1".to_owned()), ..start };
+        assert_eq!(decide(&another).tags, tags(None, Some("1"), Some("1")), "it has run another version");
+        let upgrade = Facts { processes_wait: true, database: waiting(), ..done("2", Some("1")) };
         assert_eq!(decide(&upgrade).tags, tags(None, Some("1"), Some("1")));
     }
 
@@ -410,6 +418,7 @@ mod tests {
         #[test]
         fn no_service_is_new_before_its_migrations_and_no_gateway_before_its_services(facts in facts()) {
             prop_assume!(facts.last_healthy.as_ref() != Some(&facts.wanted) && facts.running.as_ref() != Some(&facts.wanted));
+            prop_assume!(facts.last_healthy.is_some() || facts.running.is_some() || !facts.processes_wait);
             let Decision { tags, .. } = decide(&facts);
             let new = |tag: &Option<String>| tag.as_ref() == Some(&facts.wanted);
             prop_assert!(!new(&tags.services) || facts.migrations == Progress::Done);

@@ -13,11 +13,14 @@ use stack::{Stack, names, plan_service};
 
 use super::draft::{Book, Draft};
 use super::rotation::{DATABASE_ROLES, Step, Terms, advance};
+use super::scram::Verifiers;
 use super::server::Server;
 use super::setup::{self, Login, Owner};
 use super::{Lifetime, Planned, Refusal, Request};
 use crate::digest::digest;
 
+/// The administrator's SQL.
+const SETUP: &str = "setup.sql";
 const USERNAME: &str = "username";
 const PASSWORD: &str = "password";
 const NEXT_USERNAME: &str = "next-username";
@@ -36,10 +39,13 @@ pub(super) fn roles(
     book: &mut Book<'_>,
     planned: &mut Planned,
 ) -> Result<(), Refusal> {
+    let mut admin = book.open(names::DATABASE_ADMIN, Lifetime::Stack);
+    let sql_before = admin.text(SETUP).unwrap_or_default().to_owned();
+    let known = Verifiers::read(&sql_before);
     let mut owners = Vec::new();
     for service in ServiceName::ALL {
         let name = role_name(request.stack, service.short());
-        let (mut draft, logins) = rotated(request, book, &names::database(service), &name)?;
+        let (mut draft, logins) = rotated(request, book, &known, &names::database(service), &name)?;
         let url = server.url(draft.text(USERNAME)?, draft.text(PASSWORD)?);
         draft.set("url", url);
         draft.set("ca.crt", server.ca.clone());
@@ -52,17 +58,16 @@ pub(super) fn roles(
         });
     }
     let name = role_name(request.stack, READER);
-    let (mut draft, logins) = rotated(request, book, names::DATABASE_READER, &name)?;
+    let (mut draft, logins) = rotated(request, book, &known, names::DATABASE_READER, &name)?;
     let service_file = server.role_service_file(draft.text(USERNAME)?, draft.text(PASSWORD)?);
     draft.set("pg_service.conf", service_file);
     draft.set("ca.crt", server.ca.clone());
     finish(draft, book, planned);
     let reader = Owner { name, schemas: Vec::new(), logins, connections: READER_CONNECTIONS };
 
-    let mut admin = book.open(names::DATABASE_ADMIN, Lifetime::Stack);
     admin.set("pg_service.conf", server.admin_service_file());
     admin.set("ca.crt", server.ca.clone());
-    admin.set("setup.sql", setup::sql(&owners, &reader, is_ours(request.stack)));
+    admin.set(SETUP, setup::sql(&owners, &reader, is_ours(request.stack)));
     book.close(admin);
     Ok(())
 }
@@ -103,6 +108,7 @@ fn connections(stack: &Stack, service: ServiceName) -> u32 {
 fn rotated(
     request: &Request<'_>,
     book: &Book<'_>,
+    known: &Verifiers<'_>,
     part: &str,
     owner: &str,
 ) -> Result<(Draft, Vec<Login>), Refusal> {
@@ -136,7 +142,7 @@ fn rotated(
     let mut logins = Vec::new();
     for (username, password) in pairs {
         if draft.has(username) {
-            logins.push(Login::new(draft.text(username)?, draft.text(password)?));
+            logins.push(Login::new(draft.text(username)?, draft.text(password)?, known));
         }
     }
     Ok((draft, logins))

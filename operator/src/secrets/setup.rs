@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use super::scram::verifier;
+use super::scram::Verifiers;
 
 /// The database of a server that the operator runs.
 pub const DATABASE: &str = "healthcare";
@@ -25,8 +25,8 @@ pub(super) struct Login {
 }
 
 impl Login {
-    pub(super) fn new(name: &str, password: &str) -> Self {
-        Self { verifier: verifier(name, password), name: name.to_owned() }
+    pub(super) fn new(name: &str, password: &str, known: &Verifiers<'_>) -> Self {
+        Self { verifier: known.verifier(name, password), name: name.to_owned() }
     }
 }
 

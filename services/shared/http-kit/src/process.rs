@@ -5,7 +5,7 @@
 //!
 //! Whatever is missing or wrong ends the process at once, with one line that names it and an exit status other than 0: whoever started
 //! it starts it again. A database that does not answer is waited for first, since machines that start together do not get ready together;
-//! one that answers and refuses only by `migrate`, which may run beside what sets the database up: [`Patience`].
+//! and so, for less long, is one that answers and does not know who is asking: what makes the roles may run at the same time.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -20,21 +20,11 @@ use crate::serve::{self, StartError};
 use crate::stop::Signals;
 use crate::telemetry::{self, METRICS_MEDIA_TYPE, Metrics};
 
-/// How long a database is asked again when a process starts.
-#[derive(Clone, Copy)]
-struct Patience {
-    /// Of one that does not answer.
-    silence: Duration,
-    /// Of one that answers and does not know who is asking, from when it first did.
-    refusal: Duration,
-}
-
-impl Patience {
-    const TO_SERVE: Self = Self { silence: Duration::from_secs(30), refusal: Duration::ZERO };
-    /// Nobody waits for it but what comes after, and another attempt would begin later than this one goes on.
-    const TO_MIGRATE: Self = Self { silence: Duration::from_mins(10), refusal: Duration::from_secs(20) };
-}
-
+/// How long a database that does not answer is asked again. Whoever ends sooner is started again later than it would have got there: a
+/// container that ends again and again is made to wait for up to five minutes.
+const SILENCE_MAX: Duration = Duration::from_mins(10);
+/// How long one is asked again that answers and does not know who is asking, from when it first did.
+const REFUSAL_MAX: Duration = Duration::from_secs(20);
 const DATABASE_ASK_EVERY: Duration = Duration::from_millis(300);
 
 type Fault = Box<dyn std::error::Error + Send + Sync>;
@@ -86,19 +76,14 @@ async fn migrate(service: Service) -> Result<(), Fault> {
     let mut signals = Signals::listen()?;
     let world = world(service, &settings)?;
     tokio::select! {
-        opened = open(service, &settings, &world, Patience::TO_MIGRATE) => opened?.close().await,
+        opened = open(service, &settings, &world) => opened?.close().await,
         _ = signals.asked() => return Err("asked to end before the database was up to date".into()),
     }
     Ok(())
 }
 
 /// Opens and migrates the database; waits for one that is not there yet.
-async fn open(
-    service: Service,
-    settings: &ServiceSettings,
-    world: &World,
-    patience: Patience,
-) -> Result<db::Db, StartError> {
+async fn open(service: Service, settings: &ServiceSettings, world: &World) -> Result<db::Db, StartError> {
     let begun = Instant::now();
     let mut refused_since = None;
     let mut is_told = false;
@@ -108,15 +93,15 @@ async fn open(
             Err(error) => error,
         };
         let may_pass = if error.is_refused_login() {
-            refused_since.get_or_insert_with(Instant::now).elapsed() < patience.refusal
+            refused_since.get_or_insert_with(Instant::now).elapsed() < REFUSAL_MAX
         } else {
-            error.is_passing() && begun.elapsed() < patience.silence
+            error.is_passing() && begun.elapsed() < SILENCE_MAX
         };
         if !may_pass {
             return Err(error);
         }
         if !std::mem::replace(&mut is_told, true) {
-            tracing::warn!(%error, "waiting for the database, {} s at most", patience.silence.as_secs());
+            tracing::warn!(%error, "waiting for the database, {} s at most", SILENCE_MAX.as_secs());
         }
         tokio::time::sleep(DATABASE_ASK_EVERY).await;
     }
@@ -135,7 +120,7 @@ async fn serve(service: Service) -> Result<(), Fault> {
     let revocations = tokio::spawn(async move { verifier.revocations().follow(&auth, &clock).await });
     let admin = admin(settings.admin_listen.clone(), world.metrics.clone()).await?;
     let start = async {
-        let db = open(service, &settings, &world, Patience::TO_SERVE).await?;
+        let db = open(service, &settings, &world).await?;
         serve::start_on(db, service, settings.clone(), world.clone()).await
     };
     let running = tokio::select! {
