@@ -106,9 +106,12 @@ impl Keeper {
         self.queue.push(&id);
     }
 
+    /// The loop looks once more, finds that it is gone, and forgets what it remembers of it.
     fn delete(&mut self, stack: Guarded) {
-        self.queue.part(&id(&stack));
+        let id = id(&stack);
         self.writer.apply_watcher_event(&Event::Delete(stack));
+        self.queue.push(&id);
+        self.queue.part(&id);
     }
 
     /// What the list does not have is gone. When every watch has listed, reconciling begins.
@@ -169,5 +172,20 @@ mod tests {
         keeper.take(0, Event::InitApply(stack("a", "two")));
         keeper.take(0, Event::InitDone);
         assert_eq!(names(&reader), ["three", "two"]);
+    }
+
+    #[tokio::test]
+    async fn the_loop_hears_of_a_stack_that_is_gone() {
+        let (_reader, writer) = reflector::store();
+        let (queue, out) = Queue::new(Metrics::new());
+        let mut out = std::pin::pin!(out);
+        let mut keeper = Keeper::new(writer, queue.clone(), vec![None]);
+        keeper.take(0, Event::Apply(stack("a", "one")));
+        let one = crate::queue::reference("a", "one");
+        assert_eq!(out.next().await, Some(one.clone()));
+        queue.begin(&one);
+        keeper.take(0, Event::Delete(stack("a", "one")));
+        assert_eq!(out.next().await, Some(one));
+        assert_eq!(queue.standstill(), None, "nothing waits for what is gone");
     }
 }
