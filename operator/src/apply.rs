@@ -130,9 +130,9 @@ pub async fn apply(place: Place<'_>, memory: &mut Memory, objects: &[Object]) ->
         let requests: Vec<_> = wave.into_iter().map(|due| send(place, due, &seen).boxed()).collect();
         answers.extend(futures_util::stream::iter(requests).buffered(AT_ONCE).collect::<Vec<_>>().await);
     }
-    for Answer { due: Due { key, object, body, step }, contest, body: answer } in answers {
+    for Answer { due: Due { key, object, body, step }, contest, seen: answer } in answers {
         let answer = match answer {
-            Ok(answer) => Seen::of_answer(&answer, key.0.kind()),
+            Ok(answer) => answer,
             Err(error) => {
                 outcome.errors.push(error);
                 continue;
@@ -150,10 +150,9 @@ pub async fn apply(place: Place<'_>, memory: &mut Memory, objects: &[Object]) ->
             place.metrics.repaired(&object.resource.kind);
             outcome.repaired.push(object.reference());
             if let Some(contest) = contest {
-                memory.contests.count(key.clone(), contest, now);
+                memory.contests.count(key, contest, now);
             }
         }
-        place.live.keep(place.stack, key, answer);
     }
     outcome.contests = memory.contests.open(now);
     outcome
@@ -215,7 +214,7 @@ struct Due<'a> {
 struct Answer<'a> {
     due: Due<'a>,
     contest: Option<Contest>,
-    body: Result<Thin, Error>,
+    seen: Result<Seen, Error>,
 }
 
 async fn send<'a>(place: Place<'_>, due: Due<'a>, seen: &BTreeMap<Key, Seen>) -> Answer<'a> {
@@ -225,8 +224,13 @@ async fn send<'a>(place: Place<'_>, due: Due<'a>, seen: &BTreeMap<Key, Seen>) ->
         Step::Repair => Some(Contest::of_deletion(due.object.reference())),
         Step::Leave | Step::Adopt | Step::Make | Step::Change => None,
     };
+    let began = place.live.begin();
     let answer = write(place, due.object, &due.body.value, known).await;
-    Answer { due, contest, body: answer }
+    let seen = answer.map(|answer| Seen::of_answer(&answer, due.key.0.kind()));
+    if let Ok(seen) = &seen {
+        place.live.answer(place.stack, due.key.clone(), seen.clone(), began);
+    }
+    Answer { due, contest, seen }
 }
 
 /// Applies one object. What is not known to be the stack's is not taken from whoever has it.
@@ -260,6 +264,13 @@ async fn write(place: Place<'_>, object: &Object, body: &Value, known: bool) -> 
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+    use serde_json::json;
+
     use super::*;
 
     fn key(kind: &str) -> Key {
@@ -314,6 +325,41 @@ mod tests {
     #[test]
     fn what_is_on_its_way_out_is_waited_for() {
         assert_eq!(decide("Deployment", Some(seen(8, None, true)), Some(("e", 7))), Step::Leave);
+    }
+
+    /// Somebody deletes it between our write and its answer, and the watch is faster than the answer.
+    #[tokio::test]
+    async fn what_is_deleted_while_it_is_written_is_made_again() {
+        let (live, metrics) = (Live::default(), Metrics::new());
+        let stack = StackId { namespace: "clinic".to_owned(), label: "clinic".to_owned() };
+        let object = Object::of(&ConfigMap {
+            metadata: ObjectMeta { name: Some("clinic-x".to_owned()), ..ObjectMeta::default() },
+            ..ConfigMap::default()
+        });
+        let key: Key = (Kind::id("", "ConfigMap").expect("known"), "clinic-x".into());
+        let writes = Arc::new(AtomicU64::new(0));
+        let server = {
+            let (live, stack, writes) = (live.clone(), stack.clone(), Arc::clone(&writes));
+            tower::service_fn(move |_: http::Request<kube::client::Body>| {
+                let version = 10 * (1 + writes.fetch_add(1, Ordering::SeqCst));
+                if version == 10 {
+                    live.keep(&stack, key.clone(), Seen { version, ..seen(1, None, false) });
+                    live.drop_object(None, &stack, &key, version + 1);
+                }
+                let answer =
+                    json!({"metadata": {"name": "clinic-x", "resourceVersion": version.to_string()}});
+                let answer =
+                    http::Response::new(http_body_util::Full::new(bytes::Bytes::from(answer.to_string())));
+                std::future::ready(Ok::<_, std::convert::Infallible>(answer))
+            })
+        };
+        let client = Client::new(server, "clinic");
+        let place = Place { client: &client, live: &live, stack: &stack, uid: "u", metrics: &metrics };
+        let mut memory = Memory::default();
+        for (time, there) in [(1, 0), (2, 1), (2, 1)] {
+            assert!(apply(place, &mut memory, std::slice::from_ref(&object)).await.errors.is_empty());
+            assert_eq!((writes.load(Ordering::SeqCst), live.of_stack(&stack).len()), (time, there));
+        }
     }
 
     #[test]

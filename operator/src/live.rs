@@ -146,11 +146,9 @@ impl Seen {
     }
 
     fn of(metadata: &ObjectMeta, mark: Mark, spec: Option<u64>, workload: Option<Box<Workload>>) -> Self {
-        let version =
-            metadata.resource_version.as_deref().and_then(|version| version.parse().ok()).unwrap_or(0);
         let owners = metadata.owner_references.as_deref().unwrap_or_default();
         Self {
-            version,
+            version: version(metadata),
             fingerprint: fingerprint(metadata, mark, spec),
             applied: applied(metadata),
             owner: owners
@@ -161,6 +159,11 @@ impl Seen {
             workload,
         }
     }
+}
+
+/// The API server's version of an object, or of its deletion. Newer ones are larger.
+pub fn version(metadata: &ObjectMeta) -> u64 {
+    metadata.resource_version.as_deref().and_then(|version| version.parse().ok()).unwrap_or(0)
 }
 
 fn fingerprint(metadata: &ObjectMeta, mark: Mark, spec: Option<u64>) -> u64 {
@@ -212,7 +215,30 @@ fn applied(metadata: &ObjectMeta) -> Option<Box<str>> {
 
 /// What the watches last saw, of all stacks.
 #[derive(Clone, Debug, Default)]
-pub struct Live(Arc<Mutex<HashMap<StackId, BTreeMap<Key, Seen>>>>);
+pub struct Live(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    stacks: HashMap<StackId, BTreeMap<Key, Seen>>,
+    /// By the namespace that a watch is of, if it is of one.
+    gone: HashMap<(KindId, Option<String>), Gone>,
+    /// Lists that have ended, of whatever kind.
+    lists: u64,
+}
+
+/// What a watch has told of what is gone: a few bytes for the watch, none for what went. It tells in the order of versions, so that nothing
+/// up to its last deletion is news any more.
+#[derive(Clone, Copy, Debug, Default)]
+struct Gone {
+    /// The version of the last deletion.
+    version: u64,
+    /// Which of [`State::lists`] was its last one.
+    list: u64,
+}
+
+/// When a write began, in lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Began(u64);
 
 /// What a watch's news came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -224,10 +250,78 @@ pub enum News {
 }
 
 impl Live {
-    /// Keeps what was seen of an object, unless something newer was seen already.
+    /// Keeps what a watch shows of an object, unless something newer was seen already.
     pub fn keep(&self, stack: &StackId, key: Key, seen: Seen) -> News {
-        let mut stacks = self.lock();
-        let objects = stacks.entry(stack.clone()).or_default();
+        self.lock().keep(stack, key, seen)
+    }
+
+    /// A write begins.
+    pub fn begin(&self) -> Began {
+        Began(self.lock().lists)
+    }
+
+    /// Keeps what was answered to a write. If the watch has dropped the object meanwhile, it is not put back: what the watch shows after that
+    /// is kept in any case, and what it has shown before is past.
+    pub fn answer(&self, stack: &StackId, key: Key, seen: Seen, began: Began) {
+        let mut state = self.lock();
+        let is_known = state.stacks.get(stack).is_some_and(|objects| objects.contains_key(&key));
+        if is_known || !state.is_past(stack, key.0, seen.version, began) {
+            state.keep(stack, key, seen);
+        }
+    }
+
+    /// A watch (of this namespace, or of all) shows that an object is gone, and since which version.
+    pub fn drop_object(&self, namespace: Option<&str>, stack: &StackId, key: &Key, version: u64) -> News {
+        let mut state = self.lock();
+        let gone = state.gone.entry((key.0, namespace.map(str::to_owned))).or_default();
+        gone.version = gone.version.max(version);
+        state.remove(stack, key, |_| true)
+    }
+
+    /// An object was not there when it was asked for: what was known of it up to this version is past.
+    pub fn drop_known(&self, stack: &StackId, key: &Key, version: u64) -> News {
+        self.lock().remove(stack, key, |seen| seen.version <= version)
+    }
+
+    /// After a list of a kind: what is not in it is gone. Answers the stacks that lost something.
+    pub fn keep_only(
+        &self,
+        kind: KindId,
+        namespace: Option<&str>,
+        listed: &std::collections::HashSet<(StackId, Box<str>)>,
+    ) -> Vec<StackId> {
+        let mut losers = Vec::new();
+        let mut state = self.lock();
+        state.lists += 1;
+        let list = state.lists;
+        state.gone.entry((kind, namespace.map(str::to_owned))).or_default().list = list;
+        state.stacks.retain(|stack, objects| {
+            if namespace.is_some_and(|namespace| namespace != stack.namespace) {
+                return true;
+            }
+            let before = objects.len();
+            objects.retain(|(of, name), _| *of != kind || listed.contains(&(stack.clone(), name.clone())));
+            if objects.len() < before {
+                losers.push(stack.clone());
+            }
+            !objects.is_empty()
+        });
+        losers
+    }
+
+    /// All that is known of a stack's objects.
+    pub fn of_stack(&self, stack: &StackId) -> BTreeMap<Key, Seen> {
+        self.lock().stacks.get(stack).cloned().unwrap_or_default()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn keep(&mut self, stack: &StackId, key: Key, seen: Seen) -> News {
+        let objects = self.stacks.entry(stack.clone()).or_default();
         match objects.get_mut(&key) {
             Some(known) if known.version >= seen.version => News::Nothing,
             Some(known) => {
@@ -244,46 +338,25 @@ impl Live {
         }
     }
 
-    /// An object is gone.
-    pub fn drop_object(&self, stack: &StackId, key: &Key) -> News {
-        let mut stacks = self.lock();
-        let Some(objects) = stacks.get_mut(stack) else { return News::Nothing };
-        let news = if objects.remove(key).is_some() { News::Changed } else { News::Nothing };
-        if objects.is_empty() {
-            stacks.remove(stack);
+    /// Whether the watch would have shown the object if it were still there in this version: it has told of a later deletion, or has listed
+    /// what there is since the write began.
+    fn is_past(&self, stack: &StackId, kind: KindId, version: u64, Began(began): Began) -> bool {
+        [None, Some(stack.namespace.clone())]
+            .into_iter()
+            .filter_map(|namespace| self.gone.get(&(kind, namespace)))
+            .any(|gone| version <= gone.version || began < gone.list)
+    }
+
+    fn remove(&mut self, stack: &StackId, key: &Key, is_meant: impl Fn(&Seen) -> bool) -> News {
+        let Some(objects) = self.stacks.get_mut(stack) else { return News::Nothing };
+        if !objects.get(key).is_some_and(is_meant) {
+            return News::Nothing;
         }
-        news
-    }
-
-    /// After a list of a kind: what is not in it is gone. Answers the stacks that lost something.
-    pub fn keep_only(
-        &self,
-        kind: KindId,
-        namespace: Option<&str>,
-        listed: &std::collections::HashSet<(StackId, Box<str>)>,
-    ) -> Vec<StackId> {
-        let mut losers = Vec::new();
-        self.lock().retain(|stack, objects| {
-            if namespace.is_some_and(|namespace| namespace != stack.namespace) {
-                return true;
-            }
-            let before = objects.len();
-            objects.retain(|(of, name), _| *of != kind || listed.contains(&(stack.clone(), name.clone())));
-            if objects.len() < before {
-                losers.push(stack.clone());
-            }
-            !objects.is_empty()
-        });
-        losers
-    }
-
-    /// All that is known of a stack's objects.
-    pub fn of_stack(&self, stack: &StackId) -> BTreeMap<Key, Seen> {
-        self.lock().get(stack).cloned().unwrap_or_default()
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<StackId, BTreeMap<Key, Seen>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        objects.remove(key);
+        if objects.is_empty() {
+            self.stacks.remove(stack);
+        }
+        News::Changed
     }
 }
 
@@ -384,6 +457,54 @@ mod tests {
         live.keep(&id(), key(), seen(&deployment("1", 1, json!({}))));
         assert!(live.keep_only(key().0, Some("elsewhere"), &[].into()).is_empty());
         assert_eq!(live.keep_only(key().0, None, &[].into()), [id()]);
+        assert!(live.of_stack(&id()).is_empty());
+    }
+
+    #[test]
+    fn what_the_watch_has_dropped_is_not_put_back_by_the_answer_to_an_earlier_write() {
+        for namespace in [None, Some("clinic")] {
+            let live = Live::default();
+            let began = live.begin();
+            // Made, and deleted by somebody, before the answer to the making was read.
+            live.keep(&id(), key(), seen(&deployment("10", 1, json!({}))));
+            assert_eq!(live.drop_object(namespace, &id(), &key(), 11), News::Changed);
+            live.answer(&id(), key(), seen(&deployment("10", 1, json!({}))), began);
+            assert!(live.of_stack(&id()).is_empty(), "of a watch of {namespace:?}");
+            // And what is made after that is there.
+            live.answer(&id(), key(), seen(&deployment("12", 1, json!({}))), live.begin());
+            assert_eq!(live.of_stack(&id()).len(), 1);
+        }
+    }
+
+    #[test]
+    fn a_deletion_elsewhere_or_of_another_kind_tells_nothing() {
+        let live = Live::default();
+        let began = live.begin();
+        live.drop_object(Some("elsewhere"), &id(), &key(), 20);
+        live.drop_object(None, &id(), &(Kind::id("batch", "Job").expect("known"), "x".into()), 20);
+        live.answer(&id(), key(), seen(&deployment("10", 1, json!({}))), began);
+        assert_eq!(live.of_stack(&id()).len(), 1);
+    }
+
+    #[test]
+    fn what_a_list_no_longer_has_is_not_put_back_by_the_answer_to_an_earlier_write() {
+        let live = Live::default();
+        live.keep(&id(), key(), seen(&deployment("9", 1, json!({}))));
+        let began = live.begin();
+        live.keep_only(key().0, None, &[].into());
+        live.answer(&id(), key(), seen(&deployment("10", 1, json!({}))), began);
+        assert!(live.of_stack(&id()).is_empty());
+        live.answer(&id(), key(), seen(&deployment("10", 1, json!({}))), live.begin());
+        assert_eq!(live.of_stack(&id()).len(), 1, "what is made after the list is there");
+    }
+
+    #[test]
+    fn what_was_not_there_is_dropped_unless_it_was_seen_since() {
+        let live = Live::default();
+        live.keep(&id(), key(), seen(&deployment("12", 1, json!({}))));
+        assert_eq!(live.drop_known(&id(), &key(), 11), News::Nothing);
+        assert_eq!(live.of_stack(&id()).len(), 1);
+        assert_eq!(live.drop_known(&id(), &key(), 12), News::Changed);
         assert!(live.of_stack(&id()).is_empty());
     }
 

@@ -31,7 +31,7 @@ pub async fn prune(place: Place<'_>, objects: &[Object]) -> Result<Vec<ObjectRef
         if !is_left_over(&key, &seen, place.uid, &planned) {
             continue;
         }
-        delete(place, &key).await?;
+        delete(place, &key, &seen).await?;
         pruned.push(reference(&key));
     }
     Ok(pruned)
@@ -44,14 +44,15 @@ fn is_left_over(key: &Key, seen: &Seen, uid: &str, planned: &BTreeSet<Key>) -> b
         && !KEPT.contains(&key.0.kind().resource.kind.as_str())
 }
 
-/// Deletes one object, and what it made.
-pub async fn delete(place: Place<'_>, key: &Key) -> Result<(), Error> {
+/// Deletes one object, as it was seen, and what it made.
+pub async fn delete(place: Place<'_>, key: &Key, seen: &Seen) -> Result<(), Error> {
     let resource = &key.0.kind().resource;
     let api: Api<Thin> = Api::namespaced_with(place.client.clone(), &place.stack.namespace, resource);
     match api.delete(&key.1, &DeleteParams::background()).await {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(status)) if status.code == 404 => {
-            place.live.drop_object(place.stack, key);
+            // Who has made it again since was seen since.
+            place.live.drop_known(place.stack, key, seen.version);
             Ok(())
         }
         Err(error) => Err(Error::api(format!("deleting {}", reference(key)))(error)),

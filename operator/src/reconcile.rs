@@ -311,7 +311,7 @@ impl<'a> Pass<'a> {
         let Some(job) = Kind::id("batch", "Job") else { return Ok(()) };
         for object in objects.iter().filter(|object| object.resource.kind == "Job") {
             let key: Key = (job, object.name.as_str().into());
-            let failed = sight.get(&key).is_some_and(|seen| {
+            let failed = sight.get(&key).filter(|seen| {
                 !seen.deleting && seen.workload.as_ref().is_some_and(|workload| workload.failed.is_some())
             });
             let is_due = match facts::part(object) {
@@ -323,8 +323,8 @@ impl<'a> Pass<'a> {
                 }
                 _ => has_rested,
             };
-            if failed && is_due {
-                prune::delete(self.place(), &key).await?;
+            if let Some(seen) = failed.filter(|_| is_due) {
+                prune::delete(self.place(), &key, seen).await?;
             }
         }
         Ok(())

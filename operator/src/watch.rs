@@ -19,7 +19,7 @@ use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
 use crate::kinds::{Kind, KindId, View};
-use crate::live::{Key, Live, News, Seen, StackId};
+use crate::live::{Key, Live, News, Seen, StackId, version};
 use crate::plan::labels;
 use crate::queue::Queue;
 use crate::thin::Thin;
@@ -161,7 +161,8 @@ impl<F: FnOnce()> Pump<F> {
         }
         let Some(stack) = stack_of(object) else { return };
         let key: Key = (self.id, object.name_any().into());
-        if self.sink.live.drop_object(&stack, &key) == News::Changed {
+        let version = version(object.meta());
+        if self.sink.live.drop_object(self.namespace.as_deref(), &stack, &key, version) == News::Changed {
             self.sink.queue.push(&stack);
         }
     }
