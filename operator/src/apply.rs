@@ -285,7 +285,7 @@ mod tests {
             applied: applied.map(Into::into),
             owner: None,
             deleting,
-            workload: None,
+            state: crate::live::State::Nothing,
         }
     }
 

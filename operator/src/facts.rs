@@ -82,10 +82,18 @@ pub fn unfinished_jobs<'a>(planned: &'a [Object], sight: &Sight) -> impl Iterato
         .filter(|name| !workload(sight, "batch", "Job", name).is_some_and(|job| job.complete))
 }
 
+/// The Job that fills the database from a backup, if it has begun and is not done.
+pub fn unfinished_restore<'a>(stack: &Stack, sight: &'a Sight) -> Option<&'a str> {
+    let (job, prefix) =
+        (Kind::id("batch", "Job")?, format!("{}-", names::object(&stack.name, names::RESTORE)));
+    let mut jobs = sight.iter().filter(|((kind, name), _)| *kind == job && name.starts_with(&prefix));
+    jobs.find(|(_, seen)| seen.workload().is_some_and(|seen| !seen.complete)).map(|((_, name), _)| &**name)
+}
+
 /// What was seen of a workload of the stack.
 pub fn workload<'a>(sight: &'a Sight, group: &str, kind: &str, name: &str) -> Option<&'a Workload> {
     let id = Kind::id(group, kind)?;
-    sight.get(&(id, name.into()))?.workload.as_deref()
+    sight.get(&(id, name.into()))?.workload()
 }
 
 /// What was seen of a part's Deployment.
@@ -114,7 +122,7 @@ fn jobs(planned: &[Object], sight: &Sight, of: impl Fn(&str) -> bool) -> Progres
     for object in planned.iter().filter(|object| object.resource.kind == "Job" && of(part(object))) {
         let name = &object.name;
         let seen = Kind::id("batch", "Job").and_then(|id| sight.get(&(id, name.as_str().into())));
-        match seen.filter(|seen| !seen.deleting).and_then(|seen| seen.workload.as_deref()) {
+        match seen.filter(|seen| !seen.deleting).and_then(|seen| seen.workload()) {
             Some(Workload { complete: true, .. }) => {}
             Some(Workload { failed: Some(why), .. }) => {
                 return Progress::Failed(format!("Job {name}: {why}"));
@@ -181,6 +189,7 @@ fn running<'a>(stack: &Stack, services: impl Iterator<Item = &'a str>, sight: &S
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::live::State;
 
     fn stack() -> Stack {
         let yaml = "apiVersion: healthcarestack.dev/v1alpha1\nkind: HealthcareStack\nmetadata: {name: clinic, namespace: clinic}\nspec: {version: 0.2.0}";
@@ -194,7 +203,7 @@ mod tests {
             applied: None,
             owner: None,
             deleting: false,
-            workload: Some(Box::new(workload)),
+            state: State::Workload(Box::new(workload)),
         }
     }
 
@@ -259,6 +268,18 @@ mod tests {
         };
         assert_eq!(of(&failing("0.2.0")).services, Progress::Failed("patient-service: stuck".to_owned()));
         assert!(matches!(of(&failing("0.1.0")).services, Progress::Waiting(_)));
+    }
+
+    #[test]
+    fn a_restore_is_under_way_until_its_job_is_complete() {
+        let job = |name: &str, complete: bool| -> Sight {
+            let id = Kind::id("batch", "Job").expect("known");
+            [((id, name.into()), seen(Workload { complete, ..Workload::default() }))].into()
+        };
+        let begun = job("clinic-restore-0123456789", false);
+        assert_eq!(unfinished_restore(&stack(), &begun), Some("clinic-restore-0123456789"));
+        assert_eq!(unfinished_restore(&stack(), &job("clinic-restore-0123456789", true)), None);
+        assert_eq!(unfinished_restore(&stack(), &job("clinic-migrate-auth-0123456789", false)), None);
     }
 
     #[test]

@@ -92,13 +92,14 @@ static ALL: LazyLock<Vec<Kind>> = LazyLock::new(|| {
         own("", "ServiceAccount", "serviceaccounts", Metadata, ResourceVersion),
         own("", "ConfigMap", "configmaps", Metadata, ResourceVersion),
         own("", "Secret", "secrets", Metadata, ResourceVersion),
-        own("", "Service", "services", Metadata, ResourceVersion),
+        // Whoever balances its load writes an address to it.
+        own("", "Service", "services", Thin, Spec),
         // Whoever binds it writes to it.
         own("", "PersistentVolumeClaim", "persistentvolumeclaims", Thin, Spec),
         own("rbac.authorization.k8s.io", "Role", "roles", Metadata, ResourceVersion),
         own("rbac.authorization.k8s.io", "RoleBinding", "rolebindings", Metadata, ResourceVersion),
         own("networking.k8s.io", "NetworkPolicy", "networkpolicies", Metadata, Generation),
-        own("networking.k8s.io", "Ingress", "ingresses", Metadata, Generation),
+        own("networking.k8s.io", "Ingress", "ingresses", Thin, Generation),
         own("policy", "PodDisruptionBudget", "poddisruptionbudgets", Metadata, Generation),
         Kind {
             resource: resource("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"),
@@ -110,7 +111,7 @@ static ALL: LazyLock<Vec<Kind>> = LazyLock::new(|| {
         own("apps", "StatefulSet", "statefulsets", Thin, Generation),
         own("batch", "Job", "jobs", Thin, Generation),
         own("batch", "CronJob", "cronjobs", Metadata, Generation),
-        foreign("gateway.networking.k8s.io", "HTTPRoute", "httproutes", Metadata, |has| has.http_route),
+        foreign("gateway.networking.k8s.io", "HTTPRoute", "httproutes", Thin, |has| has.http_route),
         foreign("monitoring.coreos.com", "PodMonitor", "podmonitors", Metadata, |has| has.pod_monitor),
         foreign("monitoring.coreos.com", "PrometheusRule", "prometheusrules", Metadata, |has| {
             has.prometheus_rule

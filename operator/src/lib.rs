@@ -37,6 +37,7 @@ pub mod told;
 pub mod transport;
 pub mod validate;
 pub mod watch;
+pub mod way;
 
 pub use error::Error;
 

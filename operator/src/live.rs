@@ -14,6 +14,7 @@ use crate::MANAGER;
 use crate::apply::APPLIED;
 use crate::kinds::{Kind, KindId, Mark, View};
 use crate::thin::Thin;
+use crate::way::Way;
 
 /// The namespace of a stack, and what labels call it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,8 +41,35 @@ pub struct Seen {
     pub owner: Option<Box<str>>,
     /// It is on its way out.
     pub deleting: bool,
-    /// How far it has come, if it is of a kind that gets somewhere.
-    pub workload: Option<Box<Workload>>,
+    /// What more there is to know of it.
+    pub state: State,
+}
+
+/// What more is kept of an object, by its kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum State {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// How far it has come.
+    Workload(Box<Workload>),
+    /// Where it leads to.
+    Way(Box<Way>),
+}
+
+impl State {
+    fn of(object: &Thin, kind: &Kind) -> Self {
+        match kind.resource.kind.as_str() {
+            "Deployment" | "StatefulSet" | "Job" | "Cluster" => {
+                Self::Workload(Box::new(Workload::of(object)))
+            }
+            "Ingress" | "HTTPRoute" => Self::Way(Box::new(Way::of(object))),
+            "Service" if object.spec.r#type.as_ref().is_some_and(|it| it == "LoadBalancer") => {
+                Self::Way(Box::new(Way::of(object)))
+            }
+            _ => Self::Nothing,
+        }
+    }
 }
 
 /// How far a Deployment, StatefulSet, Job or database cluster has come.
@@ -115,37 +143,36 @@ fn tag(image: &str) -> Option<&str> {
 }
 
 impl Seen {
+    /// How far it has come, if it is of a kind that gets somewhere.
+    pub fn workload(&self) -> Option<&Workload> {
+        if let State::Workload(workload) = &self.state { Some(workload) } else { None }
+    }
+
+    /// Where it leads to, if it is of a kind that leads to the gateway from outside.
+    pub fn way(&self) -> Option<&Way> {
+        if let State::Way(way) = &self.state { Some(way) } else { None }
+    }
+
     /// Of an object of which only the metadata was read.
-    pub fn of_metadata(object: &PartialObjectMeta<Thin>, mark: Mark) -> Self {
-        Self::of(&object.metadata, mark, None, None)
+    pub fn of_metadata(object: &PartialObjectMeta<Thin>, kind: &Kind) -> Self {
+        Self::of(&object.metadata, kind.mark, None, State::Nothing)
     }
 
     /// Of an object of which more was read than its kind's watch reads: an answer to a write.
     pub fn of_answer(object: &Thin, kind: &Kind) -> Self {
         match kind.view {
-            View::Metadata => Self::of(&object.metadata, kind.mark, None, None),
-            View::Thin => Self::of_thin(object, kind.mark),
+            View::Metadata => Self::of(&object.metadata, kind.mark, None, State::Nothing),
+            View::Thin => Self::of_thin(object, kind),
         }
     }
 
     /// Of an object of which more was read than its metadata.
-    pub fn of_thin(object: &Thin, mark: Mark) -> Self {
-        let spec = (mark == Mark::Spec).then_some(&object.spec);
-        let spec = spec.map(|spec| {
-            let parts = [
-                &spec.resources,
-                &spec.min_replicas,
-                &spec.max_replicas,
-                &spec.metrics,
-                &spec.behavior,
-                &spec.scale_target_ref,
-            ];
-            parts.map(|part| part.as_ref().map(ToString::to_string))
-        });
-        Self::of(&object.metadata, mark, spec.map(|spec| hash(&spec)), Some(Box::new(Workload::of(object))))
+    pub fn of_thin(object: &Thin, kind: &Kind) -> Self {
+        let spec = (kind.mark == Mark::Spec).then(|| hash(&object.spec.compared()));
+        Self::of(&object.metadata, kind.mark, spec, State::of(object, kind))
     }
 
-    fn of(metadata: &ObjectMeta, mark: Mark, spec: Option<u64>, workload: Option<Box<Workload>>) -> Self {
+    fn of(metadata: &ObjectMeta, mark: Mark, spec: Option<u64>, state: State) -> Self {
         let owners = metadata.owner_references.as_deref().unwrap_or_default();
         Self {
             version: version(metadata),
@@ -156,7 +183,7 @@ impl Seen {
                 .find(|owner| owner.kind == stack::KIND)
                 .map(|owner| owner.uid.clone().into()),
             deleting: metadata.deletion_timestamp.is_some(),
-            workload,
+            state,
         }
     }
 }
@@ -215,10 +242,10 @@ fn applied(metadata: &ObjectMeta) -> Option<Box<str>> {
 
 /// What the watches last saw, of all stacks.
 #[derive(Clone, Debug, Default)]
-pub struct Live(Arc<Mutex<State>>);
+pub struct Live(Arc<Mutex<Stacks>>);
 
 #[derive(Debug, Default)]
-struct State {
+struct Stacks {
     stacks: HashMap<StackId, BTreeMap<Key, Seen>>,
     /// By the namespace that a watch is of, if it is of one.
     gone: HashMap<(KindId, Option<String>), Gone>,
@@ -232,7 +259,7 @@ struct State {
 struct Gone {
     /// The version of the last deletion.
     version: u64,
-    /// Which of [`State::lists`] was its last one.
+    /// Which of [`Stacks::lists`] was its last one.
     list: u64,
 }
 
@@ -314,12 +341,12 @@ impl Live {
         self.lock().stacks.get(stack).cloned().unwrap_or_default()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Stacks> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl Stacks {
     fn keep(&mut self, stack: &StackId, key: Key, seen: Seen) -> News {
         let objects = self.stacks.entry(stack.clone()).or_default();
         match objects.get_mut(&key) {
@@ -327,7 +354,7 @@ impl State {
             Some(known) => {
                 let same = known.fingerprint == seen.fingerprint
                     && known.deleting == seen.deleting
-                    && known.workload == seen.workload;
+                    && known.state == seen.state;
                 *known = seen;
                 if same { News::Nothing } else { News::Changed }
             }
@@ -390,7 +417,11 @@ mod tests {
     }
 
     fn seen(thin: &Thin) -> Seen {
-        Seen::of_thin(thin, Mark::Generation)
+        of_kind("apps", "Deployment", thin)
+    }
+
+    fn of_kind(group: &str, kind: &str, thin: &Thin) -> Seen {
+        Seen::of_thin(thin, Kind::id(group, kind).expect("known").kind())
     }
 
     fn id() -> StackId {
@@ -412,12 +443,12 @@ mod tests {
         let before = seen(&deployment("1", 1, json!({})));
         let after = seen(&deployment("2", 1, json!({"status": {"readyReplicas": 1}})));
         assert_eq!(before.fingerprint, after.fingerprint);
-        assert_ne!(before.workload, after.workload);
+        assert_ne!(before.state, after.state);
     }
 
     #[test]
     fn a_volume_that_is_bound_has_not_been_changed_and_one_that_is_made_larger_has() {
-        let claim = |more| Seen::of_thin(&deployment("1", 1, more), Mark::Spec).fingerprint;
+        let claim = |more| of_kind("", "PersistentVolumeClaim", &deployment("1", 1, more)).fingerprint;
         let sized = |size| json!({"spec": {"resources": {"requests": {"storage": size}}}});
         let mut bound = sized("1Gi");
         bound["metadata"] = json!({"resourceVersion": "2", "annotations": {
@@ -427,6 +458,35 @@ mod tests {
         }});
         assert_eq!(claim(bound), claim(sized("1Gi")));
         assert_ne!(claim(sized("2Gi")), claim(sized("1Gi")));
+    }
+
+    /// The API server counts no changes of a Service, and its status moves.
+    #[test]
+    fn a_service_that_is_given_an_address_has_not_been_changed_and_one_that_leads_elsewhere_has() {
+        let service = |spec: serde_json::Value, status: serde_json::Value| {
+            let object =
+                json!({"metadata": {"uid": "1", "resourceVersion": "1"}, "spec": spec, "status": status});
+            of_kind("", "Service", &serde_json::from_value(object).expect("a service"))
+        };
+        let spec = |member: &str, value: serde_json::Value| {
+            let mut spec = json!({"type": "LoadBalancer", "selector": {"a": "b"}, "externalTrafficPolicy": "Local",
+                "ports": [{"port": 8080, "nodePort": 30080}], "clusterIP": "10.0.0.1"});
+            spec[member] = value;
+            spec
+        };
+        let before = service(spec("clusterIP", json!("10.0.0.1")), json!({}));
+        let given = json!({"loadBalancer": {"ingress": [{"ip": "192.0.2.7"}]}});
+        let after = service(spec("clusterIP", json!("10.0.0.1")), given);
+        assert_eq!(before.fingerprint, after.fingerprint);
+        assert_ne!(before.state, after.state);
+        for (member, value) in [
+            ("type", json!("ClusterIP")),
+            ("selector", json!({"a": "c"})),
+            ("ports", json!([])),
+            ("externalTrafficPolicy", json!("Cluster")),
+        ] {
+            assert_ne!(before.fingerprint, service(spec(member, value), json!({})).fingerprint, "{member}");
+        }
     }
 
     #[test]

@@ -78,7 +78,7 @@ mod tests {
             applied: None,
             owner: owner.map(Into::into),
             deleting,
-            workload: None,
+            state: crate::live::State::Nothing,
         };
         let deployment = key("apps", "Deployment");
         let none = BTreeSet::new();

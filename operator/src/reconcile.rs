@@ -210,6 +210,7 @@ impl<'a> Pass<'a> {
             sight: &sight,
             problems: waits.as_slice(),
             contests: &outcome.contests,
+            rotating: secrets.moving,
         };
         let status = status::status(report, self.generation(), &self.before(memory), operator.clock.now());
         self.write(memory, status).await?;
@@ -312,7 +313,7 @@ impl<'a> Pass<'a> {
         for object in objects.iter().filter(|object| object.resource.kind == "Job") {
             let key: Key = (job, object.name.as_str().into());
             let failed = sight.get(&key).filter(|seen| {
-                !seen.deleting && seen.workload.as_ref().is_some_and(|workload| workload.failed.is_some())
+                !seen.deleting && seen.workload().is_some_and(|workload| workload.failed.is_some())
             });
             let is_due = match facts::part(object) {
                 // What is half restored is for a person to look at.
@@ -451,7 +452,7 @@ impl<'a> Pass<'a> {
 
 /// Whether pods could not be made: a quota, an admission policy.
 fn is_refused(sight: &facts::Sight) -> bool {
-    sight.values().filter_map(|seen| seen.workload.as_ref()).any(|workload| workload.refused.is_some())
+    sight.values().filter_map(|seen| seen.workload()).any(|workload| workload.refused.is_some())
 }
 
 fn all_at(tag: &str) -> Tags {

@@ -8,7 +8,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
-use settings::ServiceName;
+use settings::{GATEWAY_PORT, ServiceName};
 use stack::condition::{kind, reason};
 use stack::spec::{
     Condition, ConditionStatus, FailedVersion, HealthcareStack, HealthcareStackStatus, ServiceStatus,
@@ -16,9 +16,10 @@ use stack::spec::{
 use stack::{IngressBy, Stack, names};
 
 use crate::conflict::Contest;
-use crate::facts::{Record, Sight, deployment};
+use crate::facts::{Record, Sight, deployment, unfinished_restore};
 use crate::rollout::{Decision, Facts, Failure, Progress, Stage};
 use crate::validate::Problem;
+use crate::way::{Reach, address, reach};
 use crate::{Error, MANAGER};
 
 /// What the schema lets a message have.
@@ -50,6 +51,8 @@ pub struct Report<'a> {
     pub problems: &'a [Problem],
     /// What somebody keeps taking back.
     pub contests: &'a [Contest],
+    /// Whether a rotation waits for pods to take up another key.
+    pub rotating: bool,
 }
 
 /// The status of a stack that could be planned.
@@ -67,14 +70,14 @@ pub fn status(
         ready_condition(report),
         progressing(report),
         degraded(report),
-        database_ready(facts),
+        database_ready(report),
         of_progress(
             kind::MIGRATIONS_COMPLETE,
             &facts.migrations,
             reason::MIGRATING,
             reason::MIGRATION_FAILED,
         ),
-        gateway_ready(&services),
+        gateway_ready(stack, sight, &services),
     ];
     said.extend(field_conflict(report));
     HealthcareStackStatus {
@@ -84,7 +87,7 @@ pub fn status(
         version: facts.running.clone().or_else(|| before.version.clone()),
         last_healthy_version: decision.last_healthy.clone(),
         failed_version: decision.failure.as_ref().map(written),
-        gateway_url: Some(gateway_url(stack)),
+        gateway_url: Some(gateway_url(stack, sight)),
         services,
         ..HealthcareStackStatus::default()
     }
@@ -127,7 +130,8 @@ pub fn paused(
     let services = services(stack, sight);
     let ready =
         stack.enabled().filter(|service| services.get(service.as_str()).is_some_and(is_ready)).count();
-    let is_whole = ready == stack.enabled().count() && services.get(names::API_GATEWAY).is_some_and(is_ready);
+    let gateway = gateway_ready(stack, sight, &services);
+    let is_whole = ready == stack.enabled().count() && gateway.holds == ConditionStatus::True;
     let message = "spec.paused is set: the stack is left as it is, drift too".to_owned();
     let (holds, reason) = if is_whole {
         (ConditionStatus::True, reason::AS_EXPECTED)
@@ -137,7 +141,7 @@ pub fn paused(
     let said = vec![
         Said { r#type: kind::READY, holds, reason, message: message.clone() },
         Said { r#type: kind::PROGRESSING, holds: ConditionStatus::False, reason: reason::PAUSED, message },
-        gateway_ready(&services),
+        gateway,
     ];
     let kept = kept(&said, before);
     let mut conditions = timed(said, generation, before, now);
@@ -193,6 +197,9 @@ fn ready_condition(report: Report<'_>) -> Said {
         let (reason, message) = told(report.problems);
         return said(ConditionStatus::False, reason, message);
     }
+    if let Some(Problem { reason, message }) = closed(report) {
+        return said(ConditionStatus::False, reason, message);
+    }
     match stage_words(report) {
         (reason, message) if answers => said(ConditionStatus::True, reason, message),
         (reason::AS_EXPECTED, message) => said(ConditionStatus::True, reason::AS_EXPECTED, message),
@@ -206,6 +213,16 @@ fn progressing(report: Report<'_>) -> Said {
     if report.stack.paused {
         let message = "spec.paused is set: the stack is left as it is".to_owned();
         return said(ConditionStatus::False, (reason::PAUSED, message));
+    }
+    if report.rotating && matches!(report.decision.stage, Stage::Healthy | Stage::Updating(_)) {
+        let message = format!("keys are being rotated: {}", words.1);
+        return said(ConditionStatus::True, (reason::ROTATING, message));
+    }
+    if let (Stage::Healthy, Some(Problem { reason, message })) = (&report.decision.stage, closed(report)) {
+        // What is not given yet may come; what was refused does not by itself.
+        let may_come = reason == reason::ADDRESS_PENDING;
+        let holds = if may_come { ConditionStatus::True } else { ConditionStatus::False };
+        return said(holds, (reason, message));
     }
     match report.decision.stage {
         Stage::Healthy | Stage::Unwell(_) | Stage::WentBack | Stage::Failed => {
@@ -230,6 +247,9 @@ fn degraded(report: Report<'_>) -> Said {
     if let Some(Said { reason, message, .. }) = field_conflict(report) {
         return said(ConditionStatus::True, reason, message);
     }
+    if let Some(Problem { reason: reason @ reason::ROUTE_NOT_ACCEPTED, message }) = closed(report) {
+        return said(ConditionStatus::True, reason, message);
+    }
     match &report.decision.stage {
         Stage::Unwell(_) | Stage::Failed | Stage::GoingBack | Stage::WentBack => {
             let (reason, message) = stage_words(report);
@@ -240,6 +260,15 @@ fn degraded(report: Report<'_>) -> Said {
             said(ConditionStatus::True, reason, message)
         }
         _ => said(ConditionStatus::False, reason::AS_EXPECTED, String::new()),
+    }
+}
+
+/// Why a stack that is well otherwise is not reached from outside.
+fn closed(report: Report<'_>) -> Option<Problem> {
+    let is_well = matches!(report.decision.stage, Stage::Healthy | Stage::Updating(_));
+    match reach(report.stack, report.sight) {
+        Reach::Closed(problem) if is_well => Some(problem),
+        Reach::Open | Reach::Untold(_) | Reach::Closed(_) => None,
     }
 }
 
@@ -265,11 +294,7 @@ fn stage_words(report: Report<'_>) -> (&'static str, String) {
     match (&decision.stage, &decision.failure) {
         (Stage::Healthy, _) => (reason::AS_EXPECTED, format!("every part runs at {wanted} and is available")),
         (Stage::Database(why), _) => (reason::DATABASE_UNREACHABLE, why.clone()),
-        (Stage::Setup(why), _) if matches!(facts.setup, Progress::Failed(_)) => (
-            reason::DATABASE_REFUSES,
-            format!("the database could not be prepared: {why}; the Job's log says more"),
-        ),
-        (Stage::Setup(why), _) => (reason::STARTING, why.clone()),
+        (Stage::Setup(why), _) => setup_words(report, why),
         (Stage::Migrations(why), _) => (reason::MIGRATING, why.clone()),
         (Stage::Services(why) | Stage::Gateway(why) | Stage::Updating(why), _) => {
             (if facts.last_healthy.is_some() { reason::ROLLING_OUT } else { reason::STARTING }, why.clone())
@@ -301,16 +326,40 @@ fn stage_words(report: Report<'_>) -> (&'static str, String) {
     }
 }
 
+/// Where the database's preparation stands.
+fn setup_words(report: Report<'_>, why: &str) -> (&'static str, String) {
+    let restore = unfinished_restore(report.stack, report.sight);
+    match (&report.facts.setup, restore) {
+        (Progress::Failed(_), Some(job)) if why.contains(job) => (
+            reason::RESTORE_FAILED,
+            format!("the backup could not be restored: {why}; the Job's log says more"),
+        ),
+        (Progress::Failed(_), _) => (
+            reason::DATABASE_REFUSES,
+            format!("the database could not be prepared: {why}; the Job's log says more"),
+        ),
+        (Progress::Done | Progress::Waiting(_), Some(job)) if why.contains(job) => {
+            (reason::RESTORING, format!("the database is being filled from a backup: {why}"))
+        }
+        (Progress::Done | Progress::Waiting(_), _) => (reason::STARTING, why.to_owned()),
+    }
+}
+
 fn last(decision: &Decision) -> &str {
     decision.last_healthy.as_deref().unwrap_or("the version before")
 }
 
-fn database_ready(facts: &Facts) -> Said {
-    match &facts.database {
-        Progress::Done => {
+fn database_ready(report: Report<'_>) -> Said {
+    let facts = report.facts;
+    match (&facts.database, &facts.setup) {
+        (Progress::Done, Progress::Waiting(why) | Progress::Failed(why)) => {
+            let (reason, message) = setup_words(report, why);
+            Said { r#type: kind::DATABASE_READY, holds: ConditionStatus::False, reason, message }
+        }
+        (Progress::Done, Progress::Done) => {
             of_progress(kind::DATABASE_READY, &facts.setup, reason::STARTING, reason::DATABASE_REFUSES)
         }
-        other => of_progress(
+        (other, _) => of_progress(
             kind::DATABASE_READY,
             other,
             reason::DATABASE_UNREACHABLE,
@@ -319,12 +368,18 @@ fn database_ready(facts: &Facts) -> Said {
     }
 }
 
-fn gateway_ready(services: &BTreeMap<String, ServiceStatus>) -> Said {
+fn gateway_ready(stack: &Stack, sight: &Sight, services: &BTreeMap<String, ServiceStatus>) -> Said {
     let r#type = kind::GATEWAY_READY;
     let gateway = services.get(names::API_GATEWAY);
     match gateway {
         Some(gateway) if is_ready(gateway) => {
-            Said { r#type, holds: ConditionStatus::True, reason: reason::AS_EXPECTED, message: String::new() }
+            let (holds, reason, message) = match reach(stack, sight) {
+                Reach::Open => (ConditionStatus::True, reason::AS_EXPECTED, String::new()),
+                // It may well be reached: there is nothing to call it unready by.
+                Reach::Untold(note) => (ConditionStatus::True, reason::AS_EXPECTED, note),
+                Reach::Closed(problem) => (ConditionStatus::False, problem.reason, problem.message),
+            };
+            Said { r#type, holds, reason, message }
         }
         other => {
             let message = other.map_or_else(
@@ -367,12 +422,13 @@ const fn is_ready(service: &ServiceStatus) -> bool {
     service.desired > 0 && service.ready >= service.desired
 }
 
-/// Where the API answers: at the Ingress, or inside of the cluster.
-fn gateway_url(stack: &Stack) -> String {
+/// Where the API answers: at the Ingress, at the load balancer, or inside of the cluster.
+fn gateway_url(stack: &Stack, sight: &Sight) -> String {
     let scheme = |has_tls: bool| if has_tls { "https" } else { "http" };
     let Some(ingress) = &stack.gateway.ingress else {
-        let host = names::object(&stack.name, names::API_GATEWAY);
-        return format!("{}://{host}.{}:8080", scheme(stack.gateway.tls.is_some()), stack.namespace);
+        let inside = || format!("{}.{}", names::object(&stack.name, names::API_GATEWAY), stack.namespace);
+        let host = address(stack, sight).map_or_else(inside, in_url);
+        return format!("{}://{host}:{GATEWAY_PORT}", scheme(stack.gateway.tls.is_some()));
     };
     let has_tls = match &ingress.by {
         IngressBy::Ingress { tls_secret, .. } => tls_secret.is_some(),
@@ -380,6 +436,11 @@ fn gateway_url(stack: &Stack) -> String {
         IngressBy::HttpRoute { .. } => true,
     };
     format!("{}://{}", scheme(has_tls), ingress.host)
+}
+
+/// An address as a URL has it (RFC 3986, §3.2.2).
+fn in_url(address: &str) -> String {
+    if address.contains(':') { format!("[{address}]") } else { address.to_owned() }
 }
 
 fn timed(
@@ -434,3 +495,6 @@ pub async fn write(
         Err(error) => Err(Error::api(format!("the status of {name}"))(error)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -33,6 +33,14 @@ pub struct ThinSpec {
     pub template: Option<ThinTemplate>,
     /// Of a `PersistentVolumeClaim`: how much it asks for.
     pub resources: Option<Value>,
+    /// Of a Service: how far it is reached.
+    pub r#type: Option<Value>,
+    /// Of a Service: whom it leads to.
+    pub selector: Option<Value>,
+    /// Of a Service: where.
+    pub ports: Option<Value>,
+    /// Of a Service: by way of which nodes.
+    pub external_traffic_policy: Option<Value>,
     /// Of a `HorizontalPodAutoscaler`, and so are all below.
     pub min_replicas: Option<Value>,
     /// The most pods.
@@ -43,6 +51,25 @@ pub struct ThinSpec {
     pub behavior: Option<Value>,
     /// What it scales.
     pub scale_target_ref: Option<Value>,
+}
+
+impl ThinSpec {
+    /// What the operator sets of a kind whose changes the API server does not count, to be compared.
+    pub fn compared(&self) -> [Option<String>; 10] {
+        [
+            &self.resources,
+            &self.r#type,
+            &self.selector,
+            &self.ports,
+            &self.external_traffic_policy,
+            &self.min_replicas,
+            &self.max_replicas,
+            &self.metrics,
+            &self.behavior,
+            &self.scale_target_ref,
+        ]
+        .map(|member| member.as_ref().map(ToString::to_string))
+    }
 }
 
 /// A pod template.
@@ -89,11 +116,55 @@ pub struct ThinStatus {
     pub phase: Option<String>,
     /// What is so, and what is not.
     pub conditions: Vec<ThinCondition>,
+    /// Of a Service or an Ingress: where it is reached.
+    pub load_balancer: ThinLoadBalancer,
+    /// Of an `HTTPRoute`: what Gateways say of it.
+    pub parents: Vec<ThinParent>,
+}
+
+/// What a load balancer has done.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ThinLoadBalancer {
+    /// The addresses that it gave.
+    pub ingress: Vec<ThinAddress>,
+}
+
+/// An address.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ThinAddress {
+    /// As a number.
+    pub ip: Option<String>,
+    /// By name.
+    pub hostname: Option<String>,
+}
+
+/// What a Gateway says of an `HTTPRoute`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ThinParent {
+    /// Which Gateway.
+    pub parent_ref: ThinParentRef,
+    /// What it says.
+    pub conditions: Vec<ThinCondition>,
+}
+
+/// A Gateway.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ThinParentRef {
+    /// Its name.
+    pub name: String,
+    /// Its namespace.
+    pub namespace: Option<String>,
+    /// One of its listeners.
+    pub section_name: Option<String>,
 }
 
 /// A condition of any kind of object.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 pub struct ThinCondition {
     /// What it is about.
     pub r#type: String,
@@ -103,6 +174,8 @@ pub struct ThinCondition {
     pub reason: Option<String>,
     /// Why, in words.
     pub message: Option<String>,
+    /// Which generation it speaks of, if it says so.
+    pub observed_generation: Option<i64>,
 }
 
 impl ThinStatus {

@@ -87,14 +87,14 @@ pub async fn watch(sink: Sink, id: KindId, namespace: Option<String>, listed: im
             let api = api::<PartialObjectMeta<Thin>>(&pump);
             let mut events = std::pin::pin!(events(api, config, path, signs));
             while let Some(event) = events.next().await {
-                pump.take(event.ok(), |object| Seen::of_metadata(object, kind.mark));
+                pump.take(event.ok(), |object| Seen::of_metadata(object, kind));
             }
         }
         View::Thin => {
             let api = api::<Thin>(&pump);
             let mut events = std::pin::pin!(events(api, config, path, signs));
             while let Some(event) = events.next().await {
-                pump.take(event.ok(), |object| Seen::of_thin(object, kind.mark));
+                pump.take(event.ok(), |object| Seen::of_thin(object, kind));
             }
         }
     }

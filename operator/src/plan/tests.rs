@@ -22,9 +22,11 @@ fn sample(name: &str) -> Stack {
     Stack::from_yaml(&fs::read_to_string(file).unwrap()).unwrap()
 }
 
-/// The sample with every field.
+/// The sample with every field, as it is applied to a namespace.
 pub(crate) fn full() -> Stack {
-    sample("full")
+    let mut stack = sample("full");
+    "clinic".clone_into(&mut stack.namespace);
+    stack
 }
 
 fn everything() -> Capabilities {
@@ -299,6 +301,25 @@ fn gateways_of_the_gateway_api_take_the_place_of_the_ingress() {
             "rules": [{ "backendRefs": [{ "name": "full-api-gateway", "port": 8080 }] }],
         })
     );
+}
+
+/// The API server counts no changes of a Service: what is set of one and not compared could be changed by anybody.
+#[test]
+fn whatever_is_set_of_a_service_is_compared() {
+    let mut stack = full();
+    stack.gateway.service.r#type = stack::spec::GatewayServiceType::LoadBalancer;
+    let objects = planned(&stack);
+    let services = objects.iter().filter(|object| object.resource.kind == "Service");
+    for service in services {
+        let spec =
+            |spec: &Value| serde_json::from_value::<crate::thin::ThinSpec>(spec.clone()).unwrap().compared();
+        let whole = spec(&service.body["spec"]);
+        for member in service.body["spec"].as_object().unwrap().keys() {
+            let mut without = service.body["spec"].clone();
+            without.as_object_mut().unwrap().remove(member);
+            assert_ne!(spec(&without), whole, "{member} of {}", service.name);
+        }
+    }
 }
 
 #[test]

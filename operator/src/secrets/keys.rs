@@ -165,6 +165,7 @@ impl Planned {
     /// Notes what a Secret's rotation waits for.
     pub(super) fn note(&mut self, draft: &Draft, overlap: TimeDelta) {
         self.rotating |= rotation::is_under_way(draft);
+        self.moving |= rotation::is_under_way(draft) && rotation::wakes_at(draft, overlap).is_none();
         self.wake_at = [self.wake_at, rotation::wakes_at(draft, overlap)].into_iter().flatten().min();
     }
 

@@ -83,6 +83,8 @@ pub struct Planned {
     pub changes: Vec<Change>,
     /// Whether a rotation is under way.
     pub rotating: bool,
+    /// Whether one of them waits for more than time: pods are to take up another key.
+    pub moving: bool,
     /// When there is something to do that nothing else will bring up.
     pub wake_at: Option<DateTime<Utc>>,
     /// What was asked for and is not done, though the rest is.

@@ -26,6 +26,8 @@ pub struct Outcome {
     pub seal: Seal,
     /// Whether a rotation is under way: it goes on when the stack has settled.
     pub rotating: bool,
+    /// Whether one waits for more than time: pods are to take up another key.
+    pub moving: bool,
     /// When there is something to do that nothing else will bring up.
     pub wake_at: Option<DateTime<Utc>>,
     /// What was asked for and is not done.
@@ -57,7 +59,7 @@ pub async fn reconcile(
     let api = Api::<Secret>::namespaced(client.clone(), &stack.namespace);
     let mut existing = list(&api, stack).await?;
     let sources = sources(&api, stack, &existing).await?;
-    let Planned { changes, rotating, wake_at, refused } = plan(&Request {
+    let Planned { changes, rotating, moving, wake_at, refused } = plan(&Request {
         stack,
         owner,
         existing: &existing,
@@ -76,6 +78,7 @@ pub async fn reconcile(
         checksums: checksums(existing.values()),
         seal: Seal::new(kek(stack, &existing)),
         rotating,
+        moving,
         wake_at,
         refused,
         awaits_database: !managed && sources.server.is_none(),
