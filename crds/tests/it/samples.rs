@@ -19,6 +19,16 @@ fn each_sample_is_a_stack() {
     }
 }
 
+/// README and docs/install.md say `--namespace` with each; kubectl refuses a resource that names another.
+#[test]
+fn no_sample_names_a_namespace_so_that_each_goes_where_it_is_applied() {
+    for entry in crate::root().join("manifests/samples").read_dir().unwrap() {
+        let path = entry.unwrap().path();
+        let document: Value = serde_saphyr::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        assert!(document["metadata"]["namespace"].is_null(), "{}", path.display());
+    }
+}
+
 #[test]
 fn a_stack_that_says_nothing_has_every_default() {
     let stack = Stack::from_yaml(&sample("minimal")).unwrap();
