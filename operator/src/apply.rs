@@ -272,6 +272,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::answers;
 
     fn key(kind: &str) -> Key {
         let group = if kind == "Job" { "batch" } else { "apps" };
@@ -338,22 +339,17 @@ mod tests {
         });
         let key: Key = (Kind::id("", "ConfigMap").expect("known"), "clinic-x".into());
         let writes = Arc::new(AtomicU64::new(0));
-        let server = {
+        let client = {
             let (live, stack, writes) = (live.clone(), stack.clone(), Arc::clone(&writes));
-            tower::service_fn(move |_: http::Request<kube::client::Body>| {
+            answers::client(move |_, _| {
                 let version = 10 * (1 + writes.fetch_add(1, Ordering::SeqCst));
                 if version == 10 {
                     live.keep(&stack, key.clone(), Seen { version, ..seen(1, None, false) });
                     live.drop_object(None, &stack, &key, version + 1);
                 }
-                let answer =
-                    json!({"metadata": {"name": "clinic-x", "resourceVersion": version.to_string()}});
-                let answer =
-                    http::Response::new(http_body_util::Full::new(bytes::Bytes::from(answer.to_string())));
-                std::future::ready(Ok::<_, std::convert::Infallible>(answer))
+                (200, json!({"metadata": {"name": "clinic-x", "resourceVersion": version.to_string()}}))
             })
         };
-        let client = Client::new(server, "clinic");
         let place = Place { client: &client, live: &live, stack: &stack, uid: "u", metrics: &metrics };
         let mut memory = Memory::default();
         for (time, there) in [(1, 0), (2, 1), (2, 1)] {

@@ -101,7 +101,8 @@ pub fn deployment<'a>(stack: &Stack, part: &str, sight: &'a Sight) -> Option<&'a
     workload(sight, "apps", "Deployment", &names::object(&stack.name, part))
 }
 
-fn database(stack: &Stack, sight: &Sight) -> Progress {
+/// How far the database has come.
+pub fn database(stack: &Stack, sight: &Sight) -> Progress {
     let (group, kind) = match &stack.database {
         Database::Managed(_) => ("apps", "StatefulSet"),
         Database::CloudNativePg(_) => ("postgresql.cnpg.io", "Cluster"),

@@ -4,6 +4,8 @@
 //! fetch ─> validate ─> (make missing Secrets) ─> plan (pure) ─> apply ─> prune ─> status
 //! ```
 
+#[cfg(test)]
+mod answers;
 pub mod apply;
 pub mod cli;
 pub mod conflict;

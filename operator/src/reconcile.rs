@@ -31,6 +31,7 @@ use crate::rollout::{Decision, Facts, Progress, Stage, decide};
 use crate::secrets::{self, Failure, Refusal};
 use crate::stacks::Guarded;
 use crate::status::{self, Report};
+use crate::stuck::Stuck;
 use crate::told::Teller;
 use crate::validate::{self, Problem};
 use crate::{Error, delete, facts, prune, stuck};
@@ -61,7 +62,7 @@ pub struct Memory {
     waiting_since: Option<Instant>,
     setup_failed_since: Option<Instant>,
     /// What pods said, and when they were asked.
-    reasons: Option<(Instant, Vec<Problem>)>,
+    reasons: Option<(Instant, Option<Stuck>)>,
 }
 
 impl Memory {
@@ -179,7 +180,7 @@ impl<'a> Pass<'a> {
             // Asked now, since the pods that know go away with the version.
             failure.why = self.reasons(stack, &objects, &facts, &sight).await.map_or_else(
                 || failure.why.clone(),
-                |problem| format!("{}; {}", failure.why.trim_end_matches('.'), problem.message),
+                |stuck| format!("{}; {}", failure.why.trim_end_matches('.'), stuck.problem.message),
             );
         }
         self.do_failed_jobs_anew(&objects, &sight, &facts, &decision, memory).await?;
@@ -202,13 +203,13 @@ impl<'a> Pass<'a> {
             facts = look(&objects, &sight);
             decision = decide(&facts);
         }
-        let waits = self.waits(stack, &objects, &facts, &decision, &sight, memory).await;
+        let stuck = self.waits(stack, &objects, &facts, &decision, &sight, memory).await;
         let report = Report {
             stack,
             facts: &facts,
             decision: &decision,
             sight: &sight,
-            problems: waits.as_slice(),
+            stuck: stuck.as_ref(),
             contests: &outcome.contests,
             rotating: secrets.moving,
         };
@@ -340,23 +341,23 @@ impl<'a> Pass<'a> {
         decision: &Decision,
         sight: &facts::Sight,
         memory: &mut Memory,
-    ) -> Vec<Problem> {
+    ) -> Option<Stuck> {
         let patience = match decision.stage {
             Stage::Healthy | Stage::WentBack | Stage::GoingBack => {
                 (memory.waiting_since, memory.reasons) = (None, None);
-                return Vec::new();
+                return None;
             }
             // A pod that may not even be made does not come by waiting.
             Stage::Updating(_) if !is_refused(sight) => LONG_PATIENCE,
             _ => PATIENCE,
         };
         if memory.waiting_since.get_or_insert_with(Instant::now).elapsed() < patience {
-            return Vec::new();
+            return None;
         }
         match &memory.reasons {
             Some((asked, known)) if asked.elapsed() < PATIENCE => known.clone(),
             _ => {
-                let found: Vec<_> = self.reasons(stack, objects, facts, sight).await.into_iter().collect();
+                let found = self.reasons(stack, objects, facts, sight).await;
                 memory.reasons = Some((Instant::now(), found.clone()));
                 found
             }
@@ -369,23 +370,26 @@ impl<'a> Pass<'a> {
         objects: &[Object],
         facts: &Facts,
         sight: &facts::Sight,
-    ) -> Option<Problem> {
+    ) -> Option<Stuck> {
         let client = &self.operator.client;
+        let has_database = facts.database == Progress::Done;
+        if !has_database && let Some(stuck) = stuck::pods(client, stack, [names::POSTGRES], sight).await {
+            return Some(stuck);
+        }
         let jobs: Vec<_> = facts::unfinished_jobs(objects, sight).collect();
         if (facts.setup != Progress::Done || facts.migrations != Progress::Done)
-            && let Some(problem) = stuck::jobs(client, stack, &jobs).await
+            && let Some(stuck) = stuck::jobs(client, stack, &jobs).await
         {
-            return Some(problem);
+            return Some(stuck);
         }
-        let parts: Vec<_> = [names::POSTGRES]
-            .into_iter()
-            .chain(stack.enabled().map(settings::ServiceName::as_str))
-            .chain([names::API_GATEWAY])
-            .collect();
-        if let Some(problem) = stuck::pods(client, stack, parts.iter().copied(), sight).await {
-            return Some(problem);
+        let parts: Vec<_> =
+            stack.enabled().map(settings::ServiceName::as_str).chain([names::API_GATEWAY]).collect();
+        // Without a database, services may well not come up.
+        if has_database && let Some(stuck) = stuck::pods(client, stack, parts.iter().copied(), sight).await {
+            return Some(stuck);
         }
-        let workloads = parts.iter().map(|part| names::object(&stack.name, part));
+        let workloads =
+            [names::POSTGRES].into_iter().chain(parts).map(|part| names::object(&stack.name, part));
         let makers: Vec<_> = workloads.chain(jobs.into_iter().map(str::to_owned)).collect();
         stuck::not_made(client, stack, &makers).await
     }

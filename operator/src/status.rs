@@ -18,6 +18,7 @@ use stack::{IngressBy, Stack, names};
 use crate::conflict::Contest;
 use crate::facts::{Record, Sight, deployment, unfinished_restore};
 use crate::rollout::{Decision, Facts, Failure, Progress, Stage};
+use crate::stuck::Stuck;
 use crate::validate::Problem;
 use crate::way::{Reach, address, reach};
 use crate::{Error, MANAGER};
@@ -47,8 +48,8 @@ pub struct Report<'a> {
     pub decision: &'a Decision,
     /// What was seen after that.
     pub sight: &'a Sight,
-    /// What a person has to do something about.
-    pub problems: &'a [Problem],
+    /// What does not come, and a person has to do something about.
+    pub stuck: Option<&'a Stuck>,
     /// What somebody keeps taking back.
     pub contests: &'a [Contest],
     /// Whether a rotation waits for pods to take up another key.
@@ -193,9 +194,8 @@ const fn failed(facts: &Facts) -> &'static str {
 fn ready_condition(report: Report<'_>) -> Said {
     let said = |holds, reason, message| Said { r#type: kind::READY, holds, reason, message };
     let answers = matches!(report.decision.stage, Stage::Updating(_));
-    if !report.problems.is_empty() {
-        let (reason, message) = told(report.problems);
-        return said(ConditionStatus::False, reason, message);
+    if let Some(Stuck { problem: Problem { reason, message }, .. }) = report.stuck {
+        return said(ConditionStatus::False, reason, message.clone());
     }
     if let Some(Problem { reason, message }) = closed(report) {
         return said(ConditionStatus::False, reason, message);
@@ -240,9 +240,8 @@ fn progressing(report: Report<'_>) -> Said {
 
 fn degraded(report: Report<'_>) -> Said {
     let said = |holds, reason, message| Said { r#type: kind::DEGRADED, holds, reason, message };
-    if !report.problems.is_empty() {
-        let (reason, message) = told(report.problems);
-        return said(ConditionStatus::True, reason, message);
+    if let Some(Stuck { problem: Problem { reason, message }, .. }) = report.stuck {
+        return said(ConditionStatus::True, reason, message.clone());
     }
     if let Some(Said { reason, message, .. }) = field_conflict(report) {
         return said(ConditionStatus::True, reason, message);
@@ -351,6 +350,13 @@ fn last(decision: &Decision) -> &str {
 
 fn database_ready(report: Report<'_>) -> Said {
     let facts = report.facts;
+    let of_database = report.stuck.filter(|stuck| stuck.part == names::POSTGRES);
+    if let (Progress::Waiting(_) | Progress::Failed(_), Some(Stuck { problem, .. })) =
+        (&facts.database, of_database)
+    {
+        let Problem { reason, message } = problem.clone();
+        return Said { r#type: kind::DATABASE_READY, holds: ConditionStatus::False, reason, message };
+    }
     match (&facts.database, &facts.setup) {
         (Progress::Done, Progress::Waiting(why) | Progress::Failed(why)) => {
             let (reason, message) = setup_words(report, why);

@@ -56,10 +56,19 @@ fn with(mut sight: Sight, group: &str, kind: &str, object: serde_json::Value) ->
 }
 
 fn said(stack: &Stack, sight: &Sight, planned: &[Object], rotating: bool) -> HealthcareStackStatus {
+    said_of(stack, sight, planned, rotating, None)
+}
+
+fn said_of(
+    stack: &Stack,
+    sight: &Sight,
+    planned: &[Object],
+    rotating: bool,
+    stuck: Option<&Stuck>,
+) -> HealthcareStackStatus {
     let facts = facts(stack, 1, Record::default(), planned, sight, false);
     let decision = decide(&facts);
-    let report =
-        Report { stack, facts: &facts, decision: &decision, sight, problems: &[], contests: &[], rotating };
+    let report = Report { stack, facts: &facts, decision: &decision, sight, stuck, contests: &[], rotating };
     status(report, 1, &HealthcareStackStatus::default(), DateTime::UNIX_EPOCH)
 }
 
@@ -184,4 +193,50 @@ fn a_restore_is_told_while_it_is_under_way_and_when_it_failed() {
     assert!(condition(&failed, kind::DATABASE_READY).1.contains("no such backup"));
     let done = seen_so(Workload { complete: true, ..Workload::default() });
     assert_eq!(condition(&done, kind::DATABASE_READY).0, "True AsExpected");
+}
+
+#[test]
+fn what_keeps_the_database_from_coming_up_is_said_of_the_database_too() {
+    let stack = stack("");
+    let mut sight = healthy(&stack);
+    sight.insert(
+        key("apps", "StatefulSet", names::POSTGRES),
+        seen(Workload { desired: 1, ..Workload::default() }),
+    );
+    let stuck = |part: &str| Stuck {
+        part: part.to_owned(),
+        problem: Problem { reason: reason::VOLUME_PENDING, message: "no class".to_owned() },
+    };
+    let status = said_of(&stack, &sight, &[], false, Some(&stuck(names::POSTGRES)));
+    assert_eq!(condition(&status, kind::READY).0, "False VolumePending");
+    assert_eq!(condition(&status, kind::DATABASE_READY), ("False VolumePending".to_owned(), "no class"));
+    let status = said_of(&stack, &sight, &[], false, Some(&stuck("patient-service")));
+    assert_eq!(condition(&status, kind::DATABASE_READY).0, "False DatabaseUnreachable");
+}
+
+/// A reason that nothing gives is a promise that nobody keeps.
+#[test]
+fn every_reason_is_given() {
+    fn sources(folder: &std::path::Path, text: &mut String) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                sources(&path, text);
+            } else if path.extension().is_some_and(|it| it == "rs") && !path.ends_with("tests.rs") {
+                text.push_str(&std::fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    let mut given = String::new();
+    sources(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut given);
+    let reasons = include_str!("../../../crds/src/condition.rs").split_once("pub mod reason").unwrap().1;
+    let names: Vec<_> = reasons
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("pub const ")?.split_once(':'))
+        .map(|(name, _)| name)
+        .collect();
+    assert!(names.len() > 25, "{names:?}");
+    for name in names {
+        assert!(given.contains(&format!("reason::{name}")), "{name}");
+    }
 }

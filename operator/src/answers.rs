@@ -1,0 +1,33 @@
+//! An API server of a few answers, for tests of what is asked and what is made of it. What a real one does, the tests on a cluster see.
+
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use kube::Client;
+use kube::client::Body;
+use serde_json::{Value, json};
+
+/// A client whose requests are answered so: by their method and path.
+pub(crate) fn client(answer: impl Fn(&str, &str) -> (u16, Value) + Send + Sync + 'static) -> Client {
+    let service = tower::service_fn(move |request: Request<Body>| {
+        let (status, body) = answer(request.method().as_str(), request.uri().path());
+        let mut response = Response::new(Full::new(Bytes::from(body.to_string())));
+        *response.status_mut() = http::StatusCode::from_u16(status).expect("a status");
+        std::future::ready(Ok::<_, Infallible>(response))
+    });
+    Client::new(service, "clinic")
+}
+
+/// As the API server says that something is not there.
+pub(crate) fn not_found() -> (u16, Value) {
+    let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404, "message": "not found"});
+    (404, status)
+}
+
+/// A list of one kind.
+pub(crate) fn list(kind: &str, items: &[Value]) -> (u16, Value) {
+    let kind = format!("{kind}List");
+    (200, json!({"apiVersion": "v1", "kind": kind, "metadata": {"resourceVersion": "1"}, "items": items}))
+}
