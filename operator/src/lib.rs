@@ -17,6 +17,7 @@ mod error;
 pub mod facts;
 pub mod handover;
 pub mod health;
+pub mod image;
 pub mod kinds;
 pub mod leader;
 pub mod live;

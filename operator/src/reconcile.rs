@@ -23,6 +23,7 @@ use tokio::time::Instant;
 
 use crate::apply::{self, Place};
 use crate::controller::Operator;
+use crate::image::MissingImage;
 use crate::kinds::Kind;
 use crate::live::{Key, StackId};
 use crate::object::Object;
@@ -63,6 +64,7 @@ pub struct Memory {
     setup_failed_since: Option<Instant>,
     /// What pods said, and when they were asked.
     reasons: Option<(Instant, Option<Stuck>)>,
+    missing_image: Option<MissingImage>,
 }
 
 impl Memory {
@@ -169,8 +171,12 @@ impl<'a> Pass<'a> {
         let sight = operator.live.of_stack(self.id);
         let record = status::record(&self.before(memory));
         let known_failure = record.failure.clone();
+        let missing_image = memory.missing_image.clone();
         let look = |objects: &[Object], sight: &facts::Sight| {
-            facts::facts(stack, self.generation(), record.clone(), objects, sight, secrets.awaits_database)
+            let (generation, awaits_database) = (self.generation(), secrets.awaits_database);
+            let mut facts = facts::facts(stack, generation, record.clone(), objects, sight, awaits_database);
+            MissingImage::give_up(missing_image.as_ref(), &mut facts);
+            facts
         };
         let mut facts = look(&objects, &sight);
         let mut decision = decide(&facts);
@@ -178,10 +184,10 @@ impl<'a> Pass<'a> {
             decision.failure.as_mut().filter(|failure| known_failure.as_ref() != Some(*failure))
         {
             // Asked now, since the pods that know go away with the version.
-            failure.why = self.reasons(stack, &objects, &facts, &sight).await.map_or_else(
-                || failure.why.clone(),
-                |stuck| format!("{}; {}", failure.why.trim_end_matches('.'), stuck.problem.message),
-            );
+            let said = self.reasons(stack, &objects, &facts, &sight).await.map(|stuck| stuck.problem.message);
+            if let Some(said) = said.filter(|said| !failure.why.contains(said)) {
+                failure.why = format!("{}; {said}", failure.why.trim_end_matches('.'));
+            }
         }
         self.do_failed_jobs_anew(&objects, &sight, &facts, &decision, memory).await?;
         if decision.tags != all {
@@ -321,7 +327,10 @@ impl<'a> Pass<'a> {
                 part if part == names::RESTORE => false,
                 // What failed while there was no database yet says nothing of the version.
                 part if facts::is_migration(part) => {
-                    decision.retry || matches!(decision.stage, Stage::Database(_) | Stage::Setup(_))
+                    decision.retry
+                        || matches!(decision.stage, Stage::Database(_) | Stage::Setup(_))
+                        // It never ran, and there is nothing to go back to: the image may yet come.
+                        || (decision.stage == Stage::Failed && memory.missing_image.is_some())
                 }
                 _ => has_rested,
             };
@@ -344,7 +353,7 @@ impl<'a> Pass<'a> {
     ) -> Option<Stuck> {
         let patience = match decision.stage {
             Stage::Healthy | Stage::WentBack | Stage::GoingBack => {
-                (memory.waiting_since, memory.reasons) = (None, None);
+                (memory.waiting_since, memory.reasons, memory.missing_image) = (None, None, None);
                 return None;
             }
             // A pod that may not even be made does not come by waiting.
@@ -359,6 +368,8 @@ impl<'a> Pass<'a> {
             _ => {
                 let found = self.reasons(stack, objects, facts, sight).await;
                 memory.reasons = Some((Instant::now(), found.clone()));
+                let known = memory.missing_image.take();
+                memory.missing_image = MissingImage::after(known, self.generation(), found.as_ref());
                 found
             }
         }
