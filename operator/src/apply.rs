@@ -92,8 +92,28 @@ enum Step {
     Repair,
 }
 
+impl Outcome {
+    /// What came of this, and of that afterwards.
+    #[must_use]
+    pub fn and(mut self, then: Self) -> Self {
+        self.written.extend(then.written);
+        self.repaired.extend(then.repaired);
+        self.errors.extend(then.errors);
+        Self { contests: then.contests, ..self }
+    }
+}
+
 /// Applies a plan.
 pub async fn apply(place: Place<'_>, memory: &mut Memory, objects: &[Object]) -> Outcome {
+    let seen = place.live.of_stack(place.stack);
+    memory
+        .objects
+        .retain(|key, _| seen.contains_key(key) || objects.iter().any(|object| *object.name == *key.1));
+    apply_some(place, memory, objects).await
+}
+
+/// Applies some objects of a plan.
+pub async fn apply_some(place: Place<'_>, memory: &mut Memory, objects: &[Object]) -> Outcome {
     let seen = place.live.of_stack(place.stack);
     let now = Instant::now();
     let mut outcome = Outcome::default();
@@ -120,9 +140,6 @@ pub async fn apply(place: Place<'_>, memory: &mut Memory, objects: &[Object]) ->
             Step::Make | Step::Change | Step::Repair => due.push(Due { key, object, body, step }),
         }
     }
-    memory
-        .objects
-        .retain(|key, _| seen.contains_key(key) || objects.iter().any(|object| *object.name == *key.1));
     // What others stand on goes first: a RoleBinding needs its Role, a pod its ServiceAccount and its settings.
     let (first, then): (Vec<_>, Vec<_>) = due.into_iter().partition(|due| is_stood_on(due.object));
     let mut answers = Vec::new();

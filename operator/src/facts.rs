@@ -8,6 +8,7 @@ use stack::{Database, Stack, names};
 use crate::kinds::Kind;
 use crate::live::{Key, Seen, Workload};
 use crate::object::Object;
+use crate::plan::service_account::known_as;
 use crate::rollout::{Facts, Failure, Progress};
 
 /// Waiting is told of so many parts by name.
@@ -99,6 +100,11 @@ pub fn workload<'a>(sight: &'a Sight, group: &str, kind: &str, name: &str) -> Op
 /// What was seen of a part's Deployment.
 pub fn deployment<'a>(stack: &Stack, part: &str, sight: &'a Sight) -> Option<&'a Workload> {
     workload(sight, "apps", "Deployment", &names::object(&stack.name, part))
+}
+
+/// The accounts that there are, each with its uid, as [`known_as`] calls them.
+pub fn accounts(sight: &Sight) -> impl Iterator<Item = (String, String)> {
+    sight.iter().filter_map(|((_, name), seen)| Some((known_as(name), seen.account()?.uid.to_string())))
 }
 
 /// How far the database has come.

@@ -55,9 +55,27 @@ pub enum State {
     Workload(Box<Workload>),
     /// Where it leads to.
     Way(Box<Way>),
+    /// Which account it is.
+    Account(Box<Account>),
+}
+
+/// A `ServiceAccount`: a token of one is no token of another that is made in its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// The API server's own name for it.
+    pub uid: Box<str>,
 }
 
 impl State {
+    fn of_metadata(metadata: &ObjectMeta, kind: &Kind) -> Self {
+        match &metadata.uid {
+            Some(uid) if kind.resource.kind == "ServiceAccount" => {
+                Self::Account(Box::new(Account { uid: uid.as_str().into() }))
+            }
+            _ => Self::Nothing,
+        }
+    }
+
     fn of(object: &Thin, kind: &Kind) -> Self {
         match kind.resource.kind.as_str() {
             "Deployment" | "StatefulSet" | "Job" | "Cluster" => {
@@ -153,15 +171,23 @@ impl Seen {
         if let State::Way(way) = &self.state { Some(way) } else { None }
     }
 
+    /// Which account it is, if it is one.
+    pub fn account(&self) -> Option<&Account> {
+        if let State::Account(account) = &self.state { Some(account) } else { None }
+    }
+
     /// Of an object of which only the metadata was read.
     pub fn of_metadata(object: &PartialObjectMeta<Thin>, kind: &Kind) -> Self {
-        Self::of(&object.metadata, kind.mark, None, State::Nothing)
+        Self::of(&object.metadata, kind.mark, None, State::of_metadata(&object.metadata, kind))
     }
 
     /// Of an object of which more was read than its kind's watch reads: an answer to a write.
     pub fn of_answer(object: &Thin, kind: &Kind) -> Self {
         match kind.view {
-            View::Metadata => Self::of(&object.metadata, kind.mark, None, State::Nothing),
+            View::Metadata => {
+                let metadata = &object.metadata;
+                Self::of(metadata, kind.mark, None, State::of_metadata(metadata, kind))
+            }
             View::Thin => Self::of_thin(object, kind),
         }
     }

@@ -27,7 +27,7 @@ use crate::image::MissingImage;
 use crate::kinds::Kind;
 use crate::live::{Key, StackId};
 use crate::object::Object;
-use crate::plan::{Context, Tags, plan};
+use crate::plan::{Context, Tags, plan, service_account};
 use crate::rollout::{Decision, Facts, Progress, Stage, decide};
 use crate::secrets::{self, Failure, Refusal};
 use crate::stacks::Guarded;
@@ -164,11 +164,17 @@ impl<'a> Pass<'a> {
         for (name, digest) in memory.validate.digests() {
             checksums.entry(name.clone()).or_insert_with(|| secrets.seal.digest(digest));
         }
-        let context =
-            |tags| Context { stack, owner: owner.clone(), tags, capabilities, checksums: &checksums };
         let all = all_at(&stack.image.tag);
-        let mut objects = plan(&context(all.clone()));
+        let begun =
+            Context { stack, owner: owner.clone(), tags: all.clone(), capabilities, checksums: &checksums };
+        let made = self.make_account(&begun, memory).await;
+        if !made.errors.is_empty() {
+            return self.give_up(memory, made.errors).await;
+        }
         let sight = operator.live.of_stack(self.id);
+        checksums.extend(facts::accounts(&sight));
+        let mut context = Context { stack, owner, tags: all.clone(), capabilities, checksums: &checksums };
+        let mut objects = plan(&context);
         let record = status::record(&self.before(memory));
         let known_failure = record.failure.clone();
         let missing_image = memory.missing_image.clone();
@@ -191,9 +197,10 @@ impl<'a> Pass<'a> {
         }
         self.do_failed_jobs_anew(&objects, &sight, &facts, &decision, memory).await?;
         if decision.tags != all {
-            objects = plan(&context(decision.tags.clone()));
+            context.tags = decision.tags.clone();
+            objects = plan(&context);
         }
-        let outcome = apply::apply(self.place(), &mut memory.apply, &objects).await;
+        let outcome = made.and(apply::apply(self.place(), &mut memory.apply, &objects).await);
         let teller = self.teller();
         teller.repaired(&outcome.repaired).await;
         for object in &outcome.repaired {
@@ -229,6 +236,16 @@ impl<'a> Pass<'a> {
             return Ok(Action::requeue(Duration::from_millis(100)));
         }
         Ok(self.next(&decision, memory, secrets.wake_at))
+    }
+
+    /// Makes the account whose token pods have, if it is not there: pods carry its uid, so that it must be known when they are planned.
+    async fn make_account(self, context: &Context<'_>, memory: &mut Memory) -> apply::Outcome {
+        let account = service_account::with_token(context);
+        let key = Kind::id("", "ServiceAccount").map(|id| (id, account.name.as_str().into()));
+        if key.is_some_and(|key: Key| self.operator.live.of_stack(self.id).contains_key(&key)) {
+            return apply::Outcome::default();
+        }
+        apply::apply_some(self.place(), &mut memory.apply, &[account]).await
     }
 
     /// When there is something to do that no watch will tell of.

@@ -16,7 +16,8 @@ pub struct Context<'a> {
     pub tags: Tags,
     /// What the cluster has beside Kubernetes itself.
     pub capabilities: Capabilities,
-    /// A digest of each Secret's data, by the Secret's object name. What mounts a Secret carries its digest, and so rolls when it changes.
+    /// A digest of each Secret's data, by the Secret's object name; and the uid of each account, as [`known_as`](super::service_account::known_as)
+    /// calls it. What mounts a Secret carries its digest, what has an account's token its uid, and so rolls when that changes.
     pub checksums: &'a BTreeMap<String, String>,
 }
 

@@ -19,7 +19,7 @@ pub mod network_policy;
 pub mod pod;
 mod remains;
 mod service;
-mod service_account;
+pub mod service_account;
 mod workload;
 
 #[cfg(test)]

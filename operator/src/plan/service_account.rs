@@ -4,8 +4,25 @@ use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::rbac::v1::{PolicyRule, Role, RoleBinding, RoleRef, Subject};
 use stack::names;
 
-use super::{Context, parts};
+use super::{Context, labels, parts};
 use crate::object::Object;
+
+/// What [`Context::checksums`] calls an account, by its object name. No Secret has such a name.
+pub fn known_as(account: &str) -> String {
+    format!("serviceaccounts/{account}")
+}
+
+/// The annotation for an account whose token a pod has, if the account is there. A token is good for one account, not for another that is
+/// made in its place: the pod's own would be refused until the kubelet gets another, up to most of an hour later.
+pub(super) fn checksum(context: &Context<'_>, account: &str) -> Option<(String, String)> {
+    let uid = context.checksums.get(&known_as(account))?;
+    Some((labels::checksum("account"), uid.clone()))
+}
+
+/// The accounts whose tokens pods have. They are made before anything else is planned, so that it is known which they are.
+pub fn with_token(context: &Context<'_>) -> Object {
+    Object::of(&account(context, names::API_GATEWAY))
+}
 
 /// An account for each part that runs, so that no two can be mistaken for one another, and what the gateway may read.
 pub(super) fn plan(context: &Context<'_>) -> Vec<Object> {

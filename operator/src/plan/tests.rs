@@ -13,7 +13,7 @@ use settings::ServiceName;
 use stack::spec::ParentRef;
 use stack::{IngressBy, Stack, names};
 
-use super::{Capabilities, Context, Tags, labels, plan};
+use super::{Capabilities, Context, Tags, labels, plan, service_account};
 use crate::object::Object;
 
 fn sample(name: &str) -> Stack {
@@ -213,6 +213,29 @@ fn a_changed_secret_rolls_those_that_mount_it_and_nobody_else() {
     assert_eq!(rolled("full-api-gateway-identity"), ["Deployment full-api-gateway"]);
     assert_eq!(rolled("full-kek").len(), 7);
     assert_eq!(rolled("full-first-admin"), [""; 0], "it is read when there is no user yet");
+}
+
+/// Its token is worth nothing any more. Nobody else has one.
+#[test]
+fn an_account_that_is_made_anew_rolls_who_has_its_token_and_nobody_else() {
+    let stack = full();
+    let planned = |accounts: &[(&str, &str)]| {
+        let mut checksums = checksums(&stack);
+        let uids = accounts.iter().map(|(name, uid)| (service_account::known_as(name), (*uid).to_owned()));
+        checksums.extend(uids);
+        plan(&context(&stack, &checksums))
+    };
+    let before = planned(&[("full-api-gateway", "1"), ("full-auth-service", "2")]);
+    let rolled = |accounts: &[(&str, &str)]| {
+        let after = planned(accounts);
+        let pairs = before.iter().zip(&after).filter(|(before, after)| before != after);
+        pairs.map(|(object, _)| object.reference().to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(rolled(&[("full-api-gateway", "1"), ("full-auth-service", "3")]), [""; 0]);
+    assert_eq!(
+        rolled(&[("full-api-gateway", "4"), ("full-auth-service", "2")]),
+        ["Deployment full-api-gateway"]
+    );
 }
 
 #[test]

@@ -5,8 +5,8 @@ use settings::{ADMIN_PORT, GATEWAY_PORT, SecretRef};
 use stack::names;
 use stack::spec::{GatewayTls, Probes};
 
-use crate::plan::Context;
 use crate::plan::pod::{self, Mounts, Pod, Scheme};
+use crate::plan::{Context, service_account};
 
 pub(super) fn deployment(context: &Context<'_>, tag: &str) -> Deployment {
     let gateway = &context.stack.gateway;
@@ -20,7 +20,8 @@ pub(super) fn deployment(context: &Context<'_>, tag: &str) -> Deployment {
     let identity =
         Mounts::default().secret(names::API_GATEWAY_IDENTITY, context.name(names::API_GATEWAY_IDENTITY));
     // The certificate is no reason to roll: the gateway reads it again by itself.
-    let annotations = identity.checksums(context);
+    let mut annotations = identity.checksums(context);
+    annotations.extend(service_account::checksum(context, &context.name(names::API_GATEWAY)));
     let certificate = gateway.tls.iter().flat_map(|tls| [&tls.certificate, &tls.private_key]);
     let mut template = Pod {
         part: names::API_GATEWAY,
