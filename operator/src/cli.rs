@@ -21,7 +21,7 @@ use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::scope::Scope;
 use crate::transport::{Fence, Signs, connect};
-use crate::{Error, rbac, release};
+use crate::{Error, namespace, rbac, release};
 
 /// The HealthcareStack operator.
 #[derive(Debug, Parser)]
@@ -187,6 +187,7 @@ async fn operate(options: RunOptions) -> Result<(), Error> {
     tracing::info!(?scope, "leads");
     metrics.leads(true);
     ready.store(false, Ordering::Release);
+    let (asking, own) = (client.clone(), client.default_namespace().to_owned());
     let start = Start { client, scope, queue, signs, metrics, host: options.name };
     let listed = {
         let ready = Arc::clone(&ready);
@@ -209,10 +210,24 @@ async fn operate(options: RunOptions) -> Result<(), Error> {
     if tokio::time::timeout(STOP_WITHIN, running).await.is_err() {
         tracing::warn!("some reconciles did not come to their end");
     }
+    let_go(&asking, own).await;
     if let Some(candidate) = &mut candidate {
         candidate.release().await;
     }
     Ok(())
+}
+
+/// If the operator ends because its namespace does, nobody will come who could see to the stacks in it.
+async fn let_go(client: &Client, own: String) {
+    if !namespace::is_ending(client, &own).await {
+        return;
+    }
+    match release::release(client, &Scope::Namespaces([own].into())).await {
+        Ok(released) => tracing::info!(?released, "the namespace is on its way out: its stacks are let go"),
+        Err(error) => {
+            tracing::warn!(%error, "the namespace is on its way out, and not all of its stacks could be let go")
+        }
+    }
 }
 
 /// Kubernetes gives thirty seconds; some are left for the Lease.

@@ -78,6 +78,27 @@ impl Operator {
         *self.capabilities.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// One that has seen nothing yet.
+    #[cfg(test)]
+    pub(crate) fn new(client: Client) -> Self {
+        let metrics = Metrics::new();
+        Self {
+            live: Live::default(),
+            secrets: SecretVersions::default(),
+            queue: Queue::new(metrics.clone()).0,
+            metrics,
+            recorder: Recorder::new(
+                client.clone(),
+                Reporter { controller: MANAGER.to_owned(), instance: None },
+            ),
+            clock: Clock::system(),
+            random: Random::system(),
+            capabilities: RwLock::default(),
+            stacks: Mutex::default(),
+            client,
+        }
+    }
+
     fn kept(&self, id: &StackId) -> Arc<tokio::sync::Mutex<Kept>> {
         let mut stacks = self.stacks.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(stacks.entry(id.clone()).or_default())

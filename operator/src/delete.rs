@@ -15,15 +15,16 @@ use stack::Stack;
 use stack::condition::reason;
 use stack::spec::{DeletionPolicy, HealthcareStack};
 
-use crate::Error;
 use crate::apply;
 use crate::facts::workload;
 use crate::kinds::Kind;
 use crate::object::ObjectRef;
 use crate::plan::{Context, Tags, backup, labels, remains};
 use crate::reconcile::{Memory, Pass};
+use crate::release::release_one;
 use crate::thin::Thin;
 use crate::validate::Problem;
+use crate::{Error, namespace};
 
 /// The finalizer.
 pub const FINALIZER: &str = "healthcarestack.dev/data";
@@ -63,6 +64,9 @@ pub async fn delete(pass: Pass<'_>, memory: &mut Memory) -> Result<Action, Error
     if !pass.resource.finalizers().iter().any(|it| it == FINALIZER) {
         return Ok(Action::await_change());
     }
+    if namespace::is_ending(&pass.operator.client, &pass.id.namespace).await {
+        return let_go(pass).await;
+    }
     let api: Api<HealthcareStack> = Api::namespaced(pass.operator.client.clone(), &pass.id.namespace);
     // A spec that cannot be read cannot tell what to delete either. Nothing is deleted then: too little can be made good.
     let Ok(stack) = Stack::from_resource(pass.resource) else {
@@ -87,6 +91,12 @@ pub async fn delete(pass: Pass<'_>, memory: &mut Memory) -> Result<Action, Error
         remove(pass, &remain).await?;
     }
     set(&api, pass.resource, false).await?;
+    Ok(Action::await_change())
+}
+
+/// Takes the finalizer off whatever is still there: all of it goes with its namespace.
+pub async fn let_go(pass: Pass<'_>) -> Result<Action, Error> {
+    release_one(&pass.operator.client, &pass.id.namespace, &pass.resource.name_any()).await?;
     Ok(Action::await_change())
 }
 

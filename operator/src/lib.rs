@@ -22,6 +22,7 @@ pub mod kinds;
 pub mod leader;
 pub mod live;
 pub mod metrics;
+pub mod namespace;
 pub mod object;
 pub mod plan;
 pub mod prune;

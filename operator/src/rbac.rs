@@ -42,6 +42,8 @@ pub fn permissions() -> Permissions {
     stacks.extend([
         // Its own Secrets are rotated by replacing them in the version that was read.
         rule(&[""], &["secrets"], &["get", "list", "watch", "create", "update", "delete"]),
+        // Of the namespace itself, whether it is on its way out: then no finalizer waits for anything.
+        rule(&[""], &["namespaces"], &["get"]),
         // Why pods do not come up, and why they are not even made.
         rule(&[""], &["pods", "events"], &["list"]),
         // What it gives the gateway it must have itself.

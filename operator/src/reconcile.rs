@@ -35,7 +35,7 @@ use crate::status::{self, Report};
 use crate::stuck::Stuck;
 use crate::told::Teller;
 use crate::validate::{self, Problem};
-use crate::{Error, delete, facts, prune, stuck};
+use crate::{Error, delete, facts, namespace, prune, stuck};
 
 /// A stack at rest is looked at again so often, in case a watch missed something. It costs no request.
 const RESYNC: Duration = Duration::from_mins(10);
@@ -62,6 +62,8 @@ pub struct Memory {
     settled: bool,
     waiting_since: Option<Instant>,
     setup_failed_since: Option<Instant>,
+    /// The namespace is on its way out: nothing is done any more.
+    ends: bool,
     /// What pods said, and when they were asked.
     reasons: Option<(Instant, Option<Stuck>)>,
     missing_image: Option<MissingImage>,
@@ -116,8 +118,14 @@ pub async fn reconcile(operator: &Operator, guarded: &Guarded, memory: &mut Memo
         pass.write(memory, status).await?;
         return Ok(Action::requeue(RESYNC));
     }
+    if memory.ends {
+        return Ok(Action::requeue(RESYNC));
+    }
     delete::settle_finalizer(pass, &stack).await?;
-    pass.advance(&stack, memory).await
+    match pass.advance(&stack, memory).await {
+        Err(error) if error.is_namespace_terminating() => pass.end(memory).await,
+        ended => ended,
+    }
 }
 
 /// A resource that cannot be read as a stack at all: the definition in the cluster is not this operator's.
@@ -195,6 +203,9 @@ impl<'a> Pass<'a> {
                 failure.why = format!("{}; {said}", failure.why.trim_end_matches('.'));
             }
         }
+        if self.is_ending(&decision).await {
+            return self.end(memory).await;
+        }
         self.do_failed_jobs_anew(&objects, &sight, &facts, &decision, memory).await?;
         if decision.tags != all {
             context.tags = decision.tags.clone();
@@ -246,6 +257,20 @@ impl<'a> Pass<'a> {
             return apply::Outcome::default();
         }
         apply::apply_some(self.place(), &mut memory.apply, &[account]).await
+    }
+
+    /// Whether what is missing is missing because the namespace is on its way out. Asked for those alone whose end waits for the operator.
+    async fn is_ending(self, decision: &Decision) -> bool {
+        let is_held = self.resource.finalizers().iter().any(|it| it == delete::FINALIZER);
+        let is_well = matches!(decision.stage, Stage::Healthy | Stage::WentBack);
+        is_held && !is_well && namespace::is_ending(&self.operator.client, &self.id.namespace).await
+    }
+
+    /// Nothing is done any more, and nothing waits for the operator.
+    async fn end(self, memory: &mut Memory) -> Result<Action, Error> {
+        tracing::info!("the namespace is on its way out: the stack is let go");
+        memory.ends = true;
+        delete::let_go(self).await
     }
 
     /// When there is something to do that no watch will tell of.
@@ -429,7 +454,8 @@ impl<'a> Pass<'a> {
         if !problems.is_empty() {
             self.block(memory, &problems).await?;
         }
-        errors.into_iter().next().map_or_else(|| Ok(Action::requeue(WAITING)), Err)
+        let first = errors.iter().position(Error::is_namespace_terminating).unwrap_or(0);
+        errors.into_iter().nth(first).map_or_else(|| Ok(Action::requeue(WAITING)), Err)
     }
 
     async fn block(self, memory: &mut Memory, problems: &[Problem]) -> Result<(), Error> {
@@ -518,3 +544,6 @@ fn refused(refusal: &Refusal) -> Problem {
     };
     Problem { reason, message: refusal.to_string() }
 }
+
+#[cfg(test)]
+mod tests;
