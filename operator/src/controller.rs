@@ -10,10 +10,11 @@ use futures_util::{FutureExt, Stream, StreamExt};
 use kube::runtime::controller::{Action, Config, Error as LoopError, applier};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{self, ObjectRef};
-use kube::{Client, ResourceExt};
+use kube::{Client, Resource, ResourceExt};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use crate::kinds::{Kind, KindId};
 use crate::live::{Live, StackId};
@@ -23,6 +24,7 @@ use crate::queue::Queue;
 use crate::reconcile::{Memory, reconcile};
 use crate::scope::Scope;
 use crate::stacks::{self, Guarded};
+use crate::trail::{self, Trail};
 use crate::transport::Signs;
 use crate::watch::{self, SecretVersions, Sink};
 use crate::{Error, MANAGER, discover};
@@ -125,10 +127,20 @@ impl Operator {
         }
         (kept.generation, kept.began) = (stack.meta_generation(), Some(Instant::now()));
         let began = Instant::now();
-        let ended = tokio::time::timeout(RECONCILE_MAX, reconcile(self, stack, &mut kept.memory)).await;
+        let span = trail::span(
+            &stack.namespace().unwrap_or_default(),
+            &stack.name_any(),
+            stack.meta().generation,
+            &self.random,
+        );
+        *kept.memory.trail() = Trail::default();
+        let reconciling = tokio::time::timeout(RECONCILE_MAX, reconcile(self, stack, &mut kept.memory));
+        let ended = reconciling.instrument(span.clone()).await;
         self.metrics.reconciled(began.elapsed());
         self.queue.end();
         let ended = ended.unwrap_or(Err(Error::TimedOut(RECONCILE_MAX.as_secs())));
+        let _in_span = span.entered();
+        kept.memory.trail().tell(began.elapsed(), &ended);
         match ended {
             Ok(action) => {
                 (kept.failures, kept.not_before) = (0, None);
@@ -141,7 +153,7 @@ impl Operator {
                 kept.failures = kept.failures.saturating_add(1);
                 kept.not_before = Some(Instant::now() + pause);
                 self.metrics.failed(error.reason());
-                tracing::warn!(stack = %reference, failures = kept.failures, ?pause, %error, "a reconcile did not come to its end");
+                tracing::warn!(failures = kept.failures, ?pause, %error, "a reconcile did not come to its end");
                 Ok(Action::requeue(pause))
             }
         }

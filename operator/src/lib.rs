@@ -38,6 +38,7 @@ pub mod status;
 pub mod stuck;
 pub mod thin;
 pub mod told;
+pub mod trail;
 pub mod transport;
 pub mod validate;
 pub mod watch;

@@ -16,7 +16,7 @@ use chrono::{DateTime, Utc};
 use kube::runtime::controller::Action;
 use kube::runtime::events::EventType;
 use kube::{Api, Resource, ResourceExt};
-use stack::condition::reason;
+use stack::condition::{kind, reason};
 use stack::spec::{HealthcareStack, HealthcareStackStatus};
 use stack::{Database, Stack, names};
 use tokio::time::Instant;
@@ -34,6 +34,7 @@ use crate::stacks::Guarded;
 use crate::status::{self, Report};
 use crate::stuck::Stuck;
 use crate::told::Teller;
+use crate::trail::Trail;
 use crate::validate::{self, Problem};
 use crate::{Error, delete, facts, namespace, prune, stuck};
 
@@ -53,6 +54,7 @@ const SETUP_AGAIN: Duration = Duration::from_mins(10);
 /// What is remembered of a stack from one reconcile to the next. Nothing here is lost that cannot be found out again.
 #[derive(Debug, Default)]
 pub struct Memory {
+    trail: Trail,
     apply: apply::Memory,
     validate: validate::Memory,
     secrets: Option<(u64, secrets::Outcome)>,
@@ -70,6 +72,11 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// What the reconcile under way has done so far.
+    pub(crate) const fn trail(&mut self) -> &mut Trail {
+        &mut self.trail
+    }
+
     /// What is remembered of what was applied.
     pub(crate) const fn applied(&mut self) -> &mut apply::Memory {
         &mut self.apply
@@ -212,15 +219,18 @@ impl<'a> Pass<'a> {
             objects = plan(&context);
         }
         let outcome = made.and(apply::apply(self.place(), &mut memory.apply, &objects).await);
+        memory.trail.written += outcome.written.len();
         let teller = self.teller();
         teller.repaired(&outcome.repaired).await;
         for object in &outcome.repaired {
-            tracing::info!(stack = %self.id.label, namespace = %self.id.namespace, %object, "drift repaired");
+            tracing::info!(%object, "drift repaired");
         }
         if !outcome.errors.is_empty() {
             return self.give_up(memory, outcome.errors).await;
         }
-        teller.pruned(&prune::prune(self.place(), &objects).await?).await;
+        let pruned = prune::prune(self.place(), &objects).await?;
+        memory.trail.deleted += pruned.len();
+        teller.pruned(&pruned).await;
         let sight = operator.live.of_stack(self.id);
         if decision.stage == Stage::Healthy && !outcome.written.is_empty() {
             // It was, before this was written.
@@ -309,6 +319,7 @@ impl<'a> Pass<'a> {
         for refusal in &outcome.refused {
             self.teller().tell(EventType::Warning, "RotationRefused", "Rotate", refusal.to_string()).await;
         }
+        memory.trail.written += outcome.written;
         memory.secrets = Some((mark, outcome.clone()));
         Ok(outcome)
     }
@@ -378,6 +389,7 @@ impl<'a> Pass<'a> {
             };
             if let Some(seen) = failed.filter(|_| is_due) {
                 prune::delete(self.place(), &key, seen).await?;
+                memory.trail.deleted += 1;
             }
         }
         Ok(())
@@ -467,6 +479,8 @@ impl<'a> Pass<'a> {
 
     /// Writes a status that is different, and tells of it.
     async fn write(self, memory: &mut Memory, status: HealthcareStackStatus) -> Result<(), Error> {
+        let ready = status.conditions.iter().find(|condition| condition.r#type == kind::READY);
+        memory.trail.outcome = ready.map(|ready| ready.reason.clone());
         let before = self.before(memory);
         if before == status {
             return Ok(());
@@ -474,6 +488,7 @@ impl<'a> Pass<'a> {
         let api: Api<HealthcareStack> = Api::namespaced(self.operator.client.clone(), &self.id.namespace);
         status::write(&api, &self.resource.name_any(), &status).await?;
         self.operator.metrics.status_written();
+        memory.trail.status = true;
         self.teller().conditions(&before, &status).await;
         memory.status = Some(status);
         Ok(())

@@ -22,6 +22,8 @@ use crate::{Error, MANAGER};
 pub struct Outcome {
     /// A digest of what pods read of each Secret, by object name.
     pub checksums: BTreeMap<String, String>,
+    /// Secrets made or changed.
+    pub written: usize,
     /// Makes digests of Secrets that users filled.
     pub seal: Seal,
     /// Whether a rotation is under way: it goes on when the stack has settled.
@@ -69,6 +71,7 @@ pub async fn reconcile(
         now: clock.now(),
         random,
     })?;
+    let count = changes.len();
     for change in changes {
         let written = write(&api, change).await?;
         existing.insert(written.metadata.name.clone().unwrap_or_default(), written);
@@ -76,6 +79,7 @@ pub async fn reconcile(
     let managed = matches!(stack.database, Database::Managed(_));
     Ok(Outcome {
         checksums: checksums(existing.values()),
+        written: count,
         seal: Seal::new(kek(stack, &existing)),
         rotating,
         moving,
