@@ -41,9 +41,8 @@ fn salt_of(verifier: &str) -> Option<&str> {
     let (rounds, rest) = verifier.strip_prefix(PREFIX)?.split_once(':')?;
     let (salt, keys) = rest.split_once('$')?;
     let (stored, server) = keys.split_once(':')?;
-    let is_key = |text: &str| {
-        BASE64.decode(text.as_bytes()).is_ok_and(|key| key.len() == digest::SHA256_OUTPUT_LEN)
-    };
+    let is_key =
+        |text: &str| BASE64.decode(text.as_bytes()).is_ok_and(|key| key.len() == digest::SHA256_OUTPUT_LEN);
     (rounds.parse() == Ok(ITERATIONS) && is_key(stored) && is_key(server)).then_some(salt)
 }
 
@@ -71,7 +70,9 @@ mod tests {
         let made = none.verifier("patient_a", "secret");
         let other = none.verifier("patient_b", "secret");
         assert_ne!(made, other, "a role of its own salt");
-        let sql = format!("alter role \"patient_a\" password '{made}';\nalter role \"patient_b\" password '{other}';");
+        let sql = format!(
+            "alter role \"patient_a\" password '{made}';\nalter role \"patient_b\" password '{other}';"
+        );
         let known = Verifiers::read(&sql);
         assert_eq!(known.0.len(), 2);
         assert_eq!(known.verifier("patient_a", "secret"), made);

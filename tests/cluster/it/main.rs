@@ -18,4 +18,5 @@ mod ready;
 mod refused;
 mod rest;
 mod rotation;
+mod status;
 mod version;

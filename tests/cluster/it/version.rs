@@ -20,7 +20,7 @@ const GIVEN_UP: Duration = Duration::from_mins(4);
 const SOON: Duration = Duration::from_mins(1);
 
 /// The same image by another tag: what a release changes for the operator is the name.
-fn retagged(image: &str, tag: &str, into: &Path) -> PathBuf {
+pub(crate) fn retagged(image: &str, tag: &str, into: &Path) -> PathBuf {
     let (folder, tar) = (into.join(format!("{image}-{tag}")), into.join(format!("{image}-{tag}.tar")));
     std::fs::create_dir_all(&folder).unwrap();
     let run = |command: &mut Command| assert!(command.status().unwrap().success(), "{command:?}");
