@@ -223,9 +223,11 @@ async fn let_go(client: &Client, own: String) {
         return;
     }
     match release::release(client, &Scope::Namespaces([own].into())).await {
-        Ok(released) => tracing::info!(?released, "the namespace is on its way out: its stacks are let go"),
+        Ok(released) => {
+            tracing::info!(?released, "the namespace is on its way out: its stacks are let go");
+        }
         Err(error) => {
-            tracing::warn!(%error, "the namespace is on its way out, and not all of its stacks could be let go")
+            tracing::warn!(%error, "the namespace is on its way out, and not all of its stacks could be let go");
         }
     }
 }

@@ -272,7 +272,7 @@ pub struct Live(Arc<Mutex<Stacks>>);
 
 #[derive(Debug, Default)]
 struct Stacks {
-    stacks: HashMap<StackId, BTreeMap<Key, Seen>>,
+    seen: HashMap<StackId, BTreeMap<Key, Seen>>,
     /// By the namespace that a watch is of, if it is of one.
     gone: HashMap<(KindId, Option<String>), Gone>,
     /// Lists that have ended, of whatever kind.
@@ -317,7 +317,7 @@ impl Live {
     /// is kept in any case, and what it has shown before is past.
     pub fn answer(&self, stack: &StackId, key: Key, seen: Seen, began: Began) {
         let mut state = self.lock();
-        let is_known = state.stacks.get(stack).is_some_and(|objects| objects.contains_key(&key));
+        let is_known = state.seen.get(stack).is_some_and(|objects| objects.contains_key(&key));
         if is_known || !state.is_past(stack, key.0, seen.version, began) {
             state.keep(stack, key, seen);
         }
@@ -348,7 +348,7 @@ impl Live {
         state.lists += 1;
         let list = state.lists;
         state.gone.entry((kind, namespace.map(str::to_owned))).or_default().list = list;
-        state.stacks.retain(|stack, objects| {
+        state.seen.retain(|stack, objects| {
             if namespace.is_some_and(|namespace| namespace != stack.namespace) {
                 return true;
             }
@@ -364,7 +364,7 @@ impl Live {
 
     /// All that is known of a stack's objects.
     pub fn of_stack(&self, stack: &StackId) -> BTreeMap<Key, Seen> {
-        self.lock().stacks.get(stack).cloned().unwrap_or_default()
+        self.lock().seen.get(stack).cloned().unwrap_or_default()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Stacks> {
@@ -374,7 +374,7 @@ impl Live {
 
 impl Stacks {
     fn keep(&mut self, stack: &StackId, key: Key, seen: Seen) -> News {
-        let objects = self.stacks.entry(stack.clone()).or_default();
+        let objects = self.seen.entry(stack.clone()).or_default();
         match objects.get_mut(&key) {
             Some(known) if known.version >= seen.version => News::Nothing,
             Some(known) => {
@@ -401,13 +401,13 @@ impl Stacks {
     }
 
     fn remove(&mut self, stack: &StackId, key: &Key, is_meant: impl Fn(&Seen) -> bool) -> News {
-        let Some(objects) = self.stacks.get_mut(stack) else { return News::Nothing };
+        let Some(objects) = self.seen.get_mut(stack) else { return News::Nothing };
         if !objects.get(key).is_some_and(is_meant) {
             return News::Nothing;
         }
         objects.remove(key);
         if objects.is_empty() {
-            self.stacks.remove(stack);
+            self.seen.remove(stack);
         }
         News::Changed
     }

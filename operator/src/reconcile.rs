@@ -36,7 +36,7 @@ use crate::stuck::Stuck;
 use crate::told::Teller;
 use crate::trail::Trail;
 use crate::validate::{self, Problem};
-use crate::{Error, delete, facts, namespace, prune, stuck};
+use crate::{Error, delete, facts, namespace, prune, rollout, stuck};
 
 /// A stack at rest is looked at again so often, in case a watch missed something. It costs no request.
 const RESYNC: Duration = Duration::from_mins(10);
@@ -44,6 +44,8 @@ const RESYNC: Duration = Duration::from_mins(10);
 const WAITING: Duration = Duration::from_secs(15);
 /// While requests are answered, a pod more or less is nobody's worry for so long.
 const LONG_PATIENCE: Duration = Duration::from_mins(2);
+/// What was overtaken is looked at again after so long.
+const AGAIN: Duration = Duration::from_secs(1);
 /// What failed may yet come up by itself, as an image does that is pushed late.
 const GIVEN_UP: Duration = Duration::from_mins(1);
 /// Pods are asked why they do not come up after so long.
@@ -129,7 +131,7 @@ pub async fn reconcile(operator: &Operator, guarded: &Guarded, memory: &mut Memo
         return Ok(Action::requeue(RESYNC));
     }
     delete::settle_finalizer(pass, &stack).await?;
-    match pass.advance(&stack, memory).await {
+    match Box::pin(pass.advance(&stack, memory)).await {
         Err(error) if error.is_namespace_terminating() => pass.end(memory).await,
         ended => ended,
     }
@@ -149,6 +151,8 @@ async fn unreadable(
     if shell.metadata.deletion_timestamp.is_none() {
         let problem = Problem { reason: reason::INVALID, message: format!("cannot be read: {why}") };
         pass.block(memory, &[problem]).await?;
+    } else if namespace::is_ending(&operator.client, &id.namespace).await {
+        return delete::let_go(pass).await;
     }
     Ok(Action::await_change())
 }
@@ -175,10 +179,7 @@ impl<'a> Pass<'a> {
             Err(Failure::Api(error)) => return self.give_up(memory, vec![error]).await,
         };
         let owner = self.resource.controller_owner_ref(&()).unwrap_or_default();
-        let mut checksums = secrets.checksums.clone();
-        for (name, digest) in memory.validate.digests() {
-            checksums.entry(name.clone()).or_insert_with(|| secrets.seal.digest(digest));
-        }
+        let mut checksums = checksums(&secrets, &memory.validate);
         let all = all_at(&stack.image.tag);
         let begun =
             Context { stack, owner: owner.clone(), tags: all.clone(), capabilities, checksums: &checksums };
@@ -188,6 +189,12 @@ impl<'a> Pass<'a> {
         }
         let sight = operator.live.of_stack(self.id);
         checksums.extend(facts::accounts(&sight));
+        if !checksums
+            .contains_key(&service_account::known_as(&names::object(&stack.name, names::API_GATEWAY)))
+        {
+            // Somebody has deleted it again at once. Without it the gateway would be planned as another.
+            return Ok(Action::requeue(AGAIN));
+        }
         let mut context = Context { stack, owner, tags: all.clone(), capabilities, checksums: &checksums };
         let mut objects = plan(&context);
         let record = status::record(&self.before(memory));
@@ -201,14 +208,8 @@ impl<'a> Pass<'a> {
         };
         let mut facts = look(&objects, &sight);
         let mut decision = decide(&facts);
-        if let Some(failure) =
-            decision.failure.as_mut().filter(|failure| known_failure.as_ref() != Some(*failure))
-        {
-            // Asked now, since the pods that know go away with the version.
-            let said = self.reasons(stack, &objects, &facts, &sight).await.map(|stuck| stuck.problem.message);
-            if let Some(said) = said.filter(|said| !failure.why.contains(said)) {
-                failure.why = format!("{}; {said}", failure.why.trim_end_matches('.'));
-            }
+        if let Some(failure) = decision.failure.as_mut().filter(|it| known_failure.as_ref() != Some(*it)) {
+            self.explain(failure, stack, &objects, &facts, &sight).await;
         }
         if self.is_ending(&decision).await {
             return self.end(memory).await;
@@ -429,6 +430,21 @@ impl<'a> Pass<'a> {
         }
     }
 
+    /// Adds to a failure what pods say. They are asked at once, since those that know go away with the version.
+    async fn explain(
+        self,
+        failure: &mut rollout::Failure,
+        stack: &Stack,
+        objects: &[Object],
+        facts: &Facts,
+        sight: &facts::Sight,
+    ) {
+        let said = self.reasons(stack, objects, facts, sight).await.map(|stuck| stuck.problem.message);
+        if let Some(said) = said.filter(|said| !failure.why.contains(said)) {
+            failure.why = format!("{}; {said}", failure.why.trim_end_matches('.'));
+        }
+    }
+
     async fn reasons(
         self,
         stack: &Stack,
@@ -526,6 +542,12 @@ impl<'a> Pass<'a> {
 /// Whether pods could not be made: a quota, an admission policy.
 fn is_refused(sight: &facts::Sight) -> bool {
     sight.values().filter_map(|seen| seen.workload()).any(|workload| workload.refused.is_some())
+}
+
+/// Digests of the stack's Secrets, and of those that its users filled.
+fn checksums(secrets: &secrets::Outcome, named: &validate::Memory) -> BTreeMap<String, String> {
+    let named = named.digests().map(|(name, digest)| (name.clone(), secrets.seal.digest(digest)));
+    named.chain(secrets.checksums.clone()).collect()
 }
 
 fn all_at(tag: &str) -> Tags {

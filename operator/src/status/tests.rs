@@ -1,5 +1,6 @@
 //! What is said of a stack that is seen like this.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use serde_json::json;
 use stack::Stack;
 
@@ -8,6 +9,7 @@ use crate::facts::{Record, facts};
 use crate::kinds::Kind;
 use crate::live::{Seen, State, Workload};
 use crate::object::Object;
+use crate::plan::{Capabilities, Context, Tags, plan};
 use crate::rollout::decide;
 use crate::thin::Thin;
 
@@ -167,11 +169,11 @@ fn a_restore_is_told_while_it_is_under_way_and_when_it_failed() {
     );
     let mut checksums = BTreeMap::new();
     checksums.insert(names::object("clinic", names::DATABASE_ADMIN), "sum".to_owned());
-    let planned = crate::plan::plan(&crate::plan::Context {
+    let planned = plan(&Context {
         stack: &stack,
-        owner: Default::default(),
-        tags: Default::default(),
-        capabilities: Default::default(),
+        owner: OwnerReference::default(),
+        tags: Tags::default(),
+        capabilities: Capabilities::default(),
         checksums: &checksums,
     });
     let jobs = planned.iter().filter(|object| object.resource.kind == "Job");

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use cluster_tests::{Clinic, Cluster, Operator, Traffic, eventually};
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Service, ServiceAccount};
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams};
@@ -86,6 +87,12 @@ async fn an_account_that_somebody_deletes_takes_no_gateway_along() {
     let admin = clinic.admin().await;
     let traffic = Traffic::start(&admin, "/api/patients");
     let before = clinic.running().await;
+    let deployment: Deployment = clinic.api().get(&clinic.object(names::API_GATEWAY)).await.unwrap();
+    assert_eq!(
+        deployment.metadata.generation,
+        Some(1),
+        "it came up once, and nothing of it was changed since"
+    );
     let accounts: Api<ServiceAccount> = clinic.api();
     accounts.delete(&clinic.object(names::API_GATEWAY), &DeleteParams::default()).await.unwrap();
 
