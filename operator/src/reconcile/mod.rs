@@ -8,18 +8,24 @@
 //! What a person has to do something about ends in the status; everything else that goes wrong is tried again, later each time. In either
 //! case what runs is left as it is.
 
+mod own_secrets;
+mod tell;
+#[cfg(test)]
+mod tests;
+mod waits;
+
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use kube::runtime::controller::Action;
-use kube::runtime::events::EventType;
-use kube::{Api, Resource, ResourceExt};
-use stack::condition::{kind, reason};
+use kube::{Resource, ResourceExt};
+use stack::condition::reason;
 use stack::spec::{HealthcareStack, HealthcareStackStatus};
-use stack::{Database, Stack, names};
+use stack::{Stack, names};
 use tokio::time::Instant;
+
+use tell::refused;
 
 use crate::apply::{self, Place};
 use crate::controller::Operator;
@@ -28,30 +34,24 @@ use crate::kinds::Kind;
 use crate::live::{Key, StackId};
 use crate::object::Object;
 use crate::plan::{Context, Tags, plan, service_account};
-use crate::rollout::{Decision, Facts, Progress, Stage, decide};
-use crate::secrets::{self, Failure, Refusal};
+use crate::rollout::{Decision, Stage, decide};
+use crate::secrets::{self, Failure};
 use crate::stacks::Guarded;
 use crate::status::{self, Report};
 use crate::stuck::Stuck;
 use crate::told::Teller;
 use crate::trail::Trail;
 use crate::validate::{self, Problem};
-use crate::{Error, delete, facts, namespace, prune, rollout, stuck};
+use crate::{Error, delete, facts, namespace, prune};
 
 /// A stack at rest is looked at again so often, in case a watch missed something. It costs no request.
 const RESYNC: Duration = Duration::from_mins(10);
 /// What waits is looked at again so often.
 const WAITING: Duration = Duration::from_secs(15);
-/// While requests are answered, a pod more or less is nobody's worry for so long.
-const LONG_PATIENCE: Duration = Duration::from_mins(2);
 /// What was overtaken is looked at again after so long.
 const AGAIN: Duration = Duration::from_secs(1);
 /// What failed may yet come up by itself, as an image does that is pushed late.
 const GIVEN_UP: Duration = Duration::from_mins(1);
-/// Pods are asked why they do not come up after so long.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// A database that could not be prepared is tried anew after so long.
-const SETUP_AGAIN: Duration = Duration::from_mins(10);
 
 /// What is remembered of a stack from one reconcile to the next. Nothing here is lost that cannot be found out again.
 #[derive(Debug, Default)]
@@ -297,229 +297,6 @@ impl<'a> Pass<'a> {
         Action::requeue(next.max(Duration::from_millis(200)))
     }
 
-    /// The stack's own Secrets. Asked for again only when something has changed that they come from.
-    async fn secrets(self, stack: &Stack, memory: &mut Memory) -> Result<secrets::Outcome, Failure> {
-        let operator = self.operator;
-        let mark = self.secrets_mark(stack, memory);
-        if let Some((known, outcome)) = &memory.secrets
-            && *known == mark
-            && outcome.wake_at.is_none_or(|at| at > operator.clock.now())
-        {
-            return Ok(outcome.clone());
-        }
-        let owner = self.resource.controller_owner_ref(&()).unwrap_or_default();
-        let outcome = secrets::reconcile(
-            &operator.client,
-            stack,
-            &owner,
-            self.resource.metadata.annotations.as_ref(),
-            memory.settled,
-            (&operator.clock, &operator.random),
-        )
-        .await?;
-        for refusal in &outcome.refused {
-            self.teller().tell(EventType::Warning, "RotationRefused", "Rotate", refusal.to_string()).await;
-        }
-        memory.trail.written += outcome.written;
-        memory.secrets = Some((mark, outcome.clone()));
-        Ok(outcome)
-    }
-
-    fn secrets_mark(self, stack: &Stack, memory: &Memory) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        let metadata = &self.resource.metadata;
-        (self.generation(), &metadata.uid, &metadata.annotations).hash(&mut hasher);
-        if memory.secrets.as_ref().is_some_and(|(_, outcome)| outcome.rotating) {
-            memory.settled.hash(&mut hasher);
-        }
-        let secret = Kind::id("", "Secret");
-        for ((kind, name), seen) in self.operator.live.of_stack(self.id) {
-            if Some(kind) == secret {
-                (name, seen.version).hash(&mut hasher);
-            }
-        }
-        let cluster = names::object(&stack.name, names::POSTGRES);
-        let named = match &stack.database {
-            Database::Managed(_) => Vec::new(),
-            Database::External(external) => vec![external.url.secret.clone()],
-            Database::CloudNativePg(_) => vec![format!("{cluster}-superuser"), format!("{cluster}-ca")],
-        };
-        for name in named {
-            self.operator.secrets.version(&self.id.namespace, &name).hash(&mut hasher);
-        }
-        hasher.finish()
-    }
-
-    /// Jobs that failed, and are to be done anew, are taken away: they are made again.
-    async fn do_failed_jobs_anew(
-        self,
-        objects: &[Object],
-        sight: &facts::Sight,
-        facts: &Facts,
-        decision: &Decision,
-        memory: &mut Memory,
-    ) -> Result<(), Error> {
-        let has_rested = match (&facts.setup, memory.setup_failed_since) {
-            (Progress::Failed(_), Some(since)) => since.elapsed() >= SETUP_AGAIN,
-            (Progress::Failed(_), None) => {
-                memory.setup_failed_since = Some(Instant::now());
-                false
-            }
-            (Progress::Done | Progress::Waiting(_), _) => {
-                memory.setup_failed_since = None;
-                false
-            }
-        };
-        let Some(job) = Kind::id("batch", "Job") else { return Ok(()) };
-        for object in objects.iter().filter(|object| object.resource.kind == "Job") {
-            let key: Key = (job, object.name.as_str().into());
-            let failed = sight.get(&key).filter(|seen| {
-                !seen.deleting && seen.workload().is_some_and(|workload| workload.failed.is_some())
-            });
-            let is_due = match facts::part(object) {
-                // What is half restored is for a person to look at.
-                part if part == names::RESTORE => false,
-                // What failed while there was no database yet says nothing of the version.
-                part if facts::is_migration(part) => {
-                    decision.retry
-                        || matches!(decision.stage, Stage::Database(_) | Stage::Setup(_))
-                        // It never ran, and there is nothing to go back to: the image may yet come.
-                        || (decision.stage == Stage::Failed && memory.missing_image.is_some())
-                }
-                _ => has_rested,
-            };
-            if let Some(seen) = failed.filter(|_| is_due) {
-                prune::delete(self.place(), &key, seen).await?;
-                memory.trail.deleted += 1;
-            }
-        }
-        Ok(())
-    }
-
-    /// Why something that has been waited for does not come, if its pods say so.
-    async fn waits(
-        self,
-        stack: &Stack,
-        objects: &[Object],
-        facts: &Facts,
-        decision: &Decision,
-        sight: &facts::Sight,
-        memory: &mut Memory,
-    ) -> Option<Stuck> {
-        let patience = match decision.stage {
-            Stage::Healthy | Stage::WentBack | Stage::GoingBack => {
-                (memory.waiting_since, memory.reasons, memory.missing_image) = (None, None, None);
-                return None;
-            }
-            // A pod that may not even be made does not come by waiting.
-            Stage::Updating(_) if !is_refused(sight) => LONG_PATIENCE,
-            _ => PATIENCE,
-        };
-        if memory.waiting_since.get_or_insert_with(Instant::now).elapsed() < patience {
-            return None;
-        }
-        match &memory.reasons {
-            Some((asked, known)) if asked.elapsed() < PATIENCE => known.clone(),
-            _ => {
-                let found = self.reasons(stack, objects, facts, sight).await;
-                memory.reasons = Some((Instant::now(), found.clone()));
-                let known = memory.missing_image.take();
-                memory.missing_image = MissingImage::after(known, self.generation(), found.as_ref());
-                found
-            }
-        }
-    }
-
-    /// Adds to a failure what pods say. They are asked at once, since those that know go away with the version.
-    async fn explain(
-        self,
-        failure: &mut rollout::Failure,
-        stack: &Stack,
-        objects: &[Object],
-        facts: &Facts,
-        sight: &facts::Sight,
-    ) {
-        let said = self.reasons(stack, objects, facts, sight).await.map(|stuck| stuck.problem.message);
-        if let Some(said) = said.filter(|said| !failure.why.contains(said)) {
-            failure.why = format!("{}; {said}", failure.why.trim_end_matches('.'));
-        }
-    }
-
-    async fn reasons(
-        self,
-        stack: &Stack,
-        objects: &[Object],
-        facts: &Facts,
-        sight: &facts::Sight,
-    ) -> Option<Stuck> {
-        let client = &self.operator.client;
-        let has_database = facts.database == Progress::Done;
-        if !has_database && let Some(stuck) = stuck::pods(client, stack, [names::POSTGRES], sight).await {
-            return Some(stuck);
-        }
-        let jobs: Vec<_> = facts::unfinished_jobs(objects, sight).collect();
-        if (facts.setup != Progress::Done || facts.migrations != Progress::Done)
-            && let Some(stuck) = stuck::jobs(client, stack, &jobs).await
-        {
-            return Some(stuck);
-        }
-        let parts: Vec<_> =
-            stack.enabled().map(settings::ServiceName::as_str).chain([names::API_GATEWAY]).collect();
-        // Without a database, services may well not come up.
-        if has_database && let Some(stuck) = stuck::pods(client, stack, parts.iter().copied(), sight).await {
-            return Some(stuck);
-        }
-        let workloads =
-            [names::POSTGRES].into_iter().chain(parts).map(|part| names::object(&stack.name, part));
-        let makers: Vec<_> = workloads.chain(jobs.into_iter().map(str::to_owned)).collect();
-        stuck::not_made(client, stack, &makers).await
-    }
-
-    /// What the API server refused goes to the status if a person can do something about it; it is tried again in any case.
-    async fn give_up(self, memory: &mut Memory, errors: Vec<Error>) -> Result<Action, Error> {
-        memory.settled = false;
-        let problems: Vec<_> = errors.iter().filter_map(refusal).collect();
-        if !problems.is_empty() {
-            self.block(memory, &problems).await?;
-        }
-        let first = errors.iter().position(Error::is_namespace_terminating).unwrap_or(0);
-        errors.into_iter().nth(first).map_or_else(|| Ok(Action::requeue(WAITING)), Err)
-    }
-
-    async fn block(self, memory: &mut Memory, problems: &[Problem]) -> Result<(), Error> {
-        memory.settled = false;
-        let before = self.before(memory);
-        let status = status::blocked(problems, self.generation(), &before, self.operator.clock.now());
-        self.write(memory, status).await
-    }
-
-    /// Writes a status that is different, and tells of it.
-    async fn write(self, memory: &mut Memory, status: HealthcareStackStatus) -> Result<(), Error> {
-        let ready = status.conditions.iter().find(|condition| condition.r#type == kind::READY);
-        memory.trail.outcome = ready.map(|ready| ready.reason.clone());
-        let before = self.before(memory);
-        if before == status {
-            return Ok(());
-        }
-        let api: Api<HealthcareStack> = Api::namespaced(self.operator.client.clone(), &self.id.namespace);
-        status::write(&api, &self.resource.name_any(), &status).await?;
-        self.operator.metrics.status_written();
-        memory.trail.status = true;
-        self.teller().conditions(&before, &status).await;
-        memory.status = Some(status);
-        Ok(())
-    }
-
-    /// The status as it was written last.
-    pub(crate) fn before(self, memory: &Memory) -> HealthcareStackStatus {
-        memory.status.clone().or_else(|| self.resource.status.clone()).unwrap_or_default()
-    }
-
-    /// Says that the stack is going, and how far that is.
-    pub(crate) async fn say_deleting(self, memory: &mut Memory, problem: Problem) -> Result<(), Error> {
-        self.block(memory, &[problem]).await
-    }
-
     pub(crate) fn generation(self) -> i64 {
         self.resource.metadata.generation.unwrap_or_default()
     }
@@ -539,11 +316,6 @@ impl<'a> Pass<'a> {
     }
 }
 
-/// Whether pods could not be made: a quota, an admission policy.
-fn is_refused(sight: &facts::Sight) -> bool {
-    sight.values().filter_map(|seen| seen.workload()).any(|workload| workload.refused.is_some())
-}
-
 /// Digests of the stack's Secrets, and of those that its users filled.
 fn checksums(secrets: &secrets::Outcome, named: &validate::Memory) -> BTreeMap<String, String> {
     let named = named.digests().map(|(name, digest)| (name.clone(), secrets.seal.digest(digest)));
@@ -554,33 +326,3 @@ fn all_at(tag: &str) -> Tags {
     let tag = Some(tag.to_owned());
     Tags { migrations: tag.clone(), services: tag.clone(), gateway: tag }
 }
-
-/// What a person can do something about.
-fn refusal(error: &Error) -> Option<Problem> {
-    let reason = match error {
-        _ if error.is_namespace_terminating() => return None,
-        _ if error.is_quota_exceeded() => reason::QUOTA_EXCEEDED,
-        Error::NameTaken(_) => reason::APPLY_REFUSED,
-        _ if error.is_refusal() => reason::APPLY_REFUSED,
-        _ => return None,
-    };
-    Some(Problem { reason, message: error.to_string() })
-}
-
-fn refused(refusal: &Refusal) -> Problem {
-    let reason = match refusal {
-        Refusal::KekLost { .. } => reason::KEK_MISSING,
-        Refusal::Missing { .. } => reason::SECRET_MISSING,
-        Refusal::ExternalUrl(_) => reason::DATABASE_REFUSES,
-        Refusal::Taken { .. } => reason::APPLY_REFUSED,
-        Refusal::Damaged { .. }
-        | Refusal::EscrowedKey
-        | Refusal::ExternalCa { .. }
-        | Refusal::Unknown { .. }
-        | Refusal::KekRotation => reason::SECRET_KEY_MISSING,
-    };
-    Problem { reason, message: refusal.to_string() }
-}
-
-#[cfg(test)]
-mod tests;

@@ -1,5 +1,7 @@
 //! [`Operator`]: what all reconciles share, and [`run`]: the loop that makes them happen.
 
+mod watches;
+
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -11,12 +13,11 @@ use kube::runtime::controller::{Action, Config, Error as LoopError, applier};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{self, ObjectRef};
 use kube::{Client, Resource, ResourceExt};
-use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::Instrument;
+use watches::Watches;
 
-use crate::kinds::{Kind, KindId};
 use crate::live::{Live, StackId};
 use crate::metrics::Metrics;
 use crate::plan::Capabilities;
@@ -26,7 +27,7 @@ use crate::scope::Scope;
 use crate::stacks::{self, Guarded};
 use crate::trail::{self, Trail};
 use crate::transport::Signs;
-use crate::watch::{self, SecretVersions, Sink};
+use crate::watch::SecretVersions;
 use crate::{Error, MANAGER, discover};
 
 /// Stacks that are reconciled at once.
@@ -38,8 +39,6 @@ const BREATH: Duration = Duration::from_millis(50);
 /// The first pause after a failure; it doubles.
 const BACKOFF: Duration = Duration::from_secs(1);
 const BACKOFF_MAX: Duration = Duration::from_mins(5);
-/// How often it is asked what software the cluster has.
-const DISCOVER_EVERY: Duration = Duration::from_mins(1);
 
 /// What all reconciles share.
 pub struct Operator {
@@ -268,109 +267,6 @@ pub async fn run(
     tokio::select! {
         () = reconciles => Ok(()),
         _ = tasks.join_next() => Err(Error::Stuck("a watch ended".to_owned())),
-    }
-}
-
-/// The watches of what stacks consist of; those of other software's kinds come and go with it.
-struct Watches {
-    operator: Arc<Operator>,
-    scope: Scope,
-    sink: Sink,
-    tasks: JoinSet<()>,
-    running: HashMap<KindId, Vec<(String, tokio::task::AbortHandle)>>,
-    missing: Arc<(Mutex<usize>, Notify)>,
-}
-
-impl Watches {
-    fn new(operator: Arc<Operator>, scope: Scope, signs: Signs) -> Self {
-        let sink = Sink {
-            client: operator.client.clone(),
-            live: operator.live.clone(),
-            secrets: operator.secrets.clone(),
-            queue: operator.queue.clone(),
-            signs,
-        };
-        Self {
-            operator,
-            scope,
-            sink,
-            tasks: JoinSet::new(),
-            running: HashMap::new(),
-            missing: Arc::default(),
-        }
-    }
-
-    /// Begins those that are not there yet, ends those whose kind is gone.
-    fn begin(&mut self, capabilities: Capabilities) {
-        let known: HashMap<_, _> = Kind::known(&capabilities).collect();
-        self.running.retain(|id, watches| {
-            let stays = known.contains_key(id);
-            if !stays {
-                for (path, task) in watches {
-                    self.sink.signs.forget(path);
-                    task.abort();
-                }
-            }
-            stays
-        });
-        for (id, kind) in known {
-            if self.running.contains_key(&id) {
-                continue;
-            }
-            let begun = self.scope.watched().into_iter().map(|namespace| {
-                *self.missing.0.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-                let missing = Arc::clone(&self.missing);
-                let listed = move || {
-                    *missing.0.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
-                    missing.1.notify_one();
-                };
-                let path =
-                    <crate::thin::Thin as kube::Resource>::url_path(&kind.resource, namespace.as_deref());
-                (path, self.tasks.spawn(watch::watch(self.sink.clone(), id, namespace, listed)))
-            });
-            let begun = begun.collect();
-            self.running.insert(id, begun);
-        }
-    }
-
-    /// Returns when every watch has listed what there is.
-    async fn all_listed(&self) {
-        while *self.missing.0.lock().unwrap_or_else(PoisonError::into_inner) > 0 {
-            self.missing.1.notified().await;
-        }
-    }
-
-    /// Asks now and then what software there is. Returns when a watch ends by itself, which none does.
-    async fn keep(mut self) {
-        let mut tick = tokio::time::interval(DISCOVER_EVERY);
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                _ = tick.tick() => self.discover().await,
-                Some(ended) = self.tasks.join_next() => {
-                    if !ended.is_err_and(|error| error.is_cancelled()) {
-                        return;
-                    }
-                }
-            }
-        }
-    }
-
-    async fn discover(&mut self) {
-        let capabilities = match discover::capabilities(&self.operator.client).await {
-            Ok(capabilities) => capabilities,
-            Err(error) => {
-                tracing::warn!(%error, "what software the cluster has cannot be asked");
-                return;
-            }
-        };
-        if capabilities == self.operator.capabilities() {
-            return;
-        }
-        tracing::info!(?capabilities, "the cluster has other software now");
-        *self.operator.capabilities.write().unwrap_or_else(PoisonError::into_inner) = capabilities;
-        self.begin(capabilities);
-        self.operator.queue.push_all();
     }
 }
 

@@ -1,0 +1,70 @@
+//! The stack's own Secrets, looked at only when something has changed that they come from.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use kube::Resource;
+use kube::runtime::events::EventType;
+use stack::{Database, Stack, names};
+
+use super::{Memory, Pass};
+use crate::kinds::Kind;
+use crate::secrets::{self, Failure};
+
+impl Pass<'_> {
+    /// The stack's own Secrets. Asked for again only when something has changed that they come from.
+    pub(super) async fn secrets(
+        self,
+        stack: &Stack,
+        memory: &mut Memory,
+    ) -> Result<secrets::Outcome, Failure> {
+        let operator = self.operator;
+        let mark = self.secrets_mark(stack, memory);
+        if let Some((known, outcome)) = &memory.secrets
+            && *known == mark
+            && outcome.wake_at.is_none_or(|at| at > operator.clock.now())
+        {
+            return Ok(outcome.clone());
+        }
+        let owner = self.resource.controller_owner_ref(&()).unwrap_or_default();
+        let outcome = secrets::reconcile(
+            &operator.client,
+            stack,
+            &owner,
+            self.resource.metadata.annotations.as_ref(),
+            memory.settled,
+            (&operator.clock, &operator.random),
+        )
+        .await?;
+        for refusal in &outcome.refused {
+            self.teller().tell(EventType::Warning, "RotationRefused", "Rotate", refusal.to_string()).await;
+        }
+        memory.trail.written += outcome.written;
+        memory.secrets = Some((mark, outcome.clone()));
+        Ok(outcome)
+    }
+
+    fn secrets_mark(self, stack: &Stack, memory: &Memory) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        let metadata = &self.resource.metadata;
+        (self.generation(), &metadata.uid, &metadata.annotations).hash(&mut hasher);
+        if memory.secrets.as_ref().is_some_and(|(_, outcome)| outcome.rotating) {
+            memory.settled.hash(&mut hasher);
+        }
+        let secret = Kind::id("", "Secret");
+        for ((kind, name), seen) in self.operator.live.of_stack(self.id) {
+            if Some(kind) == secret {
+                (name, seen.version).hash(&mut hasher);
+            }
+        }
+        let cluster = names::object(&stack.name, names::POSTGRES);
+        let named = match &stack.database {
+            Database::Managed(_) => Vec::new(),
+            Database::External(external) => vec![external.url.secret.clone()],
+            Database::CloudNativePg(_) => vec![format!("{cluster}-superuser"), format!("{cluster}-ca")],
+        };
+        for name in named {
+            self.operator.secrets.version(&self.id.namespace, &name).hash(&mut hasher);
+        }
+        hasher.finish()
+    }
+}
