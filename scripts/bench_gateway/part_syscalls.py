@@ -8,7 +8,7 @@ from scene import Scene
 
 SECONDS = 3
 KERNEL = "[kernel.kallsyms]"
-FUNCTIONS = 30
+IN_KERNEL, OWN = 12, 25
 
 
 def measure():
@@ -67,9 +67,9 @@ def profile(proxy, lua):
         recorder.send_signal(signal.SIGINT)
         recorder.wait(30)
     functions = shares(data, "dso,symbol", cost)
-    return {"objects": {name: us for (name,), us in shares(data, "dso", cost)},
-            "kernel": [[name, us] for (where, name), us in functions if where == KERNEL][:FUNCTIONS],
-            "own": [[f"{name} ({where})" if where != PROGRAM.name else name, us] for (where, name), us in functions if where != KERNEL][:FUNCTIONS]}
+    return {"objects": {"kernel" if name == KERNEL else name: us for (name,), us in shares(data, "dso", cost)},
+            "kernel": [[name, us] for (where, name), us in functions if where == KERNEL][:IN_KERNEL],
+            "own": [[f"{name} ({where})" if where != PROGRAM.name else name, us] for (where, name), us in functions if where != KERNEL][:OWN]}
 
 
 def shares(data, by, cost):

@@ -21,6 +21,11 @@ it). The gateway runs by itself, as [processes.md](../processes.md) shows it; ng
 - **Limits** are checked and never met: a million a second. Where tokens are verified, a request without one and one with a forged one are refused first.
 """
 
+WAKING = """
+`_raw_spin_unlock_irqrestore` is mostly the waking of who waits on the other core. Whoever keeps core 1 busy wakes nobody and does not pay for it; whoever
+is slower pays for each answer. So a slower proxy looks a little slower than it is.
+"""
+
 WORK_B = """
 |  | ours | nginx | HAProxy | Envoy | Traefik |
 |---|---|---|---|---|---|
@@ -111,7 +116,8 @@ def syscalls(found):
     objects = {name: us for row in reversed(all) for name, us in row["profile"]["objects"].items()}
     lines = [[f"`{name}`", *(f"{row['profile']['objects'].get(name, 0):.1f}" for row in all)] for name in sorted(objects, key=objects.get, reverse=True)]
     text += "\nMicroseconds of a request by object (`perf record`, by the clock, while it is asked; what it adds itself is in it):\n\n"
-    return text + table(["", *(row["name"] for row in all)], lines) + functions(all, "kernel", "In the kernel") + functions(all[::2], "own", "In the gateway")
+    text += table(["", *(row["name"] for row in all)], lines) + WAKING
+    return text + functions(all, "kernel", "In the kernel") + functions(all[::2], "own", "In the gateway")
 
 
 def functions(rows, where, title):

@@ -45,9 +45,11 @@ async fn the_ten_lines_of_the_page_are_a_gateway() {
     assert_eq!(config.lines().count(), 10);
     let (dir, patients, auth) = (tempfile::tempdir().unwrap(), Backend::echo().await, Backend::echo().await);
     let mut config = config.to_owned();
-    for (shown, backend) in
-        [("http://127.0.0.1:8082", &patients), ("http://127.0.0.1:9082", &patients), ("http://127.0.0.1:8087", &auth)]
-    {
+    for (shown, backend) in [
+        ("http://127.0.0.1:8082", &patients),
+        ("http://127.0.0.1:9082", &patients),
+        ("http://127.0.0.1:8087", &auth),
+    ] {
         assert!(config.contains(shown), "{shown}");
         config = config.replace(shown, &backend.address.0);
     }
