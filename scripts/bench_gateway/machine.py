@@ -42,7 +42,7 @@ def make_ready():
         sys.exit(f"it takes {FILES_MIN} open files, and the limit is {most} (ulimit -Hn)")
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     for one in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(one, lambda number, _: sys.exit(128 + number))
+        signal.signal(one, lambda number, _: sys.exit(f"bench-gateway: ended by {signal.Signals(number).name}"))
 
 
 def spread(values):

@@ -1,4 +1,5 @@
 """nginx, one worker. Without a JWT module, which the free one does not have: its limits go by address and by `Authorization`."""
+from load import CONNECTIONS
 from machine import PROXY_CORE, program
 from processes import free_port
 from proxies import NEVER, ROUTE_SECONDS, Proxy, place, version_of
@@ -15,7 +16,7 @@ http {{
     tcp_nodelay on;
     upstream patients {{
         {servers}
-        keepalive 64;
+        keepalive {kept};
         keepalive_requests 1000000000;
     }}
     limit_req_zone $binary_remote_addr zone=address:10m rate={rate}r/s;
@@ -47,7 +48,7 @@ def start(work, folder, backends, tls=None, cores=(PROXY_CORE,), endpoints=2):
     log = folder / "access"
     zones = "".join(f"limit_req zone={zone} burst={NEVER} nodelay; " for zone in ("address", "user"))
     (folder / "nginx.conf").write_text(CONFIG.format(
-        folder=folder, workers=len(cores), rate=NEVER, seconds=ROUTE_SECONDS, listen=f"127.0.0.1:{port}{' ssl' if tls else ''}",
+        folder=folder, workers=len(cores), kept=CONNECTIONS * endpoints, rate=NEVER, seconds=ROUTE_SECONDS, listen=f"127.0.0.1:{port}{' ssl' if tls else ''}",
         servers=" ".join(f"server {endpoint} max_fails={5 if everything else 0};" for endpoint in backends.endpoints(endpoints)),
         tls=f"ssl_certificate {tls.chain}; ssl_certificate_key {tls.key}; ssl_protocols TLSv1.3;" if tls else "",
         log=f"access_log {log} all buffer=64k flush=1s;" if everything else "access_log off;",
