@@ -13,25 +13,22 @@ function done(summary, latency, requests)
     latency:percentile(50) / 1000, latency:percentile(99) / 1000, e.status, e.connect + e.read + e.write + e.timeout))
 end
 """
-# One token after the other, read as they are needed: never so many in memory. At the end it begins again, or stops.
+# One token after the other, read as they are needed: never so many in memory. At the end it begins again.
 EACH_TOKEN = """
 local file = io.open("%s")
+file:seek("set", %d)
 function request()
   local token = file:read("*l")
-  if not token then
-    if %s then wrk.thread:stop() end
-    file:seek("set")
-    token = file:read("*l")
-  end
+  if not token then file:seek("set"); token = file:read("*l") end
   return "GET %s HTTP/1.1\\r\\nHost: localhost\\r\\nAuthorization: Bearer " .. token .. "\\r\\n\\r\\n"
 end
 """
 
 
-def script(token=None, tokens=None, once=False, close=False):
-    """What to ask: nothing special, with one token, with one after the other of a file, or on a new connection each time."""
+def script(token=None, tokens=None, skip=0, close=False):
+    """What to ask: nothing special, with one token, with one after the other of a file (but so many bytes), or on a new connection each time."""
     if tokens:
-        return EACH_TOKEN % (tokens, "true" if once else "false", PATH)
+        return EACH_TOKEN % (tokens, skip, PATH)
     return (f'wrk.headers["Authorization"] = "Bearer {token}"\n' if token else "") + ('wrk.headers["Connection"] = "close"\n' if close else "")
 
 

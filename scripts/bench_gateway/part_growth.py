@@ -1,5 +1,5 @@
 """How the cost of work B grows: with routes, endpoints, distinct tokens and cores."""
-import os
+import os, time
 import tokens
 from load import drop_log, script, wrk
 from machine import LOAD_CORE, PROXY_CORE, ROUNDS, say
@@ -36,13 +36,20 @@ def distinct_tokens(scene):
         say(f"{count} tokens")
         running = scene.start(ours, "b", algorithm="EdDSA")
         file = tokens.several("EdDSA", count)
-        # Each once first, so that what is measured is a gateway that has met them all.
-        met = wrk(running, script(tokens=file, once=True), ALL_SECONDS_MAX)["requests"]
-        if met < count:
-            raise SystemExit(f"the gateway has met {met} of {count} tokens in {ALL_SECONDS_MAX} s")
-        drop_log(running)
+        meet_all(running, file, count)
         turns.append(Turn(f"{count:,} tokens", running, script(tokens=file), running.token))
     return ended(turns)
+
+
+def meet_all(proxy, file, count):
+    """Each once, so that what is measured is a gateway that has met them all."""
+    met, line, until = 0, file.stat().st_size // count, time.monotonic() + ALL_SECONDS_MAX
+    while met < count:
+        # What was asked last may not have been answered: some twice rather than never.
+        met += wrk(proxy, script(tokens=file, skip=met * line), 10 if count > 100_000 else 1)["requests"]
+        drop_log(proxy)
+        if time.monotonic() > until:
+            raise SystemExit(f"the gateway has met {met} of {count} tokens in {ALL_SECONDS_MAX} s")
 
 
 def cores(scene):
