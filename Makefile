@@ -79,6 +79,12 @@ bench: ## Start time, memory, CPU and latency of the whole stack; see docs/bench
 	cargo build --release --package local
 	scripts/bench
 
+.PHONY: bench-gateway
+bench-gateway: ## The gateway beside nginx, HAProxy, Envoy, Traefik; see docs/benchmarks/gateway.md (PARTS="a b memory syscalls growth tls")
+	scripts/prepare bench-gateway
+	cargo build --release --package gateway
+	scripts/bench-gateway $(PARTS)
+
 .PHONY: bench-operator
 bench-operator: ## The operator: start, drift, 100 to 1,000 stacks; see docs/benchmarks/operator.md (root; PARTS="real kwok scale")
 	scripts/prepare cluster

@@ -5,6 +5,7 @@
 mod auth;
 mod backend;
 mod change;
+mod documented;
 mod edge;
 mod failures;
 mod forwarding;
