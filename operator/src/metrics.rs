@@ -10,13 +10,15 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 
 /// From a fifth of a millisecond to half a minute.
-const SECONDS: [f64; 12] = [0.0002, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 2.0, 10.0, 30.0];
+const SECONDS: [f64; 16] = [
+    0.0002, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+];
 
 /// What the operator counts.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     registry: Registry,
-    reconcile_seconds: Histogram,
+    reconcile_seconds: Family<OutcomeLabel, Histogram, fn() -> Histogram>,
     errors: Family<ReasonLabel, Counter>,
     repairs: Family<KindLabel, Counter>,
     written: Counter,
@@ -26,6 +28,11 @@ pub struct Metrics {
     queue_depth: Gauge,
     watch_age: Family<PathLabel, Gauge>,
     leads: Gauge,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabel {
+    outcome: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -54,7 +61,7 @@ impl Metrics {
         let registry = Registry::default();
         let this = Self {
             registry: registry.clone(),
-            reconcile_seconds: Histogram::new(SECONDS),
+            reconcile_seconds: Family::new_with_constructor(|| Histogram::new(SECONDS)),
             errors: Family::default(),
             repairs: Family::default(),
             written: Counter::default(),
@@ -66,7 +73,11 @@ impl Metrics {
             leads: Gauge::default(),
         };
         registry.register("operator", |to| {
-            to.register("reconcile_seconds", "Time of one reconcile", this.reconcile_seconds.clone());
+            to.register(
+                "reconcile_seconds",
+                "Time of one reconcile, by what it came to: changed, unchanged or failed",
+                this.reconcile_seconds.clone(),
+            );
             to.register(
                 "reconcile_errors",
                 "Reconciles that did not come to their end, by reason",
@@ -92,9 +103,9 @@ impl Metrics {
         this
     }
 
-    /// A reconcile came to its end, or not.
-    pub fn reconciled(&self, took: Duration) {
-        self.reconcile_seconds.observe(took.as_secs_f64());
+    /// A reconcile ended; see [`crate::trail::Trail::came_to`].
+    pub fn reconciled(&self, outcome: &'static str, took: Duration) {
+        self.reconcile_seconds.get_or_create(&OutcomeLabel { outcome }).observe(took.as_secs_f64());
     }
 
     /// A reconcile failed.

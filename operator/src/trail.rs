@@ -35,6 +35,15 @@ impl Trail {
         self.written == 0 && self.deleted == 0 && !self.status
     }
 
+    /// What a reconcile came to, in a word: one that wrote took the time of its writes.
+    pub const fn came_to<T>(&self, ended: &Result<T, Error>) -> &'static str {
+        match ended {
+            Err(_) => "failed",
+            Ok(_) if self.is_idle() => "unchanged",
+            Ok(_) => "changed",
+        }
+    }
+
     /// Tells how a reconcile ended. At rest nobody needs to read of it.
     pub fn tell<T>(&self, took: Duration, ended: &Result<T, Error>) {
         let Self { written, deleted, status, outcome } = self;
@@ -124,6 +133,9 @@ mod tests {
     #[test]
     fn a_stack_at_rest_is_told_of_only_to_those_who_ask() {
         let rest = Trail::default();
+        assert_eq!(rest.came_to(&Ok(())), "unchanged");
+        assert_eq!(Trail { deleted: 1, ..Trail::default() }.came_to(&Ok(())), "changed");
+        assert_eq!(rest.came_to::<()>(&Err(Error::TimedOut(1))), "failed");
         assert!(logged(Level::INFO, || one(&rest, &Ok(()))).is_empty());
         assert_eq!(logged(Level::DEBUG, || one(&rest, &Ok(()))).len(), 1);
     }

@@ -100,9 +100,14 @@ class Operator:
         pattern = re.compile(rf'healthcare_{name}{{.*="([^"]*)"}}')
         return {match[1]: float(value) for key, value in self.lines() if (match := pattern.fullmatch(key))}
 
-    def reconciles(self):
-        """Cumulative counts, by upper bound in seconds."""
-        return {float(le): count for le, count in self.by_label("reconcile_seconds_bucket").items()}
+    def reconciles(self, outcome=".*"):
+        """Cumulative counts, by upper bound in seconds: of all reconciles, or of those that came to this."""
+        pattern, counts = re.compile(rf'healthcare_reconcile_seconds_bucket{{.*outcome="{outcome}".*}}'), {}
+        for key, value in self.lines():
+            if pattern.fullmatch(key):
+                bound = float(re.search(r'le="([^"]*)"', key)[1])
+                counts[bound] = counts.get(bound, 0) + float(value)
+        return counts or {float("inf"): 0.0}
 
     def cpu_seconds(self):
         fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(") ", 1)[1].split()

@@ -154,10 +154,15 @@ def converge(control, stacks):
     found = {"stacks": stacks, "converged_s": converged, "ready_p50_s": quantile([ready.at[key] - at for key, at in applied.items()], 0.5),
              "empty_mb": empty_mb, "converging_mb": operator.memory_mb("VmHWM"), "converging_cpu_s": cpu, "requests_per_stack": requests / stacks,
              "reconciles_per_stack": first[float("inf")] / stacks,
-             "reconcile_p50_ms": of_histogram({}, first, 0.5), "reconcile_p99_ms": of_histogram({}, first, 0.99)}
+             **times(operator, "changed"), **times(operator, "unchanged")}
     found |= rest(control, operator)
     found |= restart(control, operator, stacks, log)
     return found
+
+
+def times(operator, outcome):
+    counts = operator.reconciles(outcome)
+    return {f"{outcome}_p50_ms": of_histogram({}, counts, 0.5), f"{outcome}_p99_ms": of_histogram({}, counts, 0.99)}
 
 
 def rest(control, operator):
@@ -176,10 +181,10 @@ def restart(control, operator, stacks, log):
     writes, begun = control.writes(), time.monotonic()
     operator = Operator(control.kubeconfig, log, "--all-namespaces", "--log-level=warn")
     wait("every stack looked at", 300, lambda: operator.reconciles()[float("inf")] >= stacks and operator.metric("queue_depth") == 0, 0.1)
-    took, after = time.monotonic() - begun, operator.reconciles()
+    took = time.monotonic() - begun
     found = {"stopped_s": stopped, "restart_s": took, "restart_listed_s": operator.ready_after, "restart_cpu_s": operator.cpu_seconds(),
              "restart_mb": operator.memory_mb("VmHWM"), "restart_writes": control.writes() - writes,
-             "restart_reconcile_p50_ms": of_histogram({}, after, 0.5), "restart_reconcile_p99_ms": of_histogram({}, after, 0.99)}
+             **{f"restart_{name}": value for name, value in times(operator, "unchanged").items()}}
     operator.stop()
     return found
 

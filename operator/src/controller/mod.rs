@@ -135,11 +135,13 @@ impl Operator {
         *kept.memory.trail() = Trail::default();
         let reconciling = tokio::time::timeout(RECONCILE_MAX, reconcile(self, stack, &mut kept.memory));
         let ended = reconciling.instrument(span.clone()).await;
-        self.metrics.reconciled(began.elapsed());
         self.queue.end();
-        let ended = ended.unwrap_or(Err(Error::TimedOut(RECONCILE_MAX.as_secs())));
+        let (took, ended) =
+            (began.elapsed(), ended.unwrap_or(Err(Error::TimedOut(RECONCILE_MAX.as_secs()))));
         let _in_span = span.entered();
-        kept.memory.trail().tell(began.elapsed(), &ended);
+        let trail = kept.memory.trail();
+        self.metrics.reconciled(trail.came_to(&ended), took);
+        trail.tell(took, &ended);
         match ended {
             Ok(action) => {
                 (kept.failures, kept.not_before) = (0, None);
