@@ -92,4 +92,6 @@ pub mod reason {
     pub const FOUGHT_OVER: &str = "FoughtOver";
     /// A keys' rotation is under way.
     pub const ROTATING: &str = "Rotating";
+    /// Not all keys can be wrapped under another key-encryption key. Both stay, and nothing is lost.
+    pub const ROTATION_FAILED: &str = "RotationFailed";
 }

@@ -21,7 +21,7 @@ mod validate;
 
 pub use currency::Currency;
 pub use fault::{Fault, Invalid};
-pub use plan::{LocalDatabase, Placement, plan_gateway, plan_service};
+pub use plan::{LocalDatabase, Placement, local_database, plan_gateway, plan_service};
 pub use schema::{crd, crd_yaml};
 pub use stack::{Database, Gateway, Image, Ingress, IngressBy, RoutePolicy, Scale, Service, Stack};
 

@@ -97,10 +97,16 @@ pub fn migrate(service: ServiceName) -> String {
     format!("migrate-{}", service.short())
 }
 
+/// The Job that wraps a service's keys under another key-encryption key.
+pub fn rewrap(service: ServiceName) -> String {
+    format!("rewrap-{}", service.short())
+}
+
 /// Every part that a stack can have an object for.
 pub fn parts() -> impl Iterator<Item = String> {
-    let of_a_service =
-        |service: ServiceName| [service.to_string(), identity(service), database(service), migrate(service)];
+    let of_a_service = |service: ServiceName| {
+        [service.to_string(), identity(service), database(service), migrate(service), rewrap(service)]
+    };
     PARTS.into_iter().map(str::to_owned).chain(ServiceName::ALL.into_iter().flat_map(of_a_service))
 }
 

@@ -19,7 +19,7 @@ use crate::apply;
 use crate::facts::workload;
 use crate::kinds::Kind;
 use crate::object::ObjectRef;
-use crate::plan::{Context, Tags, backup, labels, remains};
+use crate::plan::{Context, Kek, Tags, backup, labels, remains};
 use crate::reconcile::{Memory, Pass};
 use crate::release::release_one;
 use crate::thin::Thin;
@@ -83,6 +83,7 @@ pub async fn delete(pass: Pass<'_>, memory: &mut Memory) -> Result<Action, Error
         tags: Tags::default(),
         capabilities: pass.operator.capabilities(),
         checksums: &checksums,
+        kek: &Kek::default(),
     };
     if stack.deletion_policy == DeletionPolicy::Backup && !back_up(pass, &context, memory).await? {
         return Ok(Action::requeue(AGAIN));

@@ -8,6 +8,7 @@ use stack::{Database, Stack, names};
 use crate::kinds::Kind;
 use crate::live::{Key, Seen, Workload};
 use crate::object::Object;
+use crate::plan::rewrap::is_rewrap;
 use crate::plan::service_account::known_as;
 use crate::rollout::{Facts, Failure, Progress};
 
@@ -45,7 +46,7 @@ pub fn facts(
     let setup = if awaits_database {
         Progress::Waiting("the database's own operator has not made its Secrets yet".to_owned())
     } else {
-        jobs(planned, sight, |part| !is_migration(part))
+        jobs(planned, sight, |part| !is_migration(part) && !is_rewrap(part))
     };
     Facts {
         running: running(stack, services(), sight),
@@ -55,6 +56,7 @@ pub fn facts(
         database: database(stack, sight),
         setup,
         migrations: jobs(planned, sight, is_migration),
+        rewrap: jobs(planned, sight, is_rewrap),
         // Into what is restored, nobody writes before. Another's server may refuse for reasons that only a person can mend.
         processes_wait: matches!(stack.database, Database::Managed(_))
             && !planned.iter().any(|object| part(object) == names::RESTORE),
@@ -74,6 +76,12 @@ const MIGRATE: &str = "migrate-";
 /// Whether a part is a Job that migrates.
 pub fn is_migration(part: &str) -> bool {
     part.starts_with(MIGRATE)
+}
+
+/// Whether every service's keys are wrapped anew: a Job for each is planned, and each is complete.
+pub fn is_rewrapped(planned: &[Object], sight: &Sight) -> bool {
+    let count = planned.iter().filter(|object| is_rewrap(part(object))).count();
+    count == ServiceName::ALL.len() && jobs(planned, sight, is_rewrap) == Progress::Done
 }
 
 /// Planned Jobs that are not complete.
@@ -295,5 +303,51 @@ mod tests {
         let Progress::Waiting(text) = of(&none).services else { panic!("not waiting") };
         assert!(text.ends_with("; and 4 more"), "{text}");
         assert!(matches!(of(&none).database, Progress::Waiting(_)));
+    }
+
+    #[test]
+    fn keys_are_wrapped_anew_when_each_services_job_says_so() {
+        let stack = stack();
+        let kek = crate::plan::Kek { rewrap: Some("00c0ffee".to_owned()), restored: Vec::new() };
+        let planned = crate::plan::tests::with(&stack, |context| {
+            crate::plan::plan(&crate::plan::Context { kek: &kek, ..context.clone() })
+        });
+        let jobs: Vec<_> = planned.iter().filter(|object| is_rewrap(part(object))).cloned().collect();
+        let at_rest = crate::plan::tests::with(&stack, crate::plan::plan);
+        let job = Kind::id("batch", "Job").expect("known");
+        let complete = || Workload { complete: true, ..Workload::default() };
+        let all = |change: &dyn Fn(usize, &mut Seen)| -> Sight {
+            let seen_at = |(at, job_object): (usize, &Object)| {
+                let mut seen = seen(complete());
+                change(at, &mut seen);
+                ((job, job_object.name.as_str().into()), seen)
+            };
+            jobs.iter().enumerate().map(seen_at).collect()
+        };
+        assert!(is_rewrapped(&planned, &all(&|_, _| {})));
+        assert!(!is_rewrapped(&at_rest, &all(&|_, _| {})), "nobody was asked");
+        assert!(!is_rewrapped(&jobs[1..], &all(&|_, _| {})), "one was not asked");
+        for at in 0..jobs.len() {
+            let but_one = |work: &dyn Fn(&mut Seen)| {
+                all(&|this, seen| {
+                    if this == at {
+                        work(seen);
+                    }
+                })
+            };
+            let under_way = but_one(&|seen| seen.state = State::Workload(Box::default()));
+            let deleting = but_one(&|seen| seen.deleting = true);
+            let failing = but_one(&|seen| {
+                let failed = Some("no".to_owned());
+                seen.state = State::Workload(Box::new(Workload { failed, ..Workload::default() }));
+            });
+            for sight in [under_way, deleting, failing] {
+                assert!(!is_rewrapped(&planned, &sight));
+            }
+        }
+        // None of it is what the stack waits for.
+        let facts = facts(&stack, 1, Record::default(), &jobs, &Sight::new(), false);
+        assert_eq!(facts.setup, Progress::Done);
+        assert!(matches!(facts.rewrap, Progress::Waiting(_)));
     }
 }

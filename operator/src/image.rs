@@ -65,6 +65,7 @@ mod tests {
             database: Progress::Done,
             setup: Progress::Done,
             migrations: Progress::Waiting("Job clinic-migrate-auth is under way".to_owned()),
+            rewrap: Progress::Done,
             processes_wait: false,
             services: Progress::Waiting("auth-service is not at 2 yet".to_owned()),
             gateway: Progress::Waiting("api-gateway is not at 2 yet".to_owned()),

@@ -70,7 +70,7 @@ fn rule(groups: &[&str], resources: &[&str], verbs: &[&str]) -> PolicyRule {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Capabilities, Context, Tags, plan};
+    use crate::plan::{Capabilities, Context, Kek, Tags, plan};
     use k8s_openapi::api::rbac::v1::Role;
     use stack::Stack;
 
@@ -89,6 +89,7 @@ mod tests {
             },
             checksums: &[(stack::names::object(&stack.name, stack::names::DATABASE_ADMIN), String::new())]
                 .into(),
+            kek: &Kek { rewrap: Some("1".to_owned()), restored: Vec::new() },
         })
     }
 

@@ -7,3 +7,4 @@ mod documented;
 mod durability;
 mod lifecycle;
 mod privacy;
+mod rotation;

@@ -15,7 +15,7 @@ use crate::{Stack, names};
 pub use connections::{DATABASE_CONNECTIONS, connections_max, connections_min};
 pub use gateway::plan_gateway;
 pub(crate) use gateway::{policy_of, prefix_covers};
-pub use service::plan_service;
+pub use service::{local_database, plan_service};
 
 /// The `aud` of every token.
 pub const AUDIENCE: &str = "healthcare-stack";

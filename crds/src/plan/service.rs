@@ -1,5 +1,7 @@
 //! [`plan_service`]: what one of the seven services is told.
 
+use std::path::Path;
+
 use settings::{
     ADMIN_PORT, Address, AuthSettings, Database, Integrations, Peer, SecretRef, ServiceName, ServiceSettings,
 };
@@ -42,23 +44,26 @@ fn listen(stack: &Stack, service: ServiceName, placement: &Placement) -> Address
 }
 
 fn database(stack: &Stack, service: ServiceName, placement: &Placement) -> Database {
-    let short = service.short();
-    let postgres = |url: SecretRef, max_connections| Database::Postgres {
-        url,
-        schema: short.to_owned(),
-        keys_schema: format!("{short}_keys"),
-        max_connections,
-    };
     match placement {
-        Placement::Local { data_dir, database: LocalDatabase::Sqlite, .. } => Database::Sqlite {
-            path: data_dir.join("db").join(format!("{short}.sqlite")),
-            keys_path: data_dir.join("keys").join(format!("{short}.sqlite")),
-        },
-        Placement::Local { database: LocalDatabase::Postgres { url }, .. } => {
-            postgres(url.clone(), of_one_process(service))
+        Placement::Local { data_dir, database, .. } => local_database(service, data_dir, database),
+        Placement::Kubernetes | Placement::Compose => {
+            postgres(service, database_url(), of_a_pod(stack, service))
         }
-        Placement::Kubernetes | Placement::Compose => postgres(database_url(), of_a_pod(stack, service)),
     }
+}
+
+/// Where a service's data and keys are in one process, whatever else the stack is.
+pub fn local_database(service: ServiceName, data_dir: &Path, database: &LocalDatabase) -> Database {
+    let file = |folder: &str| data_dir.join(folder).join(format!("{}.sqlite", service.short()));
+    match database {
+        LocalDatabase::Sqlite => Database::Sqlite { path: file("db"), keys_path: file("keys") },
+        LocalDatabase::Postgres { url } => postgres(service, url.clone(), of_one_process(service)),
+    }
+}
+
+fn postgres(service: ServiceName, url: SecretRef, max_connections: u32) -> Database {
+    let schema = service.short().to_owned();
+    Database::Postgres { url, keys_schema: format!("{schema}_keys"), schema, max_connections }
 }
 
 /// Mounted under one name everywhere, but each service has its own: the role in it opens that service's schemas and no other.

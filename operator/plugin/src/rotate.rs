@@ -7,9 +7,10 @@ use clap::ValueEnum;
 use contracts::ambient::Clock;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
+use stack::names;
 use stack::spec::HealthcareStack;
 
-use operator::secrets::rotation::{ROTATABLE, ROTATE};
+use operator::secrets::rotation::{KEK, ROTATABLE, ROTATE};
 
 use crate::Answer;
 use crate::cluster::Cluster;
@@ -19,7 +20,7 @@ use crate::error::Error;
 pub(crate) struct Options {
     /// The stack's name
     name: String,
-    /// What to replace; may be given several times. Left out: all of these
+    /// What to replace; may be given several times. Left out: all of these but kek
     #[arg(long = "kind", value_name = "KIND")]
     kinds: Vec<Kind>,
 }
@@ -35,6 +36,8 @@ enum Kind {
     DatabaseRoles,
     /// The certificate of the managed database, and its CA
     DatabaseTls,
+    /// What the patients' keys are wrapped under. The copy of it that you keep elsewhere has to be renewed
+    Kek,
 }
 
 impl Kind {
@@ -44,6 +47,7 @@ impl Kind {
             Self::Identities => "identities",
             Self::DatabaseRoles => "database-roles",
             Self::DatabaseTls => "database-tls",
+            Self::Kek => KEK,
         }
     }
 }
@@ -51,7 +55,7 @@ impl Kind {
 pub(crate) async fn run(cluster: &Cluster, options: &Options) -> Result<Answer, Error> {
     cluster.stack(&options.name).await?;
     let asked: Vec<&str> = if options.kinds.is_empty() {
-        ROTATABLE.to_vec()
+        everything()
     } else {
         options.kinds.iter().map(|kind| kind.annotation()).collect()
     };
@@ -66,7 +70,23 @@ pub(crate) async fn run(cluster: &Cluster, options: &Options) -> Result<Answer, 
         "Old and new ones are good side by side until every pod has the new; `kubectl healthcare status {}` shows the pods.",
         options.name
     );
+    if asked.contains(&KEK) {
+        println!("{}", renew(&options.name));
+    }
     Ok(Answer::Yes)
+}
+
+/// Without the key-encryption key: who asks for another must know, since there is a copy to be renewed.
+fn everything() -> Vec<&'static str> {
+    ROTATABLE.into_iter().filter(|kind| *kind != KEK).collect()
+}
+
+fn renew(stack: &str) -> String {
+    let secret = names::object(stack, names::KEK);
+    format!(
+        "An Event tells when the new key-encryption key is in use: copy the Secret {secret} then, and keep the old copy for as long as \
+         there are backups of before."
+    )
 }
 
 /// The word is new each time: being asked with the same one twice does nothing.
@@ -84,6 +104,7 @@ mod tests {
     fn the_kinds_are_those_that_the_operator_rotates() {
         let kinds: Vec<_> = Kind::value_variants().iter().map(|kind| kind.annotation()).collect();
         assert_eq!(kinds, ROTATABLE);
+        assert!(!everything().contains(&KEK) && everything().len() == ROTATABLE.len() - 1);
         for kind in Kind::value_variants() {
             assert_eq!(kind.to_possible_value().expect("not hidden").get_name(), kind.annotation());
         }

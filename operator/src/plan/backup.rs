@@ -130,6 +130,7 @@ fn restored(context: &Context<'_>, restore: &RestoreFrom) -> Object {
             pod::value("KEYS", KEYS_DIR.to_owned()),
             pod::value("BACKUP", restore.backup.clone().unwrap_or_else(|| "latest".to_owned())),
             pod::value("SCHEMAS", pairs.join(" ")),
+            pod::value("KEKS", context.kek.restored.join(" ")),
         ],
     );
     job(context, names::RESTORE, pod.template(context), RESTORE_PATIENCE)

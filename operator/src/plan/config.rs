@@ -10,9 +10,9 @@ use crate::object::Object;
 /// The key of the gateway's configuration in its `ConfigMap`.
 pub const GATEWAY_FILE: &str = "gateway.json";
 
-/// A `ConfigMap` for each service that runs, and the gateway's.
+/// A `ConfigMap` for each service of which pods may run, and the gateway's.
 pub(super) fn plan(context: &Context<'_>) -> Vec<Object> {
-    let services = context.stack.enabled().map(|service| {
+    let services = context.services().map(|service| {
         config_map(context, service.as_str(), pod::SETTINGS_FILE, text(&settings(context, service)))
     });
     services.chain([config_map(context, names::API_GATEWAY, GATEWAY_FILE, gateway(context))]).collect()

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use settings::ServiceName;
 use stack::{Stack, names};
 
 /// All that a plan is made from. The same context gives the same objects.
@@ -19,6 +20,17 @@ pub struct Context<'a> {
     /// A digest of each Secret's data, by the Secret's object name; and the uid of each account, as [`known_as`](super::service_account::known_as)
     /// calls it. What mounts a Secret carries its digest, what has an account's token its uid, and so rolls when that changes.
     pub checksums: &'a BTreeMap<String, String>,
+    /// What is known of the key-encryption keys.
+    pub kek: &'a Kek,
+}
+
+/// What is known of the stack's key-encryption keys: how they are called, and no more.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kek {
+    /// The one under which every key is to be wrapped now, while one takes the place of another and has come so far.
+    pub rewrap: Option<String>,
+    /// Those that came with the backup that the stack was filled from.
+    pub restored: Vec<String>,
 }
 
 /// Which image tag each layer runs. `None`: its turn has not come yet, and nothing of it is there.
@@ -46,6 +58,13 @@ pub struct Capabilities {
 }
 
 impl Context<'_> {
+    /// The services of which pods may run: those that are switched on; and all that may have keys, while keys are wrapped anew.
+    pub(super) fn services(&self) -> impl Iterator<Item = ServiceName> {
+        ServiceName::ALL
+            .into_iter()
+            .filter(|service| self.kek.rewrap.is_some() || self.stack.is_enabled(*service))
+    }
+
     /// The object name of one of the stack's parts.
     pub fn name(&self, part: &str) -> String {
         names::object(&self.stack.name, part)

@@ -18,16 +18,17 @@ mod monitoring;
 pub mod network_policy;
 pub mod pod;
 mod remains;
+pub mod rewrap;
 mod service;
 pub mod service_account;
 mod workload;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use stack::{Scale, names};
 
-pub use context::{Capabilities, Context, Tags};
+pub use context::{Capabilities, Context, Kek, Tags};
 pub use remains::remains;
 
 use crate::object::Object;
@@ -42,6 +43,7 @@ pub fn plan(context: &Context<'_>) -> Vec<Object> {
         database::plan,
         backup::plan,
         migration::plan,
+        rewrap::plan,
         service::plan,
         workload::plan,
         autoscaling::plan,

@@ -2,9 +2,10 @@
 
 use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::rbac::v1::{PolicyRule, Role, RoleBinding, RoleRef, Subject};
+use settings::ServiceName;
 use stack::names;
 
-use super::{Context, labels, parts};
+use super::{Context, labels};
 use crate::object::Object;
 
 /// What [`Context::checksums`] calls an account, by its object name. No Secret has such a name.
@@ -24,9 +25,10 @@ pub fn with_token(context: &Context<'_>) -> Object {
     Object::of(&account(context, names::API_GATEWAY))
 }
 
-/// An account for each part that runs, so that no two can be mistaken for one another, and what the gateway may read.
+/// An account for each part of which pods may run, so that no two can be mistaken for one another, and what the gateway may read.
 pub(super) fn plan(context: &Context<'_>) -> Vec<Object> {
-    let accounts = parts(context).map(|part| Object::of(&account(context, part)));
+    let parts = context.services().map(ServiceName::as_str).chain([names::API_GATEWAY]);
+    let accounts = parts.map(|part| Object::of(&account(context, part)));
     accounts.chain([Object::of(&role(context)), Object::of(&role_binding(context))]).collect()
 }
 

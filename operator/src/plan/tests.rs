@@ -1,6 +1,7 @@
 //! What is planned for the samples, for a reviewer to read, and the rules that matter.
 
 mod every_stack;
+mod rewrap;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -13,7 +14,7 @@ use settings::ServiceName;
 use stack::spec::ParentRef;
 use stack::{IngressBy, Stack, names};
 
-use super::{Capabilities, Context, Tags, labels, plan, service_account};
+use super::{Capabilities, Context, Kek, Tags, labels, plan, service_account};
 use crate::object::Object;
 
 fn sample(name: &str) -> Stack {
@@ -41,6 +42,9 @@ fn checksums(stack: &Stack) -> BTreeMap<String, String> {
         .collect()
 }
 
+/// No key takes the place of another.
+static AT_REST: Kek = Kek { rewrap: None, restored: Vec::new() };
+
 fn context<'a>(stack: &'a Stack, checksums: &'a BTreeMap<String, String>) -> Context<'a> {
     let tag = Some(stack.image.tag.clone());
     Context {
@@ -56,6 +60,7 @@ fn context<'a>(stack: &'a Stack, checksums: &'a BTreeMap<String, String>) -> Con
         tags: Tags { migrations: tag.clone(), services: tag.clone(), gateway: tag },
         capabilities: everything(),
         checksums,
+        kek: &AT_REST,
     }
 }
 

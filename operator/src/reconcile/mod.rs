@@ -64,6 +64,8 @@ pub struct Memory {
     status: Option<HealthcareStackStatus>,
     /// Nothing was left to do the last time.
     settled: bool,
+    /// The key-encryption key under which every service's keys were wrapped, by its Job's word, the last time.
+    rewrapped: Option<String>,
     waiting_since: Option<Instant>,
     setup_failed_since: Option<Instant>,
     /// The namespace is on its way out: nothing is done any more.
@@ -181,8 +183,15 @@ impl<'a> Pass<'a> {
         let owner = self.resource.controller_owner_ref(&()).unwrap_or_default();
         let mut checksums = checksums(&secrets, &memory.validate);
         let all = all_at(&stack.image.tag);
-        let begun =
-            Context { stack, owner: owner.clone(), tags: all.clone(), capabilities, checksums: &checksums };
+        let kek = &secrets.kek;
+        let begun = Context {
+            stack,
+            owner: owner.clone(),
+            tags: all.clone(),
+            capabilities,
+            checksums: &checksums,
+            kek,
+        };
         let made = self.make_account(&begun, memory).await;
         if !made.errors.is_empty() {
             return self.give_up(memory, made.errors).await;
@@ -195,7 +204,8 @@ impl<'a> Pass<'a> {
             // Somebody has deleted it again at once. Without it the gateway would be planned as another.
             return Ok(Action::requeue(AGAIN));
         }
-        let mut context = Context { stack, owner, tags: all.clone(), capabilities, checksums: &checksums };
+        let mut context =
+            Context { stack, owner, tags: all.clone(), capabilities, checksums: &checksums, kek };
         let mut objects = plan(&context);
         let record = status::record(&self.before(memory));
         let known_failure = record.failure.clone();
@@ -238,6 +248,8 @@ impl<'a> Pass<'a> {
             facts = look(&objects, &sight);
             decision = decide(&facts);
         }
+        memory.rewrapped = kek.rewrap.clone().filter(|_| facts::is_rewrapped(&objects, &sight));
+        facts.rewrap = self.rewrap_in_words(stack, &objects, facts.rewrap).await;
         let stuck = self.waits(stack, &objects, &facts, &decision, &sight, memory).await;
         let report = Report {
             stack,
@@ -254,7 +266,8 @@ impl<'a> Pass<'a> {
             &mut memory.settled,
             decision.stage == Stage::Healthy && outcome.written.is_empty(),
         );
-        if secrets.rotating && memory.settled && !was_settled {
+        let goes_on = (memory.settled && !was_settled) || memory.rewrapped.is_some();
+        if secrets.rotating && goes_on {
             return Ok(Action::requeue(Duration::from_millis(100)));
         }
         Ok(self.next(&decision, memory, secrets.wake_at))

@@ -26,17 +26,21 @@ impl Pass<'_> {
             return Ok(outcome.clone());
         }
         let owner = self.resource.controller_owner_ref(&()).unwrap_or_default();
-        let outcome = secrets::reconcile(
+        let come = secrets::Come { settled: memory.settled, rewrapped: memory.rewrapped.as_deref() };
+        let (outcome, news) = secrets::reconcile(
             &operator.client,
             stack,
             &owner,
             self.resource.metadata.annotations.as_ref(),
-            memory.settled,
+            come,
             (&operator.clock, &operator.random),
         )
         .await?;
         for refusal in &outcome.refused {
             self.teller().tell(EventType::Warning, "RotationRefused", "Rotate", refusal.to_string()).await;
+        }
+        for news in news {
+            self.teller().tell(EventType::Normal, "KeyEncryptionKey", "Rotate", news.to_string()).await;
         }
         memory.trail.written += outcome.written;
         memory.secrets = Some((mark, outcome.clone()));
@@ -48,7 +52,7 @@ impl Pass<'_> {
         let metadata = &self.resource.metadata;
         (self.generation(), &metadata.uid, &metadata.annotations).hash(&mut hasher);
         if memory.secrets.as_ref().is_some_and(|(_, outcome)| outcome.rotating) {
-            memory.settled.hash(&mut hasher);
+            (memory.settled, &memory.rewrapped).hash(&mut hasher);
         }
         let secret = Kind::id("", "Secret");
         for ((kind, name), seen) in self.operator.live.of_stack(self.id) {

@@ -78,8 +78,7 @@ pub(super) fn refused(refusal: &Refusal) -> Problem {
         Refusal::Damaged { .. }
         | Refusal::EscrowedKey
         | Refusal::ExternalCa { .. }
-        | Refusal::Unknown { .. }
-        | Refusal::KekRotation => reason::SECRET_KEY_MISSING,
+        | Refusal::Unknown { .. } => reason::SECRET_KEY_MISSING,
     };
     Problem { reason, message: refusal.to_string() }
 }

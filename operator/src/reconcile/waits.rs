@@ -10,6 +10,7 @@ use crate::image::MissingImage;
 use crate::kinds::Kind;
 use crate::live::Key;
 use crate::object::Object;
+use crate::plan::rewrap::is_rewrap;
 use crate::rollout::{Decision, Facts, Failure, Progress, Stage};
 use crate::stuck::Stuck;
 use crate::{Error, facts, prune, stuck};
@@ -18,7 +19,7 @@ use crate::{Error, facts, prune, stuck};
 const LONG_PATIENCE: Duration = Duration::from_mins(2);
 /// Pods are asked why they do not come up after so long.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// A database that could not be prepared is tried anew after so long.
+/// A database that could not be prepared is tried anew after so long; keys that could not be wrapped anew, too.
 const SETUP_AGAIN: Duration = Duration::from_mins(10);
 
 impl Pass<'_> {
@@ -31,13 +32,15 @@ impl Pass<'_> {
         decision: &Decision,
         memory: &mut Memory,
     ) -> Result<(), Error> {
-        let has_rested = match (&facts.setup, memory.setup_failed_since) {
-            (Progress::Failed(_), Some(since)) => since.elapsed() >= SETUP_AGAIN,
-            (Progress::Failed(_), None) => {
+        let has_failed =
+            [&facts.setup, &facts.rewrap].into_iter().any(|it| matches!(it, Progress::Failed(_)));
+        let has_rested = match (has_failed, memory.setup_failed_since) {
+            (true, Some(since)) => since.elapsed() >= SETUP_AGAIN,
+            (true, None) => {
                 memory.setup_failed_since = Some(Instant::now());
                 false
             }
-            (Progress::Done | Progress::Waiting(_), _) => {
+            (false, _) => {
                 memory.setup_failed_since = None;
                 false
             }
@@ -115,6 +118,20 @@ impl Pass<'_> {
         if let Some(said) = said.filter(|said| !failure.why.contains(said)) {
             failure.why = format!("{}; {said}", failure.why.trim_end_matches('.'));
         }
+    }
+
+    /// How far the wrapping of keys has come; if it got no further, in the words of the pod that failed.
+    pub(super) async fn rewrap_in_words(
+        self,
+        stack: &Stack,
+        objects: &[Object],
+        rewrap: Progress,
+    ) -> Progress {
+        let Progress::Failed(why) = rewrap else { return rewrap };
+        let jobs = objects.iter().filter(|object| is_rewrap(facts::part(object)));
+        let jobs: Vec<_> = jobs.map(|job| job.name.as_str()).collect();
+        let said = stuck::jobs(&self.operator.client, stack, &jobs).await;
+        Progress::Failed(said.map_or_else(|| why.clone(), |said| format!("{why}; {}", said.problem.message)))
     }
 
     async fn reasons(

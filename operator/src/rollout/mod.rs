@@ -49,6 +49,8 @@ pub struct Facts {
     pub setup: Progress,
     /// The migrations.
     pub migrations: Progress,
+    /// Keys that are wrapped under another key-encryption key. It holds nothing up.
+    pub rewrap: Progress,
     /// Migrations and services may begin before the database is ready: they wait for it, and nothing else is going to be put into it.
     pub processes_wait: bool,
     /// The services.

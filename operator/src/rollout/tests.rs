@@ -27,12 +27,12 @@ prop_compose! {
         last_healthy in proptest::option::of(version()),
         failure in proptest::option::of(failure()),
         running in proptest::option::of(version()),
-        (database, setup, migrations) in (progress(), progress(), progress()),
+        (database, setup, migrations, rewrap) in (progress(), progress(), progress(), progress()),
         (services, gateway, fallback) in (progress(), progress(), progress()),
         (available, processes_wait) in any::<(bool, bool)>(),
     ) -> Facts {
         Facts {
-            wanted, generation, last_healthy, failure, running, database, setup, migrations, processes_wait, services, gateway,
+            wanted, generation, last_healthy, failure, running, database, setup, migrations, rewrap, processes_wait, services, gateway,
             fallback, available,
         }
     }
@@ -49,6 +49,7 @@ fn done(wanted: &str, last_healthy: Option<&str>) -> Facts {
         database: Progress::Done,
         setup: Progress::Done,
         migrations: Progress::Done,
+        rewrap: Progress::Done,
         processes_wait: false,
         services: Progress::Done,
         gateway: Progress::Done,

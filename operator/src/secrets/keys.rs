@@ -1,4 +1,4 @@
-//! Keys of the stack's own: what seals data, what signs tokens, and the first administrator's password.
+//! Keys of the stack's own that sign tokens, and the first administrator's password.
 
 use chrono::TimeDelta;
 use contracts::auth::JwkSet;
@@ -13,40 +13,12 @@ use super::{Lifetime, Planned, Refusal, Request};
 
 /// The name that the auth service gives the first administrator.
 const FIRST_ADMIN: &str = "admin";
-/// The key-encryption key to seal with; and the name of the signing key to sign with.
-pub(super) const CURRENT: &str = "current";
+/// The name of the signing key to sign with.
+const CURRENT: &str = "current";
 /// Clocks differ, and a token that is on its way arrives a little later.
 const SKEW: TimeDelta = TimeDelta::minutes(2);
 /// Longer than a service's or the gateway's own token lives.
 const IDENTITY_OVERLAP: TimeDelta = TimeDelta::minutes(10);
-
-/// The key-encryption key: made once, or brought along with the backup that the stack is filled from. One that is missing while others of
-/// the stack are there was lost: a new one would open nothing, so none is made.
-pub(super) fn kek(request: &Request<'_>, book: &mut Book<'_>) -> Result<(), Refusal> {
-    let mut draft = book.open(names::KEK, Lifetime::Kept);
-    if draft.is_new() {
-        if book.is_there(names::SIGNING_KEYS) || book.is_there(names::FIRST_ADMIN) {
-            return Err(Refusal::KekLost { secret: names::object(&request.stack.name, names::KEK) });
-        }
-        let key = match &request.sources.kek {
-            Some(escrowed) => escrowed_kek(escrowed)?,
-            None => generate::kek(request.random),
-        };
-        draft.set(CURRENT, key);
-    } else if !draft.has(CURRENT) {
-        return Err(draft.damaged(CURRENT));
-    }
-    book.close(draft);
-    Ok(())
-}
-
-fn escrowed_kek(text: &[u8]) -> Result<String, Refusal> {
-    let text = std::str::from_utf8(text).map(str::trim).map_err(|_| Refusal::EscrowedKey)?;
-    match data_encoding::BASE64.decode(text.as_bytes()) {
-        Ok(key) if key.len() == 32 => Ok(text.to_owned()),
-        _ => Err(Refusal::EscrowedKey),
-    }
-}
 
 /// The keys that users' tokens are signed with: `<kid>.p8`, of which `current` names the one to sign with.
 ///

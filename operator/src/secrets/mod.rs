@@ -1,7 +1,7 @@
 //! The stack's Secrets: made once, extended when something is added or rotated, and otherwise never written.
 //!
 //! ```text
-//! kek                        current                             seals the keys that seal the data            outlives the stack
+//! kek                        current, next or previous           seals the keys that seal the data            outlives the stack
 //! signing-keys               <kid>.p8, current                   sign users' tokens                           outlives the stack
 //! first-admin                username, password                  the first administrator                      outlives the stack
 //! <part>-identity            key.p8                              signs a service's or the gateway's tokens
@@ -14,10 +14,11 @@
 //! ```
 //!
 //! [`plan`] decides, from what is there, what is asked for, the time and randomness; [`reconcile()`] reads and writes. What begins with
-//! `next-` or `previous-` belongs to a rotation ([`rotation`]) and is read by no pod.
+//! `next-` or `previous-` belongs to a rotation ([`rotation`]) and is read by no pod; `next` and `previous` of `kek` are.
 
 mod certificate;
 mod draft;
+mod kek;
 mod keys;
 mod reconcile;
 mod roles;
@@ -37,8 +38,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use stack::{Database, Stack, names};
 
 use crate::digest::digest;
+use crate::plan::Kek;
 use draft::Book;
-pub use reconcile::{Failure, Outcome, reconcile};
+pub use kek::Escrowed;
+pub use reconcile::{Come, Failure, Outcome, reconcile};
 pub use roles::{role_name, schemas};
 use server::{BadUrl, Server};
 
@@ -61,6 +64,9 @@ pub struct Request<'a> {
     /// Whether every workload runs with the Secrets as they are, no old pod is left, and the Job that makes roles is done: only then does
     /// a rotation go on.
     pub settled: bool,
+    /// The key-encryption key under which every service's keys are wrapped, by each service's own word: only then is the previous one given
+    /// up.
+    pub rewrapped: Option<&'a str>,
     /// Now.
     pub now: DateTime<Utc>,
     /// Where keys come from.
@@ -73,7 +79,7 @@ pub struct Sources {
     /// The database, unless it is managed. `None`: not known yet.
     pub server: Option<Server>,
     /// The key-encryption key to begin with, from `spec.database.restoreFrom.keySecretRef`.
-    pub kek: Option<Vec<u8>>,
+    pub kek: Option<Escrowed>,
 }
 
 /// What is to be done.
@@ -89,6 +95,27 @@ pub struct Planned {
     pub wake_at: Option<DateTime<Utc>>,
     /// What was asked for and is not done, though the rest is.
     pub refused: Vec<Refusal>,
+    /// What the plan has to know of the key-encryption keys.
+    pub kek: Kek,
+    /// What people are to be told, once it is written.
+    pub news: Vec<News>,
+}
+
+/// What people are to be told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum News {
+    /// Another key-encryption key is used.
+    #[error(
+        "another key-encryption key is in use: make a new copy of the Secret kek now, and keep the old copy beside it for as long as there \
+         are backups of before (docs/keys.md)"
+    )]
+    KekInUse,
+    /// The previous one is gone.
+    #[error(
+        "the previous key-encryption key opens nothing in the database any more and was taken away; a backup of before still needs it \
+         (docs/keys.md)"
+    )]
+    KekRotated,
 }
 
 /// A Secret to be written.
@@ -159,11 +186,6 @@ pub enum Refusal {
         /// What was asked for.
         what: String,
     },
-    /// The key-encryption key cannot be rotated yet.
-    #[error(
-        "the key-encryption key is not rotated: that means wrapping every data key anew, which the services cannot do yet"
-    )]
-    KekRotation,
 }
 
 /// Whether a Secret goes with its stack.
@@ -180,7 +202,7 @@ pub fn plan(request: &Request<'_>) -> Result<Planned, Refusal> {
     let mut planned = Planned { refused: refused(request.rotate), ..Planned::default() };
     let mut book = Book::new(request);
     // First, so that nothing else is ever there before it was.
-    keys::kek(request, &mut book)?;
+    kek::kek(request, &mut book, &mut planned)?;
     keys::signing(request, &mut book, &mut planned)?;
     keys::identities(request, &mut book, &mut planned)?;
     keys::first_admin(request, &mut book);
@@ -200,11 +222,7 @@ pub fn plan(request: &Request<'_>) -> Result<Planned, Refusal> {
 
 fn refused(rotate: &BTreeMap<String, String>) -> Vec<Refusal> {
     let unknown = rotate.keys().filter(|what| !rotation::ROTATABLE.contains(&what.as_str()));
-    unknown
-        .map(|what| {
-            if what == rotation::KEK { Refusal::KekRotation } else { Refusal::Unknown { what: what.clone() } }
-        })
-        .collect()
+    unknown.map(|what| Refusal::Unknown { what: what.clone() }).collect()
 }
 
 /// The rotations that a resource's annotations ask for.

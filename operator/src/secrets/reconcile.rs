@@ -11,10 +11,11 @@ use kube::{Api, Client};
 use settings::SecretRef;
 use stack::{Database, Stack, names};
 
+use super::kek::{CURRENT, Escrowed, NEXT, PREVIOUS};
 use super::server::Server;
-use super::{Change, Planned, Refusal, Request, Sources, asked, checksums, plan, setup};
+use super::{Change, News, Planned, Refusal, Request, Sources, asked, checksums, plan, setup};
 use crate::digest::Seal;
-use crate::plan::labels;
+use crate::plan::{Kek, labels};
 use crate::{Error, MANAGER};
 
 /// What came of it.
@@ -36,6 +37,17 @@ pub struct Outcome {
     pub refused: Vec<Refusal>,
     /// Whether the database's own operator has yet to make its Secrets.
     pub awaits_database: bool,
+    /// What the plan has to know of the key-encryption keys.
+    pub kek: Kek,
+}
+
+/// How far the stack has come, which is what a rotation goes by.
+#[derive(Clone, Copy, Debug)]
+pub struct Come<'a> {
+    /// See [`Request::settled`].
+    pub settled: bool,
+    /// See [`Request::rewrapped`].
+    pub rewrapped: Option<&'a str>,
 }
 
 /// Why the Secrets are not as they should be.
@@ -55,19 +67,20 @@ pub async fn reconcile(
     stack: &Stack,
     owner: &OwnerReference,
     annotations: Option<&BTreeMap<String, String>>,
-    settled: bool,
+    come: Come<'_>,
     (clock, random): (&Clock, &Random),
-) -> Result<Outcome, Failure> {
+) -> Result<(Outcome, Vec<News>), Failure> {
     let api = Api::<Secret>::namespaced(client.clone(), &stack.namespace);
     let mut existing = list(&api, stack).await?;
     let sources = sources(&api, stack, &existing).await?;
-    let Planned { changes, rotating, moving, wake_at, refused } = plan(&Request {
+    let Planned { changes, rotating, moving, wake_at, refused, kek, news } = plan(&Request {
         stack,
         owner,
         existing: &existing,
         sources: &sources,
         rotate: &asked(annotations),
-        settled,
+        settled: come.settled,
+        rewrapped: come.rewrapped,
         now: clock.now(),
         random,
     })?;
@@ -77,21 +90,24 @@ pub async fn reconcile(
         existing.insert(written.metadata.name.clone().unwrap_or_default(), written);
     }
     let managed = matches!(stack.database, Database::Managed(_));
-    Ok(Outcome {
+    let outcome = Outcome {
         checksums: checksums(existing.values()),
         written: count,
-        seal: Seal::new(kek(stack, &existing)),
+        // It changes with the key, and rolls what reads users' Secrets: the services, which a new key rolls anyway, and in the same moment.
+        seal: Seal::new(current_kek(stack, &existing)),
         rotating,
         moving,
         wake_at,
         refused,
         awaits_database: !managed && sources.server.is_none(),
-    })
+        kek,
+    };
+    Ok((outcome, news))
 }
 
-fn kek<'a>(stack: &Stack, existing: &'a BTreeMap<String, Secret>) -> Option<&'a [u8]> {
+fn current_kek<'a>(stack: &Stack, existing: &'a BTreeMap<String, Secret>) -> Option<&'a [u8]> {
     let secret = existing.get(&names::object(&stack.name, names::KEK))?;
-    Some(&secret.data.as_ref()?.get("current")?.0)
+    Some(&secret.data.as_ref()?.get(CURRENT)?.0)
 }
 
 async fn list(api: &Api<Secret>, stack: &Stack) -> Result<BTreeMap<String, Secret>, Error> {
@@ -140,13 +156,17 @@ async fn sources(
     };
     let kek = match &stack.restore_from {
         Some(restore) if !existing.contains_key(&names::object(&stack.name, names::KEK)) => {
-            let secret_name = restore.key_secret_ref.name.clone();
-            let reference = SecretRef { secret: secret_name, key: super::keys::CURRENT.to_owned() };
-            Some(value(secret(api, &reference.secret).await?.as_ref(), &reference)?)
+            Some(escrowed(api, &restore.key_secret_ref.name).await?)
         }
         _ => None,
     };
     Ok(Sources { server, kek })
+}
+
+async fn escrowed(api: &Api<Secret>, name: &str) -> Result<Escrowed, Failure> {
+    let secret = secret(api, name).await?;
+    let get = |key: &str| value(secret.as_ref(), &SecretRef { secret: name.to_owned(), key: key.to_owned() });
+    Ok(Escrowed { current: get(CURRENT)?, next: get(NEXT).ok(), previous: get(PREVIOUS).ok() })
 }
 
 async fn external_server(api: &Api<Secret>, reference: &SecretRef) -> Result<Server, Failure> {

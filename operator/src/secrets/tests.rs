@@ -1,5 +1,7 @@
 //! What is made, what is never made twice, and how each kind of key is changed while everything runs.
 
+mod kek;
+
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Months, TimeDelta, Utc};
@@ -18,6 +20,7 @@ struct Namespace {
     secrets: BTreeMap<String, Secret>,
     sources: Sources,
     rotate: BTreeMap<String, String>,
+    rewrapped: Option<String>,
     now: DateTime<Utc>,
     random: Random,
 }
@@ -33,6 +36,7 @@ impl Namespace {
             secrets: BTreeMap::new(),
             sources: Sources::default(),
             rotate: BTreeMap::new(),
+            rewrapped: None,
             now: "2026-11-23T10:00:00Z".parse().unwrap(),
             random: Random::seeded(7),
         }
@@ -52,6 +56,7 @@ impl Namespace {
             sources: &self.sources,
             rotate: &self.rotate,
             settled,
+            rewrapped: self.rewrapped.as_deref(),
             now: self.now,
             random: &self.random,
         })
@@ -125,25 +130,25 @@ fn a_lost_key_encryption_key_is_not_replaced() {
 fn the_key_that_came_with_a_backup_is_taken_over_once() {
     let mut namespace = Namespace::new("{managed: {}}");
     let escrowed = data_encoding::BASE64.encode(&[9; 32]);
-    namespace.sources.kek = Some(format!("{escrowed}\n").into_bytes());
+    let only = |current: Vec<u8>| Some(Escrowed { current, ..Escrowed::default() });
+    namespace.sources.kek = only(format!("{escrowed}\n").into_bytes());
     namespace.go(false).unwrap();
     assert_eq!(namespace.text(names::KEK, "current"), escrowed);
-    namespace.sources.kek = Some(data_encoding::BASE64.encode(&[8; 32]).into_bytes());
+    namespace.sources.kek = only(data_encoding::BASE64.encode(&[8; 32]).into_bytes());
     assert_eq!(namespace.plan(true).unwrap().changes, []);
 
     let mut namespace = Namespace::new("{managed: {}}");
-    namespace.sources.kek = Some(b"short".to_vec());
+    namespace.sources.kek = only(b"short".to_vec());
     assert_eq!(namespace.go(false).unwrap_err(), Refusal::EscrowedKey);
 }
 
 #[test]
 fn what_cannot_be_rotated_is_refused_and_the_rest_goes_on() {
     let mut namespace = Namespace::managed();
-    namespace.ask("kek");
     namespace.ask("moon");
     namespace.ask("signing-keys");
     let planned = namespace.go(true).unwrap();
-    assert_eq!(planned.refused, [Refusal::KekRotation, Refusal::Unknown { what: "moon".to_owned() }]);
+    assert_eq!(planned.refused, [Refusal::Unknown { what: "moon".to_owned() }]);
     assert!(planned.rotating);
 }
 

@@ -45,8 +45,13 @@ pub(super) fn progressing(report: Report<'_>) -> Said {
         let message = "spec.paused is set: the stack is left as it is".to_owned();
         return said(ConditionStatus::False, (reason::PAUSED, message));
     }
-    if report.rotating && matches!(report.decision.stage, Stage::Healthy | Stage::Updating(_)) {
-        let message = format!("keys are being rotated: {}", words.1);
+    let moves = report.rotating && !matches!(report.facts.rewrap, Progress::Failed(_));
+    if moves && matches!(report.decision.stage, Stage::Healthy | Stage::Updating(_)) {
+        let on = match &report.facts.rewrap {
+            Progress::Waiting(on) => on,
+            Progress::Done | Progress::Failed(_) => &words.1,
+        };
+        let message = format!("keys are being rotated: {on}");
         return said(ConditionStatus::True, (reason::ROTATING, message));
     }
     if let (Stage::Healthy, Some(Problem { reason, message })) = (&report.decision.stage, closed(report)) {
@@ -89,7 +94,17 @@ pub(super) fn degraded(report: Report<'_>) -> Said {
             let (reason, message) = stage_words(report);
             said(ConditionStatus::True, reason, message)
         }
-        _ => said(ConditionStatus::False, reason::AS_EXPECTED, String::new()),
+        _ => match &report.facts.rewrap {
+            Progress::Failed(why) => {
+                let message = format!(
+                    "keys cannot be wrapped under another key-encryption key, so that the previous one stays: {why}"
+                );
+                said(ConditionStatus::True, reason::ROTATION_FAILED, message)
+            }
+            Progress::Done | Progress::Waiting(_) => {
+                said(ConditionStatus::False, reason::AS_EXPECTED, String::new())
+            }
+        },
     }
 }
 

@@ -9,7 +9,7 @@ use crate::facts::{Record, facts};
 use crate::kinds::Kind;
 use crate::live::{Seen, State, Workload};
 use crate::object::Object;
-use crate::plan::{Capabilities, Context, Tags, plan};
+use crate::plan::{Capabilities, Context, Kek, Tags, plan};
 use crate::rollout::decide;
 use crate::thin::Thin;
 
@@ -175,6 +175,7 @@ fn a_restore_is_told_while_it_is_under_way_and_when_it_failed() {
         tags: Tags::default(),
         capabilities: Capabilities::default(),
         checksums: &checksums,
+        kek: &Kek::default(),
     });
     let jobs = planned.iter().filter(|object| object.resource.kind == "Job");
     let seen_so = |restore: Workload| {
@@ -241,4 +242,38 @@ fn every_reason_is_given() {
     for name in names {
         assert!(given.contains(&format!("reason::{name}")), "{name}");
     }
+}
+
+#[test]
+fn keys_that_cannot_be_wrapped_anew_are_told_while_the_stack_stays_ready() {
+    let stack = stack("");
+    let kek = Kek { rewrap: Some("00c0ffee00c0ffee".to_owned()), restored: Vec::new() };
+    let planned = crate::plan::tests::with(&stack, |context| {
+        let objects = plan(&Context { kek: &kek, ..context.clone() });
+        objects.into_iter().filter(|object| object.name.contains("-rewrap-")).collect::<Vec<_>>()
+    });
+    let at = |workload: Workload| {
+        let mut sight = healthy(&stack);
+        for job in &planned {
+            sight.insert(
+                (Kind::id("batch", "Job").unwrap(), job.name.as_str().into()),
+                seen(workload.clone()),
+            );
+        }
+        said(&stack, &sight, &planned, true)
+    };
+    let under_way = at(Workload::default());
+    assert_eq!(all(&under_way), ["True AsExpected", "True Rotating", "False AsExpected", "True AsExpected"]);
+    let message = condition(&under_way, kind::PROGRESSING).1;
+    assert!(message.starts_with("keys are being rotated: Job clinic-rewrap-"), "{message}");
+    let failed = at(Workload { failed: Some("BackoffLimitExceeded".to_owned()), ..Workload::default() });
+    assert_eq!(
+        all(&failed),
+        ["True AsExpected", "False AsExpected", "True RotationFailed", "True AsExpected"]
+    );
+    let message = condition(&failed, kind::DEGRADED).1;
+    assert!(
+        message.contains("the previous one stays") && message.ends_with("BackoffLimitExceeded"),
+        "{message}"
+    );
 }

@@ -119,13 +119,8 @@ fn a_backup_fills_a_new_stack_and_only_a_new_one() {
     server.job("database-setup").unwrap();
     migrate(&server);
     let patient = url(&server, ServiceName::PatientService);
-    let key = |subject: &str| {
-        format!(
-            "insert into patient_keys.data_key (subject, generation, wrapped, kek_id, created_at) values ('{subject}', 1, 'w', 'k', now())"
-        )
-    };
-    server.sql(&patient, &key("ada")).unwrap();
-    server.sql(&patient, &key("bob")).unwrap();
+    server.sql(&patient, &key("ada", &server.kek_id())).unwrap();
+    server.sql(&patient, &key("bob", &server.kek_id())).unwrap();
     server.backup().unwrap();
     // What is erased after a backup stays erased when that backup is restored: there is one state of the keys, the latest.
     server.sql(&patient, "update patient_keys.data_key set wrapped = null, kek_id = null, destroyed_at = now() where subject = 'bob'").unwrap();
@@ -134,7 +129,7 @@ fn a_backup_fills_a_new_stack_and_only_a_new_one() {
     let keys: Vec<_> = list(&server.path("backup/keys"));
     assert_eq!(keys.len(), 1, "{keys:?}");
 
-    let restored = Server::start_restored();
+    let restored = Server::start_restored(&server);
     restored.job("database-setup").unwrap();
     assert!(restored.job("restore").unwrap_err().contains("there is no backup"), "an empty volume");
     restored.take_backups_of(&server);
@@ -158,7 +153,7 @@ fn a_backup_fills_a_new_stack_and_only_a_new_one() {
     restored.backup().expect("who takes backups can read what was restored");
 
     // A stack that has something of its own is left alone.
-    let occupied = Server::start_restored();
+    let occupied = Server::start_restored(&server);
     occupied.job("database-setup").unwrap();
     occupied.sql(&url(&occupied, ServiceName::BillingService), "create table billing.a (id int)").unwrap();
     occupied.take_backups_of(&server);
@@ -167,6 +162,37 @@ fn a_backup_fills_a_new_stack_and_only_a_new_one() {
     next_second();
     server.backup().unwrap();
     assert_eq!(list(&server.path("backup/data")).len(), 2, "two are kept");
+}
+
+#[test]
+fn a_backup_of_another_key_encryption_key_changes_nothing_and_says_which_it_needs() {
+    let server = Server::start();
+    server.job("database-setup").unwrap();
+    migrate(&server);
+    let patient = url(&server, ServiceName::PatientService);
+    server.sql(&patient, &key("ada", &server.kek_id())).unwrap();
+    server.sql(&patient, &key("bob", "00c0ffee00c0ffee")).unwrap();
+    server.backup().unwrap();
+    let restored = Server::start_restored(&server);
+    restored.job("database-setup").unwrap();
+    restored.take_backups_of(&server);
+    let said = restored.job("restore").unwrap_err();
+    let why = format!(
+        "(schema patient_keys) are wrapped under the key-encryption key 00c0ffee00c0ffee, but the Secret that keySecretRef names holds: {}",
+        server.kek_id()
+    );
+    assert!(said.contains(&why), "{said}");
+    let tables = "select count(*) from pg_tables where schemaname like '%keys' or schemaname = 'patient'";
+    assert_eq!(restored.sql(&url(&restored, ServiceName::PatientService), tables).unwrap(), "0");
+}
+
+/// SQL that adds a key.
+fn key(subject: &str, kek_id: &str) -> String {
+    format!(
+        "insert into patient_keys.kek (id, wraps) values ('{kek_id}', '{kek_id}') on conflict do nothing; \
+         insert into patient_keys.data_key (subject, generation, wrapped, kek_id, created_at) \
+         values ('{subject}', 1, 'w', '{kek_id}', now())"
+    )
 }
 
 /// The names of backups are seconds.

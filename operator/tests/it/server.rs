@@ -14,10 +14,11 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use contracts::ambient::Random;
+use contracts::kek::kek_id;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use operator::plan::{Capabilities, Context, Tags, plan};
-use operator::secrets::{self, Change, Request, Sources, checksums};
+use operator::plan::{Capabilities, Context, Kek, Tags, plan};
+use operator::secrets::{self, Change, Escrowed, Request, Sources, checksums};
 use serde_json::Value;
 use stack::Stack;
 use tempfile::TempDir;
@@ -46,6 +47,8 @@ pub(crate) struct Server {
     stack: Stack,
     secrets: BTreeMap<String, Secret>,
     rotate: BTreeMap<String, String>,
+    sources: Sources,
+    kek: Kek,
     random: Random,
     now: DateTime<Utc>,
     dir: TempDir,
@@ -56,21 +59,25 @@ pub(crate) struct Server {
 impl Server {
     /// One whose files are made, and that takes connections.
     pub(crate) fn start() -> Self {
-        Self::of(STACK)
+        Self::of(STACK, Sources::default())
     }
 
-    /// The same, of a stack that begins with a backup.
-    pub(crate) fn start_restored() -> Self {
-        Self::of(&format!("{}{RESTORED}", STACK.trim_end()))
+    /// The same, of a stack that begins with a backup of another, whose key comes along.
+    pub(crate) fn start_restored(other: &Self) -> Self {
+        let current = other.secret("kek", "current").into_bytes();
+        let kek = Some(Escrowed { current, ..Escrowed::default() });
+        Self::of(&format!("{}{RESTORED}", STACK.trim_end()), Sources { kek, ..Sources::default() })
     }
 
-    fn of(yaml: &str) -> Self {
+    fn of(yaml: &str, sources: Sources) -> Self {
         let dir = TempDir::with_prefix_in("healthcare-operator-", "/tmp").unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut server = Self {
             stack: Stack::from_yaml(yaml).unwrap(),
             secrets: BTreeMap::new(),
             rotate: BTreeMap::new(),
+            sources,
+            kek: Kek::default(),
             random: Random::system(),
             now: chrono::DateTime::from(fs::metadata(dir.path()).unwrap().modified().unwrap()),
             dir,
@@ -97,13 +104,16 @@ impl Server {
             stack: &self.stack,
             owner: &OwnerReference::default(),
             existing: &self.secrets,
-            sources: &Sources::default(),
+            sources: &self.sources,
             rotate: &self.rotate,
             settled: true,
+            rewrapped: None,
             now: self.now,
             random: &self.random,
         });
-        for change in planned.unwrap().changes {
+        let planned = planned.unwrap();
+        self.kek = planned.kek;
+        for change in planned.changes {
             let (Change::Create(secret) | Change::Replace(secret)) = change;
             self.secrets.insert(secret.metadata.name.clone().unwrap(), secret);
         }
@@ -127,6 +137,12 @@ impl Server {
     pub(crate) fn secret(&self, part: &str, key: &str) -> String {
         let data = self.secrets[&format!("clinic-{part}")].data.as_ref().unwrap();
         self.here(&String::from_utf8(data[key].0.clone()).unwrap())
+    }
+
+    /// What rows call its key-encryption key.
+    pub(crate) fn kek_id(&self) -> String {
+        let key = data_encoding::BASE64.decode(self.secret("kek", "current").as_bytes()).unwrap();
+        kek_id(key.as_slice().try_into().unwrap())
     }
 
     /// Deletes a Secret, as a person might.
@@ -167,6 +183,7 @@ impl Server {
             tags: Tags::default(),
             capabilities: Capabilities::default(),
             checksums: &checksums,
+            kek: &self.kek,
         });
         let is_it = |object: &&operator::object::Object| {
             object.resource.kind == kind && object.name.starts_with(name)

@@ -18,12 +18,25 @@ pub enum Command {
         #[arg(long, value_name = "DIR", default_value = "data/compose")]
         out: PathBuf,
     },
+    /// Put another key-encryption key in the place of a stopped stack's, and wrap every patient's key under it. No data is written anew.
+    RotateKek(RotateKek),
     /// Tell whether a HealthcareStack file is valid, and every fault if it is not.
     Check {
         /// The HealthcareStack, YAML.
         #[arg(long, value_name = "FILE")]
         stack: PathBuf,
     },
+}
+
+/// `healthcare rotate-kek`
+#[derive(clap::Args, Debug)]
+pub struct RotateKek {
+    /// Where data and secrets lie.
+    #[arg(long, value_name = "DIR", default_value = "data")]
+    pub data_dir: PathBuf,
+    /// The PostgreSQL of the stack, if it is another than it was started with last.
+    #[arg(long, value_name = "URL", hide_env_values = true)]
+    pub database_url: Option<String>,
 }
 
 /// `healthcare up`

@@ -3,7 +3,7 @@
 //! ```text
 //! DATA/db/<service>.sqlite      data, sealed
 //! DATA/keys/<service>.sqlite    wrapped keys: back these up apart from the data
-//! DATA/secrets/<secret>/<key>   key-encryption key, signing key, identities, the first administrator's password (0600)
+//! DATA/secrets/<secret>/<key>   key-encryption key (while another takes its place: both), signing key, identities, the first administrator's password (0600)
 //! DATA/run/<service>.sock       while it runs
 //! ```
 
@@ -67,6 +67,19 @@ impl DataDir {
         Ok(this)
     }
 
+    /// Opens a folder that a stack has used. Makes nothing: a folder that was meant to be another is left as it is.
+    pub fn open_existing(path: &Path) -> Result<Self, Fault> {
+        if !path.join("secrets/kek/current").is_file() {
+            return Err(Fault::asked(format!("{}: there is no data of a stack", path.display())));
+        }
+        Self::open(path, &Random::system())
+    }
+
+    /// Whether there is such a secret.
+    pub(crate) fn has_secret(&self, secret: &SecretRef) -> bool {
+        self.path.join("secrets").join(&secret.secret).join(&secret.key).exists()
+    }
+
     /// Its path, whole.
     pub fn path(&self) -> &Path {
         &self.path
@@ -115,7 +128,7 @@ impl DataDir {
         Ok(SecretRef { secret: "database".to_owned(), key: "url".to_owned() })
     }
 
-    fn secret_files(&self) -> SecretFiles {
+    pub(crate) fn secret_files(&self) -> SecretFiles {
         SecretFiles::private(self.path.join("secrets"))
     }
 }

@@ -7,6 +7,7 @@
 //! | [`compose`] | settings and secrets for `docker-compose.yml` |
 //! | [`up`] | everything started in order, and stopped |
 //! | [`reload`] | the resource read again whenever its file changes |
+//! | [`rotate`] | another key-encryption key for a folder at rest |
 //! | [`demo`] | an invented clinic to look at |
 //!
 //! What each part is told is planned in the `stack` crate, the same as on Kubernetes. Nothing is decided here a second time.
@@ -17,6 +18,7 @@ pub mod data;
 pub mod demo;
 mod fault;
 pub mod reload;
+pub mod rotate;
 mod secret_files;
 pub mod up;
 
@@ -26,13 +28,8 @@ pub use fault::Fault;
 /// Does what the command line asks for.
 pub fn run(command: Command) -> Result<(), Fault> {
     match command {
-        Command::Up(up) => {
-            let runtime = tokio::runtime::Builder::new_multi_thread()
-                .enable_all()
-                .build()
-                .map_err(|error| Fault::failed(format!("no runtime: {error}")))?;
-            runtime.block_on(up::up(up))
-        }
+        Command::Up(up) => on_runtime(up::up(up)),
+        Command::RotateKek(args) => on_runtime(rotate::rotate_kek(args)),
         Command::Compose { stack, out } => {
             compose::render(&reload::read(&stack)?, &out, &contracts::ambient::Random::system())?;
             println!("{}: written. `docker compose up` starts the stack.", out.display());
@@ -44,4 +41,12 @@ pub fn run(command: Command) -> Result<(), Fault> {
             Ok(())
         }
     }
+}
+
+fn on_runtime(work: impl Future<Output = Result<(), Fault>>) -> Result<(), Fault> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Fault::failed(format!("no runtime: {error}")))?
+        .block_on(work)
 }

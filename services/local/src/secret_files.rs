@@ -63,6 +63,13 @@ impl SecretFiles {
         file.persist(&path)?;
         File::open(dir)?.sync_all()
     }
+
+    /// Takes a secret away.
+    pub(crate) fn forget(&self, name: &str) -> Result<()> {
+        let path = self.path.join(name);
+        std::fs::remove_file(&path)?;
+        File::open(path.parent().unwrap_or(&self.path))?.sync_all()
+    }
 }
 
 /// Makes a folder, and those around it, with this mode.

@@ -9,6 +9,7 @@ mod drift;
 mod external;
 mod images;
 mod install;
+mod kek;
 mod keys;
 mod kill;
 mod live;

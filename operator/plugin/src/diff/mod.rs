@@ -13,7 +13,7 @@ use stack::{Stack, names};
 
 use operator::discover;
 use operator::object::Object;
-use operator::plan::{Capabilities, Context, Tags, plan};
+use operator::plan::{Capabilities, Context, Kek, Tags, plan};
 
 use crate::Answer;
 use crate::cluster::Cluster;
@@ -95,6 +95,7 @@ fn objects(stack: &Stack, capabilities: Capabilities) -> Vec<Object> {
         tags: Tags { migrations: tag.clone(), services: tag.clone(), gateway: tag },
         capabilities,
         checksums: &checksums,
+        kek: &Kek::default(),
     })
 }
 

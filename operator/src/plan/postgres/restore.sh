@@ -4,6 +4,7 @@
 #   $BACKUPS, $KEYS            the two volumes of the backup
 #   $BACKUP                    which one: its name, or "latest"
 #   $SCHEMAS                   role:schema, apart by blanks; keys' schemas end in _keys
+#   $KEKS                      the key-encryption keys that came along, by what rows call them, apart by blanks
 #   PGSERVICEFILE, PGSERVICE   how to connect, as administrator
 set -eu
 umask 077
@@ -58,6 +59,26 @@ for pair in $SCHEMAS; do
     [ "$full" = 0 ] || fail "schema $schema is not empty: a backup is only restored into a new stack"
 done
 
+# SQL that fails if a key is wrapped under a key-encryption key that did not come along. A service that was never on has no keys.
+opens() {
+    cat <<END
+do \$\$
+declare
+    others text;
+begin
+    if to_regclass('"$1".data_key') is null then
+        return;
+    end if;
+    execute 'select string_agg(distinct kek_id, '', '') from "$1".data_key where kek_id <> all (string_to_array(\$1, '' ''))'
+        into others using '$KEKS';
+    if others is not null then
+        raise exception 'the keys of this backup (schema $1) are wrapped under the key-encryption key %, but the Secret that keySecretRef names holds: $KEKS. Nothing was changed; make a new stack with the key of the time of the backup', others;
+    end if;
+end
+\$\$;
+END
+}
+
 # One transaction. If pg_restore fails, there is no commit, and what was done is undone.
 {
     echo 'begin;'
@@ -69,6 +90,10 @@ done
         esac
         echo "set local role \"${pair%%:*}\";"
         pg_restore --file=- --no-owner --no-privileges --schema="$schema" "$from" || exit 1
+        # Before anything is kept: what is wrapped under another key would open for nobody.
+        case $schema in
+        *_keys) [ -z "$KEKS" ] || opens "$schema" ;;
+        esac
         echo 'reset role;'
     done
     echo "comment on schema \"$first\" is 'restored from $name';"

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use settings::ServiceName;
 use stack::{Stack, names};
 
+use super::rewrap::planned_rewrapping;
 use super::{find, planned, pod};
 use crate::object::Object;
 use crate::plan::labels;
@@ -208,7 +209,7 @@ proptest! {
         let objects = planned(&stack);
         let unique: BTreeSet<_> = objects.iter().map(Object::reference).collect();
         prop_assert_eq!(unique.len(), objects.len(), "an object twice");
-        for object in &objects {
+        for object in objects.iter().chain(&planned_rewrapping(&stack)) {
             check(&stack, object)?;
         }
     }

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use contracts::auth::JwkSet;
+use contracts::kek::kek_id;
 use db::Engine;
 use http_kit::identity::generate_key;
 use settings::{Address, AuthSettings, Integrations, Observability, PasswordPolicy, Peer, ServiceSettings};
@@ -167,6 +168,37 @@ async fn a_database_that_does_not_answer_yet_is_waited_for() {
     child.kill().unwrap();
     child.wait().unwrap();
     forward.abort();
+    scene.test.teardown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_are_wrapped_under_the_key_that_is_meant_and_no_other() {
+    let scene = Scene::set().await;
+    let [first, second] = [b"a test's key-encryption key: 32B", b"the next key-encryption key: 32B"];
+    let [first_id, second_id] = [first, second].map(kek_id);
+    let rewrap = |args: &[&str]| {
+        let output = scene.command("rewrap").args(args).stdout(Stdio::piped()).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    scene.secret("kek/current", second);
+    let (code, _, said) = rewrap(&["--under", &second_id]);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("which the secret kek does not hold"), "{said}");
+
+    scene.secret("kek/previous", first);
+    let (code, _, said) = rewrap(&["--under", &first_id]);
+    assert_eq!(code, Some(1));
+    let why = format!("has {second_id} as its current key here, not {first_id}");
+    assert!(said.contains(&why) && said.lines().count() == 1, "{said}");
+    for anew in [1, 0] {
+        let (code, told, said) = rewrap(&["--under", &second_id]);
+        assert_eq!(code, Some(0), "{said}");
+        assert_eq!(told, format!("patient-service: {anew} keys wrapped anew; all 1 are under {second_id}\n"));
+    }
+    assert_eq!(rewrap(&["--under"]).0, Some(1));
+    std::fs::remove_file(scene.dir().join("secrets/kek/previous")).unwrap();
+    assert_eq!(rewrap(&[]).0, Some(0));
     scene.test.teardown().await;
 }
 

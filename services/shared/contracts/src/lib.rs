@@ -15,6 +15,7 @@ pub mod field;
 pub mod gateway;
 pub mod hours;
 pub mod id;
+pub mod kek;
 pub mod merge_patch;
 pub mod money;
 pub mod notifications;

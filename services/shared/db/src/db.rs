@@ -12,7 +12,10 @@ use tokio::sync::Notify;
 use crate::migrations::apply;
 use crate::postgres::Schemas;
 use crate::vault::KeysStore;
-use crate::{Error, MigrateError, Migrations, SecretError, Secrets, Tx, TxKind, Vault, postgres, sqlite};
+use crate::{
+    Error, MigrateError, Migrations, RewrapError, Rewrapped, SecretError, Secrets, Tx, TxKind, Vault,
+    postgres, sqlite,
+};
 
 /// One service's database: its data, and beside it the store of wrapped keys. Cheap to clone.
 #[derive(Clone)]
@@ -113,7 +116,7 @@ impl Db {
     /// Opens both stores of `service`, creating SQLite files (0600) or PostgreSQL schemas that are missing. Does not
     /// migrate. Data without its keys is refused.
     ///
-    /// The key-encryption key is the secret `kek`/`current`. `service` is bound into everything sealed, so that a body
+    /// The key-encryption key is the secret `kek`/`current`; `next` and `previous` beside it are known too. `service` is bound into everything sealed, so that a body
     /// or a key copied between services opens nothing.
     pub async fn open(
         service: ServiceName,
@@ -165,29 +168,50 @@ impl Db {
     /// processes at once on PostgreSQL; on SQLite there is one process.
     pub async fn migrate(&self, migrations: &Migrations) -> Result<(), MigrateError> {
         migrations.check()?;
-        let (shared, keys) = (Migrations::shared(), Migrations::keys());
+        self.migrate_keys().await?;
+        let shared = Migrations::shared();
         match &self.0.pools {
             Pools::Postgres { schemas, .. } => {
-                let mut conn = schemas.for_migration(&schemas.keys).await?;
-                apply(keys.postgres, "_keys_migrations", &mut conn).await?;
-                conn.close().await.map_err(Error::from)?;
-                self.0.vault.create_index_key().await?;
                 let mut conn = schemas.for_migration(&schemas.data).await?;
                 apply(shared.postgres, "_shared_migrations", &mut conn).await?;
                 apply(migrations.postgres, "_migrations", &mut conn).await?;
                 conn.close().await.map_err(Error::from)?;
             }
-            Pools::Sqlite { write, keys: keys_pool, .. } => {
-                let mut conn = keys_pool.acquire().await.map_err(Error::from)?;
-                apply(keys.sqlite, "_keys_migrations", &mut *conn).await?;
-                drop(conn);
-                self.0.vault.create_index_key().await?;
+            Pools::Sqlite { write, .. } => {
                 let mut conn = write.acquire().await.map_err(Error::from)?;
                 apply(shared.sqlite, "_shared_migrations", &mut *conn).await?;
                 apply(migrations.sqlite, "_migrations", &mut *conn).await?;
             }
         }
         Ok(())
+    }
+
+    /// The keys store, with the key that every service has.
+    async fn migrate_keys(&self) -> Result<(), MigrateError> {
+        let migrations = Migrations::keys();
+        match &self.0.pools {
+            Pools::Postgres { schemas, .. } => {
+                let mut conn = schemas.for_migration(&schemas.keys).await?;
+                apply(migrations.postgres, "_keys_migrations", &mut conn).await?;
+                conn.close().await.map_err(Error::from)?;
+            }
+            Pools::Sqlite { keys, .. } => {
+                let mut conn = keys.acquire().await.map_err(Error::from)?;
+                apply(migrations.sqlite, "_keys_migrations", &mut *conn).await?;
+            }
+        }
+        Ok(self.0.vault.create_index_key().await?)
+    }
+
+    /// Wraps every key of this service under the present key-encryption key, and sees to it that none is wrapped under
+    /// another from then on. Data is not touched, and the service may go on meanwhile, but for processes that still wrap
+    /// under another: once it is done, these are refused new keys and are no longer ready.
+    ///
+    /// May be broken off, run again, and run several times at once. A keys store that was never used is made, so that it
+    /// is used under no other key-encryption key later.
+    pub async fn rewrap(&self) -> Result<Rewrapped, RewrapError> {
+        self.migrate_keys().await?;
+        self.0.vault.rewrap().await
     }
 
     /// Begins a transaction that writes.

@@ -75,8 +75,18 @@ pub enum SealError {
     #[error("no such key")]
     NoKey,
     /// The key is wrapped under a key-encryption key that is not here.
-    #[error("wrapped under the unknown key-encryption key {kek_id}")]
+    #[error("wrapped under the key-encryption key {kek_id}, which the secret kek does not hold; it holds {}", .known.join(", "))]
     UnknownKek {
+        /// Which.
+        kek_id: String,
+        /// Those that are here.
+        known: Vec<String>,
+    },
+    /// Nothing is wrapped under this key-encryption key any more.
+    #[error(
+        "the key-encryption key {kek_id} was retired: all keys are wrapped under another, and this process has not heard of it"
+    )]
+    RetiredKek {
         /// Which.
         kek_id: String,
     },

@@ -56,7 +56,7 @@ pub use search::{TERMS_MAX, Term, search_index_clear, search_index_put, search_t
 pub use secrets::{SecretError, Secrets};
 pub use statements::{PrepareError, Statement, Store, prepare_all, statements};
 pub use tx::{Tx, TxKind};
-pub use vault::{Period, Place, Subject, Vault};
+pub use vault::{Period, Place, RewrapError, Rewrapped, Subject, Unopened, Vault};
 
 #[doc(hidden)]
 pub use {inventory, sqlx};

@@ -43,9 +43,11 @@ pub fn of_token(error: &TokenError) -> Problem {
 #[cfg(feature = "service")]
 pub fn of_db(error: &db::Error) -> Problem {
     match error {
-        db::Error::Unavailable(_) | db::Error::Retryable(_) | db::Error::NotMigrated => {
-            Problem::new(ProblemCode::Unavailable)
-        }
+        // Another process, which has heard of the key that is used now, will do it.
+        db::Error::Sealed(db::SealError::RetiredKek { .. })
+        | db::Error::Unavailable(_)
+        | db::Error::Retryable(_)
+        | db::Error::NotMigrated => Problem::new(ProblemCode::Unavailable),
         db::Error::LostRace => Problem::new(ProblemCode::ConcurrentChange),
         db::Error::Superseded => Problem::new(ProblemCode::IdempotencyInFlight),
         db::Error::KeyDestroyed { .. } => Problem::new(ProblemCode::Gone),

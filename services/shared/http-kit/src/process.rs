@@ -1,4 +1,4 @@
-//! A service as a process of its own: `serve`, `migrate`, `healthcheck`.
+//! A service as a process of its own: `serve`, `migrate`, `rewrap`, `healthcheck`.
 //!
 //! Settings are JSON in the file that `HEALTHCARE_SETTINGS` names; secrets are files under `HEALTHCARE_SECRETS_DIR`. Nothing secret
 //! stands in the command line, and only the first administrator's password may stand in the environment.
@@ -6,6 +6,9 @@
 //! Whatever is missing or wrong ends the process at once, with one line that names it and an exit status other than 0: whoever started
 //! it starts it again. A database that does not answer is waited for first, since machines that start together do not get ready together;
 //! and so, for less long, is one that answers and does not know who is asking: what makes the roles may run at the same time.
+//!
+//! `rewrap` wraps all of the service's keys under the present key-encryption key, and ends well only when none is wrapped under another.
+//! With `--under ID` the present one must be the one that is meant: a secret that has not reached this machine yet changes nothing.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -31,18 +34,31 @@ type Fault = Box<dyn std::error::Error + Send + Sync>;
 
 /// Runs the command that the command line asks for. Errors are one line on standard error.
 pub fn main(service: Service) -> ExitCode {
-    let result = match std::env::args().nth(1).as_deref() {
-        Some("serve") => on_runtime(serve(service)),
-        Some("migrate") => on_runtime(migrate(service)),
-        Some("healthcheck") => settings().and_then(|settings| Ok(healthcheck(&settings.listen)?)),
-        _ => Err(format!("usage: {} serve | migrate | healthcheck", service.name).into()),
-    };
+    let result =
+        match std::env::args().nth(1).as_deref() {
+            Some("serve") => on_runtime(serve(service)),
+            Some("migrate") => on_runtime(migrate(service)),
+            Some("rewrap") => under().and_then(|under| on_runtime(rewrap(service, under))),
+            Some("healthcheck") => settings().and_then(|settings| Ok(healthcheck(&settings.listen)?)),
+            _ => Err(format!("usage: {} serve | migrate | rewrap [--under KEK] | healthcheck", service.name)
+                .into()),
+        };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => {
             eprintln!("{}: {fault}", service.name);
             ExitCode::FAILURE
         }
+    }
+}
+
+/// What stands behind `--under`, if that is there.
+fn under() -> Result<Option<String>, Fault> {
+    let mut args = std::env::args().skip(2);
+    match (args.next().as_deref(), args.next(), args.next()) {
+        (None, ..) => Ok(None),
+        (Some("--under"), Some(under), None) => Ok(Some(under)),
+        _ => Err("rewrap takes nothing but --under KEK".into()),
     }
 }
 
@@ -76,19 +92,51 @@ async fn migrate(service: Service) -> Result<(), Fault> {
     let mut signals = Signals::listen()?;
     let world = world(service, &settings)?;
     tokio::select! {
-        opened = open(service, &settings, &world) => opened?.close().await,
+        opened = patiently(async || serve::open(service, &settings, &world).await) => opened?.close().await,
         _ = signals.asked() => return Err("asked to end before the database was up to date".into()),
     }
     Ok(())
 }
 
-/// Opens and migrates the database; waits for one that is not there yet.
-async fn open(service: Service, settings: &ServiceSettings, world: &World) -> Result<db::Db, StartError> {
+async fn rewrap(service: Service, under: Option<String>) -> Result<(), Fault> {
+    let settings = settings()?;
+    telemetry::start_logging(&settings.observability);
+    let mut signals = Signals::listen()?;
+    let secrets = db::Secrets::new(environment("HEALTHCARE_SECRETS_DIR")?);
+    let open = async || {
+        let ambient = (Clock::system(), Random::system());
+        serve::open_as_it_is(service.name, &settings.database, &secrets, ambient).await
+    };
+    let all = async {
+        let db = patiently(open).await?;
+        let done = rewrap_on(&db, service, under.as_deref()).await;
+        db.close().await;
+        done
+    };
+    tokio::select! {
+        done = all => done,
+        _ = signals.asked() => Err("asked to end before all keys were wrapped anew; the next run goes on".into()),
+    }
+}
+
+async fn rewrap_on(db: &db::Db, service: Service, under: Option<&str>) -> Result<(), Fault> {
+    let present = db.vault().kek_id();
+    if let Some(under) = under.filter(|under| *under != present) {
+        return Err(format!("the secret kek has {present} as its current key here, not {under}").into());
+    }
+    let failed = |source| StartError::Rewrap { service: service.name, source };
+    let db::Rewrapped { kek_id, anew, keys } = db.rewrap().await.map_err(failed)?;
+    println!("{}: {anew} keys wrapped anew; all {keys} are under {kek_id}", service.name);
+    Ok(())
+}
+
+/// Opens the database; waits for one that is not there yet.
+async fn patiently(open: impl AsyncFn() -> Result<db::Db, StartError>) -> Result<db::Db, StartError> {
     let begun = Instant::now();
     let mut refused_since = None;
     let mut is_told = false;
     loop {
-        let error = match serve::open(service, settings, world).await {
+        let error = match open().await {
             Ok(db) => return Ok(db),
             Err(error) => error,
         };
@@ -120,7 +168,7 @@ async fn serve(service: Service) -> Result<(), Fault> {
     let revocations = tokio::spawn(async move { verifier.revocations().follow(&auth, &clock).await });
     let admin = admin(settings.admin_listen.clone(), world.metrics.clone()).await?;
     let start = async {
-        let db = open(service, &settings, &world).await?;
+        let db = patiently(async || serve::open(service, &settings, &world).await).await?;
         serve::start_on(db, service, settings.clone(), world.clone()).await
     };
     let running = tokio::select! {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::response::Response;
+use contracts::ambient::{Clock, Random};
 use http::HeaderValue;
 use http::header::CONNECTION;
 use settings::{Address, ServiceSettings};
@@ -39,6 +40,14 @@ pub enum StartError {
         service: settings::ServiceName,
         /// Why.
         source: db::MigrateError,
+    },
+    /// Its keys cannot all be wrapped anew.
+    #[error("the keys of {service} are not all wrapped anew: {source}")]
+    Rewrap {
+        /// Which service.
+        service: settings::ServiceName,
+        /// Why.
+        source: db::RewrapError,
     },
     /// Its identity is missing.
     #[error(transparent)]
@@ -128,14 +137,24 @@ pub async fn start_on(
 /// Opens a service's database and brings its tables up to date.
 pub async fn open(service: Service, settings: &ServiceSettings, world: &World) -> Result<db::Db, StartError> {
     let name = service.name;
-    let open =
-        db::Db::open(name, &settings.database, &world.secrets, world.clock.clone(), world.random.clone());
-    let db = tokio::time::timeout(OPEN_MAX, open)
-        .await
-        .unwrap_or_else(|_| Err(db::OpenError::Db(db::Error::no_answer())))
-        .map_err(|source| StartError::Open { service: name, source })?;
+    let ambient = (world.clock.clone(), world.random.clone());
+    let db = open_as_it_is(name, &settings.database, &world.secrets, ambient).await?;
     db.migrate(&service.migrations).await.map_err(|source| StartError::Migrate { service: name, source })?;
     Ok(db)
+}
+
+/// Opens a service's database and changes nothing in it.
+pub async fn open_as_it_is(
+    service: settings::ServiceName,
+    database: &settings::Database,
+    secrets: &db::Secrets,
+    (clock, random): (Clock, Random),
+) -> Result<db::Db, StartError> {
+    let open = db::Db::open(service, database, secrets, clock, random);
+    tokio::time::timeout(OPEN_MAX, open)
+        .await
+        .unwrap_or_else(|_| Err(db::OpenError::Db(db::Error::no_answer())))
+        .map_err(|source| StartError::Open { service, source })
 }
 
 impl StartError {
@@ -152,7 +171,8 @@ impl StartError {
     fn database(&self) -> Option<&db::Error> {
         match self {
             Self::Open { source: db::OpenError::Db(error), .. }
-            | Self::Migrate { source: db::MigrateError::Db(error), .. } => Some(error),
+            | Self::Migrate { source: db::MigrateError::Db(error), .. }
+            | Self::Rewrap { source: db::RewrapError::Db(error), .. } => Some(error),
             _ => None,
         }
     }
@@ -208,10 +228,26 @@ fn unix_listener(path: &Path) -> std::io::Result<UnixListener> {
     Ok(listener)
 }
 
+/// While one key-encryption key takes the place of another: how many keys wait for it.
+async fn tell_of_other_keks(db: &db::Db) -> Result<(), db::Error> {
+    let counts = db.vault().keys_by_kek().await?;
+    for (kek_id, keys) in counts.into_iter().filter(|(kek_id, _)| kek_id != db.vault().kek_id()) {
+        tracing::info!(
+            kek_id,
+            keys,
+            "keys are wrapped under another key-encryption key than the present one"
+        );
+    }
+    Ok(())
+}
+
 async fn housekeeping(db: db::Db) {
     loop {
         if let Err(error) = db.purge().await {
             tracing::warn!(%error, "old rows could not be purged");
+        }
+        if let Err(error) = tell_of_other_keks(&db).await {
+            tracing::warn!(%error, "keys could not be counted");
         }
         tokio::time::sleep(HOUSEKEEPING_EVERY).await;
     }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::{FromRow, PgPool, SqlitePool};
 
-use crate::{Error, Tx, TxKind, on, sql};
+use crate::{ConstraintKind, Error, SealError, Tx, TxKind, on, sql};
 
 /// The store of wrapped keys: a file or schema of its own, with connections of its own, so that sealing inside a data
 /// transaction never waits for that transaction.
@@ -40,6 +40,21 @@ impl KeyRow {
     }
 }
 
+/// A key's row that is wrapped under some other key-encryption key than is wanted.
+#[derive(FromRow)]
+pub(super) struct OtherwiseWrapped {
+    pub(super) subject: String,
+    pub(super) generation: i64,
+    pub(super) wrapped: Vec<u8>,
+    pub(super) kek_id: String,
+}
+
+/// The same key, wrapped anew.
+pub(super) struct WrappedAnew {
+    pub(super) before: OtherwiseWrapped,
+    pub(super) wrapped: Vec<u8>,
+}
+
 impl KeysStore {
     async fn begin(&self, now: DateTime<Utc>) -> Result<Tx, Error> {
         let kind = match self {
@@ -65,7 +80,7 @@ impl KeysStore {
         Ok(row)
     }
 
-    /// Inserts unless there is one: destroyed ones count.
+    /// Inserts unless there is one: destroyed ones count. A key-encryption key that is retired is refused.
     pub(super) async fn insert(
         &self,
         subject: &str,
@@ -76,7 +91,7 @@ impl KeysStore {
         expires_at: Option<DateTime<Utc>>,
     ) -> Result<(), Error> {
         let mut tx = self.begin(now).await?;
-        on!(tx, |conn| sqlx::query(sql!(
+        let inserted = on!(tx, |conn| sqlx::query(sql!(
             Keys,
             "insert into data_key (subject, generation, wrapped, kek_id, created_at, expires_at) \
              values ($1, $2, $3, $4, $5, $6) on conflict (subject, generation) do nothing"
@@ -89,8 +104,14 @@ impl KeysStore {
         .bind(expires_at)
         .execute(conn)
         .await
-        .map(drop))?;
-        tx.commit().await
+        .map(drop));
+        match inserted.map_err(Error::from) {
+            Err(error) if is_foreign_key(&error) => {
+                Err(SealError::RetiredKek { kek_id: kek_id.to_owned() }.into())
+            }
+            Err(error) => Err(error),
+            Ok(()) => tx.commit().await,
+        }
     }
 
     /// Wipes all of a subject's keys, and leaves a mark even if it had none.
@@ -138,22 +159,155 @@ impl KeysStore {
         Ok(wiped)
     }
 
+    /// Lets keys be wrapped under this key-encryption key, unless it was retired; tells whether they may.
+    pub(super) async fn admit_kek(&self, kek_id: &str, now: DateTime<Utc>) -> Result<bool, Error> {
+        let mut tx = self.begin(now).await?;
+        on!(tx, |conn| sqlx::query(sql!(
+            Keys,
+            "insert into kek (id, wraps) values ($1, $1) on conflict (id) do nothing"
+        ))
+        .bind(kek_id)
+        .execute(conn)
+        .await
+        .map(drop))?;
+        tx.commit().await?;
+        self.is_admitted(kek_id).await
+    }
+
+    /// Whether keys may be wrapped under this key-encryption key.
+    pub(super) async fn is_admitted(&self, kek_id: &str) -> Result<bool, Error> {
+        let query = sql!(Keys, "select count(*) from kek where wraps = $1");
+        let admitted: i64 = match self {
+            Self::Postgres(pool) => sqlx::query_scalar(query).bind(kek_id).fetch_one(pool).await?,
+            Self::Sqlite(pool) => sqlx::query_scalar(query).bind(kek_id).fetch_one(pool).await?,
+        };
+        Ok(admitted != 0)
+    }
+
+    /// Retires every key-encryption key but this one, and `known`, which may never have been used here: nothing is wrapped
+    /// under them ever again. Tells whether that was possible: while a key is still wrapped under one, the database
+    /// refuses, and nothing is retired.
+    pub(super) async fn retire_keks_but(
+        &self,
+        kek_id: &str,
+        known: &[&str],
+        now: DateTime<Utc>,
+    ) -> Result<bool, Error> {
+        let mut tx = self.begin(now).await?;
+        for known in known {
+            on!(tx, |conn| sqlx::query(sql!(
+                Keys,
+                "insert into kek (id, retired_at) values ($1, $2) on conflict (id) do nothing"
+            ))
+            .bind(known)
+            .bind(now)
+            .execute(conn)
+            .await
+            .map(drop))?;
+        }
+        let retired = on!(tx, |conn| sqlx::query(sql!(
+            Keys,
+            "update kek set wraps = null, retired_at = $2 where id <> $1 and wraps is not null"
+        ))
+        .bind(kek_id)
+        .bind(now)
+        .execute(conn)
+        .await
+        .map(drop));
+        match retired.map_err(Error::from) {
+            Err(error) if is_foreign_key(&error) => Ok(false),
+            Err(error) => Err(error),
+            Ok(()) => tx.commit().await.map(|()| true),
+        }
+    }
+
+    /// Some of the keys that are wrapped under any other key-encryption key, expired ones among them, in order from
+    /// beyond `after`.
+    pub(super) async fn otherwise_wrapped(
+        &self,
+        kek_id: &str,
+        (subject, generation): (&str, i64),
+        count_max: i64,
+    ) -> Result<Vec<OtherwiseWrapped>, Error> {
+        let query = sql!(
+            Keys,
+            "select subject, generation, wrapped, kek_id from data_key \
+             where kek_id <> $1 and (subject, generation) > ($2, $3) order by subject, generation limit $4"
+        );
+        let rows = match self {
+            Self::Postgres(pool) => {
+                sqlx::query_as(query)
+                    .bind(kek_id)
+                    .bind(subject)
+                    .bind(generation)
+                    .bind(count_max)
+                    .fetch_all(pool)
+                    .await?
+            }
+            Self::Sqlite(pool) => {
+                sqlx::query_as(query)
+                    .bind(kek_id)
+                    .bind(subject)
+                    .bind(generation)
+                    .bind(count_max)
+                    .fetch_all(pool)
+                    .await?
+            }
+        };
+        Ok(rows)
+    }
+
+    /// Puts keys that were wrapped anew in the place of what they were, each only if it still is that: one that was
+    /// destroyed meanwhile stays so. Returns how many.
+    pub(super) async fn replace(
+        &self,
+        keys: &[WrappedAnew],
+        kek_id: &str,
+        now: DateTime<Utc>,
+    ) -> Result<u64, Error> {
+        let mut tx = self.begin(now).await?;
+        let mut replaced = 0;
+        for WrappedAnew { before, wrapped } in keys {
+            replaced += on!(tx, |conn| sqlx::query(sql!(
+                Keys,
+                "update data_key set wrapped = $1, kek_id = $2 \
+                 where subject = $3 and generation = $4 and kek_id = $5 and wrapped = $6"
+            ))
+            .bind(wrapped)
+            .bind(kek_id)
+            .bind(&before.subject)
+            .bind(before.generation)
+            .bind(&before.kek_id)
+            .bind(&before.wrapped)
+            .execute(conn)
+            .await
+            .map(|done| done.rows_affected()))?;
+        }
+        tx.commit().await?;
+        Ok(replaced)
+    }
+
+    /// How many keys are wrapped under each key-encryption key.
+    pub(super) async fn count_by_kek(&self) -> Result<Vec<(String, u64)>, Error> {
+        let query = sql!(
+            Keys,
+            "select kek_id, count(*) from data_key where kek_id is not null group by kek_id order by kek_id"
+        );
+        let counts: Vec<(String, i64)> = match self {
+            Self::Postgres(pool) => sqlx::query_as(query).fetch_all(pool).await?,
+            Self::Sqlite(pool) => sqlx::query_as(query).fetch_all(pool).await?,
+        };
+        Ok(counts.into_iter().map(|(kek_id, count)| (kek_id, count.unsigned_abs())).collect())
+    }
+
     /// Empties SQLite's write-ahead log, where the wiped bytes still stand; `secure_delete` overwrote them in the file.
     /// PostgreSQL has its own log and dead rows, gone with the next checkpoints and vacuum.
-    async fn scrub(&self) -> Result<(), Error> {
+    pub(super) async fn scrub(&self) -> Result<(), Error> {
         if let Self::Sqlite(pool) = self {
             let busy: i64 = sqlx::query_scalar("pragma wal_checkpoint(truncate)").fetch_one(pool).await?;
             if busy != 0 {
                 tracing::warn!("the keys file's log is in use by another process; wiped keys leave it later");
             }
-        }
-        Ok(())
-    }
-
-    pub(super) async fn ping(&self) -> Result<(), Error> {
-        match self {
-            Self::Postgres(pool) => sqlx::query("select 1").execute(pool).await.map(drop)?,
-            Self::Sqlite(pool) => sqlx::query("select 1").execute(pool).await.map(drop)?,
         }
         Ok(())
     }
@@ -171,4 +325,9 @@ impl KeysStore {
             }
         })
     }
+}
+
+/// Keys refer to nothing but the key-encryption key that they are wrapped under.
+fn is_foreign_key(error: &Error) -> bool {
+    matches!(error, Error::Constraint { kind: ConstraintKind::ForeignKey, .. })
 }

@@ -1,7 +1,7 @@
 //! [`Vault`]: seals health data under a key per subject, and makes the blind indexes by which it is found again.
 //!
 //! ```text
-//! key-encryption key (secret kek/current)      never in the database
+//! key-encryption key (secret kek)             never in the database
 //!   └ wraps a data key per subject             keys store: own file or schema, own backup
 //!       └ seals bodies                         data store
 //! ```
@@ -10,13 +10,17 @@
 //! |---|---|
 //! | `subject.rs` | whose key, and the place in the database that a sealed body is bound to |
 //! | `seal.rs` | the two formats, pure: sealed body and wrapped key |
+//! | `kek.rs` | the key-encryption keys that the secret holds |
 //! | `keys.rs` | the keys store's statements |
+//! | `rewrap.rs` | every key wrapped under the present key-encryption key, while everything runs |
 //! | `cache.rs` | unwrapped keys, few and for a minute |
 //! | `blind.rs` | keyed indexes |
 
 mod blind;
 mod cache;
+mod kek;
 mod keys;
+mod rewrap;
 mod seal;
 mod subject;
 
@@ -27,15 +31,17 @@ use chrono::{DateTime, Utc};
 use contracts::ambient::{Clock, Random};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use settings::{SecretRef, ServiceName};
+use settings::ServiceName;
 use zeroize::Zeroizing;
 
 use self::cache::Cache;
+use self::kek::Keks;
 use self::keys::KeyState;
-use self::seal::{DataKey, Kek};
+use self::seal::DataKey;
 use crate::{Error, SealError, SecretError, Secrets};
 
 pub(crate) use self::keys::KeysStore;
+pub use self::rewrap::{RewrapError, Rewrapped, Unopened};
 pub use self::subject::{Period, Place, Subject};
 
 /// The generation that new bodies are sealed under. Bodies and keys both carry theirs, so that a data key can be
@@ -52,7 +58,7 @@ const INDEX: &str = "index";
 /// process that had the key in memory forgets it within [`Vault::CACHE_SECONDS`].
 pub struct Vault {
     service: ServiceName,
-    kek: Kek,
+    keks: Keks,
     keys: KeysStore,
     cache: Mutex<Cache>,
     index: OnceLock<hmac::Key>,
@@ -72,9 +78,9 @@ impl Vault {
         clock: Clock,
         random: Random,
     ) -> Result<Self, SecretError> {
-        let kek = Kek::read(secrets, &SecretRef { secret: "kek".to_owned(), key: "current".to_owned() })?;
+        let keks = Keks::read(secrets)?;
         let cache = Mutex::new(Cache::default());
-        Ok(Self { service, kek, keys, cache, index: OnceLock::new(), clock, random })
+        Ok(Self { service, keks, keys, cache, index: OnceLock::new(), clock, random })
     }
 
     /// Seals `plaintext` for `subject`, to be stored at `place` and to open nowhere else.
@@ -167,19 +173,35 @@ impl Vault {
         Ok(self.index.get().is_some())
     }
 
-    /// Makes the index key if there is none yet, and reads whichever there is.
+    /// Makes the index key if there is none yet, and reads whichever there is. From then on keys may be wrapped under the
+    /// present key-encryption key; one that was retired is refused.
     pub(crate) async fn create_index_key(&self) -> Result<(), Error> {
+        // Read first: who cannot open what is there has no say in what is wrapped under what.
+        self.load_index_key().await?;
+        if !self.keys.admit_kek(self.kek_id(), self.clock.now()).await? {
+            return Err(self.retired());
+        }
         if self.keys.find(INDEX, GENERATION).await?.is_none() {
             self.insert(INDEX, None).await?;
         }
         self.load_index_key().await.map(drop)
     }
 
-    /// Whether the keys store answers and is migrated.
+    /// Whether the keys store answers, is migrated, and takes new keys of this process.
     pub(crate) async fn ping(&self) -> Result<(), Error> {
-        let is_migrated = self.load_index_key().await?;
-        self.keys.ping().await?;
-        if is_migrated { Ok(()) } else { Err(Error::NotMigrated) }
+        if !self.load_index_key().await? {
+            return Err(Error::NotMigrated);
+        }
+        if self.keys.is_admitted(self.kek_id()).await? { Ok(()) } else { Err(self.retired()) }
+    }
+
+    /// The key-encryption key that keys are wrapped under: what it is called, as rows call it.
+    pub fn kek_id(&self) -> &str {
+        self.keks.current().id()
+    }
+
+    fn retired(&self) -> Error {
+        SealError::RetiredKek { kek_id: self.kek_id().to_owned() }.into()
     }
 
     /// The subject's key, from memory or the store; `None` when it never had one.
@@ -209,9 +231,13 @@ impl Vault {
 
     async fn insert(&self, name: &str, expires_at: Option<DateTime<Utc>>) -> Result<(), Error> {
         let key = Zeroizing::new(self.random.bytes());
-        let aad = self.wrap_aad(name, GENERATION, self.kek.id());
-        let wrapped = self.kek.wrap(&key, &aad, self.random.bytes());
-        self.keys.insert(name, GENERATION, &wrapped, self.kek.id(), self.clock.now(), expires_at).await
+        let wrapped = self.wrap(name, GENERATION, &key);
+        self.keys.insert(name, GENERATION, &wrapped, self.kek_id(), self.clock.now(), expires_at).await
+    }
+
+    fn wrap(&self, name: &str, generation: u32, key: &[u8; 32]) -> Vec<u8> {
+        let aad = self.wrap_aad(name, generation, self.kek_id());
+        self.keks.current().wrap(key, &aad, self.random.bytes())
     }
 
     fn unwrap(
@@ -221,10 +247,7 @@ impl Vault {
         wrapped: &[u8],
         kek_id: &str,
     ) -> Result<Zeroizing<[u8; 32]>, SealError> {
-        if kek_id != self.kek.id() {
-            return Err(SealError::UnknownKek { kek_id: kek_id.to_owned() });
-        }
-        self.kek.unwrap(wrapped, &self.wrap_aad(name, generation, kek_id))
+        self.keks.find(kek_id)?.unwrap(wrapped, &self.wrap_aad(name, generation, kek_id))
     }
 
     fn aad(&self, subject: &str, place: Place<'_>) -> Vec<u8> {

@@ -9,16 +9,12 @@
 //! may be equal with a probability over 2⁻³², and a patient's bodies, or a service's keys, are far fewer.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use aws_lc_rs::hmac;
-use data_encoding::{BASE64, HEXLOWER};
-use settings::SecretRef;
 use zeroize::Zeroizing;
 
-use crate::secrets::malformed;
-use crate::{SealError, SecretError, Secrets};
+use crate::SealError;
 
 const VERSION: u8 = 1;
-const NONCE: usize = 12;
+pub(super) const NONCE: usize = 12;
 const TAG: usize = 16;
 const BODY_HEAD: usize = 1 + 4;
 const WRAPPED_HEAD: usize = 1;
@@ -32,44 +28,6 @@ impl DataKey {
     }
 }
 
-/// The key that wraps the data keys.
-pub(super) struct Kek {
-    key: LessSafeKey,
-    id: String,
-}
-
-impl Kek {
-    /// 32 bytes, raw or in Base64 (with a line end or without).
-    pub(super) fn read(secrets: &Secrets, secret: &SecretRef) -> Result<Self, SecretError> {
-        let bytes = secrets.read(secret)?;
-        let decoded = Zeroizing::new(BASE64.decode(bytes.trim_ascii_end()).unwrap_or_default());
-        let key = <&[u8; 32]>::try_from(bytes.as_slice())
-            .or_else(|_| <&[u8; 32]>::try_from(decoded.as_slice()))
-            .map_err(|_| malformed(secret, "32 bytes, raw or in Base64"))?;
-        // Names the key without telling it; computed, so that no setting can name the wrong one.
-        let id =
-            hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), b"healthcare-stack key-encryption key id");
-        Ok(Self { key: aes(key), id: HEXLOWER.encode(&id.as_ref()[..8]) })
-    }
-
-    pub(super) fn id(&self) -> &str {
-        &self.id
-    }
-
-    pub(super) fn wrap(&self, key: &[u8; 32], aad: &[u8], nonce: [u8; NONCE]) -> Vec<u8> {
-        encrypt(&self.key, &[VERSION], aad, nonce, key)
-    }
-
-    pub(super) fn unwrap(&self, wrapped: &[u8], aad: &[u8]) -> Result<Zeroizing<[u8; 32]>, SealError> {
-        if wrapped.first() != Some(&VERSION) {
-            return Err(SealError::Malformed);
-        }
-        let plaintext = Zeroizing::new(decrypt(&self.key, WRAPPED_HEAD, aad, wrapped)?);
-        let key = <[u8; 32]>::try_from(plaintext.as_slice()).map_err(|_| SealError::Malformed)?;
-        Ok(Zeroizing::new(key))
-    }
-}
-
 /// What a body or key is bound to. Each part goes in with its length, so that no two lists of parts look alike.
 pub(super) fn aad(parts: &[&str]) -> Vec<u8> {
     let mut aad = Vec::with_capacity(parts.iter().map(|part| part.len() + 8).sum());
@@ -78,6 +36,25 @@ pub(super) fn aad(parts: &[&str]) -> Vec<u8> {
         aad.extend_from_slice(part.as_bytes());
     }
     aad
+}
+
+/// A data key, wrapped.
+pub(super) fn wrap(kek: &LessSafeKey, key: &[u8; 32], aad: &[u8], nonce: [u8; NONCE]) -> Vec<u8> {
+    encrypt(kek, &[VERSION], aad, nonce, key)
+}
+
+/// What [`wrap`] made.
+pub(super) fn unwrap(
+    kek: &LessSafeKey,
+    wrapped: &[u8],
+    aad: &[u8],
+) -> Result<Zeroizing<[u8; 32]>, SealError> {
+    if wrapped.first() != Some(&VERSION) {
+        return Err(SealError::Malformed);
+    }
+    let plaintext = Zeroizing::new(decrypt(kek, WRAPPED_HEAD, aad, wrapped)?);
+    let key = <[u8; 32]>::try_from(plaintext.as_slice()).map_err(|_| SealError::Malformed)?;
+    Ok(Zeroizing::new(key))
 }
 
 pub(super) fn seal(
@@ -104,7 +81,7 @@ pub(super) fn generation(sealed: &[u8]) -> Result<u32, SealError> {
     }
 }
 
-fn aes(key: &[u8; 32]) -> LessSafeKey {
+pub(super) fn aes(key: &[u8; 32]) -> LessSafeKey {
     #[expect(clippy::expect_used, reason = "fails only for a key that is not 32 bytes long")]
     LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).expect("32 bytes are an AES-256 key"))
 }

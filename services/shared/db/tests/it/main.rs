@@ -7,6 +7,8 @@ mod idempotency;
 mod instants;
 mod migrations;
 mod outbox;
+mod rewrap;
+mod rewrap_races;
 mod search;
 mod secrets;
 mod tls;

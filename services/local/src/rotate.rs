@@ -1,0 +1,138 @@
+//! `healthcare rotate-kek`: another key-encryption key for a data folder that no process uses.
+//!
+//! ```text
+//! kek/current = A                        as it was
+//! kek/current = A, kek/previous = A      A is kept before anything takes its place
+//! kek/current = B, kek/previous = A      from here on, whoever starts knows both
+//! every key of every service wrapped under B, in files and in PostgreSQL
+//! kek/current = B                        A is forgotten, since nothing needs it
+//! ```
+//!
+//! Broken off anywhere, the next run goes on where this one stopped, and a stack can be started in between.
+
+use std::path::Path;
+
+use contracts::ambient::{Clock, Random};
+use db::{Rewrapped, Secrets};
+use http_kit::{generate, serve};
+use settings::{Database, SecretRef, ServiceName};
+use stack::{LocalDatabase, local_database};
+
+use crate::args::RotateKek;
+use crate::data::DataDir;
+use crate::fault::Fault;
+
+/// Rotates the key-encryption key of a data folder.
+pub async fn rotate_kek(args: RotateKek) -> Result<(), Fault> {
+    let data = DataDir::open_existing(&args.data_dir)?;
+    if let Some(url) = &args.database_url {
+        data.keep_database_url(url)?;
+    }
+    let databases = databases(&data);
+    let is_new = data.use_another_kek(&Random::system())?;
+    if !is_new {
+        println!("A rotation that was broken off is finished.");
+    }
+    for (service, database) in databases {
+        let Rewrapped { kek_id, anew, keys } = rewrap(service, &database, &data.secrets()).await?;
+        println!("{service}: {anew} keys wrapped anew; all {keys} are under {kek_id}");
+    }
+    data.forget_previous_kek()?;
+    println!(
+        "The key-encryption key is another: renew your copy of {}, and keep the old one for as long as there are copies of the keys from before.",
+        data.path().join("secrets/kek/current").display()
+    );
+    Ok(())
+}
+
+/// Whatever has keys: files, and a PostgreSQL that was ever used, whether it is now or not.
+fn databases(data: &DataDir) -> Vec<(ServiceName, Database)> {
+    let url = SecretRef { secret: "database".to_owned(), key: "url".to_owned() };
+    let postgres = data.has_secret(&url).then_some(LocalDatabase::Postgres { url });
+    let kinds = [Some(LocalDatabase::Sqlite), postgres].into_iter().flatten();
+    kinds
+        .flat_map(|kind| {
+            ServiceName::ALL.map(|service| (service, local_database(service, data.path(), &kind)))
+        })
+        .filter(|(_, database)| match database {
+            Database::Sqlite { keys_path, .. } => is_there(keys_path),
+            Database::Postgres { .. } => true,
+        })
+        .collect()
+}
+
+/// What cannot be looked at counts as there: it will be said why.
+fn is_there(path: &Path) -> bool {
+    path.try_exists().unwrap_or(true)
+}
+
+async fn rewrap(service: ServiceName, database: &Database, secrets: &Secrets) -> Result<Rewrapped, Fault> {
+    let ambient = (Clock::system(), Random::system());
+    let failed = |error: serve::StartError| {
+        Fault::failed(format!("{error}\nNothing is lost: both keys stay. Run it again when this is mended."))
+    };
+    let db = serve::open_as_it_is(service, database, secrets, ambient).await.map_err(failed)?;
+    let rewrapped = db.rewrap().await;
+    db.close().await;
+    rewrapped.map_err(|source| failed(serve::StartError::Rewrap { service, source }))
+}
+
+impl DataDir {
+    /// Puts another key in the place of the present one, which is kept beside it; unless that was done already and not come to its end.
+    /// Tells whether it was done now.
+    fn use_another_kek(&self, random: &Random) -> Result<bool, Fault> {
+        let files = self.secret_files();
+        let read = |name: &str| std::fs::read(self.path().join("secrets").join(name));
+        let failed = |error| Fault::failed(format!("the key-encryption key cannot be kept: {error}"));
+        let current = read(CURRENT).map_err(failed)?;
+        match read(PREVIOUS) {
+            Ok(previous) if previous != current => return Ok(false),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
+        files.keep(PREVIOUS, &current).map_err(failed)?;
+        files.keep(CURRENT, generate::kek(random).as_bytes()).map_err(failed)?;
+        Ok(true)
+    }
+
+    fn forget_previous_kek(&self) -> Result<(), Fault> {
+        self.secret_files()
+            .forget(PREVIOUS)
+            .map_err(|error| Fault::failed(format!("the previous key cannot be forgotten: {error}")))
+    }
+}
+
+const CURRENT: &str = "kek/current";
+const PREVIOUS: &str = "kek/previous";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_old_key_is_kept_before_another_takes_its_place_and_while_it_is_needed() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = DataDir::open(dir.path(), &Random::system()).unwrap();
+        let read = |name: &str| std::fs::read(dir.path().join("secrets").join(name)).ok();
+        let first = read(CURRENT).unwrap();
+        // Broken off after the first of the two files.
+        std::fs::write(dir.path().join("secrets").join(PREVIOUS), &first).unwrap();
+        assert!(data.use_another_kek(&Random::system()).unwrap());
+        let second = read(CURRENT).unwrap();
+        assert!(second != first && read(PREVIOUS).unwrap() == first);
+        assert!(!data.use_another_kek(&Random::system()).unwrap(), "one at a time");
+        assert_eq!((read(CURRENT).unwrap(), read(PREVIOUS).unwrap()), (second, first));
+        data.forget_previous_kek().unwrap();
+        assert_eq!(read(PREVIOUS), None);
+    }
+
+    #[test]
+    fn a_folder_without_a_key_is_not_made() {
+        let dir = tempfile::tempdir().unwrap();
+        for path in [dir.path().join("none"), dir.path().to_path_buf()] {
+            let refused = DataDir::open_existing(&path).err().unwrap().to_string();
+            assert!(refused.contains("no data of a stack"), "{refused}");
+        }
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+}
