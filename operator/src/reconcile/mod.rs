@@ -108,11 +108,11 @@ pub async fn reconcile(operator: &Operator, guarded: &Guarded, memory: &mut Memo
     let id = crate::stacks::id(guarded);
     let resource = match &guarded.0 {
         Ok(resource) => resource,
-        Err(invalid) => return unreadable(operator, guarded, &invalid.error, memory).await,
+        Err(invalid) => return Box::pin(unreadable(operator, guarded, &invalid.error, memory)).await,
     };
     let pass = Pass { operator, id: &id, resource };
     if resource.metadata.deletion_timestamp.is_some() {
-        return delete::delete(pass, memory).await;
+        return Box::pin(delete::delete(pass, memory)).await;
     }
     let stack = match Stack::from_resource(resource) {
         Ok(stack) => stack,
