@@ -74,10 +74,11 @@ def ask(proxy, token=None):
 
 def check(proxy, token=None):
     """Why the proxy does not answer as it should, if it does not."""
-    status, body = ask(proxy, token)
-    if (status, body) == (200, BODY):
-        return None
-    return f"{proxy.name} answers {status}: {body[:200]}"
+    try:
+        status, body = ask(proxy, token)
+    except (OSError, http.client.HTTPException) as error:
+        return f"{proxy.name} does not answer: {error}"
+    return None if (status, body) == (200, BODY) else f"{proxy.name} answers {status}: {body[:200]}"
 
 
 def drop_log(proxy):
