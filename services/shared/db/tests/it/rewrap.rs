@@ -161,7 +161,8 @@ testkit::on_both_engines! {
                 (*path, *keys_path) = (test.dir().join("unused"), test.dir().join("unused.keys"));
             }
             Database::Postgres { schema, keys_schema, .. } => {
-                ("unused".clone_into(schema), "unused_keys".clone_into(keys_schema));
+                "unused".clone_into(schema);
+                "unused_keys".clone_into(keys_schema);
             }
         }
         hand_out(&test, &[("current", SECOND), ("previous", FIRST)]);
