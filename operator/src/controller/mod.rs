@@ -136,8 +136,7 @@ impl Operator {
         let reconciling = tokio::time::timeout(RECONCILE_MAX, reconcile(self, stack, &mut kept.memory));
         let ended = reconciling.instrument(span.clone()).await;
         self.queue.end();
-        let (took, ended) =
-            (began.elapsed(), ended.unwrap_or(Err(Error::TimedOut(RECONCILE_MAX.as_secs()))));
+        let (took, ended) = (began.elapsed(), ended.unwrap_or(Err(Error::TimedOut(RECONCILE_MAX.as_secs()))));
         let _in_span = span.entered();
         let trail = kept.memory.trail();
         self.metrics.reconciled(trail.came_to(&ended), took);
