@@ -114,7 +114,7 @@ pub async fn reconcile(operator: &Operator, guarded: &Guarded, memory: &mut Memo
     if resource.metadata.deletion_timestamp.is_some() {
         return Box::pin(delete::delete(pass, memory)).await;
     }
-    let stack = match Stack::from_resource(resource) {
+    let stack = match operator.stack(resource) {
         Ok(stack) => stack,
         Err(invalid) => {
             let problem = Problem { reason: reason::INVALID, message: invalid.to_string() };

@@ -20,4 +20,5 @@ mod refused;
 mod rest;
 mod rotation;
 mod status;
+mod upgrade;
 mod version;
