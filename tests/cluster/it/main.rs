@@ -15,6 +15,7 @@ mod kill;
 mod live;
 mod network_policy;
 mod operator;
+mod plugin;
 mod ready;
 mod refused;
 mod rest;
