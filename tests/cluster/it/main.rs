@@ -3,6 +3,7 @@
 
 mod backup;
 mod blocked;
+mod charts;
 mod compose;
 mod deletion;
 mod drift;
@@ -19,6 +20,7 @@ mod plugin;
 mod ready;
 mod refused;
 mod rest;
+mod rights;
 mod rotation;
 mod status;
 mod upgrade;
