@@ -23,5 +23,6 @@ mod rest;
 mod rights;
 mod rotation;
 mod status;
+mod scope;
 mod upgrade;
 mod version;
