@@ -23,6 +23,7 @@ mod rest;
 mod rights;
 mod rotation;
 mod status;
+mod route;
 mod scope;
 mod upgrade;
 mod version;
