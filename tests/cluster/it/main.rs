@@ -4,6 +4,7 @@
 mod backup;
 mod blocked;
 mod charts;
+mod cloud_native_pg;
 mod compose;
 mod deletion;
 mod drift;
