@@ -25,6 +25,7 @@ mod rights;
 mod rotation;
 mod status;
 mod route;
+mod schedule;
 mod scope;
 mod upgrade;
 mod version;
