@@ -6,6 +6,7 @@ mod blocked;
 mod charts;
 mod cloud_native_pg;
 mod compose;
+mod definition;
 mod deletion;
 mod drift;
 mod external;
