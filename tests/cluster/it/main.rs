@@ -15,6 +15,7 @@ mod install;
 mod kek;
 mod keys;
 mod kill;
+mod leader;
 mod live;
 mod network_policy;
 mod operator;
