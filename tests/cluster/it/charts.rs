@@ -4,13 +4,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use cluster_tests::{ApiServer, Cluster, Told, repository};
+use cluster_tests::{ApiServer, Cluster, Told, VERSION, repository};
 use serde_json::{Value, json};
 use stack::Stack;
 
 const OPERATOR: &str = "charts/healthcare-operator";
 const STACK: &str = "charts/healthcare-stack";
-const DEPLOYMENT: &str = "Deployment/healthcare-operator";
 
 /// What a value does to an object.
 enum Does {
@@ -45,34 +44,30 @@ impl Case {
 }
 
 fn of_operator() -> Vec<Case> {
+    let mut cases = of_its_deployment();
+    cases.extend(of_its_other_objects());
+    cases
+}
+
+fn of_its_deployment() -> Vec<Case> {
     let pod = |path| Is(path, json!({"disk": "ssd"}));
     let args = "/spec/template/spec/containers/0/args";
     let image = "/spec/template/spec/containers/0/image";
     let digest = format!("sha256:{}", "0".repeat(64));
-    let peers = json!([{"podSelector": {"matchLabels": {"app": "prometheus"}}}]);
     let toleration = json!([{"key": "infra", "operator": "Exists"}]);
     let affinity = json!({"nodeAffinity": {}});
-    let set = |value, set, does| case(value, set, DEPLOYMENT, does);
+    let set = |value, set, does| case(value, set, "Deployment/healthcare-operator", does);
     vec![
         set(
             "watch.namespaces",
             json!(["east", "west"]),
             Has(args, json!("--namespaces=healthcare,east,west")),
         ),
-        case("watch.namespaces", json!(["east"]), "east/Role/healthcare-healthcare-operator", Makes),
         set("watch.all", json!(true), Has(args, json!("--all-namespaces"))),
-        case("watch.all", json!(true), "ClusterRole/healthcare-healthcare-operator-stacks", Makes),
-        case("watch.all", json!(true), "Role/healthcare-healthcare-operator", Takes),
-        case(
-            "crd.install",
-            json!(false),
-            "CustomResourceDefinition/healthcarestacks.healthcarestack.dev",
-            Takes,
-        ),
         set(
             "image.registry",
             json!("r.example.org/h"),
-            Is(image, json!("r.example.org/h/healthcare-operator:0.1.0")),
+            Is(image, json!(format!("r.example.org/h/healthcare-operator:{VERSION}"))),
         ),
         set(
             "image.tag",
@@ -83,7 +78,7 @@ fn of_operator() -> Vec<Case> {
         set(
             "image.digest",
             json!(digest),
-            Is(image, json!(format!("ghcr.io/healthcare-stack/healthcare-operator:0.1.0@{digest}"))),
+            Is(image, json!(format!("ghcr.io/healthcare-stack/healthcare-operator:{VERSION}@{digest}"))),
         ),
         set(
             "image.pullPolicy",
@@ -96,8 +91,36 @@ fn of_operator() -> Vec<Case> {
             Is("/spec/template/spec/imagePullSecrets", json!([{"name": "vault"}])),
         ),
         set("replicas", json!(3), Is("/spec/replicas", json!(3))),
-        case("replicas", json!(2), "PodDisruptionBudget/healthcare-operator", Makes),
         set("serviceAccount.name", json!("her"), Is("/spec/template/spec/serviceAccountName", json!("her"))),
+        set("log.level", json!("debug"), Has(args, json!("--log-level=debug"))),
+        set("log.format", json!("text"), Has(args, json!("--log-format=text"))),
+        set(
+            "resources",
+            json!({"limits": {"memory": "1Gi"}}),
+            Is("/spec/template/spec/containers/0/resources/limits", json!({"memory": "1Gi"})),
+        ),
+        set("podAnnotations", json!({"disk": "ssd"}), pod("/spec/template/metadata/annotations")),
+        set("podLabels", json!({"disk": "ssd"}), Is("/spec/template/metadata/labels/disk", json!("ssd"))),
+        set("nodeSelector", json!({"disk": "ssd"}), pod("/spec/template/spec/nodeSelector")),
+        set("tolerations", toleration.clone(), Is("/spec/template/spec/tolerations", toleration)),
+        set("affinity", affinity.clone(), Is("/spec/template/spec/affinity", affinity)),
+        set("priorityClassName", json!("high"), Is("/spec/template/spec/priorityClassName", json!("high"))),
+    ]
+}
+
+fn of_its_other_objects() -> Vec<Case> {
+    let peers = json!([{"podSelector": {"matchLabels": {"app": "prometheus"}}}]);
+    vec![
+        case("watch.namespaces", json!(["east"]), "east/Role/healthcare-healthcare-operator", Makes),
+        case("watch.all", json!(true), "ClusterRole/healthcare-healthcare-operator-stacks", Makes),
+        case("watch.all", json!(true), "Role/healthcare-healthcare-operator", Takes),
+        case(
+            "crd.install",
+            json!(false),
+            "CustomResourceDefinition/healthcarestacks.healthcarestack.dev",
+            Takes,
+        ),
+        case("replicas", json!(2), "PodDisruptionBudget/healthcare-operator", Makes),
         case(
             "serviceAccount.name",
             json!("her"),
@@ -113,13 +136,6 @@ fn of_operator() -> Vec<Case> {
         case("rbac.create", json!(false), "Role/healthcare-operator-self", Takes),
         case("rbac.create", json!(false), "ClusterRole/healthcare-healthcare-operator", Takes),
         case("rbac.aggregateToUsers", json!(false), "ClusterRole/healthcare-healthcare-operator-edit", Takes),
-        set("log.level", json!("debug"), Has(args, json!("--log-level=debug"))),
-        set("log.format", json!("text"), Has(args, json!("--log-format=text"))),
-        set(
-            "resources",
-            json!({"limits": {"memory": "1Gi"}}),
-            Is("/spec/template/spec/containers/0/resources/limits", json!({"memory": "1Gi"})),
-        ),
         case("metrics.serviceMonitor.enabled", json!(true), "ServiceMonitor/healthcare-operator", Makes),
         case(
             "metrics.serviceMonitor.interval",
@@ -157,12 +173,6 @@ fn of_operator() -> Vec<Case> {
         case("podDisruptionBudget.enabled", json!(false), "PodDisruptionBudget/healthcare-operator", Takes)
             .with(&["replicas=2"]),
         case("releaseOnUninstall", json!(false), "Job/healthcare-operator-release", Takes),
-        set("podAnnotations", json!({"disk": "ssd"}), pod("/spec/template/metadata/annotations")),
-        set("podLabels", json!({"disk": "ssd"}), Is("/spec/template/metadata/labels/disk", json!("ssd"))),
-        set("nodeSelector", json!({"disk": "ssd"}), pod("/spec/template/spec/nodeSelector")),
-        set("tolerations", toleration.clone(), Is("/spec/template/spec/tolerations", toleration)),
-        set("affinity", affinity.clone(), Is("/spec/template/spec/affinity", affinity)),
-        set("priorityClassName", json!("high"), Is("/spec/template/spec/priorityClassName", json!("high"))),
     ]
 }
 

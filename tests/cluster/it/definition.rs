@@ -56,6 +56,7 @@ async fn the_definition_comes_with_the_release_goes_back_with_it_and_never_away(
         ];
         Told::of(server.tool("helm").args([&upgrade[..], further].concat()))
     };
+    let _ = server.healthcare(&["status", "clinic"]).expect(2).names(&["install the operator first"]);
     // Somebody else's, at first: Helm says so, and takes it over when it is told to.
     server.kubectl(&["apply", "--server-side", "--filename=crds/healthcarestack.yaml"]);
     let _ = upgrade(now, &[])

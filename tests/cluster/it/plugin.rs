@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use cluster_tests::{Clinic, Cluster, Namespace, Told, kubectl_with_plugin};
+use cluster_tests::{Clinic, Cluster, Namespace, Told, VERSION, kubectl_with_plugin};
 use kube::ResourceExt;
 use serde_json::{Value, json};
 use stack::condition::{kind, reason};
@@ -86,12 +86,12 @@ async fn a_person_sees_a_stack_reads_its_logs_opens_it_and_knows_beforehand_what
     let two = draft.clone().with(json!({"services": {"auth": {"replicas": 2}}})).resource();
     let shown = ["~ Deployment clinic-auth-service", "-   replicas: 1", "+   replicas: 2"];
     let _ = differs(&clinic, &file, &two, 1, &shown);
-    let next = draft.clone().with(json!({"version": "0.1.1"})).resource();
-    let _ = differs(&clinic, &file, &next, 1, &["from 0.1.0 to 0.1.1: migrations first"]);
+    let next = draft.clone().with(json!({"version": "9.9.9"})).resource();
+    let _ = differs(&clinic, &file, &next, 1, &[&format!("from {VERSION} to 9.9.9: migrations first")]);
     let wrong = draft.with(json!({"gateway": {"replicas": 0}, "curency": "EUR"})).resource();
     let told = differs(&clinic, &file, &wrong, 2, &[]);
     let _ = told.names(&["clinic.yaml", "spec.gateway.replicas", "spec.curency"]);
-    is_told_what_to_do(&clinic).await;
+    is_told_what_to_do(&clinic);
     may_do_what_rbac_says(&clinic, file.parent().unwrap());
 }
 
@@ -99,10 +99,10 @@ async fn status(clinic: &Clinic) {
     let ask = |arguments: &[&str]| clinic.namespace().healthcare(arguments);
     let tree = ask(&["status", "clinic"]).expect(0).out;
     let lines = [
-        "clinic in plugin  ready  0.1.0  http",
-        "├─ api-gateway               1/1  0.1.0",
+        &format!("clinic in plugin  ready  {VERSION}  http"),
+        &format!("├─ api-gateway               1/1  {VERSION}"),
         "├─ services  2/2 ready",
-        "│  ├─ patient-service           1/1  0.1.0",
+        &format!("│  ├─ patient-service           1/1  {VERSION}"),
         "├─ postgres                  1/1  15",
         "├─ routes  ",
         "├─ conditions",
@@ -117,7 +117,7 @@ async fn status(clinic: &Clinic) {
     }
     let view: Value =
         serde_json::from_str(&ask(&["status", "clinic", "--output=json"]).expect(0).out).unwrap();
-    assert_eq!((&view["ready"], &view["version"]), (&json!(true), &json!("0.1.0")), "{view}");
+    assert_eq!((&view["ready"], &view["version"]), (&json!(true), &json!(VERSION)), "{view}");
 
     let env = |env: Value| json!({"spec": {"services": {"patient": {"env": env}}}});
     clinic.edit(env(json!([{"name": "TOKEN", "secret": {"secret": "vault", "key": "token"}}]))).await;
@@ -184,7 +184,7 @@ fn differs(clinic: &Clinic, file: &Path, resource: &Value, code: i32, lines: &[&
     told
 }
 
-async fn is_told_what_to_do(clinic: &Clinic) {
+fn is_told_what_to_do(clinic: &Clinic) {
     let ask = |arguments: &[&str]| clinic.namespace().healthcare(arguments).expect(2);
     for command in ["status", "logs", "open", "backup", "rotate-keys", "first-admin"] {
         let _ = ask(&[command, "klinik"]).names(&[

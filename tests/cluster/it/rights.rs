@@ -143,9 +143,9 @@ async fn an_operator_may_do_what_it_needs_where_it_watches_and_nothing_elsewhere
             assert!(!it.may("get", "", "secrets", Some(namespace)).await);
         }
         if others.is_empty() {
-            it.has_all(&rights.stacks, None).await
+            it.has_all(&rights.stacks, None).await;
         } else {
-            it.has_none(&rights.stacks, None).await
+            it.has_none(&rights.stacks, None).await;
         }
         it.has_all(&rights.own, Some(it.namespace)).await;
         it.has_none(&rights.own, Some("default")).await;

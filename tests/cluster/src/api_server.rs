@@ -175,6 +175,9 @@ impl ApiServer {
     ///
     /// # Errors
     /// The API server's words.
+    ///
+    /// # Panics
+    /// If kubectl does not run.
     pub fn apply(&self, resource: &Value) -> Result<(), String> {
         let file = self.path("applied.json");
         fs::write(&file, resource.to_string()).expect("a file");

@@ -49,6 +49,7 @@ impl Told {
     /// # Panics
     /// With all that it said, if not.
     #[track_caller]
+    #[must_use]
     pub fn names(self, words: &[&str]) -> Self {
         for word in words {
             assert!(self.err.contains(word), "{}: nothing of `{word}` in:\n{}", self.asked, self.err);
