@@ -77,6 +77,9 @@ struct ScopeOptions {
 struct RunOptions {
     #[command(flatten)]
     scope: ScopeOptions,
+    /// What stacks run that name no version. Left out: the version of this program.
+    #[arg(long)]
+    stack_version: Option<String>,
     /// Where the Lease is that decides who leads. Left out: the operator's own namespace.
     #[arg(long)]
     lease_namespace: Option<String>,
@@ -188,7 +191,15 @@ async fn operate(options: RunOptions) -> Result<(), Error> {
     metrics.leads(true);
     ready.store(false, Ordering::Release);
     let (asking, own) = (client.clone(), client.default_namespace().to_owned());
-    let start = Start { client, scope, queue, signs, metrics, host: options.name };
+    let start = Start {
+        client,
+        scope,
+        queue,
+        signs,
+        metrics,
+        host: options.name,
+        stack_version: options.stack_version,
+    };
     let listed = {
         let ready = Arc::clone(&ready);
         move || ready.store(true, Ordering::Release)

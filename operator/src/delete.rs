@@ -69,7 +69,7 @@ pub async fn delete(pass: Pass<'_>, memory: &mut Memory) -> Result<Action, Error
     }
     let api: Api<HealthcareStack> = Api::namespaced(pass.operator.client.clone(), &pass.id.namespace);
     // A spec that cannot be read cannot tell what to delete either. Nothing is deleted then: too little can be made good.
-    let Ok(stack) = Stack::from_resource(pass.resource) else {
+    let Ok(stack) = pass.operator.stack(pass.resource) else {
         let message =
             "the spec is not valid, so that it cannot be told what is to be deleted; correct it".to_owned();
         pass.say_deleting(memory, Problem { reason: reason::INVALID, message }).await?;

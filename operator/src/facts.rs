@@ -115,6 +115,21 @@ pub fn accounts(sight: &Sight) -> impl Iterator<Item = (String, String)> {
     sight.iter().filter_map(|((_, name), seen)| Some((known_as(name), seen.account()?.uid.to_string())))
 }
 
+/// The backup that ended last, if it failed: its Job and why. Jobs that have ended are not written again, so that their versions tell which
+/// one that was.
+pub fn failed_backup<'a>(stack: &Stack, sight: &'a Sight) -> Option<(&'a str, &'a str)> {
+    let job = Kind::id("batch", "Job")?;
+    let begins = format!("{}-", names::object(&stack.name, names::BACKUP));
+    let backups = sight.iter().filter(|((id, name), _)| *id == job && name.starts_with(&begins));
+    let ended = backups.filter_map(|((_, name), seen)| {
+        let workload = seen.workload()?;
+        let has_ended = workload.complete || workload.failed.is_some();
+        has_ended.then_some((seen.version, name, workload))
+    });
+    let (_, name, last) = ended.max_by_key(|(version, ..)| *version)?;
+    Some((name, last.failed.as_deref()?))
+}
+
 /// How far the database has come.
 pub fn database(stack: &Stack, sight: &Sight) -> Progress {
     let (group, kind) = match &stack.database {
@@ -295,6 +310,32 @@ mod tests {
         assert_eq!(unfinished_restore(&stack(), &begun), Some("clinic-restore-0123456789"));
         assert_eq!(unfinished_restore(&stack(), &job("clinic-restore-0123456789", true)), None);
         assert_eq!(unfinished_restore(&stack(), &job("clinic-migrate-auth-0123456789", false)), None);
+    }
+
+    #[test]
+    fn a_backup_failed_if_the_last_one_did() {
+        let job = Kind::id("batch", "Job").expect("known");
+        let ended = |name: &str, version, failed: Option<&str>| {
+            let workload =
+                Workload { complete: failed.is_none(), failed: failed.map(str::to_owned), ..at("15") };
+            ((job, name.into()), Seen { version, ..seen(workload) })
+        };
+        let mut sight = Sight::from([
+            ended("clinic-backup-29000001", 7, None),
+            // Of another part, whatever its name.
+            ended("clinic-migrate-backup", 9, Some("no")),
+        ]);
+        assert_eq!(failed_backup(&stack(), &sight), None);
+        sight.extend([ended("clinic-backup-1800000000", 8, Some("no room"))]);
+        assert_eq!(failed_backup(&stack(), &sight), Some(("clinic-backup-1800000000", "no room")));
+        // One that is under way says nothing yet.
+        sight.insert(
+            (job, "clinic-backup-29000002".into()),
+            Seen { version: 12, ..seen(Workload::default()) },
+        );
+        assert!(failed_backup(&stack(), &sight).is_some());
+        sight.extend([ended("clinic-backup-29000002", 13, None)]);
+        assert_eq!(failed_backup(&stack(), &sight), None);
     }
 
     #[test]

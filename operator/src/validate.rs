@@ -72,7 +72,8 @@ pub async fn problems(
 ) -> Result<Vec<Problem>, Error> {
     let mut problems = missing_software(stack, cluster.capabilities);
     let named = named_secrets(spec);
-    cluster.secrets.name(id, named.iter().map(|named| named.secret.clone()).collect());
+    let noticed = named.iter().map(|named| named.secret.clone()).chain(secrets::of_database(stack));
+    cluster.secrets.name(id, noticed.collect());
     memory.contents.retain(|name, _| named.iter().any(|named| named.secret == *name));
     for named in &named {
         let Some(version) = cluster.secrets.version(&id.namespace, &named.secret) else {

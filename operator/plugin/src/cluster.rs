@@ -54,11 +54,14 @@ impl Cluster {
 
     /// A stack, if it is there.
     pub(crate) async fn stack_if_any(&self, name: &str) -> Result<Option<HealthcareStack>, Error> {
-        match self.api::<HealthcareStack>().get_opt(name).await {
-            Ok(Some(stack)) => Ok(Some(stack)),
-            Ok(None) if !self.knows_stacks().await? => Err(Error::NoDefinition),
-            Ok(None) => Ok(None),
-            Err(error) => Err(Error::api(format!("read the HealthcareStack {name}"))(error)),
+        let found = match self.api::<HealthcareStack>().get_opt(name).await {
+            // In a group of kinds that it does not know, the API server has no words for what is not there.
+            Err(kube::Error::Api(status)) if status.code == 404 => None,
+            found => found.map_err(Error::api(format!("read the HealthcareStack {name}")))?,
+        };
+        match found {
+            None if !self.knows_stacks().await? => Err(Error::NoDefinition),
+            found => Ok(found),
         }
     }
 

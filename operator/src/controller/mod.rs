@@ -13,6 +13,8 @@ use kube::runtime::controller::{Action, Config, Error as LoopError, applier};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{self, ObjectRef};
 use kube::{Client, Resource, ResourceExt};
+use stack::spec::{HealthcareStack, HealthcareStackSpec};
+use stack::{Invalid, Stack};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -58,6 +60,8 @@ pub struct Operator {
     pub clock: Clock,
     /// Randomness.
     pub random: Random,
+    /// What stacks run that name no version. `None`: the version of this program.
+    pub stack_version: Option<String>,
     capabilities: RwLock<Capabilities>,
     stacks: Mutex<HashMap<StackId, Arc<tokio::sync::Mutex<Kept>>>>,
 }
@@ -94,10 +98,21 @@ impl Operator {
             ),
             clock: Clock::system(),
             random: Random::system(),
+            stack_version: None,
             capabilities: RwLock::default(),
             stacks: Mutex::default(),
             client,
         }
+    }
+
+    /// The stack that a resource describes.
+    pub fn stack(&self, resource: &HealthcareStack) -> Result<Stack, Invalid> {
+        let stack = Stack::from_resource(resource)?;
+        let spec = &resource.spec;
+        Ok(match &self.stack_version {
+            Some(version) if spec.version.is_none() => at_version(stack, spec, version),
+            _ => stack,
+        })
     }
 
     fn kept(&self, id: &StackId) -> Arc<tokio::sync::Mutex<Kept>> {
@@ -160,6 +175,15 @@ impl Operator {
     }
 }
 
+/// A stack that names no version, at this one; a tag that it names stays.
+fn at_version(mut stack: Stack, spec: &HealthcareStackSpec, version: &str) -> Stack {
+    version.clone_into(&mut stack.version);
+    if spec.image.as_ref().is_none_or(|image| image.tag.is_none()) {
+        version.clone_into(&mut stack.image.tag);
+    }
+    stack
+}
+
 /// Doubles with each failure, and differs from stack to stack.
 fn pause_after(failures: u32, random: &Random) -> Duration {
     let pause = BACKOFF.saturating_mul(2_u32.saturating_pow(failures.min(16))).min(BACKOFF_MAX);
@@ -208,6 +232,8 @@ pub struct Start {
     pub metrics: Metrics,
     /// What Events say who wrote them.
     pub host: String,
+    /// What stacks run that name no version. `None`: the version of this program.
+    pub stack_version: Option<String>,
 }
 
 /// Runs until `stop` says so; reconciles that are under way then come to their end. `listed` is called when all is known that there is.
@@ -217,7 +243,7 @@ pub async fn run(
     stop: impl Future<Output = ()> + Send + 'static,
     listed: impl FnOnce() + Send,
 ) -> Result<(), Error> {
-    let Start { client, scope, queue, signs, metrics, host } = start;
+    let Start { client, scope, queue, signs, metrics, host, stack_version } = start;
     let capabilities = discover::capabilities(&client).await?;
     let reporter = Reporter { controller: MANAGER.to_owned(), instance: Some(host) };
     let operator = Arc::new(Operator {
@@ -226,6 +252,7 @@ pub async fn run(
         secrets: SecretVersions::default(),
         clock: Clock::system(),
         random: Random::system(),
+        stack_version,
         capabilities: RwLock::new(capabilities),
         stacks: Mutex::default(),
         client,
@@ -293,6 +320,25 @@ mod tests {
         }
         assert!((15..=25).contains(&attempts), "{attempts} attempts in an hour, {looks} looks");
         assert!(kept.pause(true).is_none(), "an edit waits for no back-off");
+    }
+
+    #[test]
+    fn a_stack_without_a_version_runs_the_operators_and_others_what_they_name() {
+        for (spec, version, tag) in [
+            ("{}", "own-7", "own-7"),
+            ("{version: 0.2.0}", "0.2.0", "0.2.0"),
+            ("{image: {tag: edge}}", "own-7", "edge"),
+        ] {
+            let yaml = format!(
+                "{{apiVersion: healthcarestack.dev/v1alpha1, kind: HealthcareStack, metadata: {{name: clinic}}, spec: {spec}}}"
+            );
+            let mut stack = Stack::from_yaml(&yaml).expect("a stack");
+            let resource: HealthcareStack = serde_saphyr::from_str(&yaml).expect("a resource");
+            if resource.spec.version.is_none() {
+                stack = at_version(stack, &resource.spec, "own-7");
+            }
+            assert_eq!((stack.version.as_str(), stack.image.tag.as_str()), (version, tag), "{spec}");
+        }
     }
 
     #[test]

@@ -18,8 +18,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use kube::core::{ApiResource, DynamicObject};
 use kube::runtime::controller::Action;
-use kube::{Resource, ResourceExt};
+use kube::{Api, Resource, ResourceExt};
 use stack::condition::reason;
 use stack::spec::{HealthcareStack, HealthcareStackStatus};
 use stack::{Stack, names};
@@ -114,7 +115,7 @@ pub async fn reconcile(operator: &Operator, guarded: &Guarded, memory: &mut Memo
     if resource.metadata.deletion_timestamp.is_some() {
         return Box::pin(delete::delete(pass, memory)).await;
     }
-    let stack = match Stack::from_resource(resource) {
+    let stack = match operator.stack(resource) {
         Ok(stack) => stack,
         Err(invalid) => {
             let problem = Problem { reason: reason::INVALID, message: invalid.to_string() };
@@ -151,12 +152,24 @@ async fn unreadable(
     let id = crate::stacks::id(guarded);
     let pass = Pass { operator, id: &id, resource: &shell };
     if shell.metadata.deletion_timestamp.is_none() {
-        let problem = Problem { reason: reason::INVALID, message: format!("cannot be read: {why}") };
+        let faults = faults_as_stored(pass).await?.unwrap_or_else(|| why.to_owned());
+        let problem = Problem { reason: reason::INVALID, message: format!("cannot be read: {faults}") };
         pass.block(memory, &[problem]).await?;
     } else if namespace::is_ending(&operator.client, &id.namespace).await {
         return delete::let_go(pass).await;
     }
     Ok(Action::await_change())
+}
+
+/// What is wrong with a resource as it is stored, field by field. Whoever could not read it tells of no field.
+async fn faults_as_stored(pass: Pass<'_>) -> Result<Option<String>, Error> {
+    let name = pass.resource.name_any();
+    let kind = ApiResource::erase::<HealthcareStack>(&());
+    let api: Api<DynamicObject> =
+        Api::namespaced_with(pass.operator.client.clone(), &pass.id.namespace, &kind);
+    let stored = api.get_opt(&name).await.map_err(Error::api(format!("HealthcareStack {name}")))?;
+    let stored = stored.and_then(|stored| serde_json::to_string(&stored).ok()).unwrap_or_default();
+    Ok(Stack::from_yaml(&stored).err().map(|faults| faults.to_string()))
 }
 
 impl<'a> Pass<'a> {

@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use kube::Resource;
 use kube::runtime::events::EventType;
-use stack::{Database, Stack, names};
+use stack::Stack;
 
 use super::{Memory, Pass};
 use crate::kinds::Kind;
@@ -60,13 +60,7 @@ impl Pass<'_> {
                 (name, seen.version).hash(&mut hasher);
             }
         }
-        let cluster = names::object(&stack.name, names::POSTGRES);
-        let named = match &stack.database {
-            Database::Managed(_) => Vec::new(),
-            Database::External(external) => vec![external.url.secret.clone()],
-            Database::CloudNativePg(_) => vec![format!("{cluster}-superuser"), format!("{cluster}-ca")],
-        };
-        for name in named {
+        for name in secrets::of_database(stack) {
             self.operator.secrets.version(&self.id.namespace, &name).hash(&mut hasher);
         }
         hasher.finish()

@@ -41,7 +41,7 @@ use crate::digest::digest;
 use crate::plan::Kek;
 use draft::Book;
 pub use kek::Escrowed;
-pub use reconcile::{Come, Failure, Outcome, reconcile};
+pub use reconcile::{Come, Failure, Outcome, of_database, reconcile};
 pub use roles::{role_name, schemas};
 use server::{BadUrl, Server};
 

@@ -144,6 +144,21 @@ async fn write(api: &Api<Secret>, change: Change) -> Result<Secret, Failure> {
     }
 }
 
+/// Secrets that others make, and that say how to reach the database.
+pub fn of_database(stack: &Stack) -> Vec<String> {
+    match &stack.database {
+        Database::Managed(_) => Vec::new(),
+        Database::External(external) => vec![external.url.secret.clone()],
+        Database::CloudNativePg(_) => cluster_secrets(stack).into(),
+    }
+}
+
+/// What CloudNativePG makes for a cluster: the superuser's password, and the CA.
+fn cluster_secrets(stack: &Stack) -> [String; 2] {
+    let cluster = names::object(&stack.name, names::POSTGRES);
+    [format!("{cluster}-superuser"), format!("{cluster}-ca")]
+}
+
 async fn sources(
     api: &Api<Secret>,
     stack: &Stack,
@@ -188,8 +203,9 @@ async fn cluster_server(api: &Api<Secret>, stack: &Stack) -> Result<Option<Serve
             .and_then(|value| String::from_utf8(value.0).ok());
         Ok::<_, Error>(value)
     };
-    let password = get(format!("{cluster}-superuser"), "password").await?;
-    let ca = get(format!("{cluster}-ca"), "ca.crt").await?;
+    let [superuser, authority] = cluster_secrets(stack);
+    let password = get(superuser, "password").await?;
+    let ca = get(authority, "ca.crt").await?;
     Ok(password.zip(ca).map(|(password, ca)| Server {
         host: format!("{cluster}-rw"),
         port: 5432,

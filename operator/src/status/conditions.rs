@@ -8,7 +8,7 @@ use stack::{Stack, names};
 
 use super::{Report, Said, is_ready};
 use crate::conflict::Contest;
-use crate::facts::{Sight, unfinished_restore};
+use crate::facts::{Sight, failed_backup, unfinished_restore};
 use crate::rollout::{Decision, Facts, Progress, Stage};
 use crate::stuck::Stuck;
 use crate::validate::Problem;
@@ -101,11 +101,19 @@ pub(super) fn degraded(report: Report<'_>) -> Said {
                 );
                 said(ConditionStatus::True, reason::ROTATION_FAILED, message)
             }
-            Progress::Done | Progress::Waiting(_) => {
-                said(ConditionStatus::False, reason::AS_EXPECTED, String::new())
-            }
+            Progress::Done | Progress::Waiting(_) => match failed_backup(report.stack, report.sight) {
+                Some((job, why)) => said(ConditionStatus::True, reason::BACKUP_FAILED, backup_words(job, why)),
+                None => said(ConditionStatus::False, reason::AS_EXPECTED, String::new()),
+            },
         },
     }
+}
+
+fn backup_words(job: &str, why: &str) -> String {
+    format!(
+        "the last backup failed (Job {job}: {why}); `kubectl logs job/{job}` tells more. The next one is taken by \
+         spec.database.backup.schedule, or by `kubectl healthcare backup`"
+    )
 }
 
 /// Why a stack that is well otherwise is not reached from outside.

@@ -12,31 +12,33 @@ const PATIENT: &str = r#"{"name": "Maria Beispiel", "dob": "1980-02-29",
     "medicalHistory": {"allergies": ["Penicillin"], "chronicConditions": []}}"#;
 const TAKEN_IN: Duration = Duration::from_mins(2);
 
-/// Takes a backup now, as `kubectl healthcare backup` does.
-fn back_up(clinic: &Clinic) {
-    let (job, schedule) = (clinic.object("now"), format!("--from=cronjob/{}", clinic.object("backup")));
-    clinic.namespace().kubectl(&["create", "job", &job, &schedule]);
-    let within = format!("--timeout={}s", TAKEN_IN.as_secs());
-    clinic.namespace().kubectl(&["wait", "--for=condition=Complete", &within, &format!("job/{job}")]);
+/// The manifest of a new stack that is filled from a backup, as `kubectl healthcare restore` prints it.
+fn restored(operator: &Operator, from: &str, new: &str, further: &[&str]) -> Clinic {
+    let as_new = format!("--as={new}");
+    let told = operator.namespace.healthcare(&[&["restore", from, &as_new], further].concat()).expect(0);
+    assert!(told.err.contains("kubectl apply"), "{}", told.err);
+    operator.namespace.apply(&told.out);
+    Clinic::existing(operator, new)
 }
 
 #[tokio::test]
 async fn a_new_stack_is_filled_from_a_backup_and_gives_the_same_answers() {
     let operator = Operator::install("backup").await;
     let with_backup = json!({"database": {"backup": {"volume": {"size": "1Gi"}}}});
-    let old = operator.stack("old").small().with(with_backup).ready().await;
+    let draft = operator.stack("old").small().with(with_backup);
+    let old = draft.clone().ready().await;
     let admin = old.admin().await;
     let registered = admin.call("POST", "/api/patients", Some(PATIENT)).await.expect(201).json();
     let path = format!("/api/patients/{}", registered["patientId"].as_str().unwrap());
     let answer = admin.call("GET", &path, None).await.expect(200).json();
-    back_up(&old);
+    let told = operator.namespace.healthcare(&["backup", "old"]).expect(0);
+    assert!(told.out.contains("takes a backup of old.\nIt is taken."), "{}", told.out);
     // After the backup, and so not in it.
     let later = admin.call("POST", "/api/patients", Some(PATIENT)).await.expect(201).json();
     let later = format!("/api/patients/{}", later["patientId"].as_str().unwrap());
 
-    let from = json!({"volume": {"claimName": "old-backup"}, "keySecretRef": {"name": "old-kek"}});
-    let restored = json!({"database": {"restoreFrom": from}});
-    let new = operator.stack("new").small().with(restored.clone()).ready().await;
+    let new = restored(&operator, "old", "new", &[]);
+    new.settled().await;
     // Users are in the backup too, and with them the old administrator's password.
     let admin_there = new.anybody().await.sign_in("admin", &old.admin_password().await).await;
     assert_eq!(admin_there.call("GET", &path, None).await.expect(200).json(), answer);
@@ -55,7 +57,12 @@ async fn a_new_stack_is_filled_from_a_backup_and_gives_the_same_answers() {
         if now == left { Ok(()) } else { Err(format!("{now:?}")) }
     })
     .await;
-    let last = operator.stack("last").small().with(restored).ready().await;
+    // The old one is not in the cluster any more; its manifest is at hand, as it should be.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("old.yaml");
+    std::fs::write(&file, draft.resource().to_string()).unwrap();
+    let last = restored(&operator, "old", "last", &["--filename", file.to_str().unwrap()]);
+    last.settled().await;
     let admin = last.anybody().await.sign_in("admin", &old.admin_password().await).await;
     for path in [path, later] {
         assert_eq!(admin.call("GET", &path, None).await.expect(200).json()["name"], "Maria Beispiel");

@@ -56,10 +56,6 @@ async fn a_mistake_that_only_the_operator_can_know_is_told_and_harms_nothing() {
     is_told(&clinic, gateway(ingress), reason::INGRESS_CLASS_MISSING, "nowhere").await;
     put_right(&clinic, gateway(json!({"ingress": null}))).await;
 
-    let route = json!({"ingress": {"host": "clinic.example.org", "parentRefs": [{"name": "public"}]}});
-    is_told(&clinic, gateway(route), reason::KIND_MISSING, "HTTPRoute").await;
-    put_right(&clinic, gateway(json!({"ingress": null}))).await;
-
     let quota = "{apiVersion: v1, kind: ResourceQuota, metadata: {name: tight}, spec: {hard: {pods: \"1\"}}}";
     clinic.namespace().apply(quota);
     let env = json!({"env": [{"name": "TEAM", "value": "front-desk"}]});

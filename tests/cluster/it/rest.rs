@@ -11,7 +11,7 @@ const REST: Duration = Duration::from_secs(20);
 const LEASE_RENEWED_EVERY: Duration = Duration::from_secs(1);
 
 /// Versions of everything that is the stack's, itself included. Any write moves one.
-async fn versions(clinic: &Clinic) -> BTreeMap<(String, String), String> {
+pub(crate) async fn versions(clinic: &Clinic) -> BTreeMap<(String, String), String> {
     let version = |object: &dyn Fn() -> Option<String>| object().unwrap_or_default();
     let objects = clinic.objects().await;
     let mut versions: BTreeMap<_, _> = objects

@@ -20,10 +20,13 @@ async fn keys_logins_and_certificates_change_without_a_failed_request() {
     let before = secrets(&clinic).await;
     let traffic = Traffic::start(&admin, "/api/patients");
 
-    let asked: BTreeMap<_, _> = ["signing-keys", "identities", "database-roles"]
-        .map(|what| (format!("healthcarestack.dev/rotate-{what}"), "1"))
-        .into();
-    clinic.edit(json!({"metadata": {"annotations": asked}})).await;
+    let kinds = ["--kind=signing-keys", "--kind=identities", "--kind=database-roles"];
+    let told = clinic.namespace().healthcare(&[&["rotate-keys", "clinic"], &kinds[..]].concat()).expect(0);
+    assert!(
+        told.out.starts_with("Asked for new signing-keys, identities, database-roles.\n"),
+        "{}",
+        told.out
+    );
     let rotated = ["signing-keys", "patient-service-identity", "api-gateway-identity", "database-patient"];
     eventually("new keys in use", ROTATED_IN, async || {
         let now = secrets(&clinic).await;

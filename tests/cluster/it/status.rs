@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cluster_tests::{Clinic, Cluster, Operator, Traffic, eventually};
+use cluster_tests::{Clinic, Cluster, Operator, REGISTRY, Traffic, eventually};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Service, ServiceAccount};
 use kube::Api;
@@ -11,8 +11,6 @@ use serde_json::{Value, json};
 use stack::condition::{kind, reason};
 use stack::names;
 use stack::spec::ConditionStatus;
-
-use crate::version::retagged;
 
 const SOON: Duration = Duration::from_mins(1);
 /// Images are asked for again after five minutes at the latest.
@@ -141,9 +139,9 @@ async fn a_first_install_whose_images_come_late_goes_on_by_itself() {
         if progressing.status == ConditionStatus::False { Ok(()) } else { Err("it is still on its way") }
     })
     .await;
-    let folder = tempfile::tempdir().unwrap();
-    let images = ["auth-service", "patient-service", "api-gateway"];
-    Cluster::get().import(&images.map(|image| retagged(image, LATE, folder.path())));
+    for image in ["auth-service", "patient-service", "api-gateway"] {
+        Cluster::get().import_as(image, &format!("{REGISTRY}/{image}:{LATE}"));
+    }
     eventually("a stack that is ready", PULLED_IN, async || {
         let ready = clinic.condition(kind::READY).await.ok_or_else(|| "nothing said".to_owned())?;
         if ready.status == ConditionStatus::True { Ok(()) } else { Err(ready.message) }

@@ -1,11 +1,9 @@
 //! Another version under traffic: migrations, then services, then the gateway. One that does not come up is given up for the last healthy
 //! one, which goes on answering all along.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
-use cluster_tests::{Clinic, Cluster, Traffic, VERSION, archive, eventually};
+use cluster_tests::{Clinic, Cluster, REGISTRY, Traffic, eventually};
 use serde_json::json;
 use stack::condition::{kind, reason};
 use stack::spec::ConditionStatus;
@@ -19,19 +17,6 @@ const NOWHERE: &str = "9.9.9";
 const GIVEN_UP: Duration = Duration::from_mins(4);
 const SOON: Duration = Duration::from_mins(1);
 
-/// The same image by another tag: what a release changes for the operator is the name.
-pub(crate) fn retagged(image: &str, tag: &str, into: &Path) -> PathBuf {
-    let (folder, tar) = (into.join(format!("{image}-{tag}")), into.join(format!("{image}-{tag}.tar")));
-    std::fs::create_dir_all(&folder).unwrap();
-    let run = |command: &mut Command| assert!(command.status().unwrap().success(), "{command:?}");
-    run(Command::new("tar").arg("-xf").arg(archive(image)).arg("-C").arg(&folder));
-    let manifest = folder.join("manifest.json");
-    let text = std::fs::read_to_string(&manifest).unwrap();
-    std::fs::write(&manifest, text.replace(&format!(":{VERSION}\""), &format!(":{tag}\""))).unwrap();
-    run(Command::new("tar").arg("-cf").arg(&tar).arg("-C").arg(&folder).arg("."));
-    tar
-}
-
 /// Whether every pod of services and gateway runs this version.
 fn all_run(clinic: &Clinic, version: &str) -> Result<(), String> {
     let deployments = ["get", "deployments", "--selector=healthcarestack.dev/stack=clinic"];
@@ -44,7 +29,6 @@ fn all_run(clinic: &Clinic, version: &str) -> Result<(), String> {
 #[tokio::test]
 async fn a_version_comes_up_under_traffic_and_one_that_does_not_is_given_up() {
     let clinic = Clinic::new("version").await.small().ready().await;
-    let folder = tempfile::tempdir().unwrap();
     let images = [
         ("auth-service", NEXT),
         ("patient-service", NEXT),
@@ -52,7 +36,9 @@ async fn a_version_comes_up_under_traffic_and_one_that_does_not_is_given_up() {
         ("auth-service", PARTIAL),
         ("patient-service", PARTIAL),
     ];
-    Cluster::get().import(&images.map(|(image, tag)| retagged(image, tag, folder.path())));
+    for (image, tag) in images {
+        Cluster::get().import_as(image, &format!("{REGISTRY}/{image}:{tag}"));
+    }
     let traffic = Traffic::start(&clinic.admin().await, "/api/patients");
 
     clinic.edit(json!({"spec": {"version": NEXT}})).await;

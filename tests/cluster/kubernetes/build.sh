@@ -82,6 +82,31 @@ PYTHON
     rm -r "$wheel"
 }
 
+# Definitions of other software's kinds, from its Go modules, each checked against its hash.
+build_definitions() {
+    once "$definitions" "$here/definitions.txt" download_definitions
+}
+
+download_definitions() {
+    local module hash files folder
+    rm -rf "$definitions"
+    while read -r module hash files; do
+        folder=$(module_folder "$module" "$hash")
+        mkdir -p "$definitions/${module%@*}"
+        # shellcheck disable=SC2086 # a pattern
+        install -m 644 "$folder"/$files "$definitions/${module%@*}"
+    done < <(grep --invert-match '^#' "$here/definitions.txt")
+}
+
+module_folder() { # MODULE@VERSION HASH
+    say "getting $1"
+    GOFLAGS='' go mod download -json "$1" | python3 -c '
+import json, sys
+got, hash = json.load(sys.stdin), sys.argv[1]
+assert got["Sum"] == hash, "{Path}@{Version} has the hash {Sum}".format(**got)
+print(got["Dir"])' "$2"
+}
+
 # The parent of every pod's processes: it only waits, and reaps.
 build_pause() {
     once "$images/pause.tar" "$here/images/pause.c" pause_image

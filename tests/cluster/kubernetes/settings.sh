@@ -16,6 +16,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/healthcare-stack/cluster
 bin=$cache/bin                            # kubernetes, coredns, helm, …: built once
 images=$cache/images                      # what every node imports as it starts: pause, CoreDNS, the storage provisioner
+definitions=$cache/definitions            # of kinds that other software brings
 runs=$cache/run
 run=$runs/$cluster_name                   # all that this cluster writes; gone after `down`
 pki=$run/pki

@@ -1,5 +1,6 @@
 //! [`Clinic`]: a stack on the cluster, with its namespace and its operator.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use blackbox::Client as Caller;
@@ -74,8 +75,21 @@ impl Draft {
     /// # Panics
     /// If the API server refuses it.
     pub fn apply(self) -> Clinic {
-        self.operator.namespace.apply(&self.resource().to_string());
-        Clinic { name: self.name, operator: self.operator }
+        let namespace = Arc::clone(&self.operator.namespace);
+        self.apply_at(namespace)
+    }
+
+    /// The same in another namespace, which its operator looks after too.
+    ///
+    /// # Panics
+    /// If the API server refuses it.
+    pub fn apply_in(self, namespace: Namespace) -> Clinic {
+        self.apply_at(Arc::new(namespace))
+    }
+
+    fn apply_at(self, namespace: Arc<Namespace>) -> Clinic {
+        namespace.apply(&self.resource().to_string());
+        Clinic { name: self.name, operator: self.operator, namespace }
     }
 
     /// Applied, and ready.
@@ -96,6 +110,7 @@ pub struct Clinic {
     pub name: String,
     /// Who looks after it.
     pub operator: Operator,
+    namespace: Arc<Namespace>,
 }
 
 impl Clinic {
@@ -110,12 +125,12 @@ impl Clinic {
 
     /// A stack that was applied in some other way.
     pub fn existing(operator: &Operator, name: &str) -> Self {
-        Self { name: name.to_owned(), operator: operator.clone() }
+        Self { name: name.to_owned(), operator: operator.clone(), namespace: Arc::clone(&operator.namespace) }
     }
 
     /// Where it is.
     pub fn namespace(&self) -> &Namespace {
-        &self.operator.namespace
+        &self.namespace
     }
 
     /// A view of one kind in its namespace.
@@ -210,14 +225,15 @@ impl Clinic {
         let conditions =
             "jsonpath={range .status.conditions[*]}{.type}={.status} {.reason}: {.message}{\"\\n\"}{end}";
         let selector = "--selector=app.kubernetes.io/name=healthcare-operator";
-        let questions: [&[&str]; 4] = [
-            &["get", &name, "--output", conditions],
-            &["get", "pods", "--output=wide"],
-            &["get", "events", "--sort-by=.lastTimestamp"],
-            &["logs", selector, "--tail=20"],
+        let here = self.namespace();
+        let questions: [(&Namespace, &[&str]); 4] = [
+            (here, &["get", &name, "--output", conditions]),
+            (here, &["get", "pods", "--output=wide"]),
+            (here, &["get", "events", "--sort-by=.lastTimestamp"]),
+            (&self.operator.namespace, &["logs", selector, "--tail=20"]),
         ];
-        let answers = questions.map(|question| {
-            let answer = self.namespace().ask(question);
+        let answers = questions.map(|(namespace, question)| {
+            let answer = namespace.ask(question);
             let last: Vec<_> = answer.lines().rev().take(40).collect();
             last.into_iter().rev().collect::<Vec<_>>().join("\n")
         });

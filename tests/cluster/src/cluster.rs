@@ -15,6 +15,8 @@ use std::sync::OnceLock;
 
 use kube::config::{KubeConfigOptions, Kubeconfig};
 
+use crate::image::renamed;
+
 /// The environment variable that names the kubeconfig of a cluster which is up already.
 pub const KEPT: &str = "TEST_KUBECONFIG";
 
@@ -73,10 +75,7 @@ impl Cluster {
     /// # Panics
     /// If the kubeconfig cannot be used.
     pub async fn client(&self) -> kube::Client {
-        let kubeconfig = Kubeconfig::read_from(&self.kubeconfig).expect("the kubeconfig");
-        let options = KubeConfigOptions::default();
-        let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await;
-        kube::Client::try_from(config.expect("the kubeconfig")).expect("a client")
+        client(&self.kubeconfig).await
     }
 
     /// Where the administrator's kubeconfig is.
@@ -84,10 +83,17 @@ impl Cluster {
         &self.kubeconfig
     }
 
+    /// A program of the clusters', which asks none. It runs in the repository.
+    pub fn program(name: &str) -> Command {
+        let mut command = Command::new(tool(name));
+        command.current_dir(repository());
+        command
+    }
+
     /// A program of the cluster's (`kubectl`, `helm`, …), as its administrator.
     pub fn tool(&self, name: &str) -> Command {
-        let mut command = Command::new(cache().join("cluster/bin").join(name));
-        command.env("KUBECONFIG", &self.kubeconfig).current_dir(repository());
+        let mut command = Self::program(name);
+        command.env("KUBECONFIG", &self.kubeconfig);
         command
     }
 
@@ -115,6 +121,15 @@ impl Cluster {
         said(Command::new(script()).arg("import").args(archives));
     }
 
+    /// Loads one of the project's images (or the tests' PostgreSQL) into every node by another name.
+    ///
+    /// # Panics
+    /// If it cannot be loaded.
+    pub fn import_as(&self, image: &str, reference: &str) {
+        let folder = tempfile::tempdir().expect("a folder");
+        self.import(&[renamed(image, reference, folder.path())]);
+    }
+
     /// Ends a node (2 or higher: the first one is the control plane) at once, as a power failure would.
     ///
     /// # Panics
@@ -133,8 +148,34 @@ impl Cluster {
     }
 }
 
+/// A client by a kubeconfig, for the runtime that it is called on.
+///
+/// # Panics
+/// If it cannot be used.
+pub async fn client(kubeconfig: &Path) -> kube::Client {
+    let kubeconfig = Kubeconfig::read_from(kubeconfig).expect("the kubeconfig");
+    let options = KubeConfigOptions::default();
+    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await;
+    kube::Client::try_from(config.expect("the kubeconfig")).expect("a client")
+}
+
+/// A program of the cluster's.
+pub(crate) fn tool(name: &str) -> PathBuf {
+    cache().join("cluster/bin").join(name)
+}
+
+/// The folder with definitions of other software's kinds, from a module that `kubernetes/definitions.txt` names.
+///
+/// # Panics
+/// If it is not there.
+pub fn definitions(module: &str) -> PathBuf {
+    let path = cache().join("cluster/definitions").join(module);
+    assert!(path.exists(), "{}: `make test-cluster` gets it", path.display());
+    path
+}
+
 /// The archive of one of the project's images.
-pub fn archive(image: &str) -> PathBuf {
+pub(crate) fn archive(image: &str) -> PathBuf {
     cache().join("images").join(format!("{image}.tar"))
 }
 

@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 
 use crate::cluster::{Cluster, said};
+use crate::plugin::{Told, kubectl_with_plugin};
 use crate::wait::eventually;
 
 /// A namespace that a test has for itself; deleted when the test is done.
@@ -81,6 +82,19 @@ impl Namespace {
             |error| error.to_string(),
             |output| String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned(),
         )
+    }
+
+    /// `kubectl healthcare` here: a subcommand and its options.
+    pub fn healthcare(&self, arguments: &[&str]) -> Told {
+        Told::of(self.healthcare_command().args(arguments))
+    }
+
+    /// The same, to be started in some other way.
+    pub fn healthcare_command(&self) -> Command {
+        let mut command = kubectl_with_plugin();
+        command.env("KUBECONFIG", self.cluster.kubeconfig());
+        command.args(["healthcare", "--namespace", &self.name]);
+        command
     }
 
     /// What `kubectl` says here of what it is given to read, or how it fails.
