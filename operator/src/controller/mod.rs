@@ -58,6 +58,8 @@ pub struct Operator {
     pub clock: Clock,
     /// Randomness.
     pub random: Random,
+    /// The operator's own image, if it was told.
+    pub image: Option<String>,
     capabilities: RwLock<Capabilities>,
     stacks: Mutex<HashMap<StackId, Arc<tokio::sync::Mutex<Kept>>>>,
 }
@@ -94,6 +96,7 @@ impl Operator {
             ),
             clock: Clock::system(),
             random: Random::system(),
+            image: None,
             capabilities: RwLock::default(),
             stacks: Mutex::default(),
             client,
@@ -209,6 +212,8 @@ pub struct Start {
     pub metrics: Metrics,
     /// What Events say who wrote them.
     pub host: String,
+    /// The operator's own image, if it was told.
+    pub image: Option<String>,
 }
 
 /// Runs until `stop` says so; reconciles that are under way then come to their end. `listed` is called when all is known that there is.
@@ -218,7 +223,7 @@ pub async fn run(
     stop: impl Future<Output = ()> + Send + 'static,
     listed: impl FnOnce() + Send,
 ) -> Result<(), Error> {
-    let Start { client, scope, queue, signs, metrics, host } = start;
+    let Start { client, scope, queue, signs, metrics, host, image } = start;
     let capabilities = discover::capabilities(&client).await?;
     let reporter = Reporter { controller: MANAGER.to_owned(), instance: Some(host) };
     let operator = Arc::new(Operator {
@@ -227,6 +232,7 @@ pub async fn run(
         secrets: SecretVersions::default(),
         clock: Clock::system(),
         random: Random::system(),
+        image,
         capabilities: RwLock::new(capabilities),
         stacks: Mutex::default(),
         client,

@@ -184,6 +184,7 @@ impl<'a> Pass<'a> {
         let mut checksums = checksums(&secrets, &memory.validate);
         let all = all_at(&stack.image.tag);
         let kek = &secrets.kek;
+        let operator_image = operator.image.as_deref();
         let begun = Context {
             stack,
             owner: owner.clone(),
@@ -191,6 +192,7 @@ impl<'a> Pass<'a> {
             capabilities,
             checksums: &checksums,
             kek,
+            operator_image,
         };
         let made = self.make_account(&begun, memory).await;
         if !made.errors.is_empty() {
@@ -204,8 +206,15 @@ impl<'a> Pass<'a> {
             // Somebody has deleted it again at once. Without it the gateway would be planned as another.
             return Ok(Action::requeue(AGAIN));
         }
-        let mut context =
-            Context { stack, owner, tags: all.clone(), capabilities, checksums: &checksums, kek };
+        let mut context = Context {
+            stack,
+            owner,
+            tags: all.clone(),
+            capabilities,
+            checksums: &checksums,
+            kek,
+            operator_image,
+        };
         let mut objects = plan(&context);
         let record = status::record(&self.before(memory));
         let known_failure = record.failure.clone();

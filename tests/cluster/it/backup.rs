@@ -13,7 +13,7 @@ const PATIENT: &str = r#"{"name": "Maria Beispiel", "dob": "1980-02-29",
 const TAKEN_IN: Duration = Duration::from_mins(2);
 
 /// Takes a backup now, as `kubectl healthcare backup` does.
-fn back_up(clinic: &Clinic) {
+pub(crate) fn back_up(clinic: &Clinic) {
     let (job, schedule) = (clinic.object("now"), format!("--from=cronjob/{}", clinic.object("backup")));
     clinic.namespace().kubectl(&["create", "job", &job, &schedule]);
     let within = format!("--timeout={}s", TAKEN_IN.as_secs());

@@ -14,6 +14,7 @@ mod keys;
 mod kill;
 mod live;
 mod network_policy;
+mod object_store;
 mod operator;
 mod ready;
 mod refused;
