@@ -53,6 +53,8 @@ pub const RESTORE: &str = "restore";
 pub const DEFAULT_DENY: &str = "default-deny";
 /// The network policy of every pod that speaks to the database.
 pub const DATABASE_CLIENTS: &str = "database-clients";
+/// The network policy of every pod that carries backups to an object store or from there.
+pub const OBJECT_STORE_CLIENTS: &str = "object-store-clients";
 /// What Prometheus collects.
 pub const METRICS: &str = "metrics";
 /// Alerting rules.
@@ -60,7 +62,7 @@ pub const ALERTS: &str = "alerts";
 /// The Grafana dashboard.
 pub const DASHBOARD: &str = "dashboard";
 
-const PARTS: [&str; 19] = [
+const PARTS: [&str; 20] = [
     API_GATEWAY,
     API_GATEWAY_IDENTITY,
     POSTGRES,
@@ -77,6 +79,7 @@ const PARTS: [&str; 19] = [
     RESTORE,
     DEFAULT_DENY,
     DATABASE_CLIENTS,
+    OBJECT_STORE_CLIENTS,
     METRICS,
     ALERTS,
     DASHBOARD,

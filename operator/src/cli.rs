@@ -9,7 +9,9 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use contracts::ambient::{Clock, Random};
 use http_kit::telemetry::start_logging;
-use kube::Client;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::ListParams;
+use kube::{Api, Client};
 use settings::{LogFormat, Observability};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -21,7 +23,7 @@ use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::scope::Scope;
 use crate::transport::{Fence, Signs, connect};
-use crate::{Error, namespace, rbac, release};
+use crate::{Error, namespace, object_store, rbac, release};
 
 /// The HealthcareStack operator.
 #[derive(Debug, Parser)]
@@ -53,6 +55,9 @@ enum Command {
         #[command(flatten)]
         scope: ScopeOptions,
     },
+    /// Carry a backup to an object store, or from there. What the pods of backups and restores run.
+    #[command(subcommand)]
+    ObjectStore(object_store::Command),
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -92,6 +97,10 @@ struct RunOptions {
     /// This replica's name, in Events and in the Lease.
     #[arg(long, env = "POD_NAME", default_value = "healthcare-operator")]
     name: String,
+    /// The image that pods run which carry backups to an object store: the operator's. Left out: that of its own pod, and outside of a cluster
+    /// the one beside the stack's images.
+    #[arg(long)]
+    image: Option<String>,
     /// `error`, `warn`, `info`, `debug` or `trace`, or a filter such as `info,kube=debug`.
     #[arg(long, default_value = "info")]
     log_level: String,
@@ -131,6 +140,7 @@ pub async fn run(options: Options, out: &mut impl std::io::Write) -> Result<(), 
             }
             Ok(())
         }
+        Command::ObjectStore(command) => object_store::run(command, out).await,
     }
 }
 
@@ -153,6 +163,10 @@ async fn operate(options: RunOptions) -> Result<(), Error> {
     start_logging(&Observability { log_level: options.log_level, log_format });
     let (metrics, fence, signs) = (Metrics::new(), Fence::default(), Signs::default());
     let client = connect(&metrics, &fence, &signs).await?;
+    let image = match options.image {
+        Some(image) => Some(image),
+        None => own_image(&client, &options.name).await,
+    };
     let scope = options.scope.resolve(&client);
     let (queue, requests) = Queue::new(metrics.clone());
     let ready = Arc::new(AtomicBool::new(true));
@@ -199,6 +213,7 @@ async fn operate(options: RunOptions) -> Result<(), Error> {
         metrics,
         host: options.name,
         stack_version: options.stack_version,
+        image,
     };
     let listed = {
         let ready = Arc::clone(&ready);
@@ -242,6 +257,20 @@ async fn let_go(client: &Client, own: String) {
         }
     }
 }
+
+/// What our own pod runs, however it was installed: a chart, a bundle whose images somebody has replaced, a digest.
+async fn own_image(client: &Client, pod: &str) -> Option<String> {
+    let ours = ListParams::default().fields(&format!("metadata.name={pod}"));
+    let pods = Api::<Pod>::default_namespaced(client.clone()).list(&ours).await;
+    let pods = pods.inspect_err(|error| tracing::warn!(%error, "the operator's own image is not known"));
+    let containers = pods.ok()?.items.into_iter().next()?.spec?.containers;
+    // Others may have been put beside it.
+    let ours = containers.iter().find(|container| container.name == CONTAINER).or(containers.first())?;
+    ours.image.clone()
+}
+
+/// What the chart calls the operator's container.
+const CONTAINER: &str = "operator";
 
 /// Kubernetes gives thirty seconds; some are left for the Lease.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
@@ -315,6 +344,13 @@ mod tests {
             Options::try_parse_from(line.split(' ')).unwrap_or_else(|error| panic!("{line}: {error}"));
         }
         assert!(Options::try_parse_from(["healthcare-operator", "release"]).is_err(), "not without --all");
+    }
+
+    /// The name by which the operator finds itself in its pod.
+    #[test]
+    fn the_chart_calls_the_operators_container_so() {
+        let chart = include_str!("../../charts/healthcare-operator/templates/deployment.yaml");
+        assert!(chart.contains(&format!("containers:\n        - name: {CONTAINER}\n")));
     }
 
     #[test]

@@ -84,6 +84,7 @@ pub async fn delete(pass: Pass<'_>, memory: &mut Memory) -> Result<Action, Error
         capabilities: pass.operator.capabilities(),
         checksums: &checksums,
         kek: &Kek::default(),
+        operator_image: pass.operator.image.as_deref(),
     };
     if stack.deletion_policy == DeletionPolicy::Backup && !back_up(pass, &context, memory).await? {
         return Ok(Action::requeue(AGAIN));

@@ -28,6 +28,9 @@ pub enum Error {
         /// Why it failed.
         source: std::io::Error,
     },
+    /// A backup did not get to its object store, or back.
+    #[error(transparent)]
+    Backup(Box<backup_store::Error>),
     /// This replica leads no longer.
     #[error("the lease {0} is lost")]
     LeaseLost(String),
@@ -41,6 +44,12 @@ fn shown(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) if !status.message.is_empty() => status.message.clone(),
         other => other.to_string(),
+    }
+}
+
+impl From<backup_store::Error> for Error {
+    fn from(error: backup_store::Error) -> Self {
+        Self::Backup(Box::new(error))
     }
 }
 
@@ -92,6 +101,7 @@ impl Error {
             Self::NameTaken(_) => "name_taken",
             Self::TimedOut(_) => "timed_out",
             Self::Surroundings { .. } => "surroundings",
+            Self::Backup(_) => "backup",
             Self::LeaseLost(_) => "lease_lost",
             Self::Stuck(_) => "stuck",
             Self::Api { .. } => match self.status().map(|status| status.code) {

@@ -24,6 +24,7 @@ pub mod live;
 pub mod metrics;
 pub mod namespace;
 pub mod object;
+mod object_store;
 pub mod plan;
 pub mod prune;
 pub mod queue;

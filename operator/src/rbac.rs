@@ -90,6 +90,7 @@ mod tests {
             checksums: &[(stack::names::object(&stack.name, stack::names::DATABASE_ADMIN), String::new())]
                 .into(),
             kek: &Kek { rewrap: Some("1".to_owned()), restored: Vec::new() },
+            operator_image: None,
         })
     }
 

@@ -3,12 +3,13 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Storage, forms};
+use super::{BackupStore, RestoreStore, Storage, forms, rules};
 
-/// Copies of the data, taken on a schedule. They are useless without the key-encryption key, which is never in them: keep a copy of its
-/// Secret (`<stack>-kek`) elsewhere.
+/// Copies of the data, taken on a schedule, on a volume, in an object store, or both. They are useless without the key-encryption key, which
+/// is never in them: keep a copy of its Secret (`<stack>-kek`) elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules::backup()))]
 pub struct Backup {
     /// When, as cron has it, in the stack's time zone: minute, hour, day of the month, month, day of the week (0 is Sunday).
     #[serde(default = "Backup::default_schedule")]
@@ -23,8 +24,11 @@ pub struct Backup {
     pub suspend: bool,
     /// The volume that holds them, `<stack>-backup`. It outlives the stack unless `deletionPolicy` is `Delete`; and so does a small one
     /// beside it, `<stack>-backup-keys`, with the latest state of the wrapped keys.
-    #[serde(default)]
-    pub volume: Storage,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume: Option<Storage>,
+    /// The bucket that holds them, wherever that is. It outlives the cluster; nothing in it is deleted with the stack.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object_store: Option<BackupStore>,
 }
 
 impl Backup {
@@ -36,16 +40,21 @@ impl Backup {
     }
 }
 
-/// The backup that a new stack is filled from, before its services first start.
+/// The backup that a new stack is filled from, before its services first start: exactly one of `volume` and `objectStore`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules::restore_from()))]
 pub struct RestoreFrom {
     /// Which one, by its name. Left out: the latest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 128), regex(pattern = forms::ID))]
     pub backup: Option<String>,
     /// The volume that holds it.
-    pub volume: BackupVolume,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume: Option<BackupVolume>,
+    /// Or the bucket that does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object_store: Option<RestoreStore>,
     /// The Secret with the old stack's key-encryption key (`<old stack>-kek`), without which the backup opens for nobody. The new stack
     /// takes it over; the Secret itself is not touched.
     pub key_secret_ref: KeySecretRef,

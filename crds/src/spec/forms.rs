@@ -13,7 +13,7 @@ macro_rules! cron {
     };
 }
 
-/// The name of a Kubernetes object: an RFC 1123 subdomain, loosely.
+/// The name of a Kubernetes object: an RFC 1123 subdomain, loosely. S3's buckets are called so too.
 pub(crate) const OBJECT_NAME: &str = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$";
 /// A key inside a Secret; as `settings` has it.
 pub(crate) const SECRET_KEY: &str = r"^[-._a-zA-Z0-9]+$";
@@ -21,6 +21,13 @@ pub(crate) const SECRET_KEY: &str = r"^[-._a-zA-Z0-9]+$";
 pub(crate) const ID: &str = r"^[A-Za-z0-9][A-Za-z0-9._-]*$";
 /// An HTTP address without user and password, which belong in a Secret.
 pub(crate) const URL: &str = r"^https?://[^\s/?#@]+([/?][^\s#]*)?$";
+/// The address of a host, and no more than that.
+pub(crate) const ENDPOINT: &str =
+    r"^https?://([A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?/?$";
+/// A region of an object store.
+pub(crate) const REGION: &str = r"^[A-Za-z0-9][A-Za-z0-9-]*$";
+/// A folder in a bucket, without a slash first or last.
+pub(crate) const FOLDER: &str = r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$";
 /// `+` and 7 to 15 digits.
 pub(crate) const PHONE: &str = r"^\+[0-9]{7,15}$";
 /// `0.1.0` or `0.2.0-rc.1`.
@@ -62,10 +69,13 @@ pub(crate) const QUANTITY: &str = r"^[0-9]{1,12}(\.[0-9]{1,3})?(m|k|M|G|T|Ki|Mi|
 /// What a text must be to match a pattern.
 pub(crate) fn in_words(pattern: &str) -> Option<&'static str> {
     Some(match pattern {
-        OBJECT_NAME => "the name of an object: small letters, digits, dashes and dots",
+        OBJECT_NAME => "a name of small letters, digits, dashes and dots",
         SECRET_KEY => "a key in a Secret: letters, digits, dots, dashes and underscores",
         ID => "an id: letters, digits, dots, dashes and underscores",
         URL => "an address such as https://host:8443/path, without user and password",
+        ENDPOINT => "a store's address such as https://s3.example.org:9000, without a path",
+        REGION => "a region such as eu-central-1",
+        FOLDER => "a folder such as backups/clinic, without a slash first or last",
         PHONE => "a phone number: + and 7 to 15 digits",
         VERSION => "a version such as 0.1.0",
         TIME_ZONE => "an IANA time zone such as Europe/Berlin",

@@ -14,6 +14,7 @@ mod exposure;
 mod forms;
 mod gateway;
 mod integrations;
+mod object_store;
 mod observability;
 mod quantity;
 pub(crate) mod rules;
@@ -35,6 +36,7 @@ pub use integrations::{
     CalDav, Calendar, Ehr, EhrAuth, Fcm, GoogleCalendar, IntegrationsSpec, Payer, Payments, PushSpec,
     SmsSpec, WebPush,
 };
+pub use object_store::{BackupStore, ObjectStore, RestoreStore, Scratch};
 pub use observability::{Monitoring, ObservabilitySpec, Prometheus, Tracing};
 pub use quantity::Quantity;
 pub use span::Span;

@@ -189,6 +189,15 @@ pub(super) fn database() -> Vec<Rule> {
     rules
 }
 
+/// A backup goes somewhere.
+pub(super) fn backup() -> Vec<Rule> {
+    vec![rule("has(self.volume) || has(self.objectStore)", "must have volume, objectStore or both")]
+}
+
+pub(super) fn restore_from() -> Vec<Rule> {
+    vec![exactly_one(&["volume", "objectStore"])]
+}
+
 /// The managed PostgreSQL's major version: its files are read by no other.
 pub(super) fn managed_version() -> Vec<Rule> {
     vec![never("self == oldSelf", "cannot change: restore a backup into a new stack of another version")]

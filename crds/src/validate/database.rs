@@ -11,6 +11,13 @@ pub(super) fn validate(spec: &HealthcareStackSpec, faults: &mut Faults) -> Optio
     if spec.deletion_policy == DeletionPolicy::Backup && backup.is_none() {
         faults.add("spec.deletionPolicy", "Backup needs database.backup, where the last backup goes");
     }
+    if backup.is_some_and(|backup| backup.volume.is_none() && backup.object_store.is_none()) {
+        faults.add(format!("{PATH}.backup"), "must have volume, objectStore or both");
+    }
+    let restore_from = spec.database.as_ref().and_then(|database| database.restore_from.as_ref());
+    if restore_from.is_some_and(|from| from.volume.is_some() == from.object_store.is_some()) {
+        faults.add(format!("{PATH}.restoreFrom"), "must have exactly one of volume and objectStore");
+    }
     let Some(spec) = &spec.database else {
         return Some(Database::Managed(ManagedDatabase::default()));
     };

@@ -72,6 +72,7 @@ fn the_full_sample_has_every_field() {
             || matches!(database, Some("managed" | "external"))
             || ["services.patient.replicas"].contains(&field)
             || field.starts_with("gateway.autoscaling")
+            || field.starts_with("database.restoreFrom.volume")
             || field.starts_with("gateway.ingress.parentRefs")
     };
     let missing: Vec<_> = known.difference(&shown).filter(|field| !shown_elsewhere(field)).collect();

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use kube::core::ObjectMeta;
 use serde_json::Value;
 use stack::names;
-use stack::spec::{BackupVolume, HealthcareStack, HealthcareStackSpec, KeySecretRef, RestoreFrom};
+use stack::spec::{
+    Backup, BackupVolume, HealthcareStack, HealthcareStackSpec, KeySecretRef, RestoreFrom, RestoreStore,
+};
 
 use crate::Answer;
 use crate::cluster::Cluster;
@@ -59,20 +61,31 @@ pub(crate) async fn run(cluster: &Cluster, options: &Options) -> Result<Answer, 
 /// The old stack's spec under a new name, to be filled from the old one's backup.
 fn restored(old: &HealthcareStack, namespace: &str, options: &Options) -> Result<HealthcareStack, Error> {
     let mut database = old.spec.database.clone().unwrap_or_default();
-    if database.backup.is_none() {
+    let Some(backup) = &database.backup else {
         let why = format!("the stack {} has no backups: spec.database.backup is not set", options.name);
         return Err(Error::Missing(why));
-    }
-    let claim_name = names::object(&options.name, names::BACKUP);
-    database.restore_from = Some(RestoreFrom {
-        backup: options.backup.clone(),
-        volume: BackupVolume { claim_name },
-        key_secret_ref: KeySecretRef { name: names::object(&options.name, names::KEK) },
-    });
+    };
+    let of = old.metadata.namespace.as_deref().unwrap_or(namespace);
+    database.restore_from = Some(from(backup, of, options));
     let spec = HealthcareStackSpec { database: Some(database), paused: false, ..old.spec.clone() };
     let mut new = HealthcareStack::new(&options.new, spec);
     new.metadata = ObjectMeta { namespace: Some(namespace.to_owned()), ..new.metadata };
     Ok(new)
+}
+
+/// Where the old stack's backups are. What lies in a bucket is there whatever became of the cluster and its volumes.
+fn from(backup: &Backup, namespace: &str, options: &Options) -> RestoreFrom {
+    let object_store = backup.object_store.as_ref().map(|there| RestoreStore {
+        store: there.store.clone(),
+        folder: there.folder(namespace, &options.name),
+    });
+    let claim_name = names::object(&options.name, names::BACKUP);
+    RestoreFrom {
+        backup: options.backup.clone(),
+        volume: object_store.is_none().then_some(BackupVolume { claim_name }),
+        object_store,
+        key_secret_ref: KeySecretRef { name: names::object(&options.name, names::KEK) },
+    }
 }
 
 /// As a person would write it: what has not been set does not appear.
@@ -117,12 +130,21 @@ mod tests {
     #[test]
     fn the_backup_that_was_named_is_taken() {
         let options = Options { backup: Some("20261124T020000Z".to_owned()), ..options() };
-        let new = restored(&old("{}"), "health", &options).expect("it has backups");
+        let new = restored(&old("{volume: {}}"), "health", &options).expect("it has backups");
         let from = new.spec.database.and_then(|database| database.restore_from).expect("set");
         assert_eq!(
-            (from.volume.claim_name.as_str(), from.backup.as_deref()),
+            (from.volume.expect("set").claim_name.as_str(), from.backup.as_deref()),
             ("clinic-backup", Some("20261124T020000Z"))
         );
+    }
+
+    #[test]
+    fn what_lies_in_a_bucket_is_taken_from_there() {
+        let backup = "{volume: {}, objectStore: {endpoint: 'https://s3.example.org', bucket: backups, prefix: east, accessKeyId: {secret: bucket, key: id}, secretAccessKey: {secret: bucket, key: key}}}";
+        let new = restored(&old(backup), "health", &options()).expect("it has backups");
+        let text = manifest(&new).expect("YAML");
+        insta::assert_snapshot!(text);
+        stack::Stack::from_yaml(&text).expect("it can be applied");
     }
 
     #[test]

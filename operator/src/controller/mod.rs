@@ -62,6 +62,8 @@ pub struct Operator {
     pub random: Random,
     /// What stacks run that name no version. `None`: the version of this program.
     pub stack_version: Option<String>,
+    /// The operator's own image, if it was told.
+    pub image: Option<String>,
     capabilities: RwLock<Capabilities>,
     stacks: Mutex<HashMap<StackId, Arc<tokio::sync::Mutex<Kept>>>>,
 }
@@ -99,6 +101,7 @@ impl Operator {
             clock: Clock::system(),
             random: Random::system(),
             stack_version: None,
+            image: None,
             capabilities: RwLock::default(),
             stacks: Mutex::default(),
             client,
@@ -234,6 +237,8 @@ pub struct Start {
     pub host: String,
     /// What stacks run that name no version. `None`: the version of this program.
     pub stack_version: Option<String>,
+    /// The operator's own image, if it was told.
+    pub image: Option<String>,
 }
 
 /// Runs until `stop` says so; reconciles that are under way then come to their end. `listed` is called when all is known that there is.
@@ -243,7 +248,7 @@ pub async fn run(
     stop: impl Future<Output = ()> + Send + 'static,
     listed: impl FnOnce() + Send,
 ) -> Result<(), Error> {
-    let Start { client, scope, queue, signs, metrics, host, stack_version } = start;
+    let Start { client, scope, queue, signs, metrics, host, stack_version, image } = start;
     let capabilities = discover::capabilities(&client).await?;
     let reporter = Reporter { controller: MANAGER.to_owned(), instance: Some(host) };
     let operator = Arc::new(Operator {
@@ -253,6 +258,7 @@ pub async fn run(
         clock: Clock::system(),
         random: Random::system(),
         stack_version,
+        image,
         capabilities: RwLock::new(capabilities),
         stacks: Mutex::default(),
         client,

@@ -2,17 +2,20 @@
 //!
 //! Data and wrapped keys go to two volumes. A volume of data is copied, kept in versions and carried away, and may be; of the keys there
 //! must be no older state anywhere, or what was erased since could be read again (see `docs/backup.md`).
+//!
+//! With an object store they lie in two volumes all the same, or in two scratch folders, and are carried there: see `object_store.rs`.
 
 use k8s_openapi::api::batch::v1::{CronJob, CronJobSpec, JobTemplateSpec};
-use k8s_openapi::api::core::v1::EnvVar;
+use k8s_openapi::api::core::v1::{EnvVar, PodTemplateSpec};
 use settings::ServiceName;
 use stack::names;
-use stack::spec::{Backup, Quantity, RestoreFrom, Storage};
+use stack::spec::{Backup, Quantity, RestoreFrom, Scratch, Storage};
 
 use super::Context;
 use super::claim::claim;
 use super::database::{claimed, client, is_known};
 use super::job::{self, Patience, job};
+use super::object_store;
 use super::pod::{self, Mounts, Pod};
 use crate::object::Object;
 use crate::secrets::{role_name, schemas};
@@ -22,6 +25,8 @@ const RESTORE: &str = include_str!("postgres/restore.sh");
 
 const DATA_DIR: &str = "/backup/data";
 const KEYS_DIR: &str = "/backup/keys";
+/// There, when a look at the database has shown that it is filled already.
+const RESTORED: &str = "/backup/data/.restored";
 /// Of the keys there is one state: 100 bytes for each patient and service.
 const KEYS_MEBIBYTES: u32 = 1_024;
 
@@ -35,7 +40,7 @@ const LATE_SECONDS_MAX: i64 = 3_600;
 pub(super) fn plan(context: &Context<'_>) -> Vec<Object> {
     let mut objects = Vec::new();
     if let Some(backup) = &context.stack.backup {
-        objects.extend(volumes(context, &backup.volume));
+        objects.extend(volumes(context, backup));
         if is_known(context) {
             objects.push(cron_job(context, backup));
         }
@@ -51,9 +56,9 @@ pub(super) fn plan(context: &Context<'_>) -> Vec<Object> {
 /// The last backup, for `deletionPolicy: Backup`, with what it needs. Take it when no service runs any more.
 pub fn last(context: &Context<'_>) -> Vec<Object> {
     let Some(backup) = &context.stack.backup else { return Vec::new() };
-    let template = taking(context, names::LAST_BACKUP, backup).template(context);
+    let template = taking(context, names::LAST_BACKUP, backup);
     let job = job(context, names::LAST_BACKUP, template, PATIENCE);
-    volumes(context, &backup.volume).into_iter().chain([job]).collect()
+    volumes(context, backup).into_iter().chain([job]).collect()
 }
 
 /// The claim of the keys that belong to a claim of data.
@@ -61,15 +66,21 @@ pub(super) fn keys_claim(data_claim: &str) -> String {
     format!("{data_claim}-keys")
 }
 
-fn volumes(context: &Context<'_>, storage: &Storage) -> [Object; 2] {
+/// None, where backups go to an object store alone.
+fn volumes(context: &Context<'_>, backup: &Backup) -> Vec<Object> {
+    let Some(storage) = &backup.volume else { return Vec::new() };
     let name = context.name(names::BACKUP);
-    let keys = Storage { size: Quantity::mebibytes(KEYS_MEBIBYTES), class_name: storage.class_name.clone() };
+    let keys = Storage { size: keys_size(), class_name: storage.class_name.clone() };
     let keys = claim(context, names::BACKUP, keys_claim(&name), &keys);
-    [Object::of(&claim(context, names::BACKUP, name, storage)), Object::of(&keys)]
+    vec![Object::of(&claim(context, names::BACKUP, name, storage)), Object::of(&keys)]
+}
+
+fn keys_size() -> Quantity {
+    Quantity::mebibytes(KEYS_MEBIBYTES)
 }
 
 fn cron_job(context: &Context<'_>, backup: &Backup) -> Object {
-    let template = taking(context, names::BACKUP, backup).template(context);
+    let template = taking(context, names::BACKUP, backup);
     let metadata = context.owned(names::BACKUP, context.name(names::BACKUP));
     Object::of(&CronJob {
         spec: Some(CronJobSpec {
@@ -94,14 +105,19 @@ fn cron_job(context: &Context<'_>, backup: &Backup) -> Object {
     })
 }
 
-/// A pod that takes a backup. It may read and nothing else.
-fn taking<'a>(context: &Context<'_>, part: &'a str, backup: &Backup) -> Pod<'a> {
-    let mounts = Mounts::default().secret("database", context.name(names::DATABASE_READER));
-    let data_claim = context.name(names::BACKUP);
-    let mut pod = client(context, part, TAKE, volumes_of(mounts, &data_claim), "database");
+/// A pod that takes a backup: of the database it may read and nothing else. Where there is an object store, the dump is taken first, and then
+/// carried there.
+fn taking(context: &Context<'_>, part: &str, backup: &Backup) -> PodTemplateSpec {
+    let folders = match (&backup.volume, &backup.object_store) {
+        (None, Some(store)) => scratch(&store.store.scratch),
+        _ => volumes_of(&context.name(names::BACKUP)),
+    };
+    let reader =
+        folders.clone().secret("database", context.name(names::DATABASE_READER)).scratch("tmp", "/tmp");
+    let mut dump = client(context, part, TAKE, reader, "database");
     let names = |which: usize| ServiceName::ALL.map(|service| schemas(service)[which].clone()).join(" ");
     add(
-        &mut pod,
+        &mut dump,
         [
             pod::value("BACKUPS", DATA_DIR.to_owned()),
             pod::value("KEYS", KEYS_DIR.to_owned()),
@@ -110,21 +126,41 @@ fn taking<'a>(context: &Context<'_>, part: &'a str, backup: &Backup) -> Pod<'a> 
             pod::value("KEEP", backup.keep.to_string()),
         ],
     );
-    pod
+    let Some(store) = &backup.object_store else { return dump.template(context) };
+    let Pod { mut container, mounts, .. } = dump.clone();
+    "dump".clone_into(&mut container.name);
+    let mut template = Pod {
+        container: object_store::put(context, store, backup, [DATA_DIR, KEYS_DIR]),
+        mounts: object_store::secrets(folders, &store.store),
+        ..dump
+    }
+    .template(context);
+    pod::before(&mut template, container, mounts);
+    object_store::admit(&mut template);
+    template
 }
 
 /// The Job that fills the schemas. It waits for them, and whatever is made afterwards waits for it.
+///
+/// What it does may be planned anew, with another image, when it is long done: then nothing is brought from an object store, which may not
+/// have it any more.
 fn restored(context: &Context<'_>, restore: &RestoreFrom) -> Object {
-    let data_claim = &restore.volume.claim_name;
-    let mounts = Mounts::default().secret(names::DATABASE_ADMIN, context.name(names::DATABASE_ADMIN));
-    let mut pod =
-        client(context, names::RESTORE, RESTORE, volumes_of(mounts, data_claim), names::DATABASE_ADMIN);
+    let folders = match (&restore.volume, &restore.object_store) {
+        (Some(volume), _) => volumes_of(&volume.claim_name),
+        (None, Some(store)) => scratch(&store.store.scratch),
+        (None, None) => Mounts::default(),
+    };
+    let admin = folders
+        .clone()
+        .secret(names::DATABASE_ADMIN, context.name(names::DATABASE_ADMIN))
+        .scratch("tmp", "/tmp");
+    let mut fill = client(context, names::RESTORE, RESTORE, admin, names::DATABASE_ADMIN);
     let pairs = ServiceName::ALL.map(|service| {
         let role = role_name(context.stack, service.short());
         schemas(service).map(|schema| format!("{role}:{schema}")).join(" ")
     });
     add(
-        &mut pod,
+        &mut fill,
         [
             pod::value("BACKUPS", DATA_DIR.to_owned()),
             pod::value("KEYS", KEYS_DIR.to_owned()),
@@ -133,14 +169,33 @@ fn restored(context: &Context<'_>, restore: &RestoreFrom) -> Object {
             pod::value("KEKS", context.kek.restored.join(" ")),
         ],
     );
-    job(context, names::RESTORE, pod.template(context), RESTORE_PATIENCE)
+    let Some(store) = &restore.object_store else {
+        return job(context, names::RESTORE, fill.template(context), RESTORE_PATIENCE);
+    };
+    let mut look = fill.clone();
+    "look".clone_into(&mut look.container.name);
+    add(&mut look, [pod::value("RESTORED", RESTORED.to_owned())]);
+    let mut template = fill.template(context);
+    pod::before(&mut template, look.container, look.mounts);
+    let download = object_store::get(context, store, restore, [DATA_DIR, KEYS_DIR], RESTORED);
+    pod::before(&mut template, download, object_store::secrets(folders, &store.store));
+    object_store::admit(&mut template);
+    job(context, names::RESTORE, template, RESTORE_PATIENCE)
 }
 
-fn volumes_of(mounts: Mounts, data_claim: &str) -> Mounts {
-    mounts
-        .volume(claimed("data", data_claim.to_owned()), DATA_DIR.to_owned(), false)
-        .volume(claimed("keys", keys_claim(data_claim)), KEYS_DIR.to_owned(), false)
-        .scratch("tmp", "/tmp")
+fn volumes_of(data_claim: &str) -> Mounts {
+    Mounts::default().volume(claimed("data", data_claim.to_owned()), DATA_DIR.to_owned(), false).volume(
+        claimed("keys", keys_claim(data_claim)),
+        KEYS_DIR.to_owned(),
+        false,
+    )
+}
+
+/// In the place of the two volumes: folders that go with the pod.
+fn scratch(scratch: &Scratch) -> Mounts {
+    let [data, keys] = [("data", &scratch.size), ("keys", &keys_size())]
+        .map(|(name, size)| object_store::scratch(name, scratch, size));
+    Mounts::default().volume(data, DATA_DIR.to_owned(), false).volume(keys, KEYS_DIR.to_owned(), false)
 }
 
 fn add<const N: usize>(pod: &mut Pod<'_>, variables: [EnvVar; N]) {

@@ -22,6 +22,8 @@ pub struct Context<'a> {
     pub checksums: &'a BTreeMap<String, String>,
     /// What is known of the key-encryption keys.
     pub kek: &'a Kek,
+    /// The operator's own image, if it was told: some of what it plans runs it.
+    pub operator_image: Option<&'a str>,
 }
 
 /// What is known of the stack's key-encryption keys: how they are called, and no more.
@@ -83,6 +85,13 @@ impl Context<'_> {
             labels: Some(super::labels::all(&self.stack.name, part)),
             ..ObjectMeta::default()
         }
+    }
+
+    /// The operator's own image. If it was not told, it lies with the stack's other images, under this program's version: what it plans for
+    /// itself, an older one may not understand.
+    pub fn operator_image(&self) -> String {
+        let told = self.operator_image.map(str::to_owned);
+        told.unwrap_or_else(|| self.image("healthcare-operator", env!("CARGO_PKG_VERSION")))
     }
 
     /// The image of one of the stack's containers.

@@ -17,6 +17,9 @@ pub const VERSION: &str = "app.kubernetes.io/version";
 /// Marks the pods that speak to the database, Jobs among them; a network policy selects by it.
 pub const DATABASE_CLIENT: (&str, &str) = ("healthcarestack.dev/database", "client");
 
+/// Marks the pods that carry backups to an object store or from there; a network policy selects by it.
+pub const OBJECT_STORE_CLIENT: (&str, &str) = ("healthcarestack.dev/object-store", "client");
+
 /// The annotation that holds a digest of what a pod was started with: `healthcarestack.dev/checksum-<what>`.
 pub fn checksum(what: &str) -> String {
     format!("healthcarestack.dev/{}", super::pod::short("checksum", what))

@@ -16,6 +16,7 @@ pub mod labels;
 mod migration;
 mod monitoring;
 pub mod network_policy;
+mod object_store;
 pub mod pod;
 mod remains;
 pub mod rewrap;

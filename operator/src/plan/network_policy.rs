@@ -2,7 +2,7 @@
 //! whose network does not know them is as open as before.
 //!
 //! What runs outside the stack has an address that is not known here. Then the port alone is allowed: DNS, the API server, a mail server, a
-//! database that somebody else runs.
+//! database that somebody else runs, an object store.
 
 use std::net::IpAddr;
 
@@ -16,7 +16,7 @@ use settings::{ADMIN_PORT, GATEWAY_PORT, MailSettings, ServiceName};
 use stack::{Database, names};
 
 use super::pod::some;
-use super::{Context, config, labels};
+use super::{Context, config, labels, object_store};
 use crate::object::Object;
 
 /// PostgreSQL's port.
@@ -39,6 +39,7 @@ pub(super) fn plan(context: &Context<'_>) -> Vec<Object> {
         .into_iter()
         .chain(services)
         .chain(database)
+        .chain(object_store_clients(context))
         .map(|policy| Object::of(&policy))
         .collect()
 }
@@ -113,6 +114,23 @@ fn database_clients(context: &Context<'_>) -> NetworkPolicy {
         },
     };
     policy(context, names::DATABASE_CLIENTS, client_selector(context), Vec::new(), vec![dns(), database])
+}
+
+/// The Jobs that carry backups to a bucket, or from one.
+fn object_store_clients(context: &Context<'_>) -> Option<NetworkPolicy> {
+    let mut egress: Vec<_> = object_store::addresses(context.stack)
+        .into_iter()
+        .map(|(host, port)| to(address(&host).into_iter().collect(), &[port]))
+        .collect();
+    if egress.is_empty() {
+        return None;
+    }
+    egress.dedup();
+    egress.insert(0, dns());
+    let (key, value) = labels::OBJECT_STORE_CLIENT;
+    let stack = (labels::STACK.to_owned(), names::label(&context.stack.name));
+    let clients = select([stack, (key.to_owned(), value.to_owned())].into());
+    Some(policy(context, names::OBJECT_STORE_CLIENTS, clients, Vec::new(), egress))
 }
 
 fn postgres(context: &Context<'_>) -> NetworkPolicy {
@@ -206,14 +224,19 @@ fn dns() -> NetworkPolicyEgressRule {
 }
 
 fn mail(mail: &MailSettings) -> NetworkPolicyEgressRule {
-    let address = mail.host.parse::<IpAddr>().ok().map(|address| NetworkPolicyPeer {
+    to(address(&mail.host).into_iter().collect(), &[mail.port])
+}
+
+/// A host that is called by its address. What a name stands for may change, and is not known here.
+fn address(host: &str) -> Option<NetworkPolicyPeer> {
+    let address = host.parse::<IpAddr>().ok()?;
+    Some(NetworkPolicyPeer {
         ip_block: Some(IPBlock {
             cidr: format!("{address}/{}", if address.is_ipv4() { 32 } else { 128 }),
             except: None,
         }),
         ..NetworkPolicyPeer::default()
-    });
-    to(address.into_iter().collect(), &[mail.port])
+    })
 }
 
 fn at(protocol: &str, port: u16) -> NetworkPolicyPort {

@@ -90,6 +90,19 @@ impl Pod<'_> {
     }
 }
 
+/// Puts a container before those of a pod: it runs to its end before they start, after others that were put there.
+pub(super) fn before(template: &mut PodTemplateSpec, mut container: Container, mounts: Mounts) {
+    container.volume_mounts = some(mounts.places);
+    let Some(pod) = &mut template.spec else { return };
+    let volumes = pod.volumes.get_or_insert_default();
+    for volume in mounts.volumes {
+        if volumes.iter().all(|there| there.name != volume.name) {
+            volumes.push(volume);
+        }
+    }
+    pod.init_containers.get_or_insert_default().push(container);
+}
+
 fn toleration(asked: &spec::Toleration) -> Toleration {
     Toleration {
         key: asked.key.clone(),

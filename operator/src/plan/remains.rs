@@ -38,6 +38,7 @@ pub fn remains(context: &Context<'_>) -> Vec<ObjectRef> {
         // It is somebody else's: its schemas stay, and without the keys nobody reads them.
         Database::External(_) => {}
     }
+    // Those of a stack whose backups go to a bucket by now may be from before. What is in the bucket stays, and opens for nobody.
     if policy == DeletionPolicy::Delete && context.stack.backup.is_some() {
         let data = context.name(names::BACKUP);
         remains.extend([keys_claim(&data), data].map(|name| core("PersistentVolumeClaim", name)));

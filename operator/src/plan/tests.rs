@@ -1,5 +1,6 @@
 //! What is planned for the samples, for a reviewer to read, and the rules that matter.
 
+mod backup;
 mod every_stack;
 mod rewrap;
 
@@ -61,6 +62,7 @@ fn context<'a>(stack: &'a Stack, checksums: &'a BTreeMap<String, String>) -> Con
         capabilities: everything(),
         checksums,
         kek: &AT_REST,
+        operator_image: None,
     }
 }
 

@@ -34,7 +34,7 @@ use crate::image::MissingImage;
 use crate::kinds::Kind;
 use crate::live::{Key, StackId};
 use crate::object::Object;
-use crate::plan::{Context, Tags, plan, service_account};
+use crate::plan::{Context, Kek, Tags, plan, service_account};
 use crate::rollout::{Decision, Stage, decide};
 use crate::secrets::{self, Failure};
 use crate::stacks::Guarded;
@@ -193,19 +193,9 @@ impl<'a> Pass<'a> {
             }
             Err(Failure::Api(error)) => return self.give_up(memory, vec![error]).await,
         };
-        let owner = self.resource.controller_owner_ref(&()).unwrap_or_default();
         let mut checksums = checksums(&secrets, &memory.validate);
-        let all = all_at(&stack.image.tag);
         let kek = &secrets.kek;
-        let begun = Context {
-            stack,
-            owner: owner.clone(),
-            tags: all.clone(),
-            capabilities,
-            checksums: &checksums,
-            kek,
-        };
-        let made = self.make_account(&begun, memory).await;
+        let made = self.make_account(&self.context(stack, &checksums, kek), memory).await;
         if !made.errors.is_empty() {
             return self.give_up(memory, made.errors).await;
         }
@@ -217,8 +207,7 @@ impl<'a> Pass<'a> {
             // Somebody has deleted it again at once. Without it the gateway would be planned as another.
             return Ok(Action::requeue(AGAIN));
         }
-        let mut context =
-            Context { stack, owner, tags: all.clone(), capabilities, checksums: &checksums, kek };
+        let mut context = self.context(stack, &checksums, kek);
         let mut objects = plan(&context);
         let record = status::record(&self.before(memory));
         let known_failure = record.failure.clone();
@@ -238,7 +227,7 @@ impl<'a> Pass<'a> {
             return self.end(memory).await;
         }
         self.do_failed_jobs_anew(&objects, &sight, &facts, &decision, memory).await?;
-        if decision.tags != all {
+        if decision.tags != context.tags {
             context.tags = decision.tags.clone();
             objects = plan(&context);
         }
@@ -284,6 +273,27 @@ impl<'a> Pass<'a> {
             return Ok(Action::requeue(Duration::from_millis(100)));
         }
         Ok(self.next(&decision, memory, secrets.wake_at))
+    }
+
+    /// What is planned from, with every layer at the version asked for.
+    fn context<'b>(
+        self,
+        stack: &'b Stack,
+        checksums: &'b BTreeMap<String, String>,
+        kek: &'b Kek,
+    ) -> Context<'b>
+    where
+        'a: 'b,
+    {
+        Context {
+            stack,
+            owner: self.resource.controller_owner_ref(&()).unwrap_or_default(),
+            tags: all_at(&stack.image.tag),
+            capabilities: self.operator.capabilities(),
+            checksums,
+            kek,
+            operator_image: self.operator.image.as_deref(),
+        }
     }
 
     /// Makes the account whose token pods have, if it is not there: pods carry its uid, so that it must be known when they are planned.

@@ -176,6 +176,7 @@ fn a_restore_is_told_while_it_is_under_way_and_when_it_failed() {
         capabilities: Capabilities::default(),
         checksums: &checksums,
         kek: &Kek::default(),
+        operator_image: None,
     });
     let jobs = planned.iter().filter(|object| object.resource.kind == "Job");
     let seen_so = |restore: Workload| {

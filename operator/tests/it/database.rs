@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use settings::ServiceName;
+use testkit::S3Server;
 
 use crate::server::{Server, list};
 
@@ -193,6 +194,36 @@ fn key(subject: &str, kek_id: &str) -> String {
          insert into patient_keys.data_key (subject, generation, wrapped, kek_id, created_at) \
          values ('{subject}', 1, 'w', '{kek_id}', now())"
     )
+}
+
+#[test]
+fn a_backup_goes_through_a_bucket_into_a_new_stack() {
+    let mut store = S3Server::start(&["backups"]);
+    let server = Server::start_with_bucket(&store, None);
+    server.job("database-setup").unwrap();
+    migrate(&server);
+    let patient = url(&server, ServiceName::PatientService);
+    for subject in ["ada", "bob", "eve"] {
+        server.sql(&patient, &key(subject, &server.kek_id())).unwrap();
+        assert!(server.backup().unwrap().contains("bytes of data are there"));
+        next_second();
+    }
+    let objects = store.objects("backups");
+    assert_eq!(objects.len(), 5, "two backups and the latest keys: {objects:?}");
+    assert!(objects.iter().all(|object| object.starts_with("hospital/east/clinic/")), "{objects:?}");
+
+    let restored = Server::start_with_bucket(&store, Some(&server));
+    restored.job("database-setup").unwrap();
+    assert!(restored.job("restore").unwrap().starts_with("restored from "));
+    let schemas: Vec<_> =
+        ServiceName::ALL.iter().flat_map(|service| operator::secrets::schemas(*service)).collect();
+    let schemas: Vec<_> = schemas.iter().map(String::as_str).collect();
+    assert_same(&server.dump(&schemas), &restored.dump(&schemas));
+    assert!(server.dump(&schemas).contains("eve"));
+
+    // Planned anew, by another version of the operator: the bucket is not asked again, nor even there.
+    store.kill();
+    assert!(restored.job("restore").unwrap().starts_with("already restored from "));
 }
 
 /// The names of backups are seconds.

@@ -22,6 +22,7 @@ use operator::secrets::{self, Change, Escrowed, Request, Sources, checksums};
 use serde_json::Value;
 use stack::Stack;
 use tempfile::TempDir;
+use testkit::S3Server;
 use testkit::postgres::{find_bin, other_user};
 
 const STACK: &str = "
@@ -64,9 +65,38 @@ impl Server {
 
     /// The same, of a stack that begins with a backup of another, whose key comes along.
     pub(crate) fn start_restored(other: &Self) -> Self {
-        let current = other.secret("kek", "current").into_bytes();
-        let kek = Some(Escrowed { current, ..Escrowed::default() });
-        Self::of(&format!("{}{RESTORED}", STACK.trim_end()), Sources { kek, ..Sources::default() })
+        Self::of(&format!("{}{RESTORED}", STACK.trim_end()), other.escrowed())
+    }
+
+    /// What is taken over from it.
+    fn escrowed(&self) -> Sources {
+        let current = self.secret("kek", "current").into_bytes();
+        Sources { kek: Some(Escrowed { current, ..Escrowed::default() }), ..Sources::default() }
+    }
+
+    /// One whose backups go to a bucket, in scratch folders on the way; or one that begins with a backup of another
+    /// from there, whose key comes along.
+    pub(crate) fn start_with_bucket(store: &S3Server, of: Option<&Self>) -> Self {
+        let (endpoint, credentials) = (
+            store.endpoint(),
+            "accessKeyId: {secret: bucket, key: id}, secretAccessKey: {secret: bucket, key: key}",
+        );
+        let place = format!("endpoint: '{endpoint}', bucket: backups, {credentials}");
+        let backup = STACK
+            .trim_end()
+            .replace("volume: {size: 1Gi}", &format!("objectStore: {{{place}, prefix: hospital}}"));
+        let from = format!(
+            "objectStore: {{{place}, folder: hospital/east/clinic}}, keySecretRef: {{name: old-kek}}"
+        );
+        let server = match of {
+            Some(other) => Self::of(&format!("{backup}\n    restoreFrom: {{{from}}}\n"), other.escrowed()),
+            None => Self::of(&backup, Sources::default()),
+        };
+        let secret = server.path("secrets/bucket");
+        fs::create_dir(&secret).unwrap();
+        fs::write(secret.join("id"), S3Server::ACCESS_KEY_ID).unwrap();
+        fs::write(secret.join("key"), S3Server::SECRET_ACCESS_KEY).unwrap();
+        server
     }
 
     fn of(yaml: &str, sources: Sources) -> Self {
@@ -184,6 +214,7 @@ impl Server {
             capabilities: Capabilities::default(),
             checksums: &checksums,
             kek: &self.kek,
+            operator_image: None,
         });
         let is_it = |object: &&operator::object::Object| {
             object.resource.kind == kind && object.name.starts_with(name)
@@ -257,23 +288,45 @@ impl Server {
     /// Runs the planned Job of this name. Answers what it said, or how it failed.
     pub(crate) fn job(&self, name: &str) -> Result<String, String> {
         let job = self.planned("Job", &format!("clinic-{name}"));
-        self.carry_out(&job["spec"]["template"]["spec"]["containers"][0])
+        self.carry_out(&job["spec"]["template"]["spec"])
     }
 
     /// Runs the Job of the planned `CronJob`.
     pub(crate) fn backup(&self) -> Result<String, String> {
         let job = self.planned("CronJob", "clinic-backup");
-        self.carry_out(&job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0])
+        self.carry_out(&job["spec"]["jobTemplate"]["spec"]["template"]["spec"])
     }
 
-    fn carry_out(&self, container: &Value) -> Result<String, String> {
-        let words: Vec<_> = container["command"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|word| self.here(word.as_str().unwrap()))
-            .collect();
-        said(self.command(&words[0], container).args(&words[1..]).output().unwrap())
+    /// A pod's containers, one after another, until one fails. What is scratch of it is empty at the start.
+    fn carry_out(&self, pod: &Value) -> Result<String, String> {
+        for volume in
+            pod["volumes"].as_array().unwrap().iter().filter(|volume| volume["emptyDir"].is_object())
+        {
+            let folder = self.path("backup").join(volume["name"].as_str().unwrap());
+            if folder.exists() {
+                fs::remove_dir_all(&folder).unwrap();
+                fs::create_dir(&folder).unwrap();
+                give(&folder);
+            }
+        }
+        let before = pod["initContainers"].as_array().into_iter().flatten();
+        let containers = before.chain(pod["containers"].as_array().unwrap());
+        containers.map(|container| self.run_container(container)).try_fold(String::new(), |_, said| said)
+    }
+
+    fn run_container(&self, container: &Value) -> Result<String, String> {
+        let words = |key: &str| -> Vec<String> {
+            let words = container[key].as_array().into_iter().flatten();
+            words.map(|word| self.here(word.as_str().unwrap())).collect()
+        };
+        let command = words("command");
+        if command.is_empty() {
+            assert!(container["image"].as_str().unwrap().contains("/healthcare-operator:"), "{container}");
+            // Its image starts it; here it runs as we do, since another user may not come near it.
+            let mut operator = Command::new(env!("CARGO_BIN_EXE_healthcare-operator"));
+            return said(operator.env_clear().args(words("args")).output().unwrap());
+        }
+        said(self.command(&command[0], container).args(&command[1..]).output().unwrap())
     }
 
     /// Carries another's backups here.

@@ -96,6 +96,7 @@ fn objects(stack: &Stack, capabilities: Capabilities) -> Vec<Object> {
         capabilities,
         checksums: &checksums,
         kek: &Kek::default(),
+        operator_image: None,
     })
 }
 

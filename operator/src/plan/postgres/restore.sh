@@ -5,6 +5,7 @@
 #   $BACKUP                    which one: its name, or "latest"
 #   $SCHEMAS                   role:schema, apart by blanks; keys' schemas end in _keys
 #   $KEKS                      the key-encryption keys that came along, by what rows call them, apart by blanks
+#   $RESTORED                  if it is set: only look, and make this file if nothing is left to do
 #   PGSERVICEFILE, PGSERVICE   how to connect, as administrator
 set -eu
 umask 077
@@ -30,9 +31,11 @@ before=$(sql "select obj_description(oid) from pg_namespace where nspname = '$fi
 case $before in
 'restored from '*)
     echo "already $before"
+    if [ -n "${RESTORED:-}" ]; then : >"$RESTORED"; fi
     exit 0
     ;;
 esac
+if [ -n "${RESTORED:-}" ]; then exit 0; fi
 
 if [ "$BACKUP" = latest ]; then
     name=

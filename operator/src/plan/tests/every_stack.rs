@@ -44,6 +44,28 @@ fn service() -> impl Strategy<Value = Value> {
     )
 }
 
+fn backup() -> impl Strategy<Value = Value> {
+    let store = ("[a-z0-9]([-a-z0-9.]{0,80}[a-z0-9])?", any::<bool>(), any::<bool>());
+    let store = store.prop_filter_map("reserved", |(secret, own_ca, own_class)| {
+        let of = |key: &str| json!({ "secret": secret, "key": key });
+        let mut store = json!({
+            "endpoint": "https://s3.example.org", "bucket": "backups", "accessKeyId": of("id"), "secretAccessKey": of("key"),
+        });
+        if own_ca {
+            store["ca"] = of("ca.crt");
+        }
+        if own_class {
+            store["scratch"] = json!({ "size": "20Gi", "className": "fast" });
+        }
+        (!names::is_reserved_secret(&secret)).then_some(store)
+    });
+    prop_oneof![
+        Just(json!({ "volume": {} })),
+        store.clone().prop_map(|store| json!({ "objectStore": store })),
+        store.prop_map(|store| json!({ "volume": {}, "objectStore": store })),
+    ]
+}
+
 /// Specs of every kind; those few that break a rule are left out by the caller.
 fn spec() -> impl Strategy<Value = Value> {
     let services = proptest::collection::vec(service(), 7);
@@ -55,8 +77,9 @@ fn spec() -> impl Strategy<Value = Value> {
     ]);
     let mail = proptest::option::of(("[a-z]{3,9}(\\.[a-z]{2,60}){1,4}", any::<bool>()));
     let tag = proptest::option::of("[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}");
-    (services, off, scale(), any::<[bool; 2]>(), database, mail, tag).prop_map(
-        |(services, off, mut gateway, [tls, ingress], database, mail, tag)| {
+    (services, off, scale(), any::<[bool; 2]>(), (database, backup()), mail, tag).prop_map(
+        |(services, off, mut gateway, [tls, ingress], (mut database, backup), mail, tag)| {
+            database["backup"] = backup;
             let keys = ServiceName::ALL.map(ServiceName::short);
             let mut services: serde_json::Map<_, _> =
                 keys.into_iter().map(str::to_owned).zip(services).collect();

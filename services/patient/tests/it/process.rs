@@ -85,10 +85,19 @@ impl Scene {
 
     /// The one line that a process leaves behind that does not start.
     fn refusal(&self) -> String {
+        self.refusal_within(Duration::from_secs(10))
+    }
+
+    /// Of a database that does not know who is asking: whoever makes it so may be about to.
+    fn refusal_of_login(&self) -> String {
+        self.refusal_within(Duration::from_secs(40))
+    }
+
+    fn refusal_within(&self, longest: Duration) -> String {
         let begun = Instant::now();
         let output = self.command("serve").output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{output:?}");
-        assert!(begun.elapsed() < Duration::from_secs(10), "it is said at once");
+        assert!(begun.elapsed() < longest, "it is said in time");
         let text = String::from_utf8(output.stderr).unwrap();
         assert_eq!(text.lines().count(), 1, "{text}");
         text
@@ -119,16 +128,16 @@ async fn exit_code(child: &mut Child) -> Option<i32> {
 }
 
 #[tokio::test]
-async fn what_is_missing_or_refused_is_said_in_one_line_and_at_once() {
+async fn what_is_missing_or_refused_is_said_in_one_line() {
     let scene = Scene::set().await;
     let url = scene.dir().join("secrets/database/url");
     let good = std::fs::read_to_string(&url).unwrap();
     let (base, query) = good.split_once('?').unwrap();
 
     std::fs::write(&url, good.replacen("postgres@", "nobody@", 1)).unwrap();
-    assert!(scene.refusal().contains("role \"nobody\" does not exist"));
+    assert!(scene.refusal_of_login().contains("role \"nobody\" does not exist"));
     std::fs::write(&url, format!("{base}_not_there?{query}")).unwrap();
-    assert!(scene.refusal().contains("does not exist (code 3D000)"));
+    assert!(scene.refusal_of_login().contains("does not exist (code 3D000)"));
     std::fs::remove_file(&url).unwrap();
     assert!(scene.refusal().contains("secret database/url cannot be read: entity not found"));
     std::fs::remove_file(scene.dir().join("secrets/patient-service-identity/key.p8")).unwrap();

@@ -149,11 +149,7 @@ impl Drop for SmtpServer {
 
 /// The virtual environment's Python, with aiosmtpd in it.
 fn python() -> Result<PathBuf, String> {
-    let cache = std::env::var_os("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))
-        .ok_or("neither XDG_CACHE_HOME nor HOME is set")?
-        .join("healthcare-stack");
+    let cache = cache()?;
     let venv = cache.join("venv");
     let (python, made) = (venv.join("bin/python"), venv.join(PACKAGE));
     let io = |error: std::io::Error| format!("{}: {error}", venv.display());
@@ -171,8 +167,16 @@ fn python() -> Result<PathBuf, String> {
     Ok(python)
 }
 
+/// Where what is made once is kept.
+pub(crate) fn cache() -> Result<PathBuf, String> {
+    let cache = std::env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
+    Ok(cache.ok_or("neither XDG_CACHE_HOME nor HOME is set")?.join("healthcare-stack"))
+}
+
 /// Runs a command; its complaint stands behind the reason, on one line.
-fn succeed(command: &mut Command, reason: &str) -> Result<(), String> {
+pub(crate) fn succeed(command: &mut Command, reason: &str) -> Result<(), String> {
     let output = command.output().map_err(|error| format!("{reason} ({error})"))?;
     if output.status.success() {
         return Ok(());
