@@ -102,7 +102,9 @@ pub(super) fn degraded(report: Report<'_>) -> Said {
                 said(ConditionStatus::True, reason::ROTATION_FAILED, message)
             }
             Progress::Done | Progress::Waiting(_) => match failed_backup(report.stack, report.sight) {
-                Some((job, why)) => said(ConditionStatus::True, reason::BACKUP_FAILED, backup_words(job, why)),
+                Some((job, why)) => {
+                    said(ConditionStatus::True, reason::BACKUP_FAILED, backup_words(job, why))
+                }
                 None => said(ConditionStatus::False, reason::AS_EXPECTED, String::new()),
             },
         },
