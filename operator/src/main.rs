@@ -7,7 +7,8 @@ use operator::cli::{Options, run};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Options::parse(), &mut std::io::stdout().lock()).await {
+    // On the heap: it is large, and there is one.
+    match Box::pin(run(Options::parse(), &mut std::io::stdout().lock())).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("healthcare-operator: {error}");

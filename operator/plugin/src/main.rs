@@ -63,7 +63,7 @@ async fn run(cli: Cli) -> Result<Answer, Error> {
         Command::Backup(options) => backup::run(&cluster, &options).await,
         Command::Restore(options) => restore::run(&cluster, &options).await,
         Command::RotateKeys(options) => rotate::run(&cluster, &options).await,
-        Command::Diff(options) => diff::run(&cluster, &options).await,
+        Command::Diff(options) => Box::pin(diff::run(&cluster, &options)).await,
         Command::FirstAdmin(options) => first_admin::run(&cluster, &options).await,
     }
 }
