@@ -18,7 +18,7 @@ fn in_a_bucket_alone() -> Stack {
 
 /// The pods of the CronJob, of the last backup, of the restore.
 fn pods(stack: &Stack) -> Vec<Value> {
-    let last = with(stack, |context| backup::last(context));
+    let last = with(stack, backup::last);
     let objects: Vec<Object> = planned(stack).into_iter().chain(last).collect();
     let of_backups = |object: &&Object| object.name.contains("-backup") || object.name.contains("-restore-");
     let bodies = objects.iter().filter(of_backups).map(|object| &object.body["spec"]);

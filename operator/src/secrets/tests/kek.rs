@@ -212,7 +212,7 @@ impl World {
             Event::Start { pod, held } => self.start(pod.index(PODS), held),
             Event::Insert(pod) => self.insert(pod.index(PODS)),
             Event::Rewrap { service, held, is_killed } => {
-                self.rewrap(service.index(SERVICES), held, is_killed)
+                self.rewrap(service.index(SERVICES), held, is_killed);
             }
             Event::Restart => self.namespace.rewrapped = None,
         }
