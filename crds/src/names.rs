@@ -35,6 +35,10 @@ pub const DATABASE_SETUP: &str = "database-setup";
 pub const DATABASE_READER: &str = "database-reader";
 /// The certificate of the PostgreSQL that the operator runs, and its CA.
 pub const DATABASE_TLS: &str = "database-tls";
+/// The CA of the certificates that the parts show each other: its key signs, and no pod sees it.
+pub const INTERNAL_CA: &str = "internal-ca";
+/// What a part's own [`tls`] Secret is called inside its pods.
+pub const TLS: &str = "tls";
 /// The key-encryption keys.
 pub const KEK: &str = "kek";
 /// The keys that users' tokens are signed with.
@@ -70,6 +74,7 @@ const PARTS: [&str; 20] = [
     DATABASE_SETUP,
     DATABASE_READER,
     DATABASE_TLS,
+    INTERNAL_CA,
     KEK,
     SIGNING_KEYS,
     SERVICE_IDENTITIES,
@@ -90,6 +95,11 @@ pub fn identity(service: ServiceName) -> String {
     format!("{service}-identity")
 }
 
+/// The certificate by which the others know a part, which may be the gateway, and whom it believes.
+pub fn tls(part: &str) -> String {
+    format!("{part}-tls")
+}
+
 /// A service's role in the database: its connection URL and the CA certificate.
 pub fn database(service: ServiceName) -> String {
     format!("database-{}", service.short())
@@ -108,9 +118,12 @@ pub fn rewrap(service: ServiceName) -> String {
 /// Every part that a stack can have an object for.
 pub fn parts() -> impl Iterator<Item = String> {
     let of_a_service = |service: ServiceName| {
-        [service.to_string(), identity(service), database(service), migrate(service), rewrap(service)]
+        let own =
+            [identity(service), tls(service.as_str()), database(service), migrate(service), rewrap(service)];
+        [service.to_string()].into_iter().chain(own)
     };
-    PARTS.into_iter().map(str::to_owned).chain(ServiceName::ALL.into_iter().flat_map(of_a_service))
+    let own = PARTS.into_iter().map(str::to_owned).chain([tls(API_GATEWAY)]);
+    own.chain(ServiceName::ALL.into_iter().flat_map(of_a_service))
 }
 
 /// Names below `HEALTHCARE_SECRETS_DIR` that are the stack's own. With [`RESERVED_SECRET_SUFFIX`]: what no Secret of a user may be called.
@@ -120,7 +133,7 @@ pub const RESERVED_SECRETS: [&str; 8] = [
     "service-identities",
     "database",
     "database-admin",
-    "tls",
+    TLS,
     "first-admin",
     "postgres",
 ];

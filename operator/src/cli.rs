@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use contracts::ambient::{Clock, Random};
+use http_kit::listen::listen;
 use http_kit::telemetry::start_logging;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::ListParams;
@@ -92,7 +93,7 @@ struct RunOptions {
     #[arg(long, default_value_t = true, action = clap::ArgAction::Set)]
     leader_elect: bool,
     /// Where `/livez`, `/readyz` and `/metrics` answer.
-    #[arg(long, default_value = "0.0.0.0:9464")]
+    #[arg(long, default_value = "[::]:9464")]
     metrics_listen: SocketAddr,
     /// This replica's name, in Events and in the Lease.
     #[arg(long, env = "POD_NAME", default_value = "healthcare-operator")]
@@ -170,8 +171,8 @@ async fn operate(options: RunOptions) -> Result<(), Error> {
     let scope = options.scope.resolve(&client);
     let (queue, requests) = Queue::new(metrics.clone());
     let ready = Arc::new(AtomicBool::new(true));
-    let listener = TcpListener::bind(options.metrics_listen)
-        .await
+    let listener = listen(options.metrics_listen)
+        .and_then(TcpListener::from_std)
         .map_err(Error::surroundings(format!("listening at {}", options.metrics_listen)))?;
     let health = Health {
         metrics: metrics.clone(),

@@ -33,7 +33,8 @@ pub fn plan_gateway(stack: &Stack, placement: &Placement) -> GatewayConfig {
         .enabled()
         .map(|service| {
             let balancing = stack.gateway.balancing.get(&service).copied().unwrap_or_default();
-            (service.to_string(), Upstream { endpoints: vec![placement.address(stack, service)], balancing })
+            let endpoints = vec![placement.address(stack, service)];
+            (service.to_string(), Upstream { endpoints, server_name: None, balancing })
         })
         .collect();
     GatewayConfig {

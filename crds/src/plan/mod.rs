@@ -8,7 +8,7 @@ mod service;
 
 use std::path::PathBuf;
 
-use settings::{Address, Observability, SecretRef, ServiceName};
+use settings::{ADMIN_PORT, Address, InternalTls, Observability, SecretRef, ServiceName};
 
 use crate::{Stack, names};
 
@@ -59,9 +59,37 @@ impl Placement {
             }
             Self::Kubernetes => {
                 let host = names::object(&stack.name, service.as_str());
-                Address(format!("http://{host}:{}", service.port()))
+                Address(format!("https://{host}:{}", service.port()))
             }
             Self::Compose => Address(format!("http://{service}:{}", service.port())),
+        }
+    }
+
+    /// Where a service listens.
+    pub(crate) fn listen(&self, stack: &Stack, service: ServiceName) -> Address {
+        self.any(service.port()).unwrap_or_else(|| self.address(stack, service))
+    }
+
+    /// Where a service shows metrics and health; nowhere where the process around it does.
+    pub(crate) fn admin_listen(&self) -> Option<Address> {
+        self.any(ADMIN_PORT)
+    }
+
+    /// A port at all addresses. A pod may have an address of either family, or of both.
+    fn any(&self, port: u16) -> Option<Address> {
+        match self {
+            Self::Local { .. } => None,
+            Self::Kubernetes => Some(Address(format!("[::]:{port}"))),
+            Self::Compose => Some(Address(format!("0.0.0.0:{port}"))),
+        }
+    }
+
+    /// TLS between the parts: on a cluster, whose network is others' too. The secret is mounted under one name everywhere, but each part
+    /// has its own.
+    pub(crate) fn tls(&self) -> Option<InternalTls> {
+        match self {
+            Self::Local { .. } | Self::Compose => None,
+            Self::Kubernetes => Some(InternalTls { secret: names::TLS.to_owned() }),
         }
     }
 }

@@ -2,9 +2,7 @@
 
 use std::path::Path;
 
-use settings::{
-    ADMIN_PORT, Address, AuthSettings, Database, Integrations, Peer, SecretRef, ServiceName, ServiceSettings,
-};
+use settings::{AuthSettings, Database, Integrations, Peer, SecretRef, ServiceName, ServiceSettings};
 
 use super::connections::{of_a_pod, of_one_process};
 use super::{AUDIENCE, LocalDatabase, Placement, issuer, observability};
@@ -14,11 +12,9 @@ use crate::Stack;
 pub fn plan_service(stack: &Stack, service: ServiceName, placement: &Placement) -> ServiceSettings {
     ServiceSettings {
         service,
-        listen: listen(stack, service, placement),
-        admin_listen: match placement {
-            Placement::Local { .. } => None,
-            Placement::Kubernetes | Placement::Compose => Some(Address(format!("0.0.0.0:{ADMIN_PORT}"))),
-        },
+        listen: placement.listen(stack, service),
+        admin_listen: placement.admin_listen(),
+        tls: placement.tls(),
         database: database(stack, service, placement),
         time_zone: stack.time_zone.name().to_owned(),
         currency: stack.currency.code().to_owned(),
@@ -33,13 +29,6 @@ pub fn plan_service(stack: &Stack, service: ServiceName, placement: &Placement) 
         },
         integrations: integrations(stack, service),
         observability: observability(stack),
-    }
-}
-
-fn listen(stack: &Stack, service: ServiceName, placement: &Placement) -> Address {
-    match placement {
-        Placement::Local { .. } => placement.address(stack, service),
-        Placement::Kubernetes | Placement::Compose => Address(format!("0.0.0.0:{}", service.port())),
     }
 }
 

@@ -90,7 +90,7 @@ pub struct ParentRef {
     pub section_name: Option<String>,
 }
 
-/// TLS at the gateway itself.
+/// TLS at the gateway itself, for those who call it with nothing in between; not with `ingress`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GatewayTls {

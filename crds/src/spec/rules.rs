@@ -102,7 +102,7 @@ fn enabled(services: &str, name: &str) -> String {
     format!("(!has({services}.{name}) || {services}.{name}.enabled)")
 }
 
-/// Beside [`scale`]: routes that share a service agree how its endpoints are picked.
+/// Beside [`scale`]: routes that share a service agree how its endpoints are picked, and TLS ends in one place.
 pub(super) fn gateway() -> Vec<Rule> {
     let mut rules = scale();
     rules.push(
@@ -112,6 +112,13 @@ pub(super) fn gateway() -> Vec<Rule> {
             "loadBalancing holds for a whole service: its routes must agree",
         )
         .field_path(".routes"),
+    );
+    rules.push(
+        rule(
+            "!has(self.tls) || !has(self.ingress)",
+            "must be left out with ingress: what is behind an Ingress or a Gateway is spoken to without TLS",
+        )
+        .field_path(".tls"),
     );
     rules
 }

@@ -27,6 +27,13 @@ pub(super) fn validate(
             );
         }
     }
+    if spec.tls.is_some() && spec.ingress.is_some() {
+        faults.add(
+            format!("{PATH}.tls"),
+            "must be left out with ingress: what is behind an Ingress or a Gateway is spoken to without TLS; give the host's certificate \
+             to ingress.tls, or to the Gateway",
+        );
+    }
     Gateway {
         scale: bounds::scale(PATH, spec.replicas, spec.autoscaling, faults),
         resources,

@@ -241,6 +241,21 @@ fn a_secret_of_the_stacks_own_is_not_for_users() {
 }
 
 #[test]
+fn tls_ends_in_one_place() {
+    let tls = "tls: { certificate: { secret: a, key: b }, privateKey: { secret: a, key: c } }";
+    let refused = "spec.gateway.tls: must be left out with ingress: what is behind an Ingress or a Gateway is spoken to without TLS; \
+                   give the host's certificate to ingress.tls, or to the Gateway";
+    each_is_refused(&[
+        (&format!("gateway: {{ ingress: {{ host: a.example }}, {tls} }}"), refused),
+        (
+            &format!("gateway: {{ ingress: {{ host: a.example, parentRefs: [{{ name: b }}] }}, {tls} }}"),
+            refused,
+        ),
+        (&format!("gateway: {{ {tls} }}"), "none"),
+    ]);
+}
+
+#[test]
 fn things_with_one_name_are_refused() {
     each_is_refused(&[
         (

@@ -108,6 +108,32 @@ fn every_route_has_an_upstream_or_is_the_gateways_own() {
     assert_eq!(own, ["/api/gateway", "/api/docs", "/api/docs/openapi.json", "/api/docs/problems"]);
 }
 
+/// Whoever is spoken to on a cluster is so with TLS, and shows a certificate of a name that it has there.
+#[test]
+fn on_a_cluster_every_part_is_reached_with_tls_and_in_one_process_none() {
+    for name in ["minimal", "full"] {
+        let stack = Stack::from_yaml(&sample(name)).unwrap();
+        let placements = [
+            (Placement::Kubernetes, true),
+            (Placement::Compose, false),
+            (local(LocalDatabase::Sqlite), false),
+        ];
+        for (placement, with_tls) in placements {
+            let upstreams = plan_gateway(&stack, &placement).upstreams.into_values();
+            for endpoint in upstreams.flat_map(|upstream| upstream.endpoints) {
+                assert_eq!(endpoint.is_tls(), with_tls, "{endpoint}");
+            }
+            for service in stack.enabled() {
+                let settings = plan_service(&stack, service, &placement);
+                assert_eq!(settings.tls.is_some(), with_tls, "{service}");
+                for peer in settings.peers.values() {
+                    assert_eq!(peer.address.is_tls(), with_tls, "{}", peer.address);
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn a_service_that_is_switched_off_is_nowhere() {
     let stack = stack("services: { billing: { enabled: false } }");

@@ -36,6 +36,8 @@ enum Kind {
     DatabaseRoles,
     /// The certificate of the managed database, and its CA
     DatabaseTls,
+    /// The certificates that services and gateway show each other, and their CA
+    InternalTls,
     /// What the patients' keys are wrapped under. The copy of it that you keep elsewhere has to be renewed
     Kek,
 }
@@ -47,6 +49,7 @@ impl Kind {
             Self::Identities => "identities",
             Self::DatabaseRoles => "database-roles",
             Self::DatabaseTls => "database-tls",
+            Self::InternalTls => "internal-tls",
             Self::Kek => KEK,
         }
     }

@@ -40,10 +40,6 @@ pub(super) fn job(
 pub(super) fn spec(mut template: PodTemplateSpec, patience: Patience) -> JobSpec {
     if let Some(pod) = &mut template.spec {
         pod.restart_policy = Some("Never".to_owned());
-        for container in pod.init_containers.iter_mut().flatten().chain(&mut pod.containers) {
-            // The end of its log becomes the reason that the stack's condition shows.
-            container.termination_message_policy = Some("FallbackToLogsOnError".to_owned());
-        }
     }
     JobSpec {
         backoff_limit: Some(patience.retries),

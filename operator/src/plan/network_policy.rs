@@ -193,7 +193,8 @@ fn admit(peers: Vec<NetworkPolicyPeer>, port: u16) -> NetworkPolicyIngressRule {
     NetworkPolicyIngressRule { from: some(peers), ports: Some(vec![at("TCP", port)]) }
 }
 
-/// From pods of the cluster: those of the namespaces that are named, or if none is of all.
+/// From pods of the cluster: those of the namespaces that are named, or if none is of all. The node's own kubelet, which asks there how the pod
+/// is, needs no leave: what comes from the node that a pod runs on is never kept from it.
 fn admit_metrics(context: &Context<'_>) -> NetworkPolicyIngressRule {
     let anywhere = NetworkPolicyPeer {
         namespace_selector: Some(LabelSelector::default()),

@@ -125,6 +125,8 @@ pub fn container(context: &Context<'_>, name: &str, image: String) -> Container 
         image: Some(image),
         image_pull_policy: written(&context.stack.image.pull_policy),
         security_context: Some(container_security()),
+        // The end of its log becomes the reason that the stack's condition shows.
+        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         ..Container::default()
     }
 }
@@ -312,14 +314,14 @@ pub fn resources(resources: &spec::Resources) -> ResourceRequirements {
     }
 }
 
-/// A question over HTTP to the port [`HTTP`].
-pub fn http_probe(probe: &spec::Probe, path: &str, scheme: Scheme) -> Probe {
+/// A question over HTTP to the port [`ADMIN`]: a kubelet has no certificate to show at the other one, where others may also be in its way.
+pub fn http_probe(probe: &spec::Probe, path: &str) -> Probe {
     let seconds = |span: spec::Span| i32::try_from(span.secs()).ok();
     Probe {
         http_get: Some(HTTPGetAction {
             path: Some(path.to_owned()),
-            port: IntOrString::String(HTTP.to_owned()),
-            scheme: Some(scheme.as_str().to_owned()),
+            port: IntOrString::String(ADMIN.to_owned()),
+            scheme: Some("HTTP".to_owned()),
             ..HTTPGetAction::default()
         }),
         initial_delay_seconds: seconds(probe.initial_delay).filter(|seconds| *seconds > 0),
@@ -327,25 +329,6 @@ pub fn http_probe(probe: &spec::Probe, path: &str, scheme: Scheme) -> Probe {
         timeout_seconds: seconds(probe.timeout),
         failure_threshold: i32::try_from(probe.failure_threshold).ok(),
         ..Probe::default()
-    }
-}
-
-/// What a port speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scheme {
-    /// Without TLS.
-    Http,
-    /// With TLS.
-    Https,
-}
-
-impl Scheme {
-    /// As a probe writes it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Http => "HTTP",
-            Self::Https => "HTTPS",
-        }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::object::Object;
 
 /// One for each part that runs. The services find each other by them; the gateway learns from their `EndpointSlices` which pods there are.
 pub(super) fn plan(context: &Context<'_>) -> Vec<Object> {
-    let services = context.stack.enabled().map(|name| service(context, name.as_str(), name.port(), "http"));
+    let services = context.stack.enabled().map(|name| service(context, name.as_str(), name.port(), "https"));
     services.chain([gateway(context)]).map(|service| Object::of(&service)).collect()
 }
 

@@ -11,8 +11,8 @@ use std::path::Path;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use serde_json::{Value, json};
-use settings::ServiceName;
-use stack::spec::ParentRef;
+use settings::{SecretRef, ServiceName};
+use stack::spec::{GatewayTls, ParentRef};
 use stack::{IngressBy, Stack, names};
 
 use super::{Capabilities, Context, Kek, Tags, labels, plan, service_account};
@@ -218,6 +218,8 @@ fn a_changed_secret_rolls_those_that_mount_it_and_nobody_else() {
     assert_eq!(rolled("smtp"), ["Deployment full-notification-service"]);
     assert_eq!(rolled("proxy"), ["Deployment full-patient-service"], "it stands in the environment");
     assert_eq!(rolled("full-api-gateway-identity"), ["Deployment full-api-gateway"]);
+    assert_eq!(rolled("full-api-gateway-tls"), ["Deployment full-api-gateway"]);
+    assert_eq!(rolled("full-patient-service-tls"), ["Deployment full-patient-service"]);
     assert_eq!(rolled("full-kek").len(), 7);
     assert_eq!(rolled("full-first-admin"), [""; 0], "it is read when there is no user yet");
 }
@@ -297,11 +299,47 @@ fn only_the_gateway_has_a_token_and_only_auth_the_signing_keys() {
             "{}",
             object.name
         );
+        assert!(!secrets.contains(&"full-internal-ca"), "{}: its key is the operator's", object.name);
+        let certificates: Vec<_> = secrets.iter().filter(|secret| secret.ends_with("-tls")).collect();
+        assert_eq!(certificates, [&format!("{}-tls", object.name)], "nobody shows another's");
         let others = secrets.iter().filter(|secret| secret.contains("-database-")).count();
         assert_eq!(others, usize::from(!object.name.ends_with("api-gateway")), "{}", object.name);
     }
     for account in objects.iter().filter(|object| object.resource.kind == "ServiceAccount") {
         assert_eq!(account.body["automountServiceAccountToken"], false);
+    }
+}
+
+/// Somebody who calls the gateway with TLS gets no further than its port, and its certificate may change without another pod.
+#[test]
+fn a_gateway_may_speak_tls_itself() {
+    let mut stack = sample("minimal");
+    let named = |key: &str| SecretRef { secret: "front".to_owned(), key: key.to_owned() };
+    stack.gateway.tls = Some(GatewayTls { certificate: named("chain"), private_key: named("key") });
+    let objects = planned(&stack);
+    let port = &find(&objects, "Service", "minimal-api-gateway")["spec"]["ports"][0];
+    assert_eq!((&port["name"], &port["appProtocol"]), (&json!("https"), &json!("https")));
+    let deployment = find(&objects, "Deployment", "minimal-api-gateway");
+    let container = &pod(deployment)["containers"][0];
+    let args = container["args"].to_string();
+    assert!(args.contains("--tls-cert=/var/run/healthcare/secrets/front/chain"), "{args}");
+    assert!(args.contains("--tls-key=/var/run/healthcare/secrets/front/key"), "{args}");
+    assert!(container["volumeMounts"].to_string().contains("/secrets/front\""));
+    let annotations = deployment["spec"]["template"]["metadata"]["annotations"].to_string();
+    assert!(!annotations.contains("front"), "it is read again");
+}
+
+/// A kubelet has no certificate of the stack's, and callers who fill a part up must not end it.
+#[test]
+fn every_part_is_asked_how_it_is_at_its_admin_port() {
+    for object in planned(&full()).iter().filter(|object| object.resource.kind == "Deployment") {
+        let container = &pod(&object.body)["containers"][0];
+        for (probe, path) in
+            [("startupProbe", "/livez"), ("readinessProbe", "/readyz"), ("livenessProbe", "/livez")]
+        {
+            let asked = &container[probe]["httpGet"];
+            assert_eq!(asked, &json!({ "path": path, "port": "admin", "scheme": "HTTP" }), "{}", object.name);
+        }
     }
 }
 

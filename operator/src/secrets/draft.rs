@@ -106,6 +106,12 @@ impl<'a> Book<'a> {
         self.request.existing.contains_key(&names::object(&self.request.stack.name, part))
     }
 
+    /// What stands under a key of a part's Secret on the cluster, as text.
+    pub(super) fn there(&self, part: &str, key: &str) -> Option<String> {
+        let secret = self.request.existing.get(&names::object(&self.request.stack.name, part))?;
+        String::from_utf8(secret.data.as_ref()?.get(key)?.0.clone()).ok()
+    }
+
     /// Puts a Secret back, after those that were put before.
     pub(super) fn close(&mut self, draft: Draft) {
         self.drafts.push(draft);

@@ -6,6 +6,8 @@
 //! first-admin                username, password                  the first administrator                      outlives the stack
 //! <part>-identity            key.p8                              signs a service's or the gateway's tokens
 //! service-identities         jwks.json                           public halves of those
+//! internal-ca                signer.crt, signer.key              signs what the parts show each other
+//! <part>-tls                 tls.crt, tls.key, ca.crt            a service's or the gateway's certificate, and whom it believes
 //! postgres                   password                            superuser of the managed database
 //! database-tls               tls.crt, tls.key, ca.crt            its certificate
 //! database-<service>         username, password, url, ca.crt     the service's login
@@ -16,8 +18,10 @@
 //! [`plan`] decides, from what is there, what is asked for, the time and randomness; [`reconcile()`] reads and writes. What begins with
 //! `next-` or `previous-` belongs to a rotation ([`rotation`]) and is read by no pod; `next` and `previous` of `kek` are.
 
+mod authority;
 mod certificate;
 mod draft;
+mod internal;
 mod kek;
 mod keys;
 mod reconcile;
@@ -205,6 +209,7 @@ pub fn plan(request: &Request<'_>) -> Result<Planned, Refusal> {
     kek::kek(request, &mut book, &mut planned)?;
     keys::signing(request, &mut book, &mut planned)?;
     keys::identities(request, &mut book, &mut planned)?;
+    internal::certificates(request, &mut book, &mut planned)?;
     keys::first_admin(request, &mut book);
     let server = match request.stack.database {
         Database::Managed(_) => {
@@ -233,21 +238,26 @@ pub fn asked(annotations: Option<&BTreeMap<String, String>>) -> BTreeMap<String,
     annotations.into_iter().flatten().filter_map(asked).collect()
 }
 
-/// A digest of what pods read of each Secret, by object name. What only a rotation reads is left out: it rolls nothing.
+/// A digest of what rolls the pods that have a Secret of the stack's own, by object name. What only a rotation reads is left out, and so is
+/// what pods read again by themselves.
 pub fn checksums<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> BTreeMap<String, String> {
+    let rolls = |key: &str| {
+        !key.starts_with("next-") && !key.starts_with("previous-") && !authority::is_read_again(key)
+    };
     secrets
         .into_iter()
-        .map(|secret| (secret.metadata.name.clone().unwrap_or_default(), checksum(secret)))
+        .map(|secret| (secret.metadata.name.clone().unwrap_or_default(), digest_of(secret, rolls)))
         .collect()
 }
 
-/// The same of one Secret. Shown to nobody if people chose what is in it: see [`Outcome::seal`].
+/// A digest of all that is in a Secret. Shown to nobody if people chose what is in it: see [`Outcome::seal`].
 pub fn checksum(secret: &Secret) -> String {
+    digest_of(secret, |_| true)
+}
+
+fn digest_of(secret: &Secret, counts: impl Fn(&str) -> bool) -> String {
     let mut bytes = Vec::new();
-    for (key, value) in secret.data.iter().flatten() {
-        if key.starts_with("next-") || key.starts_with("previous-") {
-            continue;
-        }
+    for (key, value) in secret.data.iter().flatten().filter(|(key, _)| counts(key)) {
         for part in [key.as_bytes(), &value.0] {
             bytes.extend((part.len() as u64).to_be_bytes());
             bytes.extend(part);

@@ -6,9 +6,9 @@
 //!             known to all            the place of the present    previous one           is taken away
 //! ```
 //!
-//! The same four steps for signing keys, identities, database roles, the database's CA and the key-encryption key (which is also waited for
-//! until nothing is wrapped under it: [`super::kek`]). Where a key stands is written on its Secret, so
-//! that a restarted operator goes on where the last one stopped; nothing goes on before every pod has what the step before made.
+//! The same four steps for signing keys, identities, database roles, CAs and the key-encryption key (which is also waited for until nothing
+//! is wrapped under it: [`super::kek`]). Where a key stands is written on its Secret, so that a restarted operator goes on where the last one
+//! stopped; nothing goes on before every pod has what the step before made.
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
@@ -28,7 +28,7 @@ const IN_USE: &str = "in-use";
 const RETIRING: &str = "retiring-since ";
 
 /// What can be rotated: the ends of the annotations' names.
-pub const ROTATABLE: [&str; 5] = [SIGNING_KEYS, IDENTITIES, DATABASE_ROLES, DATABASE_TLS, KEK];
+pub const ROTATABLE: [&str; 6] = [SIGNING_KEYS, IDENTITIES, DATABASE_ROLES, DATABASE_TLS, INTERNAL_TLS, KEK];
 /// The keys that users' tokens are signed with.
 pub(super) const SIGNING_KEYS: &str = "signing-keys";
 /// The keys that services and gateway sign their own tokens with.
@@ -37,6 +37,8 @@ pub(super) const IDENTITIES: &str = "identities";
 pub(super) const DATABASE_ROLES: &str = "database-roles";
 /// The CA of the managed database.
 pub(super) const DATABASE_TLS: &str = "database-tls";
+/// The CA of the certificates that the parts show each other.
+pub(super) const INTERNAL_TLS: &str = "internal-tls";
 /// The key-encryption key. Whoever asks for it has a copy to renew, so that it is never meant by "all".
 pub const KEK: &str = "kek";
 
@@ -96,6 +98,11 @@ pub(super) fn wakes_at(draft: &Draft, overlap: TimeDelta) -> Option<DateTime<Utc
         Ok(Stage::RetiringSince(since)) => Some(since + overlap),
         _ => None,
     }
+}
+
+/// Notes that the next one is made known already.
+pub(super) fn set_published(draft: &mut Draft) {
+    draft.set_note(STAGE, Stage::Published.written());
 }
 
 /// Notes that the next one is in the place of the present one already.

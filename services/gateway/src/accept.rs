@@ -9,11 +9,10 @@ use http_kit::stop::Phase;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use tls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
 
 use crate::client::Peer;
 use crate::edge::Edge;
@@ -23,18 +22,16 @@ use crate::way;
 
 /// So many connections at once; further ones wait in the kernel's queue.
 pub(crate) const CONNECTIONS_MAX: usize = 16_384;
-const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// Out of file descriptors: trying again at once would only spin.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(50);
 
 /// Accepts until the gateway drains.
 pub(crate) async fn run(
     listener: TcpListener,
-    tls: Option<Arc<rustls::ServerConfig>>,
+    tls: Option<Arc<ServerConfig>>,
     core: Arc<Core>,
     places: Arc<Semaphore>,
 ) {
-    let tls = tls.map(TlsAcceptor::from);
     let mut phase = core.phase.clone();
     let mut draining = pin!(phase.wait_for(|phase| *phase >= Phase::Draining));
     loop {
@@ -60,13 +57,13 @@ pub(crate) async fn run(
     }
 }
 
-async fn serve(stream: TcpStream, address: SocketAddr, tls: Option<TlsAcceptor>, core: Arc<Core>) {
+async fn serve(stream: TcpStream, address: SocketAddr, tls: Option<Arc<ServerConfig>>, core: Arc<Core>) {
     // Answers are written whole; waiting for more to send only adds latency.
     let _ = stream.set_nodelay(true);
     match tls {
         None => converse(stream, Peer::new(address.ip(), false), core).await,
         Some(tls) => {
-            if let Ok(Ok(stream)) = timeout(HANDSHAKE_MAX, tls.accept(stream)).await {
+            if let Ok(stream) = tls::accept(tls, stream).await {
                 converse(stream, Peer::new(address.ip(), true), core).await;
             }
         }

@@ -25,10 +25,10 @@ pub struct Command {
 enum Subcommand {
     /// Serve on Kubernetes: configuration from a ConfigMap, endpoints from the Services' EndpointSlices, both watched.
     Kubernetes(kubernetes::Options),
-    /// Ask a running gateway whether it is ready; with TLS, at its admin address.
+    /// Ask a running gateway whether it is ready, at its admin address.
     Healthcheck {
-        /// Where it listens, or the Service it is behind.
-        #[arg(long, default_value = "127.0.0.1:8080", value_name = "HOST:PORT")]
+        /// Where to ask instead: where it listens, if that is without TLS, or the Service it is behind.
+        #[arg(long, default_value = "127.0.0.1:9464", value_name = "HOST:PORT")]
         listen: String,
     },
 }

@@ -11,6 +11,7 @@ use http_kit::stop::{DRAIN, Phase};
 use http_kit::telemetry::Metrics;
 use http_kit::token::Verifier;
 use settings::GatewayConfig;
+use tls::{Credentials, ServerConfig};
 use tokio::sync::{Semaphore, watch};
 
 use crate::accept::{self, CONNECTIONS_MAX};
@@ -29,18 +30,20 @@ pub struct GatewayWorld {
     pub verifier: Arc<Verifier>,
     /// The metrics.
     pub metrics: Metrics,
+    /// Who the gateway is to services at `https://` addresses, and whom it believes; without it there may be none.
+    pub credentials: Option<Arc<Credentials>>,
 }
 
 /// Where the gateway listens: a bound socket, with or without TLS.
 #[derive(Debug)]
 pub struct Listener {
     pub(crate) socket: std::net::TcpListener,
-    pub(crate) tls: Option<Arc<rustls::ServerConfig>>,
+    pub(crate) tls: Option<Arc<ServerConfig>>,
 }
 
 impl Listener {
     /// With TLS. For certificates that change, give the configuration a resolver that looks.
-    pub fn tls(socket: std::net::TcpListener, config: Arc<rustls::ServerConfig>) -> Self {
+    pub fn tls(socket: std::net::TcpListener, config: Arc<ServerConfig>) -> Self {
         Self { socket, tls: Some(config) }
     }
 }
@@ -70,6 +73,8 @@ pub struct Gateway {
     places: Arc<Semaphore>,
     local_addr: SocketAddr,
     accepting: tokio::task::JoinHandle<()>,
+    /// Nothing is ever sent: it is closed when nobody accepts any more.
+    accepts: watch::Receiver<()>,
 }
 
 /// What all connections share.
@@ -124,7 +129,7 @@ impl Gateway {
         let local_addr = socket.local_addr()?;
         let socket = tokio::net::TcpListener::from_std(socket)?;
         let (phase, phase_seen) = watch::channel(Phase::Running);
-        let kept = Kept::default();
+        let kept = Kept::new(world.credentials.clone());
         let meters = Meters::register(&world.metrics, kept.lanes());
         let snapshot = ArcSwap::from_pointee(Snapshot::build(config, &kept, &meters)?);
         let dice = AtomicU64::new(u64::from_le_bytes(world.random.bytes()));
@@ -139,13 +144,18 @@ impl Gateway {
             dice,
         });
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        let accepting = tokio::spawn(accept::run(socket, tls, Arc::clone(&core), Arc::clone(&places)));
-        Ok(Self { core, phase, places, local_addr, accepting })
+        let accepting = accept::run(socket, tls, Arc::clone(&core), Arc::clone(&places));
+        let (guard, accepts) = watch::channel(());
+        let accepting = tokio::spawn(async move {
+            accepting.await;
+            drop(guard);
+        });
+        Ok(Self { core, phase, places, local_addr, accepting, accepts })
     }
 
     /// Whether a configuration would be taken.
-    pub fn check(config: &GatewayConfig) -> Result<(), ConfigError> {
-        let kept = Kept::default();
+    pub fn check(config: &GatewayConfig, credentials: Option<&Arc<Credentials>>) -> Result<(), ConfigError> {
+        let kept = Kept::new(credentials.cloned());
         let meters = Meters::register(&Metrics::default(), kept.lanes());
         Snapshot::build(config.clone(), &kept, &meters).map(drop)
     }
@@ -171,6 +181,11 @@ impl Gateway {
     /// Whether every upstream that has endpoints was reached once, or can be now.
     pub async fn is_ready(&self) -> bool {
         crate::own::is_ready(&self.core).await
+    }
+
+    /// Returns when it accepts no more although nobody stopped it: a mistake in the program, which a start from the beginning may undo.
+    pub async fn ended(&self) {
+        let _ = self.accepts.clone().changed().await;
     }
 
     /// Stops: accepts no more, finishes what is under way (20 seconds at most), closes idle connections at once.

@@ -10,9 +10,10 @@ use resilience::balance::{Balancer, Balancing};
 use resilience::breaker::{Breaker, BreakerConfig};
 use resilience::retry::RetryBudget;
 use settings::{Address, Method, Upstream};
+use tls::Credentials;
 
 use crate::limits::Buckets;
-use crate::upstream::Endpoint;
+use crate::upstream::{BadAddress, Endpoint};
 
 /// Callers active at a time, over all routes that share the gateway's limits.
 const CALLERS_MAX: usize = 16_384;
@@ -30,6 +31,7 @@ pub(crate) struct Lane {
 #[derive(Clone, Debug, PartialEq)]
 struct Terms {
     endpoints: Vec<Address>,
+    server_name: Option<String>,
     balancing: settings::Balancing,
     breaker: Option<settings::Breaker>,
 }
@@ -38,6 +40,7 @@ struct Terms {
 #[derive(Debug)]
 pub(crate) struct Member {
     pub(crate) address: Address,
+    server_name: Option<String>,
     pub(crate) endpoint: Arc<Endpoint>,
     pub(crate) breaker: Option<Breaker>,
 }
@@ -45,6 +48,7 @@ pub(crate) struct Member {
 /// All of it.
 #[derive(Debug)]
 pub(crate) struct Kept {
+    credentials: Option<Arc<Credentials>>,
     lanes: Lanes,
     shared: Arc<Buckets>,
     own: Mutex<Vec<(Method, String, Arc<Buckets>)>>,
@@ -54,51 +58,63 @@ pub(crate) struct Kept {
 /// The lanes in use, also read by the metrics page.
 pub(crate) type Lanes = Arc<Mutex<Vec<Arc<Lane>>>>;
 
-impl Default for Kept {
-    fn default() -> Self {
+impl Kept {
+    /// Nothing yet. The credentials are what services at `https://` addresses are shown.
+    pub(crate) fn new(credentials: Option<Arc<Credentials>>) -> Self {
         Self {
+            credentials,
             lanes: Lanes::default(),
             shared: Arc::new(Buckets::new(CALLERS_MAX)),
             own: Mutex::default(),
             budgets: Mutex::default(),
         }
     }
-}
 
-impl Kept {
     pub(crate) fn lanes(&self) -> Lanes {
         Arc::clone(&self.lanes)
     }
 
-    /// The lane on these terms. `Err` names an address that is none.
+    /// A new endpoint of an upstream.
+    pub(crate) fn endpoint(&self, address: &Address, upstream: &Upstream) -> Result<Endpoint, BadAddress> {
+        Endpoint::new(address, upstream.server_name.as_deref(), self.credentials.as_ref())
+    }
+
+    /// The lane on these terms.
     pub(crate) fn lane(
         &self,
         service: &str,
         upstream: &Upstream,
         breaker: Option<settings::Breaker>,
-    ) -> Result<Arc<Lane>, Address> {
-        let terms = Terms { endpoints: upstream.endpoints.clone(), balancing: upstream.balancing, breaker };
+    ) -> Result<Arc<Lane>, BadAddress> {
+        let terms = Terms {
+            endpoints: upstream.endpoints.clone(),
+            server_name: upstream.server_name.clone(),
+            balancing: upstream.balancing,
+            breaker,
+        };
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(lane) = lanes.iter().find(|lane| *lane.service == *service && lane.terms == terms) {
             return Ok(Arc::clone(lane));
         }
         let mut members = Vec::with_capacity(terms.endpoints.len());
         for address in &terms.endpoints {
+            let is_same =
+                |member: &Member| member.address == *address && member.server_name == upstream.server_name;
             let known = || lanes.iter().flat_map(|lane| lane.balancer.endpoints()).map(|(member, _)| member);
-            let same = known().find(|member| member.address == *address);
-            let endpoint = match same {
+            let endpoint = match known().find(|member| is_same(member)) {
                 Some(member) => Arc::clone(&member.endpoint),
-                None => Arc::new(Endpoint::new(address).ok_or_else(|| address.clone())?),
+                None => Arc::new(self.endpoint(address, upstream)?),
             };
             // A breaker's memory is worth keeping when an endpoint is added beside it.
             let kept = lanes
                 .iter()
                 .filter(|lane| lane.terms.breaker == breaker)
                 .flat_map(|lane| lane.balancer.endpoints())
-                .find(|(member, _)| member.address == *address)
+                .find(|(member, _)| is_same(member))
                 .and_then(|(member, _)| member.breaker.clone());
             let breaker = kept.or_else(|| breaker.map(|terms| Breaker::new(breaker_config(terms))));
-            members.push(Arc::new(Member { address: address.clone(), endpoint, breaker }));
+            let (address, server_name) = (address.clone(), upstream.server_name.clone());
+            members.push(Arc::new(Member { address, server_name, endpoint, breaker }));
         }
         let balancing = match terms.balancing {
             settings::Balancing::RoundRobin => Balancing::RoundRobin,

@@ -14,7 +14,7 @@
 //! | `forward.rs`, `upstream.rs`, `body.rs` | attempts, connections to services, bodies streamed both ways |
 //! | `exchange.rs`, `metrics.rs` | what is remembered of a request: one log line, a few counts |
 //! | `own.rs`, `docs.rs`, `openapi/` | what the gateway answers itself |
-//! | `admin.rs`, `tls.rs` | the admin port; certificates |
+//! | `admin.rs` | the admin port |
 //! | `command.rs`, `process.rs` | the binary `gateway`: its command line; what surrounds a gateway in a process of its own |
 //! | `standalone.rs`, `kubernetes/`, `config.rs` | where its configuration comes from: a file, or a cluster |
 //!
@@ -47,7 +47,6 @@ mod way;
 pub mod admin;
 pub mod command;
 pub mod openapi;
-pub mod tls;
 
 pub use gateway::{Gateway, GatewayWorld, Listener, StartError};
 pub use snapshot::ConfigError;

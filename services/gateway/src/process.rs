@@ -13,18 +13,19 @@ use contracts::auth::{AuthClient, JwkSet};
 use contracts::client::{TokenSource, Transport};
 use http_kit::identity::{Part, ServiceIdentity};
 use http_kit::keys::KeyRing;
+use http_kit::listen::listen;
 use http_kit::revocation::RevocationList;
 use http_kit::stop::Signals;
 use http_kit::telemetry::{Metrics, change_logging, count_panics, start_logging};
 use http_kit::token::Verifier;
 use settings::{Address, GATEWAY_NAME, GatewayConfig, LogFormat, Observability};
+use tls::{Certificate, Credentials};
 
 use crate::config::Changes;
-use crate::tls::Certificate;
 use crate::{ConfigError, Error, Gateway, GatewayWorld, Listener, admin};
 
-/// A changed certificate is noticed within this time.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Whether the gateway was started is looked at so often.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Who was logged out is asked before anybody is let in. If auth cannot say within this time it cannot say whose a token is either, and
 /// the gateway begins without.
 const CATCH_UP_MAX: Duration = Duration::from_secs(10);
@@ -48,6 +49,10 @@ pub(crate) struct Serving {
     /// The certificate's private key, PEM.
     #[arg(long, requires = "tls_cert")]
     pub(crate) tls_key: Option<PathBuf>,
+    /// A folder with `tls.crt` and `tls.key`, which say who the gateway is to services at `https://` addresses, and `ca.crt`, whose
+    /// certificates it believes.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) upstream_tls: Option<PathBuf>,
     /// The log's format, whatever the configuration says.
     #[arg(long)]
     pub(crate) log_format: Option<Format>,
@@ -70,6 +75,7 @@ pub(crate) struct Process {
     random: Random,
     socket: TcpListener,
     certificate: Option<Arc<Certificate>>,
+    credentials: Option<Arc<Credentials>>,
     identity: Option<Vec<u8>>,
     log_format: Option<Format>,
     gateway: admin::Place,
@@ -77,11 +83,11 @@ pub(crate) struct Process {
 
 impl Process {
     /// Takes addresses and secrets, so that what is wrong with them is told first of all, and answers on the admin port.
-    pub(crate) async fn begin(serving: &Serving) -> Result<Self, Error> {
+    pub(crate) fn begin(serving: &Serving) -> Result<Self, Error> {
         let metrics = Metrics::default();
         count_panics(&metrics, GATEWAY_NAME);
-        let socket =
-            TcpListener::bind(serving.listen).map_err(|error| format!("{}: {error}", serving.listen))?;
+        let bind = |address| listen(address).map_err(|error| format!("{address}: {error}"));
+        let socket = bind(serving.listen)?;
         let certificate = match (&serving.tls_cert, &serving.tls_key) {
             (Some(chain), Some(key)) => Some(Certificate::read(chain, key)?),
             _ => None,
@@ -92,6 +98,7 @@ impl Process {
             random: Random::system(),
             socket,
             certificate,
+            credentials: serving.upstream_tls.as_deref().map(Credentials::read).transpose()?,
             identity: serving.secrets_dir.as_deref().map(identity_key).transpose()?,
             log_format: serving.log_format,
             gateway: Arc::new(OnceLock::new()),
@@ -99,9 +106,7 @@ impl Process {
         };
         process.log_as(&Observability::default(), start_logging);
         if let Some(address) = serving.admin_listen {
-            let listener = tokio::net::TcpListener::bind(address)
-                .await
-                .map_err(|error| format!("{address}: {error}"))?;
+            let listener = tokio::net::TcpListener::from_std(bind(address)?)?;
             // It answers to the end, so that one can watch the drain.
             tokio::spawn(admin::serve(listener, process.metrics.clone(), Arc::clone(&process.gateway)));
         }
@@ -120,7 +125,7 @@ impl Process {
         keys: Keys,
         auth: Option<&Address>,
     ) -> Result<&Gateway, Error> {
-        Gateway::check(config)?;
+        Gateway::check(config, self.credentials.as_ref())?;
         let verifier = Arc::new(self.verifier(config, keys)?);
         self.follow_revocations(config, auth, &verifier).await?;
         let world = GatewayWorld {
@@ -128,6 +133,7 @@ impl Process {
             random: self.random.clone(),
             verifier,
             metrics: self.metrics.clone(),
+            credentials: self.credentials.clone(),
         };
         let socket = self.socket.try_clone()?;
         let listener = match &self.certificate {
@@ -166,12 +172,13 @@ impl Process {
         let mut work = pin!(async {
             tokio::select! {
                 result = work => result,
-                never = self.follow_certificate() => match never {},
+                never = self.follow_certificates() => match never {},
             }
         });
         let asked = tokio::select! {
             result = work.as_mut() => match result? {},
             asked = signals.asked() => asked,
+            () = self.ended() => return Err("the gateway accepts no more connections".into()),
         };
         let Some(gateway) = self.gateway() else { return Ok(()) };
         tracing::info!("the gateway stops");
@@ -186,13 +193,24 @@ impl Process {
         }
     }
 
-    async fn follow_certificate(&self) -> Infallible {
-        let Some(certificate) = &self.certificate else { return std::future::pending().await };
+    /// Returns when the gateway was started and accepts no more.
+    async fn ended(&self) {
         loop {
-            tokio::time::sleep(LOOK_EVERY).await;
-            if let Err(error) = certificate.reload() {
-                tracing::debug!(%error, "the certificate cannot be read; the one in use stays");
+            match self.gateway() {
+                Some(gateway) => return gateway.ended().await,
+                None => tokio::time::sleep(LOOK_EVERY).await,
             }
+        }
+    }
+
+    /// One that cannot be used does not keep the other from being exchanged.
+    async fn follow_certificates(&self) -> Infallible {
+        let told = |error: &str| tracing::warn!(error, "a certificate cannot be used; the one before stays");
+        let front = || self.certificate.as_ref().map_or(Ok(()), |front| front.reload());
+        let upstream = || self.credentials.as_ref().map_or(Ok(()), |credentials| credentials.reload());
+        tokio::select! {
+            never = tls::follow(front, told) => never,
+            never = tls::follow(upstream, told) => never,
         }
     }
 
@@ -201,7 +219,7 @@ impl Process {
             Keys::Fixed(keys) => KeyRing::fixed(&keys, &JwkSet::default(), self.clock.clone()),
             // The key set is public: no token is needed to read it.
             Keys::At(address) => {
-                let transport = Transport::new(&address, Arc::new(String::new), self.random.clone())?;
+                let transport = self.way(&address, Arc::new(String::new))?;
                 KeyRing::new(&JwkSet::default(), AuthClient::new(transport), self.clock.clone())
             }
         };
@@ -218,7 +236,7 @@ impl Process {
     ) -> Result<(), Error> {
         let Some(token) = self.token_source(config)? else { return Ok(()) };
         let auth = auth.ok_or("there is an identity and no auth service to ask who was logged out")?;
-        let auth = Transport::new(auth, token, self.random.clone())?;
+        let auth = self.way(auth, token)?;
         let revocations: Arc<RevocationList> = Arc::clone(verifier.revocations());
         revocations.register(&self.metrics, GATEWAY_NAME);
         let (list, clock) = (Arc::clone(&revocations), self.clock.clone());
@@ -227,6 +245,10 @@ impl Process {
             tracing::warn!("auth does not say who was logged out; beginning without");
         }
         Ok(())
+    }
+
+    fn way(&self, address: &Address, token: TokenSource) -> Result<Arc<Transport>, Error> {
+        Ok(Transport::new(address, self.credentials.clone(), token, self.random.clone())?)
     }
 
     fn token_source(&self, config: &GatewayConfig) -> Result<Option<TokenSource>, Error> {

@@ -14,7 +14,6 @@ use crate::limits::{Buckets, Limits};
 use crate::metrics::{Meters, RouteMeters};
 use crate::own::Own;
 use crate::routing::Routes;
-use crate::upstream::Endpoint;
 
 /// The service's name of what the gateway answers itself.
 pub(crate) const GATEWAY: &str = "gateway";
@@ -63,7 +62,7 @@ pub struct ConfigError {
 impl Snapshot {
     /// Checks a configuration and makes it ready. Nothing that runs is touched if it is refused.
     pub(crate) fn build(config: GatewayConfig, kept: &Kept, meters: &Meters) -> Result<Self, ConfigError> {
-        let trusted = check(&config)?;
+        let trusted = check(&config, kept)?;
         let mut snapshot = Self {
             routes: Routes::default(),
             trusted,
@@ -140,7 +139,7 @@ impl Snapshot {
 }
 
 /// Everything that can be wrong, but for paths that only the router can judge.
-fn check(config: &GatewayConfig) -> Result<Trusted, ConfigError> {
+fn check(config: &GatewayConfig, kept: &Kept) -> Result<Trusted, ConfigError> {
     let mut faults = Vec::new();
     let mut seen = HashSet::new();
     for (number, route) in config.routes.iter().enumerate() {
@@ -171,8 +170,10 @@ fn check(config: &GatewayConfig) -> Result<Trusted, ConfigError> {
         }
     }
     for (name, upstream) in &config.upstreams {
-        for address in upstream.endpoints.iter().filter(|address| Endpoint::new(address).is_none()) {
-            faults.push(format!("upstreams.{name}.endpoints: {address} is no address"));
+        for address in &upstream.endpoints {
+            if let Err(fault) = kept.endpoint(address, upstream) {
+                faults.push(format!("upstreams.{name}.endpoints: {address} {fault}"));
+            }
         }
     }
     let trusted = Trusted::parse(&config.trusted_proxies).unwrap_or_else(|block| {

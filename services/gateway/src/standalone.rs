@@ -20,7 +20,7 @@ pub(crate) struct Options {
     /// A `GatewayConfig` as YAML; a change of the file takes effect while it runs.
     #[arg(long, required = true)]
     config: Option<PathBuf>,
-    /// The keys that tokens are signed with: a JWKS file, or the auth service's address (`http://…`, `unix:…`). If not given, the
+    /// The keys that tokens are signed with: a JWKS file, or the auth service's address (`http://…`, `https://…`, `unix:…`). If not given, the
     /// configuration's own auth service is asked.
     #[arg(long)]
     jwks: Option<String>,
@@ -34,7 +34,7 @@ pub(crate) async fn run(options: Options) -> Result<(), Error> {
     let path = options.config.as_deref().unwrap_or(Path::new(""));
     let text = read(path)?;
     let config = from_yaml(&text).map_err(|error| format!("{}: {error}", path.display()))?;
-    let process = Process::begin(&options.serving).await?;
+    let process = Process::begin(&options.serving)?;
     let auth = auth_address(&config).ok();
     let keys = keys(options.jwks.as_deref(), auth.as_ref())?;
     let work = async {
@@ -70,7 +70,7 @@ fn read(path: &Path) -> Result<String, Error> {
 
 fn keys(jwks: Option<&str>, auth: Option<&Address>) -> Result<Keys, Error> {
     match jwks {
-        Some(place) if place.starts_with("http://") || place.starts_with("unix:") => {
+        Some(place) if ["http://", "https://", "unix:"].iter().any(|scheme| place.starts_with(scheme)) => {
             Ok(Keys::At(Address(place.to_owned())))
         }
         Some(file) => Ok(Keys::Fixed(serde_json::from_str(&read(Path::new(file))?)?)),

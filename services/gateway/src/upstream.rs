@@ -5,7 +5,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::{HeaderValue, Request, Response};
@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use settings::Address;
+use tls::{Credentials, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
@@ -40,7 +41,24 @@ pub(crate) struct Endpoint {
 #[derive(Debug)]
 enum Target {
     Tcp(String),
+    /// The name is its certificate's, whatever the address: pods are reached at addresses that no certificate has.
+    Tls {
+        authority: String,
+        name: ServerName<'static>,
+        credentials: Arc<Credentials>,
+    },
     Unix(PathBuf),
+}
+
+/// An address that cannot be sent to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BadAddress {
+    #[error("is no address")]
+    Form,
+    #[error("can have no certificate of this name")]
+    Name,
+    #[error("speaks TLS, and there is no certificate to show it (--upstream-tls)")]
+    NoCredentials,
 }
 
 #[derive(Debug)]
@@ -66,20 +84,33 @@ pub(crate) enum SendError {
 }
 
 impl Endpoint {
-    /// An endpoint that is not connected to yet; `None` if the address is none.
-    pub(crate) fn new(address: &Address) -> Option<Self> {
+    /// An endpoint that is not connected to yet. With TLS its certificate must have this name, or if there is none the address's host.
+    pub(crate) fn new(
+        address: &Address,
+        name: Option<&str>,
+        credentials: Option<&Arc<Credentials>>,
+    ) -> Result<Self, BadAddress> {
         let (target, host) = match (address.unix_path(), address.authority()) {
             (Some(path), _) if !path.as_os_str().is_empty() => {
                 (Target::Unix(path.to_path_buf()), HeaderValue::from_static("localhost"))
             }
             (None, Some(authority)) => {
-                let parsed = authority.parse::<http::uri::Authority>().ok()?;
-                parsed.port_u16().filter(|_| !authority.contains('@'))?;
-                (Target::Tcp(authority.to_owned()), HeaderValue::from_str(authority).ok()?)
+                let parsed = authority.parse::<http::uri::Authority>().map_err(|_| BadAddress::Form)?;
+                parsed.port_u16().filter(|_| !authority.contains('@')).ok_or(BadAddress::Form)?;
+                let host = HeaderValue::from_str(authority).map_err(|_| BadAddress::Form)?;
+                let authority = authority.to_owned();
+                if address.is_tls() {
+                    let credentials = Arc::clone(credentials.ok_or(BadAddress::NoCredentials)?);
+                    let name = name.unwrap_or_else(|| parsed.host().trim_matches(['[', ']'])).to_owned();
+                    let name = ServerName::try_from(name).map_err(|_| BadAddress::Name)?;
+                    (Target::Tls { authority, name, credentials }, host)
+                } else {
+                    (Target::Tcp(authority), host)
+                }
             }
-            _ => return None,
+            _ => return Err(BadAddress::Form),
         };
-        Some(Self { target, host, idle: Mutex::default(), reached: AtomicBool::new(false) })
+        Ok(Self { target, host, idle: Mutex::default(), reached: AtomicBool::new(false) })
     }
 
     /// Whether there was ever a connection.
@@ -123,10 +154,11 @@ impl Endpoint {
     /// Opens a connection.
     pub(crate) async fn connect(&self) -> io::Result<Sender> {
         let sender = match &self.target {
-            Target::Tcp(authority) => {
-                let stream = timeout(CONNECT_MAX, TcpStream::connect(authority)).await??;
-                stream.set_nodelay(true)?;
-                handshake(stream).await
+            Target::Tcp(authority) => handshake(timeout(CONNECT_MAX, connect_tcp(authority)).await??).await,
+            Target::Tls { authority, name, credentials } => {
+                let connect =
+                    async { credentials.connect(name.clone(), connect_tcp(authority).await?).await };
+                handshake(timeout(CONNECT_MAX, connect).await??).await
             }
             Target::Unix(path) => handshake(timeout(CONNECT_MAX, connect_unix(path)).await??).await,
         };
@@ -159,6 +191,12 @@ impl Endpoint {
         let taken = taken?;
         (taken.since.elapsed() <= IDLE_MAX).then_some(taken.sender)
     }
+}
+
+async fn connect_tcp(authority: &str) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(authority).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 async fn connect_unix(path: &PathBuf) -> io::Result<UnixStream> {

@@ -76,7 +76,7 @@ impl Loader {
             |error: &dyn std::fmt::Display| Fault::failed(format!("the demo's user cannot sign in: {error}"));
         let nobody: TokenSource = Arc::new(String::new);
         let to = |service: ServiceName, token: &TokenSource, random: &Random| {
-            Transport::new(&placement.address(stack, service), Arc::clone(token), random.clone())
+            Transport::new(&placement.address(stack, service), None, Arc::clone(token), random.clone())
                 .map_err(|error| failed(&error))
         };
         seed_user(stack, placement, world).await?;

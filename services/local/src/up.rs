@@ -2,19 +2,21 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use contracts::ambient::{Clock, Random};
 use contracts::client::Transport;
 use futures_util::future::try_join_all;
-use gateway::tls::Certificate;
 use gateway::{Gateway, GatewayWorld, Listener};
 use http_kit::kit::{self, Service, World};
+use http_kit::process::serve_admin;
+use http_kit::ready::Started;
 use http_kit::serve::{self, Running};
 use http_kit::telemetry::{self, Metrics};
 use settings::{LogFormat, Observability, ServiceName};
 use stack::{LocalDatabase, Placement, Stack, plan_gateway, plan_service};
+use tls::Certificate;
 
 use crate::args::Up;
 use crate::data::DataDir;
@@ -65,14 +67,16 @@ pub async fn up(args: Box<Up>) -> Result<(), Fault> {
     // The process has one verifier, in auth's name: auth cannot be switched off.
     let auth = plan_service(&stack, ServiceName::AuthService, &placement);
     let identity = kit::identity(auth.service, &auth, &data.secrets(), &clock, &random).map_err(failed)?;
-    let verifier = kit::verifier(&auth, &identity, &data.secrets(), &clock, &random).map_err(failed)?;
-    let way_to_auth = kit::transport(&auth, auth.service, &identity, &random).map_err(failed)?;
+    let verifier = kit::verifier(&auth, None, &identity, &data.secrets(), &clock, &random).map_err(failed)?;
+    let way_to_auth = kit::transport(&auth, auth.service, None, &identity, &random).map_err(failed)?;
     let world = World {
         clock,
         random,
         secrets: data.secrets(),
         verifier,
         metrics: Metrics::default(),
+        // Its parts speak over sockets of its own.
+        credentials: None,
         admin_password: Some(Arc::from(password.text.as_str())),
     };
     let services = start_services(&stack, &placement, &world).await?;
@@ -81,7 +85,8 @@ pub async fn up(args: Box<Up>) -> Result<(), Fault> {
     tokio::time::timeout(CATCH_UP_MAX, world.verifier.revocations().caught_up())
         .await
         .map_err(|_| Fault::failed("the list of revoked tokens cannot be read"))?;
-    let admin = http_kit::process::serve_admin(admin_listener, world.metrics.clone());
+    let ready = Started::new(OnceLock::from(services.iter().map(Running::ready).collect::<Vec<_>>()));
+    let admin = tokio::spawn(serve_admin(admin_listener, world.metrics.clone(), ready));
     let gateway = start_gateway(&args, &stack, &placement, &world, listener).await?;
 
     if args.demo {
@@ -216,6 +221,7 @@ async fn start_gateway(
         random: world.random.clone(),
         verifier: Arc::clone(&world.verifier),
         metrics: world.metrics.clone(),
+        credentials: None,
     };
     Gateway::start(plan_gateway(stack, placement), listener, gateway_world).await.map_err(failed)
 }

@@ -12,6 +12,7 @@ mod drift;
 mod external;
 mod images;
 mod install;
+mod internal_tls;
 mod kek;
 mod keys;
 mod kill;

@@ -5,7 +5,7 @@ use settings::{ADMIN_PORT, GATEWAY_PORT, SecretRef};
 use stack::names;
 use stack::spec::{GatewayTls, Probes};
 
-use crate::plan::pod::{self, Mounts, Pod, Scheme};
+use crate::plan::pod::{self, Mounts, Pod};
 use crate::plan::{Context, service_account};
 
 pub(super) fn deployment(context: &Context<'_>, tag: &str) -> Deployment {
@@ -17,17 +17,18 @@ pub(super) fn deployment(context: &Context<'_>, tag: &str) -> Deployment {
     container.ports = Some(vec![pod::port(pod::HTTP, GATEWAY_PORT), pod::port(pod::ADMIN, ADMIN_PORT)]);
     container.resources = Some(pod::resources(&gateway.resources));
 
-    let identity =
-        Mounts::default().secret(names::API_GATEWAY_IDENTITY, context.name(names::API_GATEWAY_IDENTITY));
-    // The certificate is no reason to roll: the gateway reads it again by itself.
-    let mut annotations = identity.checksums(context);
+    let own = Mounts::default()
+        .secret(names::API_GATEWAY_IDENTITY, context.name(names::API_GATEWAY_IDENTITY))
+        .secret(names::TLS, context.name(&names::tls(names::API_GATEWAY)));
+    // The certificate at the front is no reason to roll: the gateway reads it again by itself.
+    let mut annotations = own.checksums(context);
     annotations.extend(service_account::checksum(context, &context.name(names::API_GATEWAY)));
     let certificate = gateway.tls.iter().flat_map(|tls| [&tls.certificate, &tls.private_key]);
     let mut template = Pod {
         part: names::API_GATEWAY,
         account: context.name(names::API_GATEWAY),
-        container: super::watched(container, &probes, scheme(context)),
-        mounts: certificate.fold(identity, |mounts, secret| mounts.named_secret(&secret.secret)),
+        container: super::watched(container, &probes),
+        mounts: certificate.fold(own, |mounts, secret| mounts.named_secret(&secret.secret)),
         user: pod::USER,
         database: false,
     }
@@ -37,17 +38,15 @@ pub(super) fn deployment(context: &Context<'_>, tag: &str) -> Deployment {
     super::deployment(context, names::API_GATEWAY, tag, gateway.scale, &probes, template)
 }
 
-fn scheme(context: &Context<'_>) -> Scheme {
-    if context.stack.gateway.tls.is_some() { Scheme::Https } else { Scheme::Http }
-}
-
 fn args(context: &Context<'_>) -> Vec<String> {
     let mut args = vec![
         "kubernetes".to_owned(),
         format!("--namespace={}", context.stack.namespace),
         format!("--config-map={}", context.name(names::API_GATEWAY)),
-        format!("--listen=0.0.0.0:{GATEWAY_PORT}"),
-        format!("--admin-listen=0.0.0.0:{ADMIN_PORT}"),
+        // A pod may have an address of either family, or of both.
+        format!("--listen=[::]:{GATEWAY_PORT}"),
+        format!("--admin-listen=[::]:{ADMIN_PORT}"),
+        format!("--upstream-tls={}/{}", pod::SECRETS_DIR, names::TLS),
     ];
     if let Some(GatewayTls { certificate, private_key }) = &context.stack.gateway.tls {
         let file = |secret: &SecretRef| format!("{}/{}/{}", pod::SECRETS_DIR, secret.secret, secret.key);

@@ -3,10 +3,9 @@
 mod gateway;
 mod service;
 
+use http_kit::stop::{DRAIN, LINGER};
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment};
-use k8s_openapi::api::core::v1::{
-    Container, Lifecycle, LifecycleHandler, PodTemplateSpec, SleepAction, TopologySpreadConstraint,
-};
+use k8s_openapi::api::core::v1::{Container, PodTemplateSpec, TopologySpreadConstraint};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use stack::Scale;
@@ -17,10 +16,9 @@ use crate::object::Object;
 
 pub(super) use service::mounts as service_mounts;
 
-/// A pod that goes away keeps answering for so long, until everybody has heard that it does.
-const LINGER_SECONDS: i64 = 5;
-/// [`LINGER_SECONDS`], the 20 s that a part takes at most to finish what it has begun, and some to spare.
-const GRACE_SECONDS: i64 = 35;
+/// A part that is told to end answers for some seconds more, until everybody has heard of it, and then finishes what it has begun: it
+/// needs no hook for that, but time, and some to spare.
+const GRACE_SECONDS: u64 = LINGER.as_secs() + DRAIN.as_secs() + 15;
 /// A pod that falls over at once was never available.
 const MIN_READY_SECONDS: i32 = 1;
 /// How long a rollout may stand still, at least, before it counts as failed.
@@ -54,7 +52,7 @@ fn deployment(
         ..LabelSelector::default()
     };
     if let Some(pod) = &mut template.spec {
-        pod.termination_grace_period_seconds = Some(GRACE_SECONDS);
+        pod.termination_grace_period_seconds = i64::try_from(GRACE_SECONDS).ok();
         pod.topology_spread_constraints = Some(spread(&selector));
     }
     let mut metadata = context.owned(part, context.name(part));
@@ -109,19 +107,12 @@ fn spread(selector: &LabelSelector) -> Vec<TopologySpreadConstraint> {
         .into()
 }
 
-/// When the container counts as started, ready and alive, and how it goes.
-fn watched(container: Container, probes: &Probes, scheme: pod::Scheme) -> Container {
+/// When the container counts as started, ready and alive.
+fn watched(container: Container, probes: &Probes) -> Container {
     Container {
-        startup_probe: Some(pod::http_probe(&probes.startup, "/livez", scheme)),
-        readiness_probe: Some(pod::http_probe(&probes.readiness, "/readyz", scheme)),
-        liveness_probe: Some(pod::http_probe(&probes.liveness, "/livez", scheme)),
-        lifecycle: Some(Lifecycle {
-            pre_stop: Some(LifecycleHandler {
-                sleep: Some(SleepAction { seconds: LINGER_SECONDS }),
-                ..LifecycleHandler::default()
-            }),
-            ..Lifecycle::default()
-        }),
+        startup_probe: Some(pod::http_probe(&probes.startup, "/livez")),
+        readiness_probe: Some(pod::http_probe(&probes.readiness, "/readyz")),
+        liveness_probe: Some(pod::http_probe(&probes.liveness, "/livez")),
         ..container
     }
 }

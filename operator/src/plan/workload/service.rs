@@ -8,7 +8,7 @@ use serde_json::Value;
 use settings::{ADMIN_PORT, SecretRef, ServiceName, ServiceSettings};
 use stack::{Service, names};
 
-use crate::plan::pod::{self, Mounts, Pod, Scheme};
+use crate::plan::pod::{self, Mounts, Pod};
 use crate::plan::{Context, config};
 
 pub(super) fn deployment(context: &Context<'_>, name: ServiceName, tag: &str) -> Option<Deployment> {
@@ -27,7 +27,7 @@ pub(super) fn deployment(context: &Context<'_>, name: ServiceName, tag: &str) ->
     let mut template = Pod {
         part: name.as_str(),
         account: context.name(name.as_str()),
-        container: super::watched(container, &service.probes, Scheme::Http),
+        container: super::watched(container, &service.probes),
         mounts,
         user: pod::USER,
         database: true,
@@ -49,7 +49,7 @@ fn environment(context: &Context<'_>, name: ServiceName, service: &Service) -> V
     first_admin.into_iter().chain(named).collect()
 }
 
-/// The secrets that a service needs, and no others: its own identity and database role, and what its settings name.
+/// The secrets that a service needs, and no others: its own identity, certificate and database role, and what its settings name.
 pub(in crate::plan) fn mounts(context: &Context<'_>, name: ServiceName) -> Mounts {
     let settings = config::settings(context, name);
     let mut mounts = Mounts::default()
@@ -57,7 +57,8 @@ pub(in crate::plan) fn mounts(context: &Context<'_>, name: ServiceName) -> Mount
         .secret("database", context.name(&names::database(name)))
         .secret(names::KEK, context.name(names::KEK))
         .secret(&names::identity(name), context.name(&names::identity(name)))
-        .secret(names::SERVICE_IDENTITIES, context.name(names::SERVICE_IDENTITIES));
+        .secret(names::SERVICE_IDENTITIES, context.name(names::SERVICE_IDENTITIES))
+        .secret(names::TLS, context.name(&names::tls(name.as_str())));
     if name == ServiceName::AuthService {
         mounts = mounts.secret(names::SIGNING_KEYS, context.name(names::SIGNING_KEYS));
     }

@@ -75,8 +75,9 @@ pub(crate) fn services(config: &GatewayConfig) -> BTreeSet<String> {
     addresses.filter_map(service_of).map(|(service, _)| service.to_owned()).collect()
 }
 
-/// The configuration with pods in the place of Services. Addresses that name no Service stay; the order is always the same, so that
-/// nothing changes when nothing has changed.
+/// The configuration with pods in the place of Services, each with the scheme that its Service has. With TLS the name to expect stays the
+/// Service's: no certificate has a pod's address. Addresses that name no Service stay; the order is always the same, so that nothing changes
+/// when nothing has changed.
 pub(crate) fn resolve<'a>(
     config: &GatewayConfig,
     slices: impl IntoIterator<Item = &'a Slice>,
@@ -87,10 +88,17 @@ pub(crate) fn resolve<'a>(
     }
     let mut config = config.clone();
     for upstream in config.upstreams.values_mut() {
-        let resolve = |address: Address| match service_of(&address) {
-            Some((service, port)) => pods(by_service.get(service).map_or(&[], Vec::as_slice), port),
-            None => vec![address],
+        let resolve = |address: Address| {
+            let Some((service, port)) = service_of(&address) else { return vec![address] };
+            let scheme = if address.is_tls() { "https" } else { "http" };
+            let pods = pods(by_service.get(service).map_or(&[], Vec::as_slice), port).into_iter();
+            pods.map(|pod| Address(format!("{scheme}://{pod}"))).collect()
         };
+        if upstream.server_name.is_none() {
+            let with_tls = upstream.endpoints.iter().filter(|address| address.is_tls());
+            upstream.server_name =
+                with_tls.filter_map(service_of).map(|(service, _)| service.to_owned()).next();
+        }
         upstream.endpoints = std::mem::take(&mut upstream.endpoints).into_iter().flat_map(resolve).collect();
     }
     config
@@ -98,7 +106,7 @@ pub(crate) fn resolve<'a>(
 
 /// The pods to send to: those that are ready; while there is none, those that still answer although they are about to end, as kube-proxy
 /// does too: a single pod that is replaced is then not missed.
-fn pods(slices: &[&Slice], port: u16) -> Vec<Address> {
+fn pods(slices: &[&Slice], port: u16) -> Vec<SocketAddr> {
     // A Service of both families has each pod twice.
     let has_v4 = slices.iter().any(|slice| !slice.is_v6 && !slice.pods.is_empty());
     let mut pods: BTreeMap<SocketAddr, Condition> = BTreeMap::new();
@@ -112,7 +120,7 @@ fn pods(slices: &[&Slice], port: u16) -> Vec<Address> {
     }
     let best = pods.values().max().copied();
     let chosen = pods.into_iter().filter(|(_, condition)| Some(*condition) == best);
-    chosen.map(|(address, _)| Address(format!("http://{address}"))).collect()
+    chosen.map(|(address, _)| address).collect()
 }
 
 /// Name and port of the Service that an address names: a single label. What has dots or is an address is no Service of ours.

@@ -38,7 +38,7 @@ pub(crate) struct Options {
 /// Runs until SIGTERM or Ctrl-C.
 pub(crate) async fn run(options: Options) -> Result<(), Error> {
     let mut signals = Signals::listen()?;
-    let process = Process::begin(&options.serving).await?;
+    let process = Process::begin(&options.serving)?;
     let work = follow::follow(&process, &options.namespace, &options.config_map);
     // What the API server's answers need is large, and lies better on the heap.
     process.run(&mut signals, Box::pin(work)).await

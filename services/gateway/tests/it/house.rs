@@ -18,6 +18,7 @@ use settings::{
     Address, Balancing, GatewayAuth, GatewayConfig, Method, Observability, RateLimits, Route, RouteAccess,
     ServiceName, Upstream,
 };
+use tls::Credentials;
 
 use crate::backend::{Backend, socket};
 use crate::wire::{Answer, Client};
@@ -37,7 +38,7 @@ pub(crate) struct House {
 
 /// A configuration with one upstream `patient-service`.
 pub(crate) fn config(endpoints: Vec<Address>, routes: Vec<Route>) -> GatewayConfig {
-    let upstream = Upstream { endpoints, balancing: Balancing::RoundRobin };
+    let upstream = Upstream { endpoints, server_name: None, balancing: Balancing::RoundRobin };
     GatewayConfig {
         routes,
         upstreams: BTreeMap::from([("patient-service".to_owned(), upstream)]),
@@ -85,9 +86,25 @@ impl House {
         Self::on(config, Into::into).await
     }
 
+    /// Before services that speak TLS.
+    pub(crate) async fn with_credentials(
+        config: GatewayConfig,
+        credentials: Option<Arc<Credentials>>,
+    ) -> Self {
+        Self::start(config, Into::into, credentials).await
+    }
+
     pub(crate) async fn on(
         config: GatewayConfig,
         listener: impl FnOnce(std::net::TcpListener) -> gateway::Listener,
+    ) -> Self {
+        Self::start(config, listener, None).await
+    }
+
+    async fn start(
+        config: GatewayConfig,
+        listener: impl FnOnce(std::net::TcpListener) -> gateway::Listener,
+        credentials: Option<Arc<Credentials>>,
     ) -> Self {
         let clock = Clock::set_to(chrono::Utc.with_ymd_and_hms(2026, 1, 15, 10, 0, 0).unwrap());
         let (pkcs8, jwk) = generate_key("auth-1").unwrap();
@@ -100,6 +117,7 @@ impl House {
             random: Random::seeded(7),
             verifier,
             metrics: metrics.clone(),
+            credentials,
         };
         let (socket, address) = socket();
         let gateway = Gateway::start(config, listener(socket), world).await.unwrap();

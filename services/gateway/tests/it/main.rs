@@ -16,4 +16,5 @@ mod openapi;
 mod own;
 mod process;
 mod routing;
+mod upstream_tls;
 mod wire;

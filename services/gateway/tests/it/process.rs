@@ -199,6 +199,7 @@ fn what_is_missing_is_said_in_one_line() {
     std::fs::create_dir(dir.path().join("api-gateway-identity")).unwrap();
     std::fs::write(dir.path().join("api-gateway-identity/key.p8"), "no key").unwrap();
     assert!(run(&["--secrets-dir", secrets]).contains("not an Ed25519 key"));
+    assert!(run(&["--upstream-tls", secrets]).contains("tls.crt: No such file"));
     std::fs::write(&file, "routes: []\nlimits: {}\n").unwrap();
     assert!(run(&[]).contains("gateway.yaml: line 2 column 1: missing field `upstreams`"));
 }

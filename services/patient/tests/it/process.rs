@@ -10,8 +10,12 @@ use contracts::auth::JwkSet;
 use contracts::kek::kek_id;
 use db::Engine;
 use http_kit::identity::generate_key;
-use settings::{Address, AuthSettings, Integrations, Observability, PasswordPolicy, Peer, ServiceSettings};
+use settings::{
+    Address, AuthSettings, Integrations, InternalTls, Observability, PasswordPolicy, Peer, ServiceSettings,
+};
 use testkit::TestDb;
+use tls::Credentials;
+use tls::issue::{self, Signer, Subject, Use};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 
 use super::*;
@@ -54,6 +58,7 @@ impl Scene {
             service: ServiceName::PatientService,
             listen: Address(self.address.to_string()),
             admin_listen: None,
+            tls: None,
             database: self.test.settings().clone(),
             time_zone: "Europe/Berlin".to_owned(),
             currency: "EUR".to_owned(),
@@ -105,7 +110,11 @@ impl Scene {
 
     /// The status of an answer, once there is one.
     async fn status(&self, path: &str) -> u16 {
-        let url = format!("http://{}{path}", self.address);
+        self.status_at(self.address, path).await
+    }
+
+    async fn status_at(&self, address: SocketAddr, path: &str) -> u16 {
+        let url = format!("http://{address}{path}");
         for _ in 0..1_000 {
             if let Ok(answer) = reqwest::get(&url).await {
                 return answer.status().as_u16();
@@ -229,5 +238,76 @@ async fn told_to_terminate_it_lingers_and_then_ends_well() {
     assert!(!scene.command("healthcheck").stderr(Stdio::null()).status().unwrap().success());
     assert_eq!(exit_code(&mut child).await, Some(0));
     assert!(begun.elapsed() >= http_kit::stop::LINGER);
+    scene.test.teardown().await;
+}
+
+/// Makes an authority, and files of a part of 127.0.0.1 that is known by it.
+fn part(folder: &Path, believed: &str) -> String {
+    #[expect(clippy::disallowed_methods, reason = "certificates are checked by the machine's own clock")]
+    let now = chrono::Utc::now();
+    let valid = now..now + chrono::TimeDelta::days(3);
+    let authority = issue::authority("Test", valid.clone()).unwrap();
+    let hosts = vec!["127.0.0.1".to_owned()];
+    let subject = Subject { name: "patient-service", hosts, uses: &[Use::Server, Use::Client] };
+    let issued = Signer::new("Test", &authority.key).unwrap().issue(subject, valid).unwrap();
+    issued.write(folder, &(authority.certificate.clone() + believed)).unwrap();
+    authority.certificate
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_tls_it_is_asked_how_it_is_at_its_admin_port_and_reads_certificates_again() {
+    let scene = Scene::set().await;
+    let admin = free_address();
+    let settings = ServiceSettings {
+        admin_listen: Some(Address(admin.to_string())),
+        tls: Some(InternalTls { secret: "tls".to_owned() }),
+        ..scene.settings()
+    };
+    scene.tell(&settings);
+    let refusal = scene.refusal();
+    assert!(refusal.contains("the secret tls cannot be used: ") && refusal.contains("tls.crt: No such file"));
+
+    let folder = scene.dir().join("secrets/tls");
+    let old = part(&folder, "");
+    let as_before = tempfile::tempdir().unwrap();
+    for file in ["tls.crt", "tls.key", "ca.crt"] {
+        std::fs::copy(folder.join(file), as_before.path().join(file)).unwrap();
+    }
+    let mut child = scene.command("serve").stderr(Stdio::null()).spawn().unwrap();
+    let begun = Instant::now();
+    while scene.status_at(admin, "/readyz").await != 200 {
+        assert!(begun.elapsed() < Duration::from_secs(20), "it does not get ready");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(scene.command("healthcheck").status().unwrap().success());
+    let lives = async |credentials: &Credentials| {
+        let config = tls::ClientConfig::clone(&credentials.client());
+        let client = reqwest::Client::builder().tls_backend_preconfigured(config).no_proxy().build().unwrap();
+        client.get(format!("https://{}/livez", scene.address)).send().await.is_ok()
+    };
+    let before = Credentials::read(as_before.path()).unwrap();
+    assert!(lives(&before).await);
+    assert!(
+        reqwest::get(format!("http://{}/livez", scene.address)).await.is_err(),
+        "without TLS one is served"
+    );
+
+    part(&folder, &old);
+    let after = Credentials::read(&folder).unwrap();
+    let begun = Instant::now();
+    while !lives(&after).await {
+        assert!(begun.elapsed() < Duration::from_secs(5), "another certificate is not seen");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(!lives(&before).await, "it shows a certificate that they do not know yet");
+
+    Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    while scene.status_at(admin, "/readyz").await == 200 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(scene.status_at(admin, "/livez").await, 200);
+    assert!(lives(&after).await, "who comes is still served");
+    assert!(!scene.command("healthcheck").stderr(Stdio::null()).status().unwrap().success());
+    assert_eq!(exit_code(&mut child).await, Some(0));
     scene.test.teardown().await;
 }

@@ -3,6 +3,8 @@
 //! A [`Transport`] holds the connection pool to one peer and signs each call with this service's own identity. It keeps a deadline,
 //! rests a peer that fails (circuit breaker), and repeats what may be repeated, within a budget.
 
+mod connections;
+
 use std::fmt::Display;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,10 +14,12 @@ use resilience::retry::{
     Attempt, Backoff, Outcome, RetryBudget, RetryPolicy, Verdict, decide, parse_retry_after,
 };
 use settings::{Address, Method};
+use tls::Credentials;
 
 use crate::ambient::Random;
 use crate::endpoint::Endpoint;
 use crate::problem::{Problem, ProblemCode};
+use connections::Connections;
 
 /// Gives a fresh token of this service's own identity.
 pub type TokenSource = Arc<dyn Fn() -> String + Send + Sync>;
@@ -37,8 +41,7 @@ const RETRY_FLOOR_PER_SECOND: u32 = 10;
 
 /// Calls one peer.
 pub struct Transport {
-    http: reqwest::Client,
-    base: String,
+    connections: Connections,
     token: TokenSource,
     breaker: Breaker,
     budget: RetryBudget,
@@ -47,7 +50,7 @@ pub struct Transport {
 
 impl std::fmt::Debug for Transport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Transport").field("base", &self.base).finish_non_exhaustive()
+        f.debug_struct("Transport").field("base", &self.connections.base).finish_non_exhaustive()
     }
 }
 
@@ -82,23 +85,19 @@ pub fn found<T>(answer: Result<T, ClientError>) -> Result<Option<T>, ClientError
 }
 
 impl Transport {
-    /// A transport to a peer.
+    /// A transport to a peer. At an `https://` address both show a certificate: the peer the one of the address's host, this process that of
+    /// its credentials.
     ///
     /// # Errors
-    /// If the address is none, or the HTTP client cannot be built.
-    pub fn new(address: &Address, token: TokenSource, random: Random) -> Result<Arc<Self>, ClientError> {
-        let builder = reqwest::Client::builder()
-            .connect_timeout(Duration::from_secs(1))
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy();
-        let (builder, base) = match (address.unix_path(), address.authority()) {
-            (Some(path), _) => (builder.unix_socket(path.to_path_buf()), "http://peer".to_owned()),
-            (None, Some(authority)) => (builder, format!("http://{authority}")),
-            (None, None) => return Err(ClientError::unavailable(format_args!("{address} is no address"))),
-        };
+    /// If the address asks for credentials and there are none, or the HTTP client cannot be built.
+    pub fn new(
+        address: &Address,
+        credentials: Option<Arc<Credentials>>,
+        token: TokenSource,
+        random: Random,
+    ) -> Result<Arc<Self>, ClientError> {
         Ok(Arc::new(Self {
-            http: builder.build().map_err(ClientError::unavailable)?,
-            base,
+            connections: Connections::new(address, credentials)?,
             token,
             breaker: Breaker::new(BREAKER),
             budget: RetryBudget::new(RETRY_BUDGET_PERCENT, RETRY_FLOOR_PER_SECOND, Instant::now()),
@@ -116,7 +115,7 @@ impl Transport {
     ) -> Result<E::Reply, ClientError> {
         let started = Instant::now();
         let operation = E::OPERATION;
-        let url = format!("{}{}", self.base, fill(operation.path, ids));
+        let url = format!("{}{}", self.connections.base, fill(operation.path, ids));
         let body = match operation.body {
             Some(_) => Some(serde_json::to_vec(body).map_err(ClientError::unavailable)?),
             None => None,
@@ -126,7 +125,8 @@ impl Transport {
         loop {
             let time_left = deadline.saturating_sub(started.elapsed());
             let mut request = self
-                .http
+                .connections
+                .http()
                 .request(method(operation.method), &url)
                 .timeout(time_left)
                 .bearer_auth((self.token)());

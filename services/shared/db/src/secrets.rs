@@ -67,18 +67,24 @@ impl Secrets {
         })
     }
 
-    /// The keys of a secret, in the order of their names. What begins with a dot is none: Kubernetes keeps its own links there.
-    pub fn list(&self, secret: &str) -> Result<Vec<String>, SecretError> {
+    /// Where the keys of a secret are, for what reads them again by itself.
+    pub fn folder(&self, secret: &str) -> Result<PathBuf, SecretError> {
         if !is_file_name(secret) {
             return Err(SecretError::BadName { secret: secret.to_owned(), key: String::new() });
         }
+        Ok(self.dir.join(secret))
+    }
+
+    /// The keys of a secret, in the order of their names. What begins with a dot is none: Kubernetes keeps its own links there.
+    pub fn list(&self, secret: &str) -> Result<Vec<String>, SecretError> {
+        let folder = self.folder(secret)?;
         let unreadable = |error: std::io::Error| SecretError::Unreadable {
             secret: secret.to_owned(),
             key: "*".to_owned(),
             reason: error.kind(),
         };
         let mut keys = Vec::new();
-        for entry in std::fs::read_dir(self.dir.join(secret)).map_err(unreadable)? {
+        for entry in std::fs::read_dir(folder).map_err(unreadable)? {
             let name = entry.map_err(unreadable)?.file_name();
             keys.extend(
                 name.to_str().filter(|name| is_file_name(name) && !name.starts_with('.')).map(str::to_owned),

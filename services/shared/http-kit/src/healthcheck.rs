@@ -1,7 +1,7 @@
 //! `healthcheck`: a process asks another of its kind whether it is ready, for container engines without HTTP probes.
 
 use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -39,12 +39,27 @@ fn ask(listen: &Address) -> io::Result<[u8; 12]> {
         stream.set_read_timeout(Some(TIMEOUT))?;
         return converse(stream);
     }
-    let authority = listen.authority().unwrap_or_default();
-    let own = authority.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]");
-    let address = own.to_socket_addrs()?.next().ok_or(io::ErrorKind::AddrNotAvailable)?;
-    let stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
-    stream.set_read_timeout(Some(TIMEOUT))?;
-    converse(stream)
+    let mut silent = io::ErrorKind::AddrNotAvailable.into();
+    for address in addresses(listen.authority().unwrap_or_default())? {
+        match TcpStream::connect_timeout(&address, TIMEOUT) {
+            Ok(stream) => {
+                stream.set_read_timeout(Some(TIMEOUT))?;
+                return converse(stream);
+            }
+            Err(error) => silent = error,
+        }
+    }
+    Err(silent)
+}
+
+/// Where to ask: of `[::]`, which may stand for `0.0.0.0`, in either family.
+fn addresses(authority: &str) -> io::Result<Vec<SocketAddr>> {
+    let own = match authority.strip_prefix("[::]") {
+        Some(port) => vec![format!("127.0.0.1{port}"), format!("[::1]{port}")],
+        None => vec![authority.replace("0.0.0.0", "127.0.0.1")],
+    };
+    let own: io::Result<Vec<_>> = own.iter().map(ToSocketAddrs::to_socket_addrs).collect();
+    Ok(own?.into_iter().flatten().collect())
 }
 
 fn converse(mut stream: impl Read + Write) -> io::Result<[u8; 12]> {

@@ -7,7 +7,8 @@ use contracts::auth::{AuthClient, JwkSet};
 use contracts::client::{ClientError, Transport};
 use db::{Db, Migrations, Secrets};
 pub use futures_util::future::BoxFuture;
-use settings::{SecretRef, ServiceName, ServiceSettings};
+use settings::{InternalTls, SecretRef, ServiceName, ServiceSettings};
+use tls::Credentials;
 use tokio::sync::watch;
 
 use crate::identity::{BadKey, ServiceIdentity};
@@ -30,6 +31,8 @@ pub struct World {
     pub verifier: Arc<Verifier>,
     /// The metrics.
     pub metrics: Metrics,
+    /// Who this process is to the others, and whom it believes, if they speak TLS.
+    pub credentials: Option<Arc<Credentials>>,
     /// The first administrator's password, for an auth service that has no user yet.
     pub admin_password: Option<Arc<str>>,
 }
@@ -74,7 +77,8 @@ pub type BuildError = Box<dyn std::error::Error + Send + Sync>;
 impl Kit {
     /// A way to a peer.
     pub fn transport(&self, peer: ServiceName) -> Result<Arc<Transport>, ClientError> {
-        transport(&self.settings, peer, &self.identity, &self.world.random)
+        let World { credentials, random, .. } = &self.world;
+        transport(&self.settings, peer, credentials.as_ref(), &self.identity, random)
     }
 
     /// A way to a peer that a stack may be without: `None` if it is switched off.
@@ -98,6 +102,24 @@ pub enum WorldError {
     /// No way to a peer.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// The certificate that the others are to know this service by cannot be used.
+    #[error("the secret {secret} cannot be used: {source}")]
+    Credentials {
+        /// The secret.
+        secret: String,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// Who this service is to the others, and whom it believes, if its settings say that they speak TLS.
+pub fn credentials(
+    settings: &ServiceSettings,
+    secrets: &Secrets,
+) -> Result<Option<Arc<Credentials>>, WorldError> {
+    let Some(InternalTls { secret }) = &settings.tls else { return Ok(None) };
+    let unusable = |source| WorldError::Credentials { secret: secret.clone(), source };
+    Credentials::read(&secrets.folder(secret)?).map(Some).map_err(unusable)
 }
 
 /// The public keys of all parts. Read once, when the process starts.
@@ -122,12 +144,13 @@ pub fn identity(
 /// What checks tokens for one process: the keys are read from auth when the first token comes.
 pub fn verifier(
     settings: &ServiceSettings,
+    credentials: Option<&Arc<Credentials>>,
     identity: &ServiceIdentity,
     secrets: &Secrets,
     clock: &Clock,
     random: &Random,
 ) -> Result<Arc<Verifier>, WorldError> {
-    let auth = transport(settings, ServiceName::AuthService, identity, random)?;
+    let auth = transport(settings, ServiceName::AuthService, credentials, identity, random)?;
     let keys = KeyRing::new(&service_identities(secrets)?, AuthClient::new(auth), clock.clone());
     Ok(Arc::new(Verifier::new(
         &settings.auth.issuer,
@@ -142,6 +165,7 @@ pub fn verifier(
 pub fn transport(
     settings: &ServiceSettings,
     peer: ServiceName,
+    credentials: Option<&Arc<Credentials>>,
     identity: &ServiceIdentity,
     random: &Random,
 ) -> Result<Arc<Transport>, ClientError> {
@@ -150,5 +174,5 @@ pub fn transport(
         .get(&peer)
         .map(|peer| &peer.address)
         .ok_or_else(|| ClientError::Unavailable(format!("the settings name no {peer}")))?;
-    Transport::new(address, identity.source(), random.clone())
+    Transport::new(address, credentials.cloned(), identity.source(), random.clone())
 }

@@ -12,7 +12,8 @@
 //! | [`erasure`] | the keys of erased patients destroyed |
 //! | [`relay`] | events from the outbox to their subscribers |
 //! | [`kit`], [`serve`], [`process`] | a service put together, started, drained; a service as a process |
-//! | [`stop`], [`healthcheck`] | how a process is asked to end, and whether it is ready |
+//! | [`ready`], [`healthcheck`] | whether a service can do its work, and how that is asked |
+//! | [`listen`](mod@listen), [`stop`] | how a process takes an address, and is asked to end |
 //! | [`telemetry`], [`trace`] | logs, metrics, W3C trace context; never health data |
 //!
 //! Without the feature `service` only what the gateway needs is here: tokens, problems, telemetry, the way a process ends.
@@ -21,6 +22,7 @@ pub mod generate;
 pub mod healthcheck;
 pub mod identity;
 pub mod keys;
+pub mod listen;
 pub mod problem;
 pub mod revocation;
 pub mod stop;
@@ -45,6 +47,8 @@ pub mod page;
 #[cfg(feature = "service")]
 pub mod process;
 #[cfg(feature = "service")]
+pub mod ready;
+#[cfg(feature = "service")]
 pub mod receipt;
 #[cfg(feature = "service")]
 pub mod relay;
@@ -54,6 +58,8 @@ pub mod routes;
 pub mod serve;
 #[cfg(feature = "service")]
 mod shape;
+#[cfg(feature = "service")]
+mod tls_listener;
 
 #[cfg(feature = "service")]
 pub use answer::Answer;

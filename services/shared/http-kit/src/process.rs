@@ -16,9 +16,14 @@ use std::time::{Duration, Instant};
 
 use contracts::ambient::{Clock, Random};
 use settings::{Address, ServiceSettings};
+use tls::Credentials;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
 use crate::healthcheck::healthcheck;
 use crate::kit::{self, Service, World};
+use crate::listen::listen;
+use crate::ready::{self, Started};
 use crate::serve::{self, StartError};
 use crate::stop::Signals;
 use crate::telemetry::{self, METRICS_MEDIA_TYPE, Metrics};
@@ -39,7 +44,10 @@ pub fn main(service: Service) -> ExitCode {
             Some("serve") => on_runtime(serve(service)),
             Some("migrate") => on_runtime(migrate(service)),
             Some("rewrap") => under().and_then(|under| on_runtime(rewrap(service, under))),
-            Some("healthcheck") => settings().and_then(|settings| Ok(healthcheck(&settings.listen)?)),
+            Some("healthcheck") => settings().and_then(|settings| {
+                // Without TLS, which the settings may ask for at the other one.
+                Ok(healthcheck(settings.admin_listen.as_ref().unwrap_or(&settings.listen))?)
+            }),
             _ => Err(format!("usage: {} serve | migrate | rewrap [--under KEK] | healthcheck", service.name)
                 .into()),
         };
@@ -81,9 +89,10 @@ fn world(service: Service, settings: &ServiceSettings) -> Result<World, Fault> {
     let secrets = db::Secrets::new(environment("HEALTHCARE_SECRETS_DIR")?);
     let (clock, random) = (Clock::system(), Random::system());
     let identity = kit::identity(service.name, settings, &secrets, &clock, &random)?;
-    let verifier = kit::verifier(settings, &identity, &secrets, &clock, &random)?;
+    let credentials = kit::credentials(settings, &secrets)?;
+    let verifier = kit::verifier(settings, credentials.as_ref(), &identity, &secrets, &clock, &random)?;
     let admin_password = environment("HEALTHCARE_ADMIN_PASSWORD").ok().map(Arc::from);
-    Ok(World { clock, random, secrets, verifier, metrics: Metrics::default(), admin_password })
+    Ok(World { clock, random, secrets, verifier, metrics: Metrics::default(), credentials, admin_password })
 }
 
 async fn migrate(service: Service) -> Result<(), Fault> {
@@ -163,58 +172,68 @@ async fn serve(service: Service) -> Result<(), Fault> {
     telemetry::count_panics(&world.metrics, service.name.as_str());
     world.verifier.revocations().register(&world.metrics, service.name.as_str());
     let identity = kit::identity(service.name, &settings, &world.secrets, &world.clock, &world.random)?;
-    let auth = kit::transport(&settings, settings::ServiceName::AuthService, &identity, &world.random)?;
+    let auth = settings::ServiceName::AuthService;
+    let auth = kit::transport(&settings, auth, world.credentials.as_ref(), &identity, &world.random)?;
     let (verifier, clock) = (Arc::clone(&world.verifier), world.clock.clone());
-    let revocations = tokio::spawn(async move { verifier.revocations().follow(&auth, &clock).await });
-    let admin = admin(settings.admin_listen.clone(), world.metrics.clone()).await?;
+    // What it does beside answering, until it ends.
+    let mut beside = JoinSet::new();
+    beside.spawn(async move { verifier.revocations().follow(&auth, &clock).await });
+    if let Some(credentials) = world.credentials.clone() {
+        beside.spawn(follow(credentials));
+    }
+    let started = Started::default();
+    if let Some(listener) = admin_listener(settings.admin_listen.as_ref())? {
+        beside.spawn(serve_admin(listener, world.metrics.clone(), Arc::clone(&started)));
+    }
     let start = async {
         let db = patiently(async || serve::open(service, &settings, &world).await).await?;
         serve::start_on(db, service, settings.clone(), world.clone()).await
     };
-    let running = tokio::select! {
+    let mut running = tokio::select! {
         started = start => started?,
         _ = signals.asked() => return Ok(()),
     };
+    let _ = started.set(vec![running.ready()]);
     tracing::info!(service = %service.name, "serving");
-    let asked = signals.asked().await;
+    let asked = tokio::select! {
+        asked = signals.asked() => asked,
+        () = running.ended() => return Err("it answers no more".into()),
+    };
     tracing::info!(service = %service.name, "stopping");
     running.linger();
     signals.linger(asked).await;
     running.stop().await;
-    revocations.abort();
-    if let Some(admin) = admin {
-        admin.abort();
-    }
     Ok(())
 }
 
-/// Binds the admin address, where the settings name one.
-async fn admin(
-    address: Option<Address>,
-    metrics: Metrics,
-) -> Result<Option<tokio::task::JoinHandle<()>>, Fault> {
-    let Some(address) = address else { return Ok(None) };
-    let authority = address.authority().ok_or("the admin address must be host:port")?.to_owned();
-    let listener = tokio::net::TcpListener::bind(&authority)
-        .await
-        .map_err(|error| format!("cannot listen at {authority}: {error}"))?;
-    Ok(Some(serve_admin(listener, metrics)))
+/// Reads certificates again when they change.
+async fn follow(credentials: Arc<Credentials>) {
+    let told = |error: &str| tracing::warn!(error, "the certificate cannot be used; the one before stays");
+    match tls::follow(|| credentials.reload(), told).await {}
 }
 
-/// Serves what operators look at, apart from the public address: `/metrics` for Prometheus, and `/livez`.
-pub fn serve_admin(listener: tokio::net::TcpListener, metrics: Metrics) -> tokio::task::JoinHandle<()> {
+/// Binds the admin address, where the settings name one.
+fn admin_listener(address: Option<&Address>) -> Result<Option<TcpListener>, Fault> {
+    let Some(address) = address else { return Ok(None) };
+    let authority = address.authority().ok_or("the admin address must be host:port")?;
+    let listener = listen(authority).and_then(TcpListener::from_std);
+    Ok(Some(listener.map_err(|error| format!("cannot listen at {authority}: {error}"))?))
+}
+
+/// Serves what operators look at, apart from the public address and without TLS, for as long as the future lives: `/metrics` for Prometheus,
+/// `/livez` and `/readyz` for whoever runs the process.
+pub async fn serve_admin(listener: TcpListener, metrics: Metrics, services: Started) {
     let page = move || {
         let metrics = metrics.clone();
         async move { ([(http::header::CONTENT_TYPE, METRICS_MEDIA_TYPE)], metrics.page()) }
     };
     let router = axum::Router::new()
         .route("/metrics", axum::routing::get(page))
-        .route("/livez", axum::routing::get(async || "alive\n"));
-    tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, router).await {
-            tracing::error!(%error, "the admin listener ended");
-        }
-    })
+        .route("/livez", axum::routing::get(ready::live))
+        .route("/readyz", axum::routing::get(async move || ready::started(&services).await));
+    if let Err(error) = axum::serve(listener, router).await {
+        tracing::error!(%error, "the admin listener ended");
+    }
 }
 
 /// Returns when the process is asked to end: Ctrl-C, or SIGTERM as Kubernetes sends it.

@@ -23,8 +23,8 @@ use crate::answer::{self, Answer};
 use crate::call::{Call, Parsed, header, parse};
 use crate::kit::Kit;
 use crate::problem;
+use crate::ready::{self, Ready};
 use crate::shape::Shape;
-use crate::stop::Phase;
 use crate::telemetry::RequestMetrics;
 use crate::trace::TraceContext;
 
@@ -115,23 +115,14 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         if !missing.is_empty() || !foreign.is_empty() {
             return Err(Drift { service: self.kit.settings.service, missing, foreign });
         }
-        let (db, phase) = (self.kit.db.clone(), self.kit.phase.clone());
-        // Its own database alone: were it to ask for other services, one that falls ill would take all that need it along.
+        let service = Ready { db: self.kit.db.clone(), phase: self.kit.phase.clone() };
         let ready = move || {
-            let (db, is_stopping) = (db.clone(), *phase.borrow() != Phase::Running);
-            async move {
-                if is_stopping {
-                    return (http::StatusCode::SERVICE_UNAVAILABLE, "stopping\n");
-                }
-                match db.ping().await {
-                    Ok(()) => (http::StatusCode::OK, "ready\n"),
-                    Err(_) => (http::StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n"),
-                }
-            }
+            let service = service.clone();
+            async move { ready::ready(&[service]).await }
         };
         Ok(self
             .router
-            .route("/livez", axum::routing::get(async || "alive\n"))
+            .route("/livez", axum::routing::get(ready::live))
             .route("/readyz", axum::routing::get(ready))
             .fallback(async || respond(&Problem::new(ProblemCode::NotFound)))
             .method_not_allowed_fallback(async || respond(&Problem::new(ProblemCode::MethodNotAllowed))))

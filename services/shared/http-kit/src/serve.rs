@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::response::Response;
+use axum::serve::Listener;
 use contracts::ambient::{Clock, Random};
 use http::HeaderValue;
 use http::header::CONNECTION;
@@ -16,7 +17,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::kit::{BuildError, Kit, Service, World, WorldError, identity};
+use crate::listen::listen;
+use crate::ready::Ready;
 use crate::stop::{DRAIN, Phase};
+use crate::tls_listener::TlsListener;
 
 /// One attempt to open a database: a host that swallows what is sent to it would otherwise hold it for minutes.
 const OPEN_MAX: Duration = Duration::from_secs(10);
@@ -75,7 +79,9 @@ pub enum StartError {
 /// A service that runs.
 pub struct Running {
     phase: watch::Sender<Phase>,
-    tasks: JoinSet<()>,
+    /// One task, until it ends.
+    listener: JoinSet<()>,
+    jobs: JoinSet<()>,
     db: db::Db,
     socket: Option<PathBuf>,
 }
@@ -95,43 +101,65 @@ pub async fn start_on(
 ) -> Result<Running, StartError> {
     let name = service.name;
     let identity = identity(name, &settings, &world.secrets, &world.clock, &world.random)?;
-    let address = settings.listen.clone();
     let (phase, phase_seen) = watch::channel(Phase::Running);
-    let kit =
-        Kit { settings: Arc::new(settings), db: db.clone(), world, identity, phase: phase_seen.clone() };
+    let kit = Kit { settings: Arc::new(settings), db: db.clone(), world, identity, phase: phase_seen };
     let app =
         (service.build)(kit.clone()).await.map_err(|source| StartError::Build { service: name, source })?;
-
-    let router = app.router.layer(axum::middleware::map_response(move |answer| {
-        let is_last = *phase_seen.borrow() != Phase::Running;
-        std::future::ready(if is_last { last(answer) } else { answer })
-    }));
-    let mut tasks = JoinSet::new();
-    let listen = |source| StartError::Listen { service: name, address: address.clone(), source };
+    let address = kit.settings.listen.clone();
+    let listener = answer(&kit, app.router).map_err(|source| StartError::Listen {
+        service: name,
+        address: address.clone(),
+        source,
+    })?;
     let socket = address.unix_path().map(Path::to_path_buf);
-    if let Some(path) = &socket {
-        let listener = unix_listener(path).map_err(listen)?;
-        tasks.spawn(until_stopped(
-            axum::serve(listener, router).with_graceful_shutdown(drains(phase.subscribe())),
-        ));
-    } else {
-        let listener = TcpListener::bind(address.authority().unwrap_or_default()).await.map_err(listen)?;
-        tasks.spawn(until_stopped(
-            axum::serve(listener, router).with_graceful_shutdown(drains(phase.subscribe())),
-        ));
-    }
-    let jobs = app.jobs.into_iter().chain([
+    let mut jobs = JoinSet::new();
+    let work = app.jobs.into_iter().chain([
         Box::pin(crate::relay::run(kit.clone())) as futures_util::future::BoxFuture<'static, ()>,
         Box::pin(crate::erasure::run(db.clone())),
         Box::pin(housekeeping(db.clone())),
     ]);
-    for job in jobs {
+    for job in work {
         let drains = drains(phase.subscribe());
-        tasks.spawn(async move {
+        jobs.spawn(async move {
             tokio::select! { () = job => {}, () = drains => {} }
         });
     }
-    Ok(Running { phase, tasks, db, socket })
+    Ok(Running { phase, listener, jobs, db, socket })
+}
+
+/// Answers where the settings say: at a Unix socket, or a TCP port, there with TLS if the process has credentials.
+fn answer(kit: &Kit, router: axum::Router) -> std::io::Result<JoinSet<()>> {
+    let mut task = JoinSet::new();
+    let phase = kit.phase.clone();
+    let router = router.layer(axum::middleware::map_response(move |answer| {
+        let is_last = *phase.borrow() != Phase::Running;
+        std::future::ready(if is_last { last(answer) } else { answer })
+    }));
+    let (address, phase) = (&kit.settings.listen, kit.phase.clone());
+    if let Some(path) = address.unix_path() {
+        task.spawn(serve(unix_listener(path)?, router, phase));
+        return Ok(task);
+    }
+    let socket = TcpListener::from_std(listen(address.authority().unwrap_or_default())?)?;
+    match &kit.world.credentials {
+        Some(credentials) => {
+            let (metrics, part) = (&kit.world.metrics, kit.settings.service.as_str());
+            let listener = TlsListener::new(socket, Arc::clone(credentials), metrics, part);
+            task.spawn(serve(listener, router, phase));
+        }
+        None => drop(task.spawn(serve(socket, router, phase))),
+    }
+    Ok(task)
+}
+
+async fn serve<L>(listener: L, router: axum::Router, phase: watch::Receiver<Phase>)
+where
+    L: Listener<Addr: std::fmt::Debug>,
+{
+    let served = axum::serve(listener, router).with_graceful_shutdown(drains(phase)).await;
+    if let Err(error) = served {
+        tracing::error!(%error, "a listener ended");
+    }
 }
 
 /// Opens a service's database and brings its tables up to date.
@@ -184,13 +212,27 @@ impl Running {
         self.phase.send_replace(Phase::Lingering);
     }
 
+    /// To be asked whether it is ready.
+    pub fn ready(&self) -> Ready {
+        Ready { db: self.db.clone(), phase: self.phase.subscribe() }
+    }
+
+    /// Returns when it answers no more although nobody stopped it: a mistake in the program, which a start from the beginning may undo.
+    pub async fn ended(&mut self) {
+        let _ = self.listener.join_next().await;
+    }
+
     /// Stops taking requests, lets those under way finish, and closes the database.
     pub async fn stop(mut self) {
         self.phase.send_replace(Phase::Draining);
-        let all = async { while self.tasks.join_next().await.is_some() {} };
+        let all = async {
+            while self.listener.join_next().await.is_some() {}
+            while self.jobs.join_next().await.is_some() {}
+        };
         if tokio::time::timeout(DRAIN, all).await.is_err() {
             tracing::warn!("some requests did not finish in time and were cut off");
-            self.tasks.abort_all();
+            self.listener.abort_all();
+            self.jobs.abort_all();
         }
         self.db.close().await;
         if let Some(socket) = self.socket {
@@ -208,12 +250,6 @@ async fn drains(mut phase: watch::Receiver<Phase>) {
 fn last(mut answer: Response) -> Response {
     answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     answer
-}
-
-async fn until_stopped(serve: impl IntoFuture<Output = std::io::Result<()>>) {
-    if let Err(error) = serve.await {
-        tracing::error!(%error, "a listener ended");
-    }
 }
 
 /// A socket that only this user can reach. One left behind by a process that died is replaced.

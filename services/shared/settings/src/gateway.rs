@@ -105,8 +105,11 @@ pub enum RouteAccess {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Upstream {
-    /// Its endpoints. On Kubernetes the Service (`http://<service>:<port>`), in whose place its pods are put.
+    /// Its endpoints. On Kubernetes the Service (`https://<service>:<port>`), in whose place its pods are put.
     pub endpoints: Vec<Address>,
+    /// The name that its certificates must have, with TLS. Absent: each endpoint's own host; of a Service's pods, the Service's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_name: Option<String>,
     /// How one is picked.
     #[serde(default)]
     pub balancing: Balancing,

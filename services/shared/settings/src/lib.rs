@@ -14,8 +14,8 @@ pub use gateway::{
     RouteAccess, Upstream,
 };
 pub use service::{
-    AuthSettings, Database, Integrations, LogFormat, MailSettings, MailTls, Observability, PasswordPolicy,
-    Peer, ServiceSettings,
+    AuthSettings, Database, Integrations, InternalTls, LogFormat, MailSettings, MailTls, Observability,
+    PasswordPolicy, Peer, ServiceSettings,
 };
 
 use schemars::JsonSchema;
@@ -108,7 +108,8 @@ pub const GATEWAY_PORT: u16 = 8080;
 /// Name of the gateway, as a service has one: of its container, in its tokens and in its metrics.
 pub const GATEWAY_NAME: &str = "api-gateway";
 
-/// Where a part listens, or where another is reached: `unix:/run/patient.sock` or `http://patient-service:8082`.
+/// Where a part listens, or where another is reached: `unix:/run/patient.sock`, `http://patient-service:8082`, or with TLS
+/// `https://patient-service:8082`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Address(pub String);
@@ -119,12 +120,18 @@ impl Address {
         self.0.strip_prefix("unix:").map(std::path::Path::new)
     }
 
-    /// `host:port`, if this is a TCP address; any `http://` and trailing slash taken off.
+    /// `host:port`, if this is a TCP address; any `http://` or `https://` and trailing slash taken off.
     pub fn authority(&self) -> Option<&str> {
         if self.unix_path().is_some() {
             return None;
         }
-        Some(self.0.strip_prefix("http://").unwrap_or(&self.0).trim_end_matches('/'))
+        let rest = self.0.strip_prefix("http://").or_else(|| self.0.strip_prefix("https://"));
+        Some(rest.unwrap_or(&self.0).trim_end_matches('/'))
+    }
+
+    /// Whether TLS is spoken there.
+    pub fn is_tls(&self) -> bool {
+        self.0.starts_with("https://")
     }
 }
 
@@ -144,4 +151,34 @@ pub struct SecretRef {
     /// The key inside it; locally a file.
     #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
     pub key: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_says_where_and_whether_with_tls() {
+        for (text, authority, is_tls) in [
+            ("unix:/run/a.sock", None, false),
+            ("0.0.0.0:8082", Some("0.0.0.0:8082"), false),
+            ("[::]:8082", Some("[::]:8082"), false),
+            ("http://a:1/", Some("a:1"), false),
+            ("https://a:1", Some("a:1"), true),
+            ("https://[fd00::1]:1/", Some("[fd00::1]:1"), true),
+        ] {
+            let address = Address(text.to_owned());
+            assert_eq!((address.authority(), address.is_tls()), (authority, is_tls), "{text}");
+        }
+    }
+
+    #[test]
+    fn settings_of_before_there_was_tls_still_read() {
+        let upstream: Upstream = serde_json::from_str(r#"{"endpoints": ["http://a:1"]}"#).unwrap();
+        assert_eq!(upstream.server_name, None);
+        assert_eq!(
+            serde_json::to_string(&upstream).unwrap(),
+            r#"{"endpoints":["http://a:1"],"balancing":"RoundRobin"}"#
+        );
+    }
 }

@@ -16,9 +16,12 @@ pub struct ServiceSettings {
     pub service: ServiceName,
     /// Where it listens for the gateway and the other services.
     pub listen: Address,
-    /// Where it serves `/metrics`; absent when the process around it does.
+    /// Where it serves `/metrics`, `/livez` and `/readyz`, always without TLS; absent when the process around it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admin_listen: Option<Address>,
+    /// TLS with the gateway and the other services, both ways; absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<InternalTls>,
     /// Where it keeps its data.
     pub database: Database,
     /// The stack's IANA time zone, such as `Europe/Berlin`.
@@ -35,6 +38,14 @@ pub struct ServiceSettings {
     /// Logs, metrics, traces.
     #[serde(default)]
     pub observability: Observability,
+}
+
+/// TLS between the parts of a stack. Who has no certificate of the stack's own authority is not let in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InternalTls {
+    /// The secret with `tls.crt` and `tls.key`, which say who this part is, and `ca.crt`, whom it believes.
+    pub secret: String,
 }
 
 /// Another service.

@@ -158,6 +158,7 @@ impl TestStack {
                 secrets: Secrets::new(secrets),
                 verifier: Arc::clone(&verifier),
                 metrics: stack.metrics.clone(),
+                credentials: None,
                 admin_password: Some(Arc::from("correct horse battery staple")),
             };
             let running = serve::start(*service, settings, world).await.expect("the service starts");
@@ -173,6 +174,7 @@ impl TestStack {
             service,
             listen: self.address(service),
             admin_listen: None,
+            tls: None,
             database,
             time_zone: "Europe/Berlin".to_owned(),
             currency: "EUR".to_owned(),

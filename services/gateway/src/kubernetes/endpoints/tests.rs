@@ -100,8 +100,38 @@ fn a_pod_of_two_families_is_one_pod() {
 }
 
 #[test]
+fn with_tls_pods_are_to_show_a_certificate_of_their_services_name() {
+    let slices: Vec<_> =
+        [slice(SERVICE, HTTP, &[up("10.0.0.1"), up("10.0.0.2")])].iter().filter_map(Slice::of).collect();
+    let written = config(&["https://clinic-patient-service:8082"]);
+    assert_eq!(services(&written), [SERVICE.to_owned()].into());
+    let resolved = resolve(&written, &slices);
+    let upstream = &resolved.upstreams["patient-service"];
+    assert_eq!(
+        upstream.endpoints,
+        ["https://10.0.0.1:8082", "https://10.0.0.2:8082"].map(|pod| Address(pod.to_owned()))
+    );
+    assert_eq!(upstream.server_name.as_deref(), Some(SERVICE));
+
+    let mut named = written.clone();
+    named.upstreams.get_mut("patient-service").unwrap().server_name = Some("other".to_owned());
+    assert_eq!(resolve(&named, &slices).upstreams["patient-service"].server_name.as_deref(), Some("other"));
+    assert_eq!(
+        resolve(&config(&["http://clinic-patient-service:8082"]), &slices).upstreams["patient-service"]
+            .server_name,
+        None
+    );
+}
+
+#[test]
 fn what_names_no_service_stays() {
-    let written = ["unix:/run/a.sock", "http://10.0.0.1:8082", "http://[::1]:8082", "http://a.example:80"];
+    let written = [
+        "unix:/run/a.sock",
+        "http://10.0.0.1:8082",
+        "http://[::1]:8082",
+        "http://a.example:80",
+        "https://a.example:443",
+    ];
     let config = config(&written);
     assert!(services(&config).is_empty());
     assert_eq!(resolve(&config, []), config);

@@ -22,7 +22,7 @@ async fn questions_that_are_held_open_do_not_rest_the_peer() {
     let server = tokio::spawn(axum::serve(listener, router).into_future());
 
     let address = Address(format!("unix:{}", socket.display()));
-    let auth = Transport::new(&address, Arc::new(String::new), Random::seeded(1)).unwrap();
+    let auth = Transport::new(&address, None, Arc::new(String::new), Random::seeded(1)).unwrap();
     let ask = async |after: Option<i64>| {
         let filter = RevocationFilter { after };
         auth.call_within::<ListRevocations>(Duration::from_secs(25), &[], &filter, &()).await

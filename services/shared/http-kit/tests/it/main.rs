@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
 mod follow;
+mod internal_tls;
 mod life;
 
 use std::sync::Arc;
@@ -37,7 +38,9 @@ const fn service(migrations: db::Migrations) -> Service {
                 });
                 #[expect(clippy::panic, reason = "this is what is tried out")]
                 let panics = axum::routing::get(async || -> &'static str { panic!("a mistake") });
-                Ok(App { router: router.route("/slow", slow).route("/panic", panics), jobs: Vec::new() })
+                let revocations = axum::routing::get(async || r#"{"items": [], "cursor": 1}"#);
+                let router = router.route("/slow", slow).route("/panic", panics);
+                Ok(App { router: router.route("/internal/revocations", revocations), jobs: Vec::new() })
             })
         },
     }
@@ -69,6 +72,7 @@ fn settings(database: Database, listen: Address) -> ServiceSettings {
         .into(),
         listen,
         admin_listen: None,
+        tls: None,
         database,
         time_zone: "Europe/Berlin".to_owned(),
         currency: "EUR".to_owned(),
@@ -109,6 +113,7 @@ fn world(test: &TestDb) -> World {
         secrets: test.secrets().clone(),
         verifier: Arc::new(verifier),
         metrics: Metrics::default(),
+        credentials: None,
         admin_password: None,
     }
 }

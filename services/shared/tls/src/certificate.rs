@@ -1,4 +1,4 @@
-//! TLS at the front: rustls on aws-lc-rs, with a certificate that can be changed while it is in use.
+//! [`Certificate`]: what a server shows to everybody.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,8 +9,8 @@ use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::pem;
 
 /// A certificate and its key, read from two PEM files.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl Certificate {
         Ok(())
     }
 
-    /// TLS 1.2 and 1.3 with this certificate, for [`Listener::tls`](crate::Listener::tls).
+    /// TLS 1.2 and 1.3 with this certificate.
     pub fn server_config(self: &Arc<Self>) -> io::Result<Arc<ServerConfig>> {
         let mut config = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_safe_default_protocol_versions()
@@ -59,15 +59,7 @@ impl ResolvesServerCert for Certificate {
 }
 
 fn load(chain: &Path, key: &Path, provider: &CryptoProvider) -> io::Result<CertifiedKey> {
-    let at = |path: &Path| {
-        let path = path.display().to_string();
-        move |error: rustls_pki_types::pem::Error| io::Error::other(format!("{path}: {error}"))
-    };
-    let certificates: Vec<_> =
-        CertificateDer::pem_file_iter(chain).and_then(Iterator::collect).map_err(at(chain))?;
-    if certificates.is_empty() {
-        return Err(io::Error::other(format!("{}: there is no certificate in it", chain.display())));
-    }
-    let private = PrivateKeyDer::from_pem_file(key).map_err(at(key))?;
+    let certificates = pem::chain(chain, &pem::read(chain)?)?;
+    let private = pem::key(key, &pem::read(key)?)?;
     CertifiedKey::from_der(certificates, private, provider).map_err(io::Error::other)
 }
