@@ -66,7 +66,7 @@ pub const ALERTS: &str = "alerts";
 /// The Grafana dashboard.
 pub const DASHBOARD: &str = "dashboard";
 
-const PARTS: [&str; 20] = [
+const PARTS: [&str; 21] = [
     API_GATEWAY,
     API_GATEWAY_IDENTITY,
     POSTGRES,
