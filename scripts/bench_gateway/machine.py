@@ -59,6 +59,7 @@ def described():
 def save(part, found):
     """Parts may run on different days; the page has the latest of each."""
     known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    at = f"{time.strftime('%Y-%m-%d %H:%M')}, {described()}"
+    # Of the last minutes: two of it are ours, and what is above them took its share of both cores.
+    at = f"{time.strftime('%Y-%m-%d %H:%M')}, load average {os.getloadavg()[1]:.0f}, {described()}"
     known[part] = {"at": at, "rounds": ROUNDS, "seconds": SECONDS, **found}
     RESULTS.write_text(json.dumps(known, indent=1))
