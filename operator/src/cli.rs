@@ -141,7 +141,7 @@ pub async fn run(options: Options, out: &mut impl std::io::Write) -> Result<(), 
             }
             Ok(())
         }
-        Command::ObjectStore(command) => object_store::run(command, out).await,
+        Command::ObjectStore(command) => Box::pin(object_store::run(command, out)).await,
     }
 }
 
