@@ -33,6 +33,10 @@ pub(crate) async fn run(cluster: &Cluster, options: &Options) -> Result<Answer, 
     let found = found.ok_or_else(|| {
         Error::Missing(format!("the stack {} takes no backups: set spec.database.backup", options.name))
     })?;
+    if let Some(under_way) = found.status.iter().flat_map(|status| status.active.iter().flatten()).next() {
+        let job = under_way.name.as_deref().unwrap_or("of its schedule");
+        return Err(Error::Failed(format!("the Job {job} is taking a backup of {} already", options.name)));
+    }
     let job = job(&found, Clock::system().now().timestamp());
     let created = cluster.api::<Job>().create(&PostParams::default(), &job).await;
     let name = created.map_err(Error::api("start the backup"))?.name_any();

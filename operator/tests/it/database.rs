@@ -14,7 +14,7 @@ fn url(server: &Server, service: ServiceName) -> String {
 
 #[test]
 fn a_database_is_made_once_and_comes_back_with_its_data() {
-    let mut server = Server::start();
+    let server = Server::start();
     server.job("database-setup").unwrap();
     let patient = url(&server, ServiceName::PatientService);
     server.sql(&patient, "create table patient.a (id int); insert into patient.a values (1)").unwrap();
@@ -125,7 +125,6 @@ fn a_backup_fills_a_new_stack_and_only_a_new_one() {
     server.backup().unwrap();
     // What is erased after a backup stays erased when that backup is restored: there is one state of the keys, the latest.
     server.sql(&patient, "update patient_keys.data_key set wrapped = null, kek_id = null, destroyed_at = now() where subject = 'bob'").unwrap();
-    next_second();
     server.backup().unwrap();
     let keys: Vec<_> = list(&server.path("backup/keys"));
     assert_eq!(keys.len(), 1, "{keys:?}");
@@ -160,9 +159,43 @@ fn a_backup_fills_a_new_stack_and_only_a_new_one() {
     occupied.take_backups_of(&server);
     assert!(occupied.job("restore").unwrap_err().contains("schema billing is not empty"));
 
-    next_second();
     server.backup().unwrap();
     assert_eq!(list(&server.path("backup/data")).len(), 2, "two are kept");
+}
+
+#[test]
+fn backups_that_are_asked_for_at_once_are_taken_one_after_another() {
+    let server = Server::start();
+    server.job("database-setup").unwrap();
+    migrate(&server);
+    let patient = url(&server, ServiceName::PatientService);
+    server.sql(&patient, &key("ada", &server.kek_id())).unwrap();
+    let said: Vec<String> = std::thread::scope(|scope| {
+        let both = [(); 2].map(|()| scope.spawn(|| server.backup().unwrap()));
+        both.map(|one| one.join().unwrap()).into()
+    });
+    assert_ne!(said[0], said[1], "each has a name of its own");
+    assert_eq!(list(&server.path("backup/data")).len(), 2);
+    let restored = Server::start_restored(&server);
+    restored.job("database-setup").unwrap();
+    restored.take_backups_of(&server);
+    restored.job("restore").unwrap();
+}
+
+#[test]
+fn a_backup_waits_for_a_database_that_cannot_be_reached_yet() {
+    let server = Server::start();
+    server.job("database-setup").unwrap();
+    migrate(&server);
+    server.stop();
+    let said = std::thread::scope(|scope| {
+        let backup = scope.spawn(|| server.backup());
+        std::thread::sleep(std::time::Duration::from_secs(2));
+        assert!(!backup.is_finished());
+        server.run();
+        backup.join().unwrap()
+    });
+    assert!(said.unwrap().contains("bytes of data"));
 }
 
 #[test]
@@ -206,7 +239,6 @@ fn a_backup_goes_through_a_bucket_into_a_new_stack() {
     for subject in ["ada", "bob", "eve"] {
         server.sql(&patient, &key(subject, &server.kek_id())).unwrap();
         assert!(server.backup().unwrap().contains("bytes of data are there"));
-        next_second();
     }
     let objects = store.objects("backups");
     assert_eq!(objects.len(), 5, "two backups and the latest keys: {objects:?}");
@@ -224,11 +256,6 @@ fn a_backup_goes_through_a_bucket_into_a_new_stack() {
     // Planned anew, by another version of the operator: the bucket is not asked again, nor even there.
     store.kill();
     assert!(restored.job("restore").unwrap().starts_with("already restored from "));
-}
-
-/// The names of backups are seconds.
-fn next_second() {
-    std::thread::sleep(std::time::Duration::from_millis(1_100));
 }
 
 /// A damaged backup is refused, and nothing of it gets in. Afterwards it is whole again.

@@ -10,6 +10,7 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -54,7 +55,7 @@ pub(crate) struct Server {
     now: DateTime<Utc>,
     dir: TempDir,
     port: u16,
-    running: Option<Child>,
+    running: Mutex<Option<Child>>,
 }
 
 impl Server {
@@ -112,7 +113,7 @@ impl Server {
             now: chrono::DateTime::from(fs::metadata(dir.path()).unwrap().modified().unwrap()),
             dir,
             port,
-            running: None,
+            running: Mutex::default(),
         };
         for name in ["config", "data", "run", "secrets", "backup/data", "backup/keys"] {
             fs::create_dir_all(server.path(name)).unwrap();
@@ -234,7 +235,7 @@ impl Server {
     }
 
     /// Starts it, and waits until it takes connections.
-    pub(crate) fn run(&mut self) {
+    pub(crate) fn run(&self) {
         for (name, text) in self.planned("ConfigMap", "clinic-postgres")["data"].as_object().unwrap() {
             let more = match name.as_str() {
                 "postgresql.conf" => format!("\nport = {}\nlisten_addresses = '127.0.0.1'\n", self.port),
@@ -254,11 +255,12 @@ impl Server {
         let mut command = self.command("sh", container);
         command.args(["-c", SUPERVISOR]).env("TLS_CHECK_SECONDS", "0.2").process_group(0);
         command.stdin(Stdio::piped()).stdout(log.try_clone().unwrap()).stderr(log);
-        self.running = Some(command.spawn().unwrap());
+        let started = command.spawn().unwrap();
+        let _ = self.running().insert(started);
         self.wait_until_ready(container);
     }
 
-    fn wait_until_ready(&mut self, container: &Value) {
+    fn wait_until_ready(&self, container: &Value) {
         let probe = container["readinessProbe"]["exec"]["command"].as_array().unwrap();
         let words: Vec<_> = probe.iter().map(|word| self.here(word.as_str().unwrap())).collect();
         let deadline = Instant::now() + START_TIMEOUT;
@@ -267,7 +269,7 @@ impl Server {
             if probe.args(&words[1..]).env("PGPORT", self.port.to_string()).status().unwrap().success() {
                 return;
             }
-            let ended = self.running.as_mut().unwrap().try_wait().unwrap().is_some();
+            let ended = self.running().as_mut().unwrap().try_wait().unwrap().is_some();
             assert!(!ended && Instant::now() < deadline, "not ready: {}", self.log());
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -278,9 +280,13 @@ impl Server {
         fs::read_to_string(self.path("log")).unwrap()
     }
 
+    fn running(&self) -> MutexGuard<'_, Option<Child>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Stops it as Kubernetes does.
-    pub(crate) fn stop(&mut self) {
-        let mut running = self.running.take().unwrap();
+    pub(crate) fn stop(&self) {
+        let mut running = self.running().take().unwrap();
         drop(running.stdin.take());
         running.wait().unwrap();
     }
@@ -381,7 +387,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if self.running.is_some() {
+        if self.running().is_some() {
             self.stop();
         }
     }

@@ -216,11 +216,11 @@ impl Process {
 
     fn verifier(&self, config: &GatewayConfig, keys: Keys) -> Result<Verifier, Error> {
         let keys = match keys {
-            Keys::Fixed(keys) => KeyRing::fixed(&keys, &JwkSet::default(), self.clock.clone()),
+            Keys::Fixed(keys) => KeyRing::fixed(&keys, &JwkSet::default()),
             // The key set is public: no token is needed to read it.
             Keys::At(address) => {
                 let transport = self.way(&address, Arc::new(String::new))?;
-                KeyRing::new(&JwkSet::default(), AuthClient::new(transport), self.clock.clone())
+                KeyRing::new(&JwkSet::default(), AuthClient::new(transport))
             }
         };
         let GatewayConfig { auth, .. } = config;

@@ -25,6 +25,10 @@ const IDLE_CONNECTIONS_MAX: usize = 512;
 /// An unused connection is given up after this long; services keep theirs longer.
 const IDLE_MAX: Duration = Duration::from_secs(30);
 const CONNECT_MAX: Duration = Duration::from_secs(1);
+/// What was sent must have arrived at the other machine by then, or the connection counts as dead (RFC 5482). A node that lost its power
+/// says nothing; without this, requests on connections to it would wait until their own deadlines.
+#[cfg(target_os = "linux")]
+const ARRIVED_MAX: Duration = Duration::from_secs(3);
 /// A Unix socket whose queue is full refuses at once instead of letting wait, as TCP would.
 const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(2);
 
@@ -196,6 +200,8 @@ impl Endpoint {
 async fn connect_tcp(authority: &str) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(authority).await?;
     stream.set_nodelay(true)?;
+    #[cfg(target_os = "linux")]
+    socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(ARRIVED_MAX))?;
     Ok(stream)
 }
 

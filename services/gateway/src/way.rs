@@ -12,6 +12,7 @@ use http_body_util::BodyExt;
 use http_kit::token::{Caller, TokenError, Verifier, bearer};
 use http_kit::trace::TraceContext;
 use hyper::body::{Body, Incoming};
+use tokio::time::timeout_at;
 
 use crate::body::{ReplyBody, discard};
 use crate::client::Peer;
@@ -92,7 +93,8 @@ async fn pass(
 
     if let Some(needs) = route.needs {
         // Who asks. A token seen before costs one look; what it was worth then is checked for expiry and revocation now.
-        let caller = authenticate(&core.world.verifier, &head.headers).await?;
+        let caller =
+            authenticate(&core.world.verifier, &head.headers, exchange.started + route.timeout).await?;
         exchange.caller = Some(Arc::clone(&caller));
 
         // A user's limit goes by the user, not by the token, so that logging in again earns no more.
@@ -168,7 +170,11 @@ fn limited(core: &Core, exchange: &Exchange) -> Result<(), Refusal> {
     })
 }
 
-async fn authenticate(verifier: &Verifier, headers: &HeaderMap) -> Result<Arc<Caller>, Refusal> {
+async fn authenticate(
+    verifier: &Verifier,
+    headers: &HeaderMap,
+    deadline: Instant,
+) -> Result<Arc<Caller>, Refusal> {
     let mut lines = headers.get_all(AUTHORIZATION).iter();
     let line = lines.next();
     if lines.next().is_some() {
@@ -176,9 +182,13 @@ async fn authenticate(verifier: &Verifier, headers: &HeaderMap) -> Result<Arc<Ca
     }
     let refused = |error: TokenError| Refusal::from(http_kit::problem::of_token(&error));
     let token = bearer(line.and_then(|line| line.to_str().ok())).map_err(refused)?;
-    match verifier.recall(token) {
-        Some(known) => known.map_err(refused),
-        None => verifier.verify(token).await.map_err(refused),
+    if let Some(known) = verifier.recall(token) {
+        return known.map_err(refused);
+    }
+    // A key that is not known is asked for, which takes as long as auth takes.
+    match timeout_at(deadline.into(), verifier.verify(token)).await {
+        Ok(verified) => verified.map_err(refused),
+        Err(_) => Err(Refusal::bare(ProblemCode::DeadlineExceeded)),
     }
 }
 

@@ -21,6 +21,14 @@ fn restored(operator: &Operator, from: &str, new: &str, further: &[&str]) -> Cli
     Clinic::existing(operator, new)
 }
 
+/// Takes a backup now, as `kubectl healthcare backup` does.
+pub(crate) fn back_up(clinic: &Clinic) {
+    let (job, schedule) = (clinic.object("now"), format!("--from=cronjob/{}", clinic.object("backup")));
+    clinic.namespace().kubectl(&["create", "job", &job, &schedule]);
+    let within = format!("--timeout={}s", TAKEN_IN.as_secs());
+    clinic.namespace().kubectl(&["wait", "--for=condition=Complete", &within, &format!("job/{job}")]);
+}
+
 #[tokio::test]
 async fn a_new_stack_is_filled_from_a_backup_and_gives_the_same_answers() {
     let operator = Operator::install("backup").await;

@@ -1,16 +1,19 @@
-//! Between the parts of a stack: whoever shows no certificate of the stack's own CA reaches no service.
-//!
-//! Not here yet: the CA that changes under traffic. Its steps are tested in `operator/src/secrets`, and the processes' side in `http-kit`.
+//! Between the parts of a stack: whoever shows no certificate of the stack's own CA reaches no service, and the CA changes while everybody
+//! goes on.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use cluster_tests::Clinic;
+use cluster_tests::{Clinic, Traffic, eventually};
 use k8s_openapi::api::core::v1::{Secret, Service};
 use reqwest::{Certificate, ClientBuilder, Identity};
 use serde_json::json;
 use stack::names;
 
+/// Three rollouts, each of all parts, and two minutes in which the old CA is still believed.
+const ROTATED_IN: Duration = Duration::from_mins(10);
+/// The last of them.
+const RETIRED_IN: Duration = Duration::from_mins(2);
 const PATIENT: &str = "patient-service";
 const PORT: u16 = 8082;
 
@@ -57,7 +60,7 @@ async fn addresses(clinic: &Clinic) -> Vec<IpAddr> {
 }
 
 #[tokio::test]
-async fn who_shows_no_certificate_of_the_stack_reaches_no_service() {
+async fn who_shows_no_certificate_of_the_stack_reaches_no_service_and_its_authority_changes_unnoticed() {
     let two = json!({"services": {"patient": {"replicas": 2}, "auth": {"replicas": 2}}, "gateway": {"replicas": 2}});
     let clinic = Clinic::new("internal-tls").await.small().with(two).ready().await;
     for at in addresses(&clinic).await {
@@ -71,4 +74,38 @@ async fn who_shows_no_certificate_of_the_stack_reaches_no_service() {
         let plain = reqwest::get(format!("http://{at}:{PORT}/livez")).await;
         assert!(plain.is_err(), "{at}: without TLS one is let in");
     }
+
+    let before = identity(&clinic, "auth-service").await;
+    let authority = text(&clinic, names::INTERNAL_CA, "signer.crt").await;
+    let admin = clinic.admin().await;
+    let traffic = Traffic::start(&admin, "/api/patients");
+    clinic.edit(json!({"metadata": {"annotations": {"healthcarestack.dev/rotate-internal-tls": "1"}}})).await;
+    eventually("another authority, and the old one gone", ROTATED_IN, async || {
+        let secret = clinic.api::<Secret>().get(&clinic.object(names::INTERNAL_CA)).await;
+        let secret = secret.map_err(|error| error.to_string())?;
+        let stage = secret.metadata.annotations.unwrap_or_default().remove("healthcarestack.dev/rotation");
+        let is_new = secret.data.unwrap()["signer.crt"].0 != authority.as_bytes();
+        if is_new && stage.is_none() { Ok(()) } else { Err(format!("{stage:?}\n{}", clinic.story())) }
+    })
+    .await;
+    clinic.settled().await;
+    let seen = traffic.stop_unharmed();
+    println!("{} requests, the longest {:?}", seen.answered, seen.longest);
+
+    // The last step replaces pods too, and the old ones are let go one by one.
+    eventually("the old one to be refused, and the new one let in", RETIRED_IN, async || {
+        for at in addresses(&clinic).await {
+            if asks(&clinic, at, Some(before.clone())).await.is_ok() {
+                return Err(format!("{at}: the old one is still believed"));
+            }
+            let shown = identity(&clinic, "auth-service").await;
+            let answer = asks(&clinic, at, Some(shown)).await.map_err(|error| format!("{at}: {error}"))?;
+            if answer != 200 {
+                return Err(format!("{at}: {answer}"));
+            }
+        }
+        Ok(())
+    })
+    .await;
+    let _ = admin.call("GET", "/api/patients", None).await.expect(200);
 }

@@ -19,6 +19,7 @@ mod kill;
 mod leader;
 mod live;
 mod network_policy;
+mod object_store;
 mod operator;
 mod plugin;
 mod ready;

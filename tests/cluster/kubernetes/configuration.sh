@@ -45,7 +45,7 @@ TOML
 }
 
 # A node that is gone is noticed in 20 s instead of 50, so that tests of it end soon; see also the API server's tolerations.
-kubelet_configuration() { # N
+kubelet_configuration() { # N [KEY]
     cat <<YAML
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
@@ -66,6 +66,7 @@ imageGCHighThresholdPercent: 100
 imageGCLowThresholdPercent: 99
 nodeLeaseDurationSeconds: 10
 registerNode: true
+registerWithTaints: [${2:+{key: $2, effect: NoSchedule\}}]
 resolvConf: $(node_folder "$1")/resolv.conf
 volumePluginDir: $run/flex-volumes
 YAML

@@ -94,9 +94,10 @@ node_is_gone() { [ -z "$(ip netns pids "$1" 2>/dev/null)" ]; }
 stop_node() { # N
     local namespace tree
     namespace=$(node_namespace "$1")
+    # The cable first: a machine that loses its power takes no leave of anybody.
+    ip link delete "$namespace" 2>/dev/null || true
     ip netns pids "$namespace" 2>/dev/null | xargs --no-run-if-empty kill -KILL 2>/dev/null || true
     until_true 30 node_is_gone "$namespace" || say "processes of $(node_name "$1") do not end"
-    ip link delete "$namespace" 2>/dev/null || true
     ip netns delete "$namespace" 2>/dev/null || true
     for tree in $(cgroup_trees) /sys/fs/cgroup/unified; do
         until_true 10 remove_cgroup "$tree/$namespace" || say "$tree/$namespace is still there"

@@ -6,6 +6,7 @@ set -euo pipefail
 . "$here/configuration.sh"
 
 node=$1
+taint=${2:-} # the key of one that it has from its first moment
 name=$(node_name "$node")
 folder=$(node_folder "$node")
 log=$(node_log "$node")
@@ -90,7 +91,7 @@ sysctl --quiet --write net.bridge.bridge-nf-call-iptables=1 2>/dev/null || true 
 start_container_runtime
 milestone "containerd runs and has its images"
 
-kubelet_configuration "$node" >"$folder/kubelet.yaml"
+kubelet_configuration "$node" "$taint" >"$folder/kubelet.yaml"
 start kubelet "$bin/kubelet" --config="$folder/kubelet.yaml" --kubeconfig="$kubeconfigs/$name.conf" --hostname-override="$name" \
     --node-ip="$(node_address "$node")" --cert-dir=/var/lib/kubelet/pki --root-dir=/var/lib/kubelet
 until_true 60 kubectl get --raw /readyz

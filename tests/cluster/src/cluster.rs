@@ -138,12 +138,12 @@ impl Cluster {
         said(Command::new(script()).args(["kill-node", &number.to_string()]));
     }
 
-    /// Starts a node, with the disk that it had if it was there before.
+    /// Starts a node, with the disk that it had if it was there before. Only pods that tolerate a taint with this key come there.
     ///
     /// # Panics
     /// If it does not get ready.
-    pub fn start_node(&self, number: u8) {
-        said(Command::new(script()).args(["start-node", &number.to_string()]));
+    pub fn start_node(&self, number: u8, taint: &str) {
+        said(Command::new(script()).args(["start-node", &number.to_string(), taint]));
         self.import(&archives());
     }
 }

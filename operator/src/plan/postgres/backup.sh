@@ -11,7 +11,27 @@
 set -eu
 umask 077
 
+# One at a time: one that is asked for while another is taken comes after it.
+if command -v flock >/dev/null; then
+    exec 9>"$BACKUPS/.lock"
+    flock 9
+else
+    echo 'this image has no flock: take no backup while another is taken' >&2
+fi
+
+# In its first moments a pod may be turned away, until all of the network has heard of it. If that stays so, pg_dump says why.
+tries=60
+while [ $tries -gt 0 ] && ! pg_isready -q -t 1; do
+    tries=$((tries - 1))
+    sleep 1
+done
+
+# Names are times, in seconds.
 name=$(date -u +%Y%m%dT%H%M%SZ)
+while [ -e "$BACKUPS/$name" ]; do
+    sleep 1
+    name=$(date -u +%Y%m%dT%H%M%SZ)
+done
 partial=$BACKUPS/.partial
 trap 'rm -rf "$partial" "$KEYS/.partial"' EXIT
 trap 'exit 1' TERM INT
@@ -46,7 +66,7 @@ done
 mv "$partial" "$BACKUPS/$name"
 sync
 
-# Names are times, and so in order.
+# Their names are in order.
 set -- "$BACKUPS"/[0-9]*T[0-9]*Z
 while [ $# -gt "$KEEP" ]; do
     rm -rf "$1"

@@ -108,7 +108,7 @@ impl House {
     ) -> Self {
         let clock = Clock::set_to(chrono::Utc.with_ymd_and_hms(2026, 1, 15, 10, 0, 0).unwrap());
         let (pkcs8, jwk) = generate_key("auth-1").unwrap();
-        let keys = KeyRing::fixed(&JwkSet { keys: vec![jwk] }, &JwkSet::default(), clock.clone());
+        let keys = KeyRing::fixed(&JwkSet { keys: vec![jwk] }, &JwkSet::default());
         let revoked = Arc::new(RevocationList::default());
         let verifier = Arc::new(Verifier::new(ISSUER, AUDIENCE, keys, Arc::clone(&revoked), clock.clone()));
         let metrics = Metrics::default();

@@ -140,7 +140,7 @@ async fn with_an_identity_it_asks_who_was_logged_out_and_may_do_nothing_else() {
 
     let asked = auth.requests();
     let header = asked[0].headers["authorization"].to_str().unwrap();
-    let ring = KeyRing::fixed(&JwkSet::default(), &JwkSet { keys: vec![jwk] }, Clock::system());
+    let ring = KeyRing::fixed(&JwkSet::default(), &JwkSet { keys: vec![jwk] });
     let GatewayAuth { issuer, audience, .. } = &config.auth;
     let verifier = Verifier::new(issuer, audience, ring, Arc::default(), Clock::system());
     let caller = verifier.authorize(Some(header)).await.unwrap();

@@ -2,17 +2,18 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use contracts::ambient::Clock;
 use contracts::auth::{AuthClient, JwkSet};
 use jsonwebtoken::DecodingKey;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use crate::identity::Part;
 
-/// A stranger who sends made-up `kid`s makes us ask auth for its keys at most this often, seconds.
-const REFRESH_SECONDS: i64 = 1;
+/// Auth is asked for its keys at most this often, however many made-up `kid`s a stranger sends.
+const BETWEEN_QUESTIONS: Duration = Duration::from_secs(1);
 
 /// Whose key it is, which decides what a token signed with it may claim.
 #[derive(Clone)]
@@ -28,9 +29,20 @@ pub struct KeyRing {
     auth: ArcSwap<HashMap<String, DecodingKey>>,
     parts: HashMap<Part, Arc<[DecodingKey]>>,
     client: Option<AuthClient>,
-    clock: Clock,
-    asked_at: AtomicI64,
+    /// Held by whoever asks auth; the others wait for what comes of it.
+    last: Mutex<Option<Question>>,
 }
+
+/// The last time that auth was asked for its keys.
+#[derive(Clone, Copy)]
+struct Question {
+    at: Instant,
+    was_answered: bool,
+}
+
+/// Auth could not be asked for its keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Unreadable;
 
 impl std::fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -40,41 +52,50 @@ impl std::fmt::Debug for KeyRing {
 
 impl KeyRing {
     /// A ring that knows the services' keys, and asks auth for its own when it meets one it does not know.
-    pub fn new(services: &JwkSet, client: AuthClient, clock: Clock) -> Self {
+    pub fn new(services: &JwkSet, client: AuthClient) -> Self {
         Self {
             auth: ArcSwap::default(),
             parts: keys_of_parts(services),
             client: Some(client),
-            clock,
-            asked_at: AtomicI64::new(i64::MIN),
+            last: Mutex::default(),
         }
     }
 
     /// A ring with these keys and no others: for a gateway with a key file, and for tests.
-    pub fn fixed(auth: &JwkSet, services: &JwkSet, clock: Clock) -> Self {
+    pub fn fixed(auth: &JwkSet, services: &JwkSet) -> Self {
         Self {
             auth: ArcSwap::from_pointee(decoding_keys(auth)),
             parts: keys_of_parts(services),
             client: None,
-            clock,
-            asked_at: AtomicI64::new(i64::MIN),
+            last: Mutex::default(),
         }
     }
 
-    /// The key, if it is known or auth says that it is good.
-    pub(crate) async fn find(&self, kid: &str) -> Result<Option<Signer>, contracts::client::ClientError> {
+    /// The key, if it is known or auth says that it is good. That there is no such key is said only by an answer to a question that was put
+    /// after this call came: a key that was made a moment ago is found, if need be after a wait.
+    pub(crate) async fn find(&self, kid: &str) -> Result<Option<Signer>, Unreadable> {
         if let Some(signer) = self.known(kid) {
             return Ok(Some(signer));
         }
         let Some(client) = &self.client else { return Ok(None) };
-        let now = self.clock.now().timestamp();
-        let asked_at = self.asked_at.load(Ordering::Acquire);
-        let never_answered = self.auth.load().is_empty();
-        if now.saturating_sub(asked_at) < REFRESH_SECONDS && !never_answered {
-            return Ok(None);
+        let came = Instant::now();
+        let mut last = self.last.lock().await;
+        if let Some(signer) = self.known(kid) {
+            return Ok(Some(signer));
         }
-        self.asked_at.store(now, Ordering::Release);
-        self.auth.store(Arc::new(decoding_keys(&client.jwks().await?)));
+        match *last {
+            Some(Question { at, was_answered: true }) if at >= came => return Ok(None),
+            Some(Question { at, was_answered: false }) if at >= came => return Err(Unreadable),
+            Some(Question { at, was_answered: true }) => {
+                tokio::time::sleep_until(at + BETWEEN_QUESTIONS).await;
+            }
+            // What could not be answered is asked again; a peer that fails is rested by the client.
+            _ => {}
+        }
+        let at = Instant::now();
+        let answer = client.jwks().await;
+        *last = Some(Question { at, was_answered: answer.is_ok() });
+        self.auth.store(Arc::new(decoding_keys(&answer.map_err(|_| Unreadable)?)));
         Ok(self.known(kid))
     }
 
@@ -106,3 +127,6 @@ fn decoding_keys(set: &JwkSet) -> HashMap<String, DecodingKey> {
         .filter_map(|jwk| Some((jwk.kid.clone(), DecodingKey::from_ed_components(&jwk.x).ok()?)))
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -151,7 +151,7 @@ pub fn verifier(
     random: &Random,
 ) -> Result<Arc<Verifier>, WorldError> {
     let auth = transport(settings, ServiceName::AuthService, credentials, identity, random)?;
-    let keys = KeyRing::new(&service_identities(secrets)?, AuthClient::new(auth), clock.clone());
+    let keys = KeyRing::new(&service_identities(secrets)?, AuthClient::new(auth));
     Ok(Arc::new(Verifier::new(
         &settings.auth.issuer,
         &settings.auth.audience,

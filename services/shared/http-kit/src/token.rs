@@ -11,7 +11,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 
 use crate::identity::Part;
-use crate::keys::{KeyRing, Signer};
+use crate::keys::{KeyRing, Signer, Unreadable};
 use crate::revocation::RevocationList;
 
 /// Clocks of two machines may differ by so much, seconds.
@@ -256,7 +256,7 @@ impl Verifier {
         }
         let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Invalid)?;
         let kid = header.kid.ok_or(TokenError::Invalid)?;
-        let signer = self.keys.find(&kid).await.map_err(|_| TokenError::Unavailable)?;
+        let signer = self.keys.find(&kid).await.map_err(|Unreadable| TokenError::Unavailable)?;
         let (keys, issuer, part) = match signer.as_ref().ok_or(TokenError::Invalid)? {
             Signer::Auth(key) => (std::slice::from_ref(key), self.issuer.as_str(), None),
             Signer::Part(part, keys) => (&**keys, part.as_str(), Some(*part)),

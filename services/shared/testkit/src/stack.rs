@@ -128,7 +128,7 @@ impl TestStack {
             identities.keys.push(public_jwk(name.as_str(), &key).expect("a key"));
             keys.push((name, key));
         }
-        let ring = KeyRing::fixed(&JwkSet { keys: vec![user_jwk] }, &identities, clock.clone());
+        let ring = KeyRing::fixed(&JwkSet { keys: vec![user_jwk] }, &identities);
         let revoked = Arc::new(RevocationList::default());
         let verifier = Arc::new(Verifier::new(ISSUER, AUDIENCE, ring, revoked, clock.clone()));
         let mut stack = Self {

@@ -10,6 +10,9 @@ use tls::{ClientConfig, Credentials};
 use super::ClientError;
 
 const CONNECT_MAX: Duration = Duration::from_secs(1);
+/// What was sent must have arrived at the other machine by then, or the connection counts as dead (RFC 5482).
+#[cfg(target_os = "linux")]
+const ARRIVED_MAX: Duration = Duration::from_secs(3);
 
 /// The connections to one peer.
 pub(super) struct Connections {
@@ -68,6 +71,10 @@ impl Pool {
             .connect_timeout(CONNECT_MAX)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy();
+        #[cfg(target_os = "linux")]
+        {
+            builder = builder.tcp_user_timeout(ARRIVED_MAX);
+        }
         if let Some(path) = address.unix_path() {
             builder = builder.unix_socket(path.to_path_buf());
         }

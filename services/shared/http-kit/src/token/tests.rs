@@ -29,7 +29,7 @@ mod parts {
     }
 
     fn verifier(identities: Vec<Jwk>) -> Verifier {
-        let keys = KeyRing::fixed(&JwkSet::default(), &JwkSet { keys: identities }, clock());
+        let keys = KeyRing::fixed(&JwkSet::default(), &JwkSet { keys: identities });
         Verifier::new("https://clinic.test", AUDIENCE, keys, Arc::default(), clock())
     }
 

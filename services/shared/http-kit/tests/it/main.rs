@@ -104,7 +104,7 @@ fn write_secrets(dir: &std::path::Path) {
 fn world(test: &TestDb) -> World {
     write_secrets(&test.dir().join("secrets"));
     let clock = test.clock().clone();
-    let ring = KeyRing::fixed(&JwkSet::default(), &JwkSet::default(), clock.clone());
+    let ring = KeyRing::fixed(&JwkSet::default(), &JwkSet::default());
     let verifier =
         Verifier::new("https://clinic.test", "healthcare-stack", ring, Arc::default(), clock.clone());
     World {
