@@ -1,7 +1,7 @@
 """A real cluster, held by this process: however it ends, the script that holds the cluster sees its standard input end and takes it down."""
 import atexit, os, pathlib, subprocess
-from figures import BIN, CACHE, ROOT, say
-from api import Api
+from figures import BIN, CACHE, ROOT, wait
+from api import STACKS, Api
 
 SCRIPT = ROOT / "tests/cluster/kubernetes/cluster"
 
@@ -22,8 +22,8 @@ class Cluster:
             if archives:
                 subprocess.run([SCRIPT, "import", *archives], check=True, env=self.environment)
         self.kubectl("apply", "--server-side", "--force-conflicts", f"--filename={ROOT}/crds/healthcarestack.yaml")
-        self.kubectl("wait", "--for=condition=Established", "customresourcedefinition/healthcarestacks.healthcarestack.dev")
         self.api = Api(self.kubeconfig, BIN / "kubectl")
+        wait("the definition", 30, lambda: self.api.call("GET", f"{STACKS}/healthcarestacks")[0] == 200)
 
     def kubectl(self, *arguments, text=None):
         return subprocess.run([BIN / "kubectl", f"--kubeconfig={self.kubeconfig}", *arguments], check=True, capture_output=True, text=True,

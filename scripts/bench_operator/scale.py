@@ -3,12 +3,11 @@
 The faker answers each new Deployment, StatefulSet and Job with the status that its controller would give it at once. It costs processor
 time of the same two cores, and so do the API server and etcd: times are times of them all together.
 """
-import atexit, json, os, queue, re, shutil, subprocess, tempfile, threading, time, pathlib, secrets
+import atexit, itertools, json, os, queue, re, shutil, subprocess, tempfile, threading, time, pathlib, secrets
 from figures import BIN, CACHE, ROOT, Operator, free_port, number, of_histogram, quantile, say, stack, wait
 from api import STACKS, Api
 
 NAMESPACES = 10
-REST = number("REST", 60)
 
 
 class Control:
@@ -133,8 +132,8 @@ class Ready:
             self.at.setdefault(key, time.monotonic())
 
 
-def converge(control, stacks):
-    """One run with so many stacks, from nothing."""
+def converge(control, stacks, seconds):
+    """One run with so many stacks, from nothing, and so many seconds of rest."""
     api, log = control.api, CACHE / "bench-operator.log"
     namespaces = [f"clinics-{number}" for number in range(NAMESPACES)]
     for namespace in namespaces:
@@ -155,7 +154,7 @@ def converge(control, stacks):
              "empty_mb": empty_mb, "converging_mb": operator.memory_mb("VmHWM"), "converging_cpu_s": cpu, "requests_per_stack": requests / stacks,
              "reconciles_per_stack": first[float("inf")] / stacks,
              **times(operator, "changed"), **times(operator, "unchanged")}
-    found |= rest(control, operator)
+    found |= rest(control, operator, seconds)
     found |= restart(control, operator, stacks, log)
     return found
 
@@ -165,13 +164,13 @@ def times(operator, outcome):
     return {f"{outcome}_p50_ms": of_histogram({}, counts, 0.5), f"{outcome}_p99_ms": of_histogram({}, counts, 0.99)}
 
 
-def rest(control, operator):
+def rest(control, operator, seconds):
     time.sleep(10)
     before, writes, cpu = operator.by_label("api_requests_total"), control.writes(), operator.cpu_seconds()
-    time.sleep(REST)
+    time.sleep(seconds)
     after = operator.by_label("api_requests_total")
-    return {"rest_s": REST, "rest_requests": {verb: count - before.get(verb, 0) for verb, count in after.items() if count > before.get(verb, 0)},
-            "rest_writes_beside_leases": control.writes() - writes, "rest_cpu_percent": 100 * (operator.cpu_seconds() - cpu) / REST,
+    return {"rest_s": seconds, "rest_requests": {verb: count - before.get(verb, 0) for verb, count in after.items() if count > before.get(verb, 0)},
+            "rest_writes_beside_leases": control.writes() - writes, "rest_cpu_percent": 100 * (operator.cpu_seconds() - cpu) / seconds,
             "rest_mb": operator.memory_mb()}
 
 
@@ -191,11 +190,12 @@ def restart(control, operator, stacks, log):
 
 def measure():
     runs = []
-    for stacks in map(int, os.environ.get("STACKS", "100 300 1000").split()):
+    sizes, rests = (list(map(int, os.environ.get(*it).split())) for it in (("STACKS", "100 300 1000"), ("REST", "60")))
+    for stacks, seconds in itertools.zip_longest(sizes, rests[:len(sizes)], fillvalue=rests[-1]):
         say(f"{stacks} stacks on an API server alone")
         control = Control()
         try:
-            runs.append(converge(control, stacks))
+            runs.append(converge(control, stacks, seconds))
         finally:
             control.stop()
         say(json.dumps(runs[-1]))

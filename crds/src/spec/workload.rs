@@ -212,7 +212,8 @@ impl Default for Probes {
             failure_threshold,
             ..Probe::default()
         };
-        Self { startup: every(1, 60), readiness: every(5, 3), liveness: every(10, 3) }
+        // Asked often while nobody is sent there yet: a pod that comes up waits for the next question.
+        Self { startup: every(1, 60), readiness: every(2, 5), liveness: every(10, 3) }
     }
 }
 
