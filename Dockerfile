@@ -18,7 +18,9 @@ RUSTFLAGS="-C target-feature=+crt-static" CARGO_TARGET_DIR=/target cargo build -
     --package gateway --package records --package patient --package appointment --package billing \
     --package notification --package provider --package auth --package operator
 mkdir -p /binaries
-cd "/target/$target/$PROFILE"
+folder=$PROFILE
+[ "$PROFILE" != dev ] || folder=debug # as cargo calls it
+cd "/target/$target/$folder"
 install --strip --mode=755 gateway records patient appointment billing notification provider auth healthcare-operator /binaries
 SHELL
 

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use contracts::ambient::{Clock, Random};
+use http_kit::healthcheck::healthcheck;
 use http_kit::listen::listen;
 use http_kit::telemetry::start_logging;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::ListParams;
 use kube::{Api, Client};
-use settings::{LogFormat, Observability};
+use settings::{Address, LogFormat, Observability};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
@@ -55,6 +56,12 @@ enum Command {
         all: bool,
         #[command(flatten)]
         scope: ScopeOptions,
+    },
+    /// Ask a running operator whether it is ready.
+    Healthcheck {
+        /// Where `/readyz` answers.
+        #[arg(long, default_value = "127.0.0.1:9464", value_name = "HOST:PORT")]
+        listen: String,
     },
     /// Carry a backup to an object store, or from there. What the pods of backups and restores run.
     #[command(subcommand)]
@@ -134,6 +141,9 @@ pub async fn run(options: Options, out: &mut impl std::io::Write) -> Result<(), 
         Command::Rbac { scope } => {
             out.write_all(roles(matches!(scope, RbacScope::All)).as_bytes()).map_err(printing)
         }
+        Command::Healthcheck { listen } => healthcheck(&Address(listen)).map_err(|error| {
+            Error::surroundings("the operator is not well")(std::io::Error::other(error.to_string()))
+        }),
         Command::Release { scope, .. } => {
             let client = connect(&Metrics::new(), &Fence::default(), &Signs::default()).await?;
             for name in release::release(&client, &scope.resolve(&client)).await? {

@@ -71,7 +71,7 @@ pub async fn problems(
     memory: &mut Memory,
 ) -> Result<Vec<Problem>, Error> {
     let mut problems = missing_software(stack, cluster.capabilities);
-    let named = named_secrets(spec);
+    let named: Vec<_> = named_secrets(spec).into_iter().filter(|named| !comes_later(stack, named)).collect();
     let noticed = named.iter().map(|named| named.secret.clone()).chain(secrets::of_database(stack));
     cluster.secrets.name(id, noticed.collect());
     memory.contents.retain(|name, _| named.iter().any(|named| named.secret == *name));
@@ -94,6 +94,13 @@ pub async fn problems(
     }
     problems.extend(ingress_class(cluster.client, stack, memory).await?);
     Ok(problems)
+}
+
+/// Whether somebody makes the Secret who needs our object for it: cert-manager makes an Ingress's certificate when it sees the Ingress.
+fn comes_later(stack: &Stack, named: &Named) -> bool {
+    let annotations = stack.gateway.ingress.iter().flat_map(|ingress| ingress.annotations.keys());
+    named.path == "spec.gateway.ingress.tls.secretName"
+        && annotations.into_iter().any(|name| name.starts_with("cert-manager.io/"))
 }
 
 fn missing_software(stack: &Stack, has: Capabilities) -> Vec<Problem> {
@@ -217,6 +224,25 @@ async fn ingress_class(
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_certificate_that_cert_manager_makes_is_not_waited_for() {
+        let stack = |annotation: &str| {
+            let text = format!(
+                "{{apiVersion: {}, kind: {}, metadata: {{name: clinic, namespace: east}}, spec: {{gateway: {{ingress: {{host: a.test, \
+                 tls: {{secretName: cert}}, annotations: {{{annotation}: letsencrypt}}}}}}}}}}",
+                stack::API_VERSION,
+                stack::KIND
+            );
+            Stack::from_yaml(&text).unwrap()
+        };
+        let of_ingress = |path: &str| Named { path: path.to_owned(), secret: "cert".to_owned(), key: None };
+        let tls = of_ingress("spec.gateway.ingress.tls.secretName");
+        assert!(comes_later(&stack("cert-manager.io/cluster-issuer"), &tls));
+        assert!(!comes_later(&stack("example.org/note"), &tls));
+        let other = of_ingress("spec.image.pullSecrets[0]");
+        assert!(!comes_later(&stack("cert-manager.io/cluster-issuer"), &other));
+    }
 
     #[test]
     fn every_secret_that_a_spec_names_is_found_with_its_path() {

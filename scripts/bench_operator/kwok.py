@@ -26,7 +26,7 @@ def volume(name):
 def simulate(cluster, volumes):
     log = open(CACHE / "bench-operator-kwok.log", "ab")
     kwok = subprocess.Popen([BIN / "kwok", f"--kubeconfig={cluster.kubeconfig}", "--manage-all-nodes=false",
-                             "--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake"], stdout=log, stderr=log)
+                             "--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake", "--node-lease-duration-seconds=20"], stdout=log, stderr=log)
     atexit.register(kwok.kill)
     nodes, claims = [node(f"kwok-{index}") for index in range(NODES)], [volume(f"bench-{index}") for index in range(volumes)]
     storage = {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": CLASS}, "provisioner": "kubernetes.io/no-provisioner"}

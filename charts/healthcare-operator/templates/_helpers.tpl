@@ -1,9 +1,13 @@
 {{/* The name of everything in this release: the release's, with the chart's unless it is in it already. */}}
 {{- define "operator.name" -}}
-{{- if contains .Chart.Name .Release.Name -}}
-{{- .Release.Name | trunc 52 | trimSuffix "-" -}}
+{{- $release := .Release.Name | replace "." "-" -}}
+{{- if not (regexMatch "^[a-z]" $release) -}}
+{{- fail (printf "the release's name %q does not do: Services begin with a letter." .Release.Name) -}}
+{{- end -}}
+{{- if contains .Chart.Name $release -}}
+{{- $release | trunc 52 | trimSuffix "-" -}}
 {{- else -}}
-{{- printf "%s-%s" (.Release.Name | trunc 32 | trimSuffix "-") .Chart.Name -}}
+{{- printf "%s-%s" ($release | trunc 32 | trimSuffix "-") .Chart.Name -}}
 {{- end -}}
 {{- end -}}
 

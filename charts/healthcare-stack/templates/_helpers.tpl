@@ -8,13 +8,10 @@
 {{- end -}}
 
 {{- define "stack.labels" -}}
-app.kubernetes.io/name: healthcare-stack
-app.kubernetes.io/instance: {{ .Release.Name | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
-{{- with .Values.labels }}
-{{ toYaml . }}
-{{- end }}
+{{- $own := dict "app.kubernetes.io/name" "healthcare-stack" "app.kubernetes.io/instance" .Release.Name -}}
+{{- $_ := set $own "app.kubernetes.io/managed-by" .Release.Service -}}
+{{- $_ := set $own "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_") -}}
+{{- merge $own .Values.labels | toYaml -}}
 {{- end -}}
 
 {{/* The spec: the shortcuts, and over them what the user wrote. */}}
@@ -38,8 +35,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- with .Values.host -}}
   {{- $ingress := dict "host" . -}}
-  {{- with $.Values.ingressClassName }}{{ $_ := set $ingress "className" . }}{{ end -}}
-  {{- with $.Values.tlsSecretName }}{{ $_ := set $ingress "tls" (dict "secretName" .) }}{{ end -}}
+  {{- /* A route's Gateway has class and certificate. */ -}}
+  {{- if not (dig "gateway" "ingress" "parentRefs" list $written) -}}
+    {{- with $.Values.ingressClassName }}{{ $_ := set $ingress "className" . }}{{ end -}}
+    {{- with $.Values.tlsSecretName }}{{ $_ := set $ingress "tls" (dict "secretName" .) }}{{ end -}}
+  {{- end -}}
   {{- $_ := set $gateway "ingress" $ingress -}}
 {{- end -}}
 {{- if $services }}{{ $_ := set $spec "services" $services }}{{ end -}}

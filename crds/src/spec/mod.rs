@@ -157,7 +157,7 @@ pub struct ImageSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128), regex(pattern = forms::TAG))]
     pub tag: Option<String>,
-    /// When a node pulls an image: `IfNotPresent`, when it has none of that tag; `Always`, at every start; `Never`.
+    /// When a node pulls an image, PostgreSQL's too: `IfNotPresent`, when it has none of that tag; `Always`, at every start; `Never`.
     pub pull_policy: PullPolicy,
     /// Secrets of type `kubernetes.io/dockerconfigjson`, by name.
     #[schemars(

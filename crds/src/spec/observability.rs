@@ -20,10 +20,11 @@ pub struct ObservabilitySpec {
     /// How the Prometheus operator is told to collect the stack's metrics, if the cluster has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub monitoring: Option<Monitoring>,
-    /// The Prometheus that collects the stack's metrics: `GET /api/gateway` then answers for all replicas together.
+    /// The Prometheus that collects the stack's metrics, so that `GET /api/gateway` answers for all replicas together. Accepted, and without
+    /// effect yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prometheus: Option<Prometheus>,
-    /// Where traces go. Left out: nowhere.
+    /// Where traces go. Accepted, and without effect yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tracing: Option<Tracing>,
 }

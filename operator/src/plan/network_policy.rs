@@ -21,8 +21,9 @@ use crate::object::Object;
 
 /// PostgreSQL's port.
 pub const POSTGRES_PORT: u16 = 5432;
-/// The API server's, behind its Service and in front of it: networks differ in which of the two they look at.
-const API_SERVER_PORTS: [u16; 2] = [443, 6443];
+/// The API server's, in front of its Service and behind it: networks differ in which of the two they look at. Behind it stands 6443, but for
+/// managed clusters (443), minikube (8443) and `MicroK8s` (16443).
+const API_SERVER_PORTS: [u16; 4] = [443, 6443, 8443, 16443];
 const DNS_PORT: u16 = 53;
 
 /// A policy for all pods, one for each part, and those of the database; unless the stack wants none.

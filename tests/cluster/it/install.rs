@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use blackbox::{Client, documented};
 use cluster_tests::{
-    Clinic, Cluster, Namespace, Operator, REGISTRY, Traefik, Traffic, eventually, repository,
+    Clinic, Cluster, Namespace, Operator, REGISTRY, RELEASE, Traefik, Traffic, eventually, repository,
 };
 use k8s_openapi::api::core::v1::{Node, Service};
 use kube::Api;
@@ -45,6 +45,8 @@ async fn with_helm_and_an_ingress_and_uninstalled_before_its_stack() {
     let namespace = &operator.namespace;
     // The definition is there already, for the other tests; whoever has none leaves --take-ownership out.
     operator.upgrade(&["--set=crd.install=true", "--take-ownership"]);
+    operator.ready().await;
+    cluster.helm(&["test", RELEASE, &format!("--namespace={}", namespace.name)]);
     let traefik = Traefik::start(namespace);
     let authority = certificate(namespace);
 

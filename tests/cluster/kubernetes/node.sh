@@ -50,18 +50,19 @@ start_control_plane_store_and_api() {
         --proxy-client-cert-file="$pki/front-proxy-client.crt" --proxy-client-key-file="$pki/front-proxy-client.key"
 }
 
+# By default the controllers make 20 requests a second, which many stacks at once would wait for.
 start_control_plane_controllers() {
-    local kubeconfig=$kubeconfigs/controller-manager.conf
+    local kubeconfig=$kubeconfigs/controller-manager.conf qps=(--kube-api-qps=200 --kube-api-burst=400)
     start kube-controller-manager "$bin/kube-controller-manager" --kubeconfig="$kubeconfig" \
         --authentication-kubeconfig="$kubeconfig" --authorization-kubeconfig="$kubeconfig" \
-        --bind-address=127.0.0.1 --leader-elect=false --use-service-account-credentials=true --node-monitor-grace-period=20s \
+        --bind-address=127.0.0.1 --leader-elect=false "${qps[@]}" --use-service-account-credentials=true --node-monitor-grace-period=20s \
         --root-ca-file="$pki/ca.crt" \
         --service-account-private-key-file="$pki/service-accounts.key" \
         --cluster-signing-cert-file="$pki/ca.crt" --cluster-signing-key-file="$pki/ca.key" \
         --flex-volume-plugin-dir="$run/flex-volumes"
     kubeconfig=$kubeconfigs/scheduler.conf
     start kube-scheduler "$bin/kube-scheduler" --kubeconfig="$kubeconfig" --authentication-kubeconfig="$kubeconfig" \
-        --authorization-kubeconfig="$kubeconfig" --bind-address=127.0.0.1 --leader-elect=false
+        --authorization-kubeconfig="$kubeconfig" --bind-address=127.0.0.1 --leader-elect=false "${qps[@]}"
 }
 
 start_container_runtime() {

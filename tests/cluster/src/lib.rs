@@ -33,7 +33,7 @@ pub use clinic::{Clinic, Draft};
 pub use cluster::{Cluster, KEPT, client, definitions, repository};
 pub use enforce::{CutOff, Enforced};
 pub use namespace::Namespace;
-pub use operator::{Operator, REGISTRY, VERSION};
+pub use operator::{Operator, REGISTRY, RELEASE, VERSION};
 pub use plugin::{Told, kubectl_with_plugin};
 pub use traefik::Traefik;
 pub use traffic::{Seen, Traffic};

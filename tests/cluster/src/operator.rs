@@ -22,7 +22,7 @@ pub const REGISTRY: &str = "docker.io/healthcare-test";
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The release, and the operator's Deployment.
-const RELEASE: &str = "healthcare-operator";
+pub const RELEASE: &str = "healthcare-operator";
 const STARTED_IN: Duration = Duration::from_mins(1);
 const ADMIN_PORT: u16 = 9464;
 
