@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use tracing::Instrument;
 use watches::Watches;
 
+use crate::lists::Lists;
 use crate::live::{Live, StackId};
 use crate::metrics::Metrics;
 use crate::plan::Capabilities;
@@ -50,6 +51,8 @@ pub struct Operator {
     pub live: Live,
     /// Which Secrets there are.
     pub secrets: SecretVersions,
+    /// Which first lists are yet to come.
+    pub lists: Lists,
     /// Which stacks wait.
     pub queue: Queue,
     /// What is counted.
@@ -92,6 +95,7 @@ impl Operator {
         Self {
             live: Live::default(),
             secrets: SecretVersions::default(),
+            lists: Lists::default(),
             queue: Queue::new(metrics.clone()).0,
             metrics,
             recorder: Recorder::new(
@@ -261,6 +265,7 @@ pub async fn run(
         recorder: Recorder::new(client.clone(), reporter),
         live: Live::default(),
         secrets: SecretVersions::default(),
+        lists: Lists::default(),
         clock: Clock::system(),
         random: Random::system(),
         stack_version,

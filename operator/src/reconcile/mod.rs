@@ -123,6 +123,10 @@ pub async fn reconcile(operator: &Operator, guarded: &Guarded, memory: &mut Memo
             return Ok(Action::await_change());
         }
     };
+    if let Some(problem) = validate::unseen(&operator.lists, &id, &stack) {
+        pass.block(memory, &[problem]).await?;
+        return Ok(Action::requeue(RESYNC));
+    }
     if stack.paused {
         let sight = operator.live.of_stack(&id);
         let before = pass.before(memory);

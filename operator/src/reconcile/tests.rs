@@ -184,3 +184,24 @@ async fn a_migration_that_is_done_anew_is_not_judged_by_the_one_before() {
     often(&operator, &stack, &mut memory).await;
     assert_eq!(cluster.kept().status["lastHealthyVersion"], "0.2.0");
 }
+
+/// What is there would be taken for missing, and made again in another version than it has.
+#[tokio::test]
+async fn a_stack_whose_objects_may_not_be_listed_is_left_as_it_is() {
+    let (cluster, mut memory) = (Cluster::default(), Memory::default());
+    let operator = Operator::new(cluster.client());
+    let stack = at(1, "0.1.0", &json!({}));
+    let watched = |group, kind| (Kind::id(group, kind).unwrap(), Some("clinic".to_owned()));
+    for it in [watched("apps", "Deployment"), watched("monitoring.coreos.com", "PodMonitor")] {
+        operator.lists.expect(it.clone());
+        operator.lists.refuse(&it);
+    }
+    reconcile(&operator, &stack, &mut memory).await.unwrap();
+    let ready = cluster.kept().status["conditions"][0].clone();
+    assert_eq!((&ready["type"], &ready["status"]), (&json!("Ready"), &json!("False")));
+    assert!(ready["message"].as_str().unwrap().contains("may not list deployments here"), "{ready}");
+    assert_eq!(cluster.kept().deployed.len(), 0);
+    assert!(operator.lists.end(&watched("apps", "Deployment")));
+    reconcile(&operator, &stack, &mut memory).await.unwrap();
+    assert!(!cluster.kept().deployed.is_empty());
+}
