@@ -1,29 +1,51 @@
 //! An API server of a few answers, for tests of what is asked and what is made of it. What a real one does, the tests on a cluster see.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
 use kube::Client;
 use kube::client::Body;
 use serde_json::{Value, json};
 
 /// A client whose requests are answered so: by their method and path.
 pub(crate) fn client(answer: impl Fn(&str, &str) -> (u16, Value) + Send + Sync + 'static) -> Client {
+    client_of_bodies(move |method, path, _| answer(method, path))
+}
+
+/// A client whose requests are answered so: by their method, path and body, which is `null` if there is none.
+pub(crate) fn client_of_bodies(
+    answer: impl Fn(&str, &str, Value) -> (u16, Value) + Send + Sync + 'static,
+) -> Client {
+    let answer = Arc::new(answer);
     let service = tower::service_fn(move |request: Request<Body>| {
-        let (status, body) = answer(request.method().as_str(), request.uri().path());
-        let mut response = Response::new(Full::new(Bytes::from(body.to_string())));
-        *response.status_mut() = http::StatusCode::from_u16(status).expect("a status");
-        std::future::ready(Ok::<_, Infallible>(response))
+        let answer = Arc::clone(&answer);
+        async move {
+            let (parts, body) = request.into_parts();
+            let body = body.collect().await.expect("a body").to_bytes();
+            let body = serde_json::from_slice(&body).unwrap_or_default();
+            let (status, body) = answer(parts.method.as_str(), parts.uri.path(), body);
+            let mut response = Response::new(Full::new(Bytes::from(body.to_string())));
+            *response.status_mut() = http::StatusCode::from_u16(status).expect("a status");
+            Ok::<_, Infallible>(response)
+        }
     });
     Client::new(service, "clinic")
 }
 
 /// As the API server says that something is not there.
 pub(crate) fn not_found() -> (u16, Value) {
-    let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404, "message": "not found"});
-    (404, status)
+    refused(404, "NotFound")
+}
+
+/// As the API server says that it does not do it.
+pub(crate) fn refused(code: u16, reason: &str) -> (u16, Value) {
+    let status = json!({
+        "kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "code": code, "message": reason,
+    });
+    (code, status)
 }
 
 /// A list of one kind.

@@ -146,10 +146,11 @@ pub async fn run(options: Options, out: &mut impl std::io::Write) -> Result<(), 
         }),
         Command::Release { scope, .. } => {
             let client = connect(&Metrics::new(), &Fence::default(), &Signs::default()).await?;
-            for name in release::release(&client, &scope.resolve(&client)).await? {
+            let released = release::release(&client, &scope.resolve(&client)).await;
+            for name in &released.stacks {
                 writeln!(out, "{name} released").map_err(Error::surroundings("printing"))?;
             }
-            Ok(())
+            released.whole().map(drop)
         }
         Command::ObjectStore(command) => Box::pin(object_store::run(command, out)).await,
     }
@@ -259,7 +260,7 @@ async fn let_go(client: &Client, own: String) {
     if !namespace::is_ending(client, &own).await {
         return;
     }
-    match release::release(client, &Scope::Namespaces([own].into())).await {
+    match release::release(client, &Scope::Namespaces([own].into())).await.whole() {
         Ok(released) => {
             tracing::info!(?released, "the namespace is on its way out: its stacks are let go");
         }

@@ -31,12 +31,19 @@ pub enum Error {
     /// A backup did not get to its object store, or back.
     #[error(transparent)]
     Backup(Box<backup_store::Error>),
+    /// Stacks keep the finalizer, or it is not known whether there are any that have it.
+    #[error("not all stacks are released: {}", all(.0))]
+    Unreleased(Vec<Error>),
     /// This replica leads no longer.
     #[error("the lease {0} is lost")]
     LeaseLost(String),
     /// The watches show nothing any more, or the queue stands still.
     #[error("stands still: {0}")]
     Stuck(String),
+}
+
+fn all(errors: &[Error]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// The API server's own words, without the whole of its answer.
@@ -102,6 +109,7 @@ impl Error {
             Self::TimedOut(_) => "timed_out",
             Self::Surroundings { .. } => "surroundings",
             Self::Backup(_) => "backup",
+            Self::Unreleased(_) => "unreleased",
             Self::LeaseLost(_) => "lease_lost",
             Self::Stuck(_) => "stuck",
             Self::Api { .. } => match self.status().map(|status| status.code) {

@@ -20,6 +20,7 @@ pub mod health;
 pub mod image;
 pub mod kinds;
 pub mod leader;
+pub mod lists;
 pub mod live;
 pub mod metrics;
 pub mod namespace;

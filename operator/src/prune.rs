@@ -49,7 +49,11 @@ pub async fn delete(place: Place<'_>, key: &Key, seen: &Seen) -> Result<(), Erro
     let resource = &key.0.kind().resource;
     let api: Api<Thin> = Api::namespaced_with(place.client.clone(), &place.stack.namespace, resource);
     match api.delete(&key.1, &DeleteParams::background()).await {
-        Ok(_) => Ok(()),
+        Ok(_) => {
+            // The watch may tell much later; until then it would be taken for what is to come in its place.
+            place.live.mark_deleting(place.stack, key, seen);
+            Ok(())
+        }
         Err(kube::Error::Api(status)) if status.code == 404 => {
             // Who has made it again since was seen since.
             place.live.drop_known(place.stack, key, seen.version);

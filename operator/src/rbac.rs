@@ -24,7 +24,8 @@ pub fn permissions() -> Permissions {
     let mut stacks = vec![
         rule(&[stack::GROUP], &["healthcarestacks"], &["get", "list", "watch", "patch"]),
         rule(&[stack::GROUP], &["healthcarestacks/status"], &["patch"]),
-        // What the stack owns blocks its deletion until it is gone; that takes this right.
+        // What the stack owns does not hold its deletion up (kube's owner references set no `blockOwnerDeletion`), so that no cluster asks for
+        // this right today. It is for those that do (OpenShift's OwnerReferencesPermissionEnforcement) should that ever be set.
         rule(&[stack::GROUP], &["healthcarestacks/finalizers"], &["update"]),
     ];
     let mut groups: Vec<&str> = Vec::new();

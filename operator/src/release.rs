@@ -43,30 +43,60 @@ fn is_held(metadata: &ObjectMeta) -> bool {
     metadata.finalizers.iter().flatten().any(|it| it == FINALIZER)
 }
 
-/// Releases every stack of the scope. Answers which.
-pub async fn release(client: &Client, scope: &Scope) -> Result<Vec<String>, Error> {
-    let mut released = Vec::new();
+/// What came of releasing every stack.
+#[derive(Debug, Default)]
+pub struct Released {
+    /// Stacks that were, by namespace and name.
+    pub stacks: Vec<String>,
+    /// What stood in the way of others.
+    pub errors: Vec<Error>,
+}
+
+impl Released {
+    /// An error if there was any.
+    pub fn whole(self) -> Result<Vec<String>, Error> {
+        if self.errors.is_empty() { Ok(self.stacks) } else { Err(Error::Unreleased(self.errors)) }
+    }
+}
+
+/// Releases every stack of the scope. What cannot be released, or listed, keeps none of the others.
+pub async fn release(client: &Client, scope: &Scope) -> Released {
+    let mut released = Released::default();
     for namespace in scope.watched() {
         let all: Api<HealthcareStack> = match &namespace {
             Some(namespace) => Api::namespaced(client.clone(), namespace),
             None => Api::all(client.clone()),
         };
-        let mut page = ListParams::default().limit(PAGE);
-        loop {
-            let list = all.list_metadata(&page).await.map_err(Error::api("listing stacks"))?;
-            for found in list.items {
-                let (of, name) = (found.namespace().unwrap_or_default(), found.name_any());
-                if is_held(&found.metadata) && release_one(client, &of, &name).await? {
-                    released.push(format!("{of}/{name}"));
-                }
-            }
-            match list.metadata.continue_.filter(|token| !token.is_empty()) {
-                Some(token) => page = ListParams::default().limit(PAGE).continue_token(&token),
-                None => break,
+        let ended = release_listed(client, &all, &mut released).await;
+        released.errors.extend(ended.err().map(|error| {
+            let place = namespace.map_or_else(String::new, |namespace| format!(" of {namespace}"));
+            Error::api(format!("listing the stacks{place}"))(error)
+        }));
+    }
+    released
+}
+
+async fn release_listed(
+    client: &Client,
+    all: &Api<HealthcareStack>,
+    released: &mut Released,
+) -> Result<(), kube::Error> {
+    let mut page = ListParams::default().limit(PAGE);
+    loop {
+        let list = all.list_metadata(&page).await?;
+        for found in list.items.iter().filter(|found| is_held(&found.metadata)) {
+            let (of, name) = (found.namespace().unwrap_or_default(), found.name_any());
+            match release_one(client, &of, &name).await {
+                Ok(true) => released.stacks.push(format!("{of}/{name}")),
+                Ok(false) => {}
+                Err(error) => released.errors.push(error),
             }
         }
+        match list.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => page = ListParams::default().limit(PAGE).continue_token(&token),
+            None => return Ok(()),
+        }
     }
-    Ok(released)
 }
 
 #[cfg(test)]
@@ -98,5 +128,24 @@ mod tests {
         });
         assert!(release_one(&client, "clinic", "clinic").await.expect("released"));
         assert_eq!(written.load(Ordering::SeqCst), 3);
+    }
+
+    #[tokio::test]
+    async fn a_namespace_that_may_not_be_listed_keeps_no_other_from_being_released() {
+        let client = answers::client(|method, path| {
+            let metadata = json!({"name": "clinic", "namespace": "there", "finalizers": [FINALIZER]});
+            let found = json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata});
+            match (method, path.ends_with("/clinic")) {
+                _ if path.contains("/namespaces/gone/") => answers::refused(403, "Forbidden"),
+                ("GET", false) => answers::list("PartialObjectMetadata", &[found]),
+                ("GET", true) => (200, found),
+                _ => (200, json!({"metadata": {"name": "clinic"}, "spec": {}})),
+            }
+        });
+        let scope = Scope::Namespaces(["gone".to_owned(), "there".to_owned()].into());
+        let released = release(&client, &scope).await;
+        assert_eq!(released.stacks, ["there/clinic"]);
+        let told = released.whole().expect_err("one was not listed").to_string();
+        assert_eq!(told, "not all stacks are released: listing the stacks of gone: Forbidden");
     }
 }

@@ -38,8 +38,10 @@ pub async fn watch(
     });
     let mut events = futures_util::stream::select_all(watches);
     while let Some((index, event)) = events.next().await {
-        if let Ok(event) = event {
-            keeper.take(index, event);
+        match event {
+            Ok(event) => keeper.take(index, event),
+            Err(error) if watch::is_refused(&error) => keeper.refuse(index),
+            Err(_) => {}
         }
     }
 }
@@ -71,7 +73,11 @@ struct Keeper {
     queue: Queue,
     namespaces: Vec<Option<String>>,
     listed: Vec<HashSet<StackId>>,
+    /// Those that have not listed yet.
     unlisted: HashSet<usize>,
+    /// Those of them that may not.
+    refused: HashSet<usize>,
+    has_begun: bool,
 }
 
 impl Keeper {
@@ -82,6 +88,8 @@ impl Keeper {
             queue,
             listed: vec![HashSet::new(); namespaces.len()],
             unlisted: (0..namespaces.len()).collect(),
+            refused: HashSet::new(),
+            has_begun: false,
             namespaces,
         }
     }
@@ -114,7 +122,13 @@ impl Keeper {
         self.queue.part(&id);
     }
 
-    /// What the list does not have is gone. When every watch has listed, reconciling begins.
+    /// A list that is refused says nothing: what is known stays. The others do not wait for it.
+    fn refuse(&mut self, index: usize) {
+        self.refused.insert(index);
+        self.begin();
+    }
+
+    /// What the list does not have is gone.
     fn end_list(&mut self, index: usize) {
         let namespace = self.namespaces[index].clone();
         let gone: Vec<_> = self
@@ -128,14 +142,24 @@ impl Keeper {
             self.delete(Arc::unwrap_or_clone(stack));
         }
         self.listed[index].clear();
-        if self.unlisted.remove(&index) && self.unlisted.is_empty() {
-            let stacks = self.reader.state();
-            self.writer.apply_watcher_event(&Event::Init);
-            for stack in stacks {
-                self.writer.apply_watcher_event(&Event::InitApply(Arc::unwrap_or_clone(stack)));
-            }
-            self.writer.apply_watcher_event(&Event::InitDone);
+        self.unlisted.remove(&index);
+        self.begin();
+    }
+
+    /// When every watch has listed, or may not, reconciling begins. An operator that may list nothing at all is not ready: it is not installed
+    /// as it should be.
+    fn begin(&mut self) {
+        let knows_something = self.unlisted.len() < self.namespaces.len();
+        if self.has_begun || !knows_something || !self.unlisted.is_subset(&self.refused) {
+            return;
         }
+        self.has_begun = true;
+        let stacks = self.reader.state();
+        self.writer.apply_watcher_event(&Event::Init);
+        for stack in stacks {
+            self.writer.apply_watcher_event(&Event::InitApply(Arc::unwrap_or_clone(stack)));
+        }
+        self.writer.apply_watcher_event(&Event::InitDone);
     }
 }
 
@@ -143,6 +167,7 @@ impl Keeper {
 mod tests {
     use super::*;
     use crate::metrics::Metrics;
+    use futures_util::FutureExt;
     use kube::runtime::reflector;
 
     fn stack(namespace: &str, name: &str) -> Guarded {
@@ -172,6 +197,31 @@ mod tests {
         keeper.take(0, Event::InitApply(stack("a", "two")));
         keeper.take(0, Event::InitDone);
         assert_eq!(names(&reader), ["three", "two"]);
+    }
+
+    #[tokio::test]
+    async fn a_namespace_that_may_not_be_listed_holds_no_other_up() {
+        let (reader, writer) = reflector::store();
+        let (queue, out) = Queue::new(Metrics::new());
+        let mut keeper = Keeper::new(writer, queue, vec![Some("gone".to_owned()), Some("there".to_owned())]);
+        keeper.refuse(0);
+        keeper.refuse(1);
+        assert!(reader.wait_until_ready().now_or_never().is_none(), "nothing is known at all");
+        keeper.take(1, Event::InitApply(stack("there", "one")));
+        keeper.take(1, Event::InitDone);
+        assert!(reader.wait_until_ready().now_or_never().is_some());
+        assert_eq!(reader.state().len(), 1);
+        // And when its rights are back.
+        keeper.take(0, Event::Init);
+        keeper.take(0, Event::InitApply(stack("gone", "two")));
+        keeper.take(0, Event::InitDone);
+        assert_eq!(reader.state().len(), 2);
+        let out = std::pin::pin!(out.take(2));
+        assert_eq!(out.collect::<Vec<_>>().now_or_never().map(|out| out.len()), Some(2));
+        // Taken away once more, they take nothing along.
+        keeper.take(0, Event::Init);
+        keeper.refuse(0);
+        assert_eq!(reader.state().len(), 2);
     }
 
     #[tokio::test]

@@ -12,6 +12,8 @@ use stack::condition::reason;
 use stack::{Database, IngressBy, Stack};
 use tokio::time::Instant;
 
+use crate::kinds::Kind;
+use crate::lists::Lists;
 use crate::live::StackId;
 use crate::plan::Capabilities;
 use crate::watch::SecretVersions;
@@ -101,6 +103,25 @@ fn comes_later(stack: &Stack, named: &Named) -> bool {
     let annotations = stack.gateway.ingress.iter().flat_map(|ingress| ingress.annotations.keys());
     named.path == "spec.gateway.ingress.tls.secretName"
         && annotations.into_iter().any(|name| name.starts_with("cert-manager.io/"))
+}
+
+/// What of a stack may be there and is not seen, because the operator may not list it: it would be taken for missing. Kinds of other software come
+/// and go, and may be refused for a while; they hold nothing up, but for a database.
+pub fn unseen(lists: &Lists, id: &StackId, stack: &Stack) -> Option<Problem> {
+    let is_database =
+        |kind: &Kind| kind.resource.kind == "Cluster" && matches!(stack.database, Database::CloudNativePg(_));
+    let refused = lists.refused(&id.namespace).into_iter();
+    let unseen: Vec<_> = refused
+        .filter(|kind| kind.needs.is_none() || is_database(kind))
+        .map(|kind| kind.resource.plural.as_str())
+        .collect();
+    (!unseen.is_empty()).then(|| Problem {
+        reason: reason::APPLY_REFUSED,
+        message: format!(
+            "the operator may not list {} here, so that nothing is done; give it its rights in this namespace again",
+            unseen.join(", ")
+        ),
+    })
 }
 
 fn missing_software(stack: &Stack, has: Capabilities) -> Vec<Problem> {

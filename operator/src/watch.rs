@@ -19,6 +19,7 @@ use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
 use crate::kinds::{Kind, KindId, View};
+use crate::lists::{Lists, Watched};
 use crate::live::{Key, Live, News, Seen, StackId, version};
 use crate::plan::labels;
 use crate::queue::Queue;
@@ -58,6 +59,11 @@ where
         .default_backoff()
 }
 
+/// Whether a list is not allowed, or there is no such kind. Who waits for it may wait for ever.
+pub const fn is_refused(error: &watcher::Error) -> bool {
+    matches!(error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if matches!(status.code, 403 | 404))
+}
+
 /// What every watch of the operator feeds.
 #[derive(Clone)]
 pub struct Sink {
@@ -69,78 +75,80 @@ pub struct Sink {
     pub secrets: SecretVersions,
     /// Who should look at it.
     pub queue: Queue,
+    /// Which first lists are yet to come.
+    pub lists: Lists,
     /// Signs of life.
     pub signs: Signs,
 }
 
-/// Watches one kind in one namespace, or everywhere, for as long as the future lives. `listed` is told when the first list has ended.
-pub async fn watch(sink: Sink, id: KindId, namespace: Option<String>, listed: impl FnOnce() + Send) {
+/// Watches one kind in one namespace, or everywhere, for as long as the future lives.
+pub async fn watch(sink: Sink, id: KindId, namespace: Option<String>) {
     let kind = id.kind();
     let is_secret = kind.resource.kind == "Secret";
     let selector = format!("{}={}", labels::MANAGED_BY.0, labels::MANAGED_BY.1);
     let config = if is_secret { config() } else { config().labels(&selector) };
     let path = Thin::url_path(&kind.resource, namespace.as_deref());
     let signs = sink.signs.clone();
-    let mut pump = Pump { sink, id, kind, namespace, is_secret, seen: HashSet::new(), listed: Some(listed) };
+    let mut pump = Pump { sink, watched: (id, namespace), kind, is_secret, seen: HashSet::new() };
     match kind.view {
         View::Metadata => {
             let api = api::<PartialObjectMeta<Thin>>(&pump);
             let mut events = std::pin::pin!(events(api, config, path, signs));
             while let Some(event) = events.next().await {
-                pump.take(event.ok(), |object| Seen::of_metadata(object, kind));
+                pump.take(event, |object| Seen::of_metadata(object, kind));
             }
         }
         View::Thin => {
             let api = api::<Thin>(&pump);
             let mut events = std::pin::pin!(events(api, config, path, signs));
             while let Some(event) = events.next().await {
-                pump.take(event.ok(), |object| Seen::of_thin(object, kind));
+                pump.take(event, |object| Seen::of_thin(object, kind));
             }
         }
     }
 }
 
-fn api<K>(pump: &Pump<impl FnOnce()>) -> Api<K>
+fn api<K>(pump: &Pump) -> Api<K>
 where
     K: Resource<DynamicType = ApiResource, Scope = DynamicResourceScope>,
 {
     let client = pump.sink.client.clone();
-    match &pump.namespace {
+    match &pump.watched.1 {
         Some(namespace) => Api::namespaced_with(client, namespace, &pump.kind.resource),
         None => Api::all_with(client, &pump.kind.resource),
     }
 }
 
-struct Pump<F> {
+struct Pump {
     sink: Sink,
-    id: KindId,
+    watched: Watched,
     kind: &'static Kind,
-    namespace: Option<String>,
     is_secret: bool,
     /// What the list under way has had so far.
     seen: HashSet<(StackId, Box<str>)>,
-    listed: Option<F>,
 }
 
-impl<F: FnOnce()> Pump<F> {
-    fn take<K: Resource>(&mut self, event: Option<Event<K>>, look: impl Fn(&K) -> Seen) {
+impl Pump {
+    fn take<K: Resource>(&mut self, event: watcher::Result<Event<K>>, look: impl Fn(&K) -> Seen) {
         match event {
-            Some(Event::Init) => {
+            Ok(Event::Init) => {
                 self.seen.clear();
                 if self.is_secret {
-                    self.sink.secrets.begin_list(self.namespace.as_deref());
+                    self.sink.secrets.begin_list(self.watched.1.as_deref());
                 }
             }
-            Some(Event::InitApply(object)) => {
+            Ok(Event::InitApply(object)) => {
                 if let Some(id) = stack_of(&object) {
                     self.seen.insert((id, object.name_any().into()));
                 }
                 self.apply(&object, look(&object));
             }
-            Some(Event::InitDone) => self.end_list(),
-            Some(Event::Apply(object)) => self.apply(&object, look(&object)),
-            Some(Event::Delete(object)) => self.delete(&object),
-            None => {}
+            Ok(Event::InitDone) => self.end_list(),
+            Ok(Event::Apply(object)) => self.apply(&object, look(&object)),
+            Ok(Event::Delete(object)) => self.delete(&object),
+            // What was seen before stays known: of what is there now nothing was said.
+            Err(error) if is_refused(&error) => self.sink.lists.refuse(&self.watched),
+            Err(_) => {}
         }
     }
 
@@ -149,7 +157,7 @@ impl<F: FnOnce()> Pump<F> {
             self.sink.secrets.keep(object, seen.version, &self.sink.queue);
         }
         let Some(stack) = stack_of(object) else { return };
-        let key: Key = (self.id, object.name_any().into());
+        let key: Key = (self.watched.0, object.name_any().into());
         if self.sink.live.keep(&stack, key, seen) == News::Changed {
             self.sink.queue.push(&stack);
         }
@@ -160,24 +168,25 @@ impl<F: FnOnce()> Pump<F> {
             self.sink.secrets.forget(object, &self.sink.queue);
         }
         let Some(stack) = stack_of(object) else { return };
-        let key: Key = (self.id, object.name_any().into());
+        let key: Key = (self.watched.0, object.name_any().into());
         let version = version(object.meta());
-        if self.sink.live.drop_object(self.namespace.as_deref(), &stack, &key, version) == News::Changed {
+        if self.sink.live.drop_object(self.watched.1.as_deref(), &stack, &key, version) == News::Changed {
             self.sink.queue.push(&stack);
         }
     }
 
     fn end_list(&mut self) {
-        let namespace = self.namespace.as_deref();
-        for loser in self.sink.live.keep_only(self.id, namespace, &self.seen) {
+        let namespace = self.watched.1.as_deref();
+        for loser in self.sink.live.keep_only(self.watched.0, namespace, &self.seen) {
             self.sink.queue.push(&loser);
         }
         if self.is_secret {
             self.sink.secrets.end_list(namespace, &self.sink.queue);
         }
         self.seen = HashSet::new();
-        if let Some(listed) = self.listed.take() {
-            listed();
+        if self.sink.lists.end(&self.watched) {
+            // They were left alone until now.
+            self.sink.queue.push_all();
         }
     }
 }

@@ -11,7 +11,7 @@ use contracts::ambient::{Clock, Random};
 use futures_util::{FutureExt, Stream, StreamExt};
 use kube::runtime::controller::{Action, Config, Error as LoopError, applier};
 use kube::runtime::events::{Recorder, Reporter};
-use kube::runtime::reflector::{self, ObjectRef};
+use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::{Client, Resource, ResourceExt};
 use stack::spec::{HealthcareStack, HealthcareStackSpec};
 use stack::{Invalid, Stack};
@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use tracing::Instrument;
 use watches::Watches;
 
+use crate::lists::Lists;
 use crate::live::{Live, StackId};
 use crate::metrics::Metrics;
 use crate::plan::Capabilities;
@@ -50,6 +51,8 @@ pub struct Operator {
     pub live: Live,
     /// Which Secrets there are.
     pub secrets: SecretVersions,
+    /// Which first lists are yet to come.
+    pub lists: Lists,
     /// Which stacks wait.
     pub queue: Queue,
     /// What is counted.
@@ -92,6 +95,7 @@ impl Operator {
         Self {
             live: Live::default(),
             secrets: SecretVersions::default(),
+            lists: Lists::default(),
             queue: Queue::new(metrics.clone()).0,
             metrics,
             recorder: Recorder::new(
@@ -130,9 +134,15 @@ impl Operator {
     }
 
     /// A reconcile, if it is its time; how it ended decides when the next one is.
-    async fn attempt(&self, stack: &Guarded) -> Result<Action, Error> {
-        let reference = crate::queue::reference(&stack.namespace().unwrap_or_default(), &stack.name_any());
+    async fn attempt(&self, store: &Store<Guarded>, popped: &Guarded) -> Result<Action, Error> {
+        let reference = crate::queue::reference(&popped.namespace().unwrap_or_default(), &popped.name_any());
         self.queue.begin(&reference);
+        // What was popped is what was there then. What has happened to it between that and `begin` is not told again.
+        let Some(stack) = store.get(&reference) else {
+            self.forget(&stacks::id(popped));
+            return Ok(Action::await_change());
+        };
+        let stack = &*stack;
         let kept = self.kept(&stacks::id(stack));
         let mut kept = kept.lock().await;
         if kept.uid != stack.uid() {
@@ -255,6 +265,7 @@ pub async fn run(
         recorder: Recorder::new(client.clone(), reporter),
         live: Live::default(),
         secrets: SecretVersions::default(),
+        lists: Lists::default(),
         clock: Clock::system(),
         random: Random::system(),
         stack_version,
@@ -280,9 +291,12 @@ pub async fn run(
     tasks.spawn(watches.keep());
     store.wait_until_ready().await.map_err(|_| Error::Stuck("the watch of stacks ended".to_owned()))?;
     listed();
-    let shared = Arc::clone(&operator);
+    let (shared, newest) = (Arc::clone(&operator), store.clone());
     let loops = applier(
-        |stack: Arc<Guarded>, operator: Arc<Operator>| async move { operator.attempt(&stack).await }.boxed(),
+        move |stack: Arc<Guarded>, operator: Arc<Operator>| {
+            let newest = newest.clone();
+            async move { operator.attempt(&newest, &stack).await }.boxed()
+        },
         // Errors have become pauses already.
         |_, _: &Error, _| Action::requeue(BACKOFF_MAX),
         Arc::clone(&operator),
@@ -307,6 +321,7 @@ pub async fn run(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kube::runtime::watcher;
 
     #[tokio::test(start_paused = true)]
     async fn a_stack_that_fails_for_ever_is_tried_less_and_less_often() {
@@ -326,6 +341,32 @@ mod tests {
         }
         assert!((15..=25).contains(&attempts), "{attempts} attempts in an hour, {looks} looks");
         assert!(kept.pause(true).is_none(), "an edit waits for no back-off");
+    }
+
+    /// The loop reads a stack when it pops it, and looks at it later.
+    #[tokio::test]
+    async fn what_happens_to_a_stack_between_its_turn_and_its_reconcile_is_not_lost() {
+        let operator = Operator::new(crate::answers::client(|_, _| crate::answers::not_found()));
+        let (store, mut writer) = reflector::store();
+        let edited = |generation| {
+            let mut stack = HealthcareStack::new("clinic", HealthcareStackSpec::default());
+            stack.spec.paused = true;
+            stack.metadata.namespace = Some("clinic".to_owned());
+            stack.metadata.generation = Some(generation);
+            kube::core::DeserializeGuard(Ok(stack))
+        };
+        let id = stacks::id(&edited(1));
+        operator.queue.meet(&id, "clinic");
+        operator.queue.push(&id);
+        writer.apply_watcher_event(&watcher::Event::Apply(edited(2)));
+        // It waits already, so that this adds nothing.
+        operator.queue.push(&id);
+        operator.attempt(&store, &edited(1)).await.expect("looked at");
+        assert_eq!(operator.kept(&id).lock().await.generation, Some(4));
+        // It went meanwhile: nobody else would forget what is remembered of it.
+        writer.apply_watcher_event(&watcher::Event::Delete(edited(2)));
+        operator.attempt(&store, &edited(2)).await.expect("looked at");
+        assert!(operator.stacks.lock().expect("whole").is_empty());
     }
 
     #[test]

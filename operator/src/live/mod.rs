@@ -98,6 +98,16 @@ impl Live {
         self.lock().remove(stack, key, |seen| seen.version <= version)
     }
 
+    /// What was seen of an object was deleted: it is on its way out, whether a watch has shown that yet or not. Another that has been made in its
+    /// place meanwhile stays as it is.
+    pub fn mark_deleting(&self, stack: &StackId, key: &Key, deleted: &Seen) {
+        let mut state = self.lock();
+        let known = state.seen.get_mut(stack).and_then(|objects| objects.get_mut(key));
+        if let Some(known) = known.filter(|known| known.fingerprint == deleted.fingerprint) {
+            known.deleting = true;
+        }
+    }
+
     /// After a list of a kind: what is not in it is gone. Answers the stacks that lost something.
     pub fn keep_only(
         &self,
@@ -135,11 +145,13 @@ impl Live {
 }
 
 impl Stacks {
-    fn keep(&mut self, stack: &StackId, key: Key, seen: Seen) -> News {
+    fn keep(&mut self, stack: &StackId, key: Key, mut seen: Seen) -> News {
         let objects = self.seen.entry(stack.clone()).or_default();
         match objects.get_mut(&key) {
             Some(known) if known.version >= seen.version => News::Nothing,
             Some(known) => {
+                // No way leads back from there: what is shown now was so before the deletion.
+                seen.deleting |= known.deleting && known.fingerprint == seen.fingerprint;
                 let same = known.fingerprint == seen.fingerprint
                     && known.deleting == seen.deleting
                     && known.state == seen.state;

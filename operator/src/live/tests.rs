@@ -234,3 +234,23 @@ fn a_digest_counts_only_if_nobody_wrote_afterwards() {
     let status = json!({"manager": "k", "operation": "Update", "subresource": "status", "time": "2026-11-23T10:00:06Z"});
     assert_eq!(with(status).as_deref(), Some("d"));
 }
+
+#[test]
+fn what_was_deleted_is_on_its_way_out_until_another_is_in_its_place() {
+    let (live, stack) =
+        (Live::default(), StackId { namespace: "clinic".to_owned(), label: "clinic".to_owned() });
+    let key: Key = (Kind::id("apps", "Deployment").expect("known"), "clinic-patient-service".into());
+    let is_deleting = || live.of_stack(&stack)[&key].deleting;
+    let deleted = seen(&deployment("10", 1, json!({})));
+    live.keep(&stack, key.clone(), deleted.clone());
+    live.mark_deleting(&stack, &key, &deleted);
+    assert!(is_deleting());
+    // The watch lags behind: this was before the deletion.
+    live.keep(&stack, key.clone(), seen(&deployment("11", 1, json!({"status": {"readyReplicas": 1}}))));
+    assert!(is_deleting());
+    live.keep(&stack, key.clone(), seen(&deployment("12", 1, json!({"metadata": {"uid": "2"}}))));
+    assert!(!is_deleting());
+    // Who is told late of the deletion means the one before.
+    live.mark_deleting(&stack, &key, &deleted);
+    assert!(!is_deleting());
+}

@@ -56,7 +56,8 @@ fn context<'a>(stack: &'a Stack, checksums: &'a BTreeMap<String, String>) -> Con
             name: stack.name.clone(),
             uid: "0b6e1b5c-6f5e-4d5f-9c55-8a52ab2a9c1d".to_owned(),
             controller: Some(true),
-            block_owner_deletion: Some(true),
+            // As kube's `controller_owner_ref` makes it.
+            block_owner_deletion: None,
         },
         tags: Tags { migrations: tag.clone(), services: tag.clone(), gateway: tag },
         capabilities: everything(),

@@ -123,6 +123,10 @@ pub async fn reconcile(operator: &Operator, guarded: &Guarded, memory: &mut Memo
             return Ok(Action::await_change());
         }
     };
+    if let Some(problem) = validate::unseen(&operator.lists, &id, &stack) {
+        pass.block(memory, &[problem]).await?;
+        return Ok(Action::requeue(RESYNC));
+    }
     if stack.paused {
         let sight = operator.live.of_stack(&id);
         let before = pass.before(memory);
@@ -176,6 +180,8 @@ impl<'a> Pass<'a> {
     /// The way of a stack that can be planned.
     async fn advance(self, stack: &Stack, memory: &mut Memory) -> Result<Action, Error> {
         let operator = self.operator;
+        // However this ends, by an error or by being dropped half-way: only what comes to its end below can have settled.
+        let was_settled = std::mem::take(&mut memory.settled);
         let capabilities = operator.capabilities();
         let spec = serde_json::to_value(&self.resource.spec).unwrap_or_default();
         let cluster =
@@ -185,7 +191,7 @@ impl<'a> Pass<'a> {
             self.block(memory, &problems).await?;
             return Ok(Action::requeue(validate::CLASS_TTL));
         }
-        let secrets = match self.secrets(stack, memory).await {
+        let secrets = match self.secrets(stack, was_settled, memory).await {
             Ok(secrets) => secrets,
             Err(Failure::Refused(refusal)) => {
                 self.block(memory, &[refused(&refusal)]).await?;
@@ -226,29 +232,25 @@ impl<'a> Pass<'a> {
         if self.is_ending(&decision).await {
             return self.end(memory).await;
         }
+        if decision.failure.is_some() && decision.last_healthy.is_some() {
+            // Before anything goes back: whatever fails after that, the version is not tried again.
+            self.remember(&decision, memory).await?;
+        }
         self.do_failed_jobs_anew(&objects, &sight, &facts, &decision, memory).await?;
         if decision.tags != context.tags {
             context.tags = decision.tags.clone();
             objects = plan(&context);
         }
-        let outcome = made.and(apply::apply(self.place(), &mut memory.apply, &objects).await);
-        memory.trail.written += outcome.written.len();
-        let teller = self.teller();
-        teller.repaired(&outcome.repaired).await;
-        for object in &outcome.repaired {
-            tracing::info!(%object, "drift repaired");
-        }
-        if !outcome.errors.is_empty() {
-            return self.give_up(memory, outcome.errors).await;
-        }
-        let pruned = prune::prune(self.place(), &objects).await?;
-        memory.trail.deleted += pruned.len();
-        teller.pruned(&pruned).await;
+        let outcome = self.bring_about(made, &objects, memory).await;
         let sight = operator.live.of_stack(self.id);
         if decision.stage == Stage::Healthy && !outcome.written.is_empty() {
             // It was, before this was written.
             facts = look(&objects, &sight);
             decision = decide(&facts);
+        }
+        if !outcome.errors.is_empty() {
+            self.remember(&decision, memory).await?;
+            return self.give_up(memory, outcome.errors).await;
         }
         memory.rewrapped = kek.rewrap.clone().filter(|_| facts::is_rewrapped(&objects, &sight));
         facts.rewrap = self.rewrap_in_words(stack, &objects, facts.rewrap).await;
@@ -264,10 +266,7 @@ impl<'a> Pass<'a> {
         };
         let status = status::status(report, self.generation(), &self.before(memory), operator.clock.now());
         self.write(memory, status).await?;
-        let was_settled = std::mem::replace(
-            &mut memory.settled,
-            decision.stage == Stage::Healthy && outcome.written.is_empty(),
-        );
+        memory.settled = decision.stage == Stage::Healthy && outcome.written.is_empty();
         let goes_on = (memory.settled && !was_settled) || memory.rewrapped.is_some();
         if secrets.rotating && goes_on {
             return Ok(Action::requeue(Duration::from_millis(100)));
@@ -304,6 +303,32 @@ impl<'a> Pass<'a> {
             return apply::Outcome::default();
         }
         apply::apply_some(self.place(), &mut memory.apply, &[account]).await
+    }
+
+    /// Applies the plan, and if all of it could be, takes away what is not wanted any more. `made` is what was applied before.
+    async fn bring_about(
+        self,
+        made: apply::Outcome,
+        objects: &[Object],
+        memory: &mut Memory,
+    ) -> apply::Outcome {
+        let mut outcome = made.and(apply::apply(self.place(), &mut memory.apply, objects).await);
+        memory.trail.written += outcome.written.len();
+        let teller = self.teller();
+        teller.repaired(&outcome.repaired).await;
+        for object in &outcome.repaired {
+            tracing::info!(%object, "drift repaired");
+        }
+        if outcome.errors.is_empty() {
+            match prune::prune(self.place(), objects).await {
+                Ok(pruned) => {
+                    memory.trail.deleted += pruned.len();
+                    teller.pruned(&pruned).await;
+                }
+                Err(error) => outcome.errors.push(error),
+            }
+        }
+        outcome
     }
 
     /// Whether what is missing is missing because the namespace is on its way out. Asked for those alone whose end waits for the operator.

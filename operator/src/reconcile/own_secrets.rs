@@ -11,14 +11,16 @@ use crate::kinds::Kind;
 use crate::secrets::{self, Failure};
 
 impl Pass<'_> {
-    /// The stack's own Secrets. Asked for again only when something has changed that they come from.
+    /// The stack's own Secrets. Asked for again only when something has changed that they come from. `settled`: whether the reconcile before this
+    /// one came to its end and had nothing left to do.
     pub(super) async fn secrets(
         self,
         stack: &Stack,
+        settled: bool,
         memory: &mut Memory,
     ) -> Result<secrets::Outcome, Failure> {
         let operator = self.operator;
-        let mark = self.secrets_mark(stack, memory);
+        let mark = self.secrets_mark(stack, settled, memory);
         if let Some((known, outcome)) = &memory.secrets
             && *known == mark
             && outcome.wake_at.is_none_or(|at| at > operator.clock.now())
@@ -26,7 +28,7 @@ impl Pass<'_> {
             return Ok(outcome.clone());
         }
         let owner = self.resource.controller_owner_ref(&()).unwrap_or_default();
-        let come = secrets::Come { settled: memory.settled, rewrapped: memory.rewrapped.as_deref() };
+        let come = secrets::Come { settled, rewrapped: memory.rewrapped.as_deref() };
         let (outcome, news) = secrets::reconcile(
             &operator.client,
             stack,
@@ -47,12 +49,12 @@ impl Pass<'_> {
         Ok(outcome)
     }
 
-    fn secrets_mark(self, stack: &Stack, memory: &Memory) -> u64 {
+    fn secrets_mark(self, stack: &Stack, settled: bool, memory: &Memory) -> u64 {
         let mut hasher = DefaultHasher::new();
         let metadata = &self.resource.metadata;
         (self.generation(), &metadata.uid, &metadata.annotations).hash(&mut hasher);
         if memory.secrets.as_ref().is_some_and(|(_, outcome)| outcome.rotating) {
-            (memory.settled, &memory.rewrapped).hash(&mut hasher);
+            (settled, &memory.rewrapped).hash(&mut hasher);
         }
         let secret = Kind::id("", "Secret");
         for ((kind, name), seen) in self.operator.live.of_stack(self.id) {

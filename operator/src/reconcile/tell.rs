@@ -6,6 +6,7 @@ use stack::condition::{kind, reason};
 use stack::spec::{HealthcareStack, HealthcareStackStatus};
 
 use super::{Memory, Pass, WAITING};
+use crate::rollout::Decision;
 use crate::secrets::Refusal;
 use crate::validate::Problem;
 use crate::{Error, status};
@@ -20,6 +21,12 @@ impl Pass<'_> {
         }
         let first = errors.iter().position(Error::is_namespace_terminating).unwrap_or(0);
         errors.into_iter().nth(first).map_or_else(|| Ok(Action::requeue(WAITING)), Err)
+    }
+
+    /// Writes down which version was healthy and which one failed, if that is new, and leaves the rest of the status as it is.
+    pub(super) async fn remember(self, decision: &Decision, memory: &mut Memory) -> Result<(), Error> {
+        let status = status::remembering(decision, &self.before(memory));
+        self.write(memory, status).await
     }
 
     pub(super) async fn block(self, memory: &mut Memory, problems: &[Problem]) -> Result<(), Error> {

@@ -99,6 +99,15 @@ pub fn status(
     }
 }
 
+/// The status as it is, but for what the next decision stands on.
+pub fn remembering(decision: &Decision, before: &HealthcareStackStatus) -> HealthcareStackStatus {
+    HealthcareStackStatus {
+        last_healthy_version: decision.last_healthy.clone(),
+        failed_version: decision.failure.as_ref().map(written),
+        ..before.clone()
+    }
+}
+
 /// The status of a stack of which nothing can be planned: what was said of its parts stays, and why nothing is done is said beside it.
 pub fn blocked(
     problems: &[Problem],

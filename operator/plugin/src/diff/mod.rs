@@ -86,7 +86,6 @@ fn objects(stack: &Stack, capabilities: Capabilities) -> Vec<Object> {
         kind: stack::KIND.to_owned(),
         name: stack.name.clone(),
         controller: Some(true),
-        block_owner_deletion: Some(true),
         ..OwnerReference::default()
     };
     plan(&Context {
