@@ -5,34 +5,37 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::{BodyExt, Full};
+use http_body_util::Full;
 use kube::Client;
 use kube::client::Body;
 use serde_json::{Value, json};
 
 /// A client whose requests are answered so: by their method and path.
 pub(crate) fn client(answer: impl Fn(&str, &str) -> (u16, Value) + Send + Sync + 'static) -> Client {
-    client_of_bodies(move |method, path, _| answer(method, path))
+    reading(move |method, path, _| answer(method, path))
 }
 
 /// A client whose requests are answered so: by their method, path and body, which is `null` if there is none.
-pub(crate) fn client_of_bodies(
-    answer: impl Fn(&str, &str, Value) -> (u16, Value) + Send + Sync + 'static,
-) -> Client {
+pub(crate) fn reading(answer: impl Fn(&str, &str, &Value) -> (u16, Value) + Send + Sync + 'static) -> Client {
     let answer = Arc::new(answer);
     let service = tower::service_fn(move |request: Request<Body>| {
         let answer = Arc::clone(&answer);
         async move {
-            let (parts, body) = request.into_parts();
-            let body = body.collect().await.expect("a body").to_bytes();
-            let body = serde_json::from_slice(&body).unwrap_or_default();
-            let (status, body) = answer(parts.method.as_str(), parts.uri.path(), body);
+            let (head, body) = request.into_parts();
+            let sent = body.collect_bytes().await.expect("a body");
+            let sent = serde_json::from_slice(&sent).unwrap_or_default();
+            let (status, body) = answer(head.method.as_str(), head.uri.path(), &sent);
             let mut response = Response::new(Full::new(Bytes::from(body.to_string())));
             *response.status_mut() = http::StatusCode::from_u16(status).expect("a status");
             Ok::<_, Infallible>(response)
         }
     });
     Client::new(service, "clinic")
+}
+
+/// The metadata of an object that is there.
+pub(crate) fn metadata(metadata: Value) -> (u16, Value) {
+    (200, json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata}))
 }
 
 /// As the API server says that something is not there.

@@ -1,14 +1,19 @@
 //! `apply`: makes the objects what the plan says, and writes nothing where they are so already.
 //!
 //! An object is left alone if it was applied as it is planned now (the digest of its body) and nobody has changed it since (the watch's
-//! [`Seen::fingerprint`]). Else it is applied on the server, by one field manager, so that fields of others stay as they are.
+//! [`Seen::fingerprint`]). Else it is applied on the server, by one field manager, so that fields of others stay as they are. What is not known
+//! to be there is looked for first: somebody else's is left to them.
 //!
 //! The digest stands in an annotation too. After a restart it tells, with the times of `managedFields`, which objects nobody has touched:
 //! a thousand stacks cost no writes then either.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, HashMap};
 
 use futures_util::{FutureExt, StreamExt};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
 use serde_json::Value;
@@ -20,8 +25,9 @@ use crate::kinds::{Kind, KindId};
 use crate::live::{Key, Live, Seen, StackId};
 use crate::metrics::Metrics;
 use crate::object::{Object, ObjectRef};
+use crate::plan::labels;
 use crate::thin::Thin;
-use crate::{Error, MANAGER, handover};
+use crate::{Error, MANAGER, handover, immutable};
 
 /// The annotation that says as what an object was applied.
 pub const APPLIED: &str = "healthcarestack.dev/applied";
@@ -250,134 +256,40 @@ async fn send<'a>(place: Place<'_>, due: Due<'a>, seen: &BTreeMap<Key, Seen>) ->
     Answer { due, contest, seen }
 }
 
-/// Applies one object. What is not known to be the stack's is not taken from whoever has it.
+/// Applies one object.
 async fn write(place: Place<'_>, object: &Object, body: &Value, known: bool) -> Result<Thin, Error> {
     let api: Api<Thin> = Api::namespaced_with(place.client.clone(), &place.stack.namespace, &object.resource);
     let polite = PatchParams::apply(MANAGER);
-    let forced = polite.clone().force();
     let what = || format!("applying {}", object.reference());
-    if known {
-        handover::keep_replicas(place, object).await?;
-        return api.patch(&object.name, &forced, &Patch::Apply(body)).await.map_err(Error::api(what()));
+    if !known && !is_there(place, &api, object).await? {
+        // Who makes one in this moment and wants it otherwise is not overruled; the next try looks whose it is.
+        return api.patch(&object.name, &polite, &Patch::Apply(body)).await.map_err(Error::api(what()));
     }
-    match api.patch(&object.name, &polite, &Patch::Apply(body)).await {
-        Err(kube::Error::Api(status)) if status.code == 409 => {
-            let found = api.get_metadata(&object.name).await.map_err(Error::api(what()))?;
-            let ours = found.metadata.owner_references.iter().flatten().any(|owner| owner.uid == place.uid)
-                || found
-                    .metadata
-                    .managed_fields
-                    .iter()
-                    .flatten()
-                    .any(|entry| entry.manager.as_deref() == Some(MANAGER));
-            if !ours {
-                return Err(Error::NameTaken(object.reference()));
-            }
-            api.patch(&object.name, &forced, &Patch::Apply(body)).await.map_err(Error::api(what()))
-        }
-        answer => answer.map_err(Error::api(what())),
+    handover::keep_replicas(place, object).await?;
+    let body = immutable::kept(place, object, body).await?;
+    api.patch(&object.name, &polite.force(), &Patch::Apply(&body)).await.map_err(Error::api(what()))
+}
+
+/// Whether an object that no watch shows as the stack's is there, and is the stack's all the same. What is somebody else's is refused:
+/// were anything written to it, it would have the stack's labels and owner, and go with the stack.
+async fn is_there(place: Place<'_>, api: &Api<Thin>, object: &Object) -> Result<bool, Error> {
+    let found = api.get_metadata_opt(&object.name).await;
+    match found.map_err(Error::api(format!("looking for {}", object.reference())))? {
+        None => Ok(false),
+        Some(found) if is_ours(place, &found.metadata) => Ok(true),
+        Some(_) => Err(Error::NameTaken(object.reference())),
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicU64, Ordering};
-
-    use k8s_openapi::api::core::v1::ConfigMap;
-    use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-    use serde_json::json;
-
-    use super::*;
-    use crate::answers;
-
-    fn key(kind: &str) -> Key {
-        let group = if kind == "Job" { "batch" } else { "apps" };
-        (Kind::id(group, kind).expect("known"), "clinic-x".into())
-    }
-
-    fn seen(fingerprint: u64, applied: Option<&str>, deleting: bool) -> Seen {
-        Seen {
-            version: 1,
-            fingerprint,
-            applied: applied.map(Into::into),
-            owner: None,
-            deleting,
-            state: crate::live::State::Nothing,
-        }
-    }
-
-    fn decide(kind: &str, seen: Option<Seen>, done: Option<(&str, u64)>) -> Step {
-        let key = key(kind);
-        let mut memory = Memory::default();
-        if let Some((digest, fingerprint)) = done {
-            memory.objects.insert(key.clone(), Done { digest: digest.into(), fingerprint });
-        }
-        step(&key, "d", &seen.map(|seen| (key.clone(), seen)).into_iter().collect(), &memory)
-    }
-
-    #[test]
-    fn what_is_as_it_should_be_is_left_alone() {
-        assert_eq!(decide("Deployment", Some(seen(7, None, false)), Some(("d", 7))), Step::Leave);
-    }
-
-    #[test]
-    fn after_a_restart_what_nobody_touched_is_left_alone() {
-        assert_eq!(decide("Deployment", Some(seen(7, Some("d"), false)), None), Step::Adopt);
-        assert_eq!(decide("Deployment", Some(seen(7, Some("e"), false)), None), Step::Change);
-        assert_eq!(decide("Deployment", Some(seen(7, None, false)), None), Step::Change);
-    }
-
-    #[test]
-    fn what_somebody_changed_or_deleted_is_repaired() {
-        assert_eq!(decide("Deployment", Some(seen(8, None, false)), Some(("d", 7))), Step::Repair);
-        assert_eq!(decide("Deployment", None, Some(("d", 7))), Step::Repair);
-    }
-
-    #[test]
-    fn a_changed_plan_is_no_drift() {
-        assert_eq!(decide("Deployment", Some(seen(8, None, false)), Some(("e", 7))), Step::Change);
-        assert_eq!(decide("Deployment", None, None), Step::Make);
-    }
-
-    #[test]
-    fn what_is_on_its_way_out_is_waited_for() {
-        assert_eq!(decide("Deployment", Some(seen(8, None, true)), Some(("e", 7))), Step::Leave);
-    }
-
-    /// Somebody deletes it between our write and its answer, and the watch is faster than the answer.
-    #[tokio::test]
-    async fn what_is_deleted_while_it_is_written_is_made_again() {
-        let (live, metrics) = (Live::default(), Metrics::new());
-        let stack = StackId { namespace: "clinic".to_owned(), label: "clinic".to_owned() };
-        let object = Object::of(&ConfigMap {
-            metadata: ObjectMeta { name: Some("clinic-x".to_owned()), ..ObjectMeta::default() },
-            ..ConfigMap::default()
-        });
-        let key: Key = (Kind::id("", "ConfigMap").expect("known"), "clinic-x".into());
-        let writes = Arc::new(AtomicU64::new(0));
-        let client = {
-            let (live, stack, writes) = (live.clone(), stack.clone(), Arc::clone(&writes));
-            answers::client(move |_, _| {
-                let version = 10 * (1 + writes.fetch_add(1, Ordering::SeqCst));
-                if version == 10 {
-                    live.keep(&stack, key.clone(), Seen { version, ..seen(1, None, false) });
-                    live.drop_object(None, &stack, &key, version + 1);
-                }
-                (200, json!({"metadata": {"name": "clinic-x", "resourceVersion": version.to_string()}}))
-            })
-        };
-        let place = Place { client: &client, live: &live, stack: &stack, uid: "u", metrics: &metrics };
-        let mut memory = Memory::default();
-        for (time, there) in [(1, 0), (2, 1), (2, 1)] {
-            assert!(apply(place, &mut memory, std::slice::from_ref(&object)).await.errors.is_empty());
-            assert_eq!((writes.load(Ordering::SeqCst), live.of_stack(&stack).len()), (time, there));
-        }
-    }
-
-    #[test]
-    fn a_job_that_is_there_stays_as_it_is() {
-        assert_eq!(decide("Job", Some(seen(8, None, false)), Some(("e", 7))), Step::Leave);
-        assert_eq!(decide("Job", None, None), Step::Make);
-    }
+/// Whether an object is the stack's: by its owner; by its labels, if it outlived a stack of that name; or because the operator made it and
+/// somebody has taken its labels off.
+fn is_ours(place: Place<'_>, found: &ObjectMeta) -> bool {
+    let label = place.stack.label.as_str();
+    let labels = found.labels.as_ref();
+    let is_anothers = labels.and_then(|labels| labels.get(labels::STACK)).is_some_and(|of| of != label);
+    let is_applied = found.managed_fields.iter().flatten().any(|entry| {
+        entry.manager.as_deref() == Some(MANAGER) && entry.operation.as_deref() == Some("Apply")
+    });
+    found.owner_references.iter().flatten().any(|owner| owner.uid == place.uid)
+        || (!is_anothers && (is_applied || labels.and_then(labels::stack_of) == Some(label)))
 }

@@ -3,11 +3,15 @@
 //! `Retain` needs none: what the stack owns goes with it, and what should stay (keys, volumes) carries no owner. `Delete` and `Backup` have
 //! one, so that keys and volumes are deleted too. The keys go first: if anything stops the rest, what is left opens for nobody.
 
+mod last_backup;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions};
 use kube::runtime::controller::Action;
 use kube::{Api, Resource, ResourceExt};
 use serde_json::json;
@@ -15,11 +19,9 @@ use stack::Stack;
 use stack::condition::reason;
 use stack::spec::{DeletionPolicy, HealthcareStack};
 
-use crate::apply;
-use crate::facts::workload;
 use crate::kinds::Kind;
 use crate::object::ObjectRef;
-use crate::plan::{Context, Kek, Tags, backup, labels, remains};
+use crate::plan::{Context, Kek, Tags, labels, remains};
 use crate::reconcile::{Memory, Pass};
 use crate::release::release_one;
 use crate::thin::Thin;
@@ -86,7 +88,7 @@ pub async fn delete(pass: Pass<'_>, memory: &mut Memory) -> Result<Action, Error
         kek: &Kek::default(),
         operator_image: pass.operator.image.as_deref(),
     };
-    if stack.deletion_policy == DeletionPolicy::Backup && !back_up(pass, &context, memory).await? {
+    if stack.deletion_policy == DeletionPolicy::Backup && !last_backup::take(pass, &context, memory).await? {
         return Ok(Action::requeue(AGAIN));
     }
     for remain in remains(&context) {
@@ -120,51 +122,24 @@ async fn checksums(
     Ok(crate::secrets::checksums(&list.items))
 }
 
-/// Takes the last backup. Answers whether it is done. One that fails stops the deletion: data would be gone that somebody wanted kept.
-async fn back_up(pass: Pass<'_>, context: &Context<'_>, memory: &mut Memory) -> Result<bool, Error> {
-    let objects = backup::last(context);
-    let outcome = apply::apply(pass.place(), memory.applied(), &objects).await;
-    if let Some(error) = outcome.errors.into_iter().next() {
-        if error.is_namespace_terminating() {
-            // The backup's own volume goes with the namespace: there is nothing to wait for.
-            return Ok(true);
-        }
-        return Err(error);
-    }
-    let sight = pass.operator.live.of_stack(pass.id);
-    let jobs = objects.iter().filter(|object| object.resource.kind == "Job");
-    for job in jobs {
-        let seen = workload(&sight, "batch", "Job", &job.name);
-        if seen.is_some_and(|seen| seen.complete) {
-            continue;
-        }
-        let problem = match seen.and_then(|seen| seen.failed.as_deref()) {
-            Some(why) => Problem {
-                reason: reason::BACKUP_FAILED,
-                message: format!(
-                    "the last backup failed (Job {}: {why}), so that nothing is deleted; delete the Job to try again, or set \
-                     spec.deletionPolicy to Retain or Delete",
-                    job.name
-                ),
-            },
-            None => Problem {
-                reason: reason::DELETING,
-                message: format!("the last backup is being taken (Job {})", job.name),
-            },
-        };
-        pass.say_deleting(memory, problem).await?;
-        return Ok(false);
-    }
-    Ok(true)
-}
-
+/// Deletes what the stack leaves behind. What has such a name and is not the stack's stays: a stack may have been refused for just that.
 async fn remove(pass: Pass<'_>, remain: &ObjectRef) -> Result<(), Error> {
     let Some(id) = Kind::id(&remain.group, &remain.kind) else { return Ok(()) };
     let api: Api<Thin> =
         Api::namespaced_with(pass.operator.client.clone(), &pass.id.namespace, &id.kind().resource);
-    match api.delete(&remain.name, &DeleteParams::background()).await {
+    let what = || format!("deleting {remain}");
+    let Some(found) = api.get_metadata_opt(&remain.name).await.map_err(Error::api(what()))? else {
+        return Ok(());
+    };
+    if labels::stack_of(found.labels()) != Some(pass.id.label.as_str()) {
+        tracing::warn!(object = %remain, "has not the labels of one that the operator made: it is left as it is");
+        return Ok(());
+    }
+    // This one, and none that somebody makes in its place meanwhile.
+    let this = Preconditions { uid: found.metadata.uid, resource_version: None };
+    match api.delete(&remain.name, &DeleteParams::background().preconditions(this)).await {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-        Err(error) => Err(Error::api(format!("deleting {remain}"))(error)),
+        Err(error) => Err(Error::api(what())(error)),
     }
 }

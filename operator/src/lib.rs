@@ -18,6 +18,7 @@ pub mod facts;
 pub mod handover;
 pub mod health;
 pub mod image;
+pub mod immutable;
 pub mod kinds;
 pub mod leader;
 pub mod lists;

@@ -46,9 +46,18 @@ fn is_left_over(key: &Key, seen: &Seen, uid: &str, planned: &BTreeSet<Key>) -> b
 
 /// Deletes one object, as it was seen, and what it made.
 pub async fn delete(place: Place<'_>, key: &Key, seen: &Seen) -> Result<(), Error> {
+    delete_in(place, key, seen, &DeleteParams::background()).await
+}
+
+/// The same; it is there for as long as anything is that it made.
+pub async fn delete_last(place: Place<'_>, key: &Key, seen: &Seen) -> Result<(), Error> {
+    delete_in(place, key, seen, &DeleteParams::foreground()).await
+}
+
+async fn delete_in(place: Place<'_>, key: &Key, seen: &Seen, params: &DeleteParams) -> Result<(), Error> {
     let resource = &key.0.kind().resource;
     let api: Api<Thin> = Api::namespaced_with(place.client.clone(), &place.stack.namespace, resource);
-    match api.delete(&key.1, &DeleteParams::background()).await {
+    match api.delete(&key.1, params).await {
         Ok(_) => {
             // The watch may tell much later; until then it would be taken for what is to come in its place.
             place.live.mark_deleting(place.stack, key, seen);

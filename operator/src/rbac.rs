@@ -116,7 +116,7 @@ mod tests {
             let id = Kind::id(&reference.group, &reference.kind);
             let kind = id.unwrap_or_else(|| panic!("{reference} is of no kind in kinds.rs")).kind();
             assert_eq!(kind.resource, object.resource, "{reference}");
-            for verb in ["create", "patch", "delete", "watch"] {
+            for verb in ["get", "create", "patch", "delete", "watch"] {
                 assert!(allows(&reference.group, &kind.resource.plural, verb), "{verb} {reference}");
             }
         }

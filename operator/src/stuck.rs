@@ -139,11 +139,29 @@ pub async fn jobs(client: &Client, stack: &Stack, jobs: &[&str]) -> Option<Stuck
     if jobs.is_empty() {
         return None;
     }
+    let pods = pods_of(client, stack, jobs).await?;
+    said(client, stack, &pods).await
+}
+
+/// Why a Job that has begun does not come to its end: what its pods say, or why it has none.
+pub async fn job(client: &Client, stack: &Stack, job: &str) -> Option<Stuck> {
+    let pods = pods_of(client, stack, &[job]).await?;
+    if pods.is_empty() {
+        return not_made(client, stack, &[job.to_owned()]).await;
+    }
+    said(client, stack, &pods).await
+}
+
+async fn pods_of(client: &Client, stack: &Stack, jobs: &[&str]) -> Option<Vec<Pod>> {
     let selector =
         format!("{}={},{JOB_NAME} in ({})", labels::STACK, names::label(&stack.name), jobs.join(","));
     let api: Api<Pod> = Api::namespaced(client.clone(), &stack.namespace);
-    let pods = api.list(&ListParams::default().labels(&selector)).await.ok()?.items;
-    if let Some(stuck) = first(client, stack, &pods, part).await {
+    Some(api.list(&ListParams::default().labels(&selector)).await.ok()?.items)
+}
+
+/// What keeps one of these pods from starting, or what the last one said that failed.
+async fn said(client: &Client, stack: &Stack, pods: &[Pod]) -> Option<Stuck> {
+    if let Some(stuck) = first(client, stack, pods, part).await {
         return Some(stuck);
     }
     let failed = pods.iter().filter_map(|pod| Some((pod, failure(pod)?)));
@@ -159,6 +177,7 @@ fn failure(pod: &Pod) -> Option<(Option<Time>, Problem)> {
     let failed = ended.filter(|ended| ended.exit_code != 0).max_by_key(|ended| ended.finished_at.clone())?;
     let reason = match part(pod) {
         names::RESTORE => reason::RESTORE_FAILED,
+        names::LAST_BACKUP => reason::BACKUP_FAILED,
         part if is_migration(part) => reason::MIGRATION_FAILED,
         _ => reason::DATABASE_REFUSES,
     };
@@ -202,7 +221,8 @@ fn when(event: &Event) -> Option<k8s_openapi::jiff::Timestamp> {
 
 /// Events looked at.
 const EVENTS: u32 = 200;
-const JOB_NAME: &str = "batch.kubernetes.io/job-name";
+/// The label of a Job's pods.
+pub const JOB_NAME: &str = "batch.kubernetes.io/job-name";
 
 #[cfg(test)]
 mod tests {

@@ -193,11 +193,8 @@ impl Pump {
 
 /// Which stack an object says it belongs to.
 fn stack_of<K: Resource>(object: &K) -> Option<StackId> {
-    let labels = object.labels();
-    if labels.get(labels::MANAGED_BY.0).map(String::as_str) != Some(labels::MANAGED_BY.1) {
-        return None;
-    }
-    Some(StackId { namespace: object.namespace()?, label: labels.get(labels::STACK)?.clone() })
+    let label = labels::stack_of(object.labels())?.to_owned();
+    Some(StackId { namespace: object.namespace()?, label })
 }
 
 /// The version of each Secret, and which stacks name it.

@@ -13,7 +13,7 @@ use stack::spec::{Backup, Quantity, RestoreFrom, Scratch, Storage};
 
 use super::Context;
 use super::claim::claim;
-use super::database::{claimed, client, is_known};
+use super::database::{account, claimed, client, is_known};
 use super::job::{self, Patience, job};
 use super::object_store;
 use super::pod::{self, Mounts, Pod};
@@ -58,7 +58,9 @@ pub fn last(context: &Context<'_>) -> Vec<Object> {
     let Some(backup) = &context.stack.backup else { return Vec::new() };
     let template = taking(context, names::LAST_BACKUP, backup);
     let job = job(context, names::LAST_BACKUP, template, PATIENCE);
-    volumes(context, backup).into_iter().chain([job]).collect()
+    // Of a stack that never came up, not even the account is there.
+    let account = Object::of(&account(context));
+    [account].into_iter().chain(volumes(context, backup)).chain([job]).collect()
 }
 
 /// The claim of the keys that belong to a claim of data.

@@ -66,7 +66,7 @@ pub(super) fn is_known(context: &Context<'_>) -> bool {
 }
 
 /// The account of everything that runs PostgreSQL's own programs. None of it speaks to the API server.
-fn account(context: &Context<'_>) -> ServiceAccount {
+pub(super) fn account(context: &Context<'_>) -> ServiceAccount {
     ServiceAccount {
         metadata: context.owned(names::POSTGRES, context.name(names::POSTGRES)),
         automount_service_account_token: Some(false),
@@ -141,6 +141,8 @@ fn stateful_set(context: &Context<'_>, managed: &ManagedDatabase, settings: &str
         spec: Some(StatefulSetSpec {
             replicas: Some(1),
             service_name: Some(name),
+            // In order, a pod that never became ready would be waited for, even if the StatefulSet says by now how it would.
+            pod_management_policy: Some("Parallel".to_owned()),
             selector: LabelSelector {
                 match_labels: Some(labels::selector(&context.stack.name, names::POSTGRES)),
                 ..LabelSelector::default()

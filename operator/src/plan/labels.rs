@@ -8,7 +8,8 @@ use stack::names;
 pub const STACK: &str = "healthcarestack.dev/stack";
 /// Who looks after it.
 pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "healthcare-operator");
-const NAME: &str = "app.kubernetes.io/name";
+/// Which part of a stack it is.
+pub const NAME: &str = "app.kubernetes.io/name";
 const INSTANCE: &str = "app.kubernetes.io/instance";
 const PART_OF: (&str, &str) = ("app.kubernetes.io/part-of", "healthcare-stack");
 /// The version of what runs. Never in a selector, since selectors cannot change.
@@ -39,6 +40,13 @@ pub fn all(stack: &str, part: &str) -> BTreeMap<String, String> {
         labels.insert(key.to_owned(), value.to_owned());
     }
     labels
+}
+
+/// Whose object it is by its labels, as [`STACK`] calls the stack; `None` if it does not say that the operator made it.
+pub fn stack_of(labels: &BTreeMap<String, String>) -> Option<&str> {
+    let (key, value) = MANAGED_BY;
+    let is_ours = labels.get(key).is_some_and(|manager| manager == value);
+    labels.get(STACK).filter(|_| is_ours).map(String::as_str)
 }
 
 /// What selects the pods of this part of the stack, and no others.

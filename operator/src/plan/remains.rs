@@ -1,7 +1,8 @@
 //! [`remains`]: what a stack leaves behind, and what of it `deletionPolicy` takes away.
 //!
 //! Keys and volumes belong to no stack, so that the garbage collector never takes them. Under `Retain` nothing is to be done. Else they
-//! are deleted by name before the stack goes, the keys first: what is left if that is interrupted, nobody can read.
+//! are deleted before the stack goes, the keys first: what is left if that is interrupted, nobody can read. Whether what has such a name
+//! is the stack's is looked at then.
 
 use stack::spec::DeletionPolicy;
 use stack::{Database, names};

@@ -13,7 +13,7 @@ use crate::{Error, status};
 
 impl Pass<'_> {
     /// What the API server refused goes to the status if a person can do something about it; it is tried again in any case.
-    pub(super) async fn give_up(self, memory: &mut Memory, errors: Vec<Error>) -> Result<Action, Error> {
+    pub(crate) async fn give_up(self, memory: &mut Memory, errors: Vec<Error>) -> Result<Action, Error> {
         memory.settled = false;
         let problems: Vec<_> = errors.iter().filter_map(refusal).collect();
         if !problems.is_empty() {

@@ -1,7 +1,9 @@
 //! A backup is restored into a new stack: what was sealed opens there, with the old stack's key, and for nobody without it.
 
+use std::thread::JoinHandle;
 use std::time::Duration;
 
+use blackbox::Client as Caller;
 use cluster_tests::{Clinic, Operator, eventually};
 use serde_json::json;
 
@@ -10,7 +12,12 @@ use crate::deletion::remains;
 const PATIENT: &str = r#"{"name": "Maria Beispiel", "dob": "1980-02-29",
     "contactInfo": {"phone": "+4930123456", "email": "maria@example.org"},
     "medicalHistory": {"allergies": ["Penicillin"], "chronicConditions": []}}"#;
-const TAKEN_IN: Duration = Duration::from_mins(2);
+/// For the last backup, after services and gateway have ended.
+const TAKEN_IN: Duration = Duration::from_mins(3);
+/// Between two patients.
+const REST: Duration = Duration::from_millis(100);
+/// Registrations that fail one after another until nobody is thought to be there any more.
+const FAILURES: usize = 5;
 
 /// The manifest of a new stack that is filled from a backup, as `kubectl healthcare restore` prints it.
 fn restored(operator: &Operator, from: &str, new: &str, further: &[&str]) -> Clinic {
@@ -27,6 +34,31 @@ pub(crate) fn back_up(clinic: &Clinic) {
     clinic.namespace().kubectl(&["create", "job", &job, &schedule]);
     let within = format!("--timeout={}s", TAKEN_IN.as_secs());
     clinic.namespace().kubectl(&["wait", "--for=condition=Complete", &within, &format!("job/{job}")]);
+}
+
+/// Registers patients until nobody answers any more. Answers where those are that were said to be registered.
+fn register_to_the_end(caller: &Caller) -> JoinHandle<Vec<String>> {
+    let caller = caller.clone();
+    let work = async move {
+        let caller = caller.on_connections_of_its_own();
+        let (mut registered, mut failures) = (Vec::new(), 0);
+        while failures < FAILURES {
+            match caller.try_call("POST", "/api/patients", Some(PATIENT)).await {
+                Ok(reply) if reply.status == 201 => {
+                    registered.push(format!("/api/patients/{}", reply.json()["patientId"].as_str().unwrap()));
+                    failures = 0;
+                }
+                _ => failures += 1,
+            }
+            tokio::time::sleep(REST).await;
+        }
+        registered
+    };
+    // Of its own, since `kubectl` is waited for on the test's.
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime").block_on(work)
+    })
 }
 
 #[tokio::test]
@@ -54,9 +86,10 @@ async fn a_new_stack_is_filled_from_a_backup_and_gives_the_same_answers() {
     let _ = admin.call("GET", &later, None).await.expect(200);
     new.namespace().kubectl(&["delete", "healthcarestack", "new", "--timeout=60s"]);
 
-    // With `Backup`, what was written last is in the last backup; it and its key are what is left.
+    // With `Backup`, whatever was acknowledged is in the last backup, to the end; it and its key are what is left.
     old.edit(json!({"spec": {"deletionPolicy": "Backup"}})).await;
     old.settled().await;
+    let registrar = register_to_the_end(&admin);
     let deleted = format!("--timeout={}s", TAKEN_IN.as_secs());
     old.namespace().kubectl(&["delete", "healthcarestack", "old", &deleted]);
     let left = ["backup", "backup-keys", "first-admin", "kek"].map(|part| old.object(part));
@@ -72,7 +105,10 @@ async fn a_new_stack_is_filled_from_a_backup_and_gives_the_same_answers() {
     let last = restored(&operator, "old", "last", &["--filename", file.to_str().unwrap()]);
     last.settled().await;
     let admin = last.anybody().await.sign_in("admin", &old.admin_password().await).await;
-    for path in [path, later] {
+    let registered = registrar.join().expect("a registrar does not panic");
+    assert!(!registered.is_empty(), "nobody was registered");
+    for path in [path, later].into_iter().chain(registered) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
         assert_eq!(admin.call("GET", &path, None).await.expect(200).json()["name"], "Maria Beispiel");
     }
 }

@@ -33,7 +33,7 @@ pub(super) struct Kept {
 impl Cluster {
     pub(super) fn client(&self) -> Client {
         let cluster = self.clone();
-        answers::client_of_bodies(move |method, path, body| cluster.kept().answer(method, path, body))
+        answers::reading(move |method, path, body| cluster.kept().answer(method, path, body.clone()))
     }
 
     pub(super) fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -54,7 +54,11 @@ impl Kept {
                 self.status = body["status"].clone();
                 (200, json!({"metadata": {"name": "clinic"}, "spec": {}}))
             }
-            "GET" => self.objects.get(path).map_or_else(|| self.list(path), |found| (200, found.clone())),
+            "GET" => match self.objects.get(path) {
+                Some(found) => (200, found.clone()),
+                None if is_named(path) => answers::not_found(),
+                None => self.list(path),
+            },
             "DELETE" => {
                 self.objects.remove(path);
                 (200, json!({"kind": "Status", "apiVersion": "v1", "status": "Success"}))
@@ -121,4 +125,9 @@ impl Kept {
         self.objects.insert(path, object.clone());
         object
     }
+}
+
+/// Whether a path leads to one object, rather than to all of a kind: `…/namespaces/clinic/secrets/kek`.
+fn is_named(path: &str) -> bool {
+    path.split_once("/namespaces/").is_some_and(|(_, rest)| rest.split('/').count() > 2)
 }
