@@ -32,10 +32,10 @@ def ms(value):
 
 def real(found):
     start = found["start"]
-    steps = [("database pod ready", "Kubernetes (volume, pod) and PostgreSQL (initdb)"), ("setup pod ended", "PostgreSQL: roles and schemas"),
+    steps = [("service pods made", "the operator and Kubernetes' controllers; they wait for the database"),
+             ("database pod ready", "Kubernetes (volume, pod) and PostgreSQL (initdb)"), ("setup pod ended", "PostgreSQL: roles and schemas"),
              ("migration pods ended", "the services' migrations"), ("migration Jobs complete", "Kubernetes: a Job learns that its pods have ended"),
-             ("service pods made", "the operator and Kubernetes' controllers"), ("service and gateway pods ready", "Kubernetes (pods, probes) and the services"),
-             ("Ready", "Kubernetes (Deployments) and the operator")]
+             ("service and gateway pods ready", "Kubernetes (probes) and the services"), ("Ready", "Kubernetes (Deployments) and the operator")]
     at, rows = 0.0, []
     for mark, whose in steps:
         value = start[mark]
