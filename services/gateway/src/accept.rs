@@ -1,21 +1,24 @@
 //! Connections: accepted up to a bound, served by hyper, ended gently.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Request;
 use http_kit::stop::Phase;
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use crate::client::Peer;
-use crate::edge::Edge;
+use crate::edge::{Edge, Link};
 use crate::gateway::Core;
 use crate::target::{HEADERS_BYTES_MAX, URI_BYTES_MAX};
 use crate::way;
@@ -25,13 +28,16 @@ pub(crate) const CONNECTIONS_MAX: usize = 16_384;
 /// Out of file descriptors: trying again at once would only spin.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(50);
 
+/// What whoever accepts connections needs.
+#[derive(Clone)]
+pub(crate) struct Door {
+    pub(crate) tls: Option<Arc<ServerConfig>>,
+    pub(crate) core: Arc<Core>,
+    pub(crate) places: Arc<Semaphore>,
+}
+
 /// Accepts until the gateway drains.
-pub(crate) async fn run(
-    listener: TcpListener,
-    tls: Option<Arc<ServerConfig>>,
-    core: Arc<Core>,
-    places: Arc<Semaphore>,
-) {
+pub(crate) async fn run(listener: TcpListener, Door { tls, core, places }: Door) {
     let mut phase = core.phase.clone();
     let mut draining = pin!(phase.wait_for(|phase| *phase >= Phase::Draining));
     loop {
@@ -62,10 +68,14 @@ async fn serve(stream: TcpStream, address: SocketAddr, tls: Option<Arc<ServerCon
     let _ = stream.set_nodelay(true);
     match tls {
         None => converse(stream, Peer::new(address.ip(), false), core).await,
+        // In a box, so that a connection without TLS is not as large as one with it.
         Some(tls) => {
-            if let Ok(stream) = tls::accept(tls, stream).await {
-                converse(stream, Peer::new(address.ip(), true), core).await;
-            }
+            let converse = async move {
+                if let Ok(stream) = tls::accept(tls, stream).await {
+                    converse(stream, Peer::new(address.ip(), true), core).await;
+                }
+            };
+            Box::pin(converse).await;
         }
     }
 }
@@ -75,13 +85,37 @@ async fn converse<S>(stream: S, peer: Peer, core: Arc<Core>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let (edge, link) = Edge::new(stream, Arc::clone(&core));
-    let mut phase = core.phase.clone();
+    let (mut edge, link) = Edge::new(stream, Arc::clone(&core));
     let peer = Arc::new(peer);
-    let service = service_fn(|request| {
-        link.begin();
-        let (core, peer, link) = (Arc::clone(&core), Arc::clone(&peer), Arc::clone(&link));
-        async move { Ok::<_, std::convert::Infallible>(way::answer(core, &peer, link, request).await) }
+    let mut phase = core.phase.clone();
+    while let Some(waiting) = serve_until_unused(edge, &core, &peer, &link, &mut phase).await {
+        edge = waiting;
+        let more = tokio::select! {
+            more = edge.wait() => more,
+            _ = phase.wait_for(|phase| *phase >= Phase::Draining) => return,
+        };
+        if !more {
+            return;
+        }
+    }
+}
+
+/// Serves one connection until nobody has used it for a while, and then gives it back: what hyper needs for a request is a hundred times what
+/// a connection needs that waits for one. `None` when the connection has ended.
+async fn serve_until_unused<S>(
+    edge: Edge<S>,
+    core: &Arc<Core>,
+    peer: &Arc<Peer>,
+    link: &Arc<Link>,
+    phase: &mut watch::Receiver<Phase>,
+) -> Option<Edge<S>>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let service = service_fn(|request: Request<Incoming>| {
+        link.begin(request.body().is_end_stream());
+        let (core, peer, link) = (Arc::clone(core), Arc::clone(peer), Arc::clone(link));
+        async move { Ok::<_, Infallible>(way::answer(core, &peer, link, request).await) }
     });
     let connection = http1::Builder::new()
         // Idle and slow clients are the edge's business: one timer a connection instead of one a request.
@@ -89,15 +123,22 @@ where
         .max_buf_size(HEADERS_BYTES_MAX + URI_BYTES_MAX)
         .max_header_size(HEADERS_BYTES_MAX)
         .serve_connection(TokioIo::new(edge), service);
-    let mut connection = pin!(connection);
-    let is_over = |phase: &Phase| *phase == Phase::Ended;
+    let mut connection = Box::new(connection);
     tokio::select! {
         // How a connection ends is the client's business; requests are logged where they are answered.
-        _ = connection.as_mut() => return,
-        _ = phase.wait_for(|phase| *phase >= Phase::Draining) => connection.as_mut().graceful_shutdown(),
+        _ = &mut *connection => return None,
+        _ = phase.wait_for(|phase| *phase >= Phase::Draining) => Pin::new(&mut *connection).graceful_shutdown(),
+        () = link.unused() => {
+            let parts = connection.into_parts();
+            let mut edge = parts.io.into_inner();
+            edge.put_back(&parts.read_buf);
+            link.forget();
+            return Some(edge);
+        }
     }
     tokio::select! {
         _ = connection => {}
-        _ = phase.wait_for(is_over) => {}
+        _ = phase.wait_for(|phase| *phase == Phase::Ended) => {}
     }
+    None
 }

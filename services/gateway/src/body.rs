@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -189,7 +189,13 @@ pub(crate) struct ReplyBody {
 #[derive(Debug)]
 enum Source {
     Own(Option<Bytes>),
-    Service { inner: Incoming, answering: Answering, idle: Option<Pin<Box<Sleep>>> },
+    Service {
+        inner: Incoming,
+        answering: Answering,
+        idle: Option<Pin<Box<Sleep>>>,
+        /// It broke off, which the client is told when it has what came before.
+        broken: bool,
+    },
 }
 
 impl ReplyBody {
@@ -202,7 +208,7 @@ impl ReplyBody {
 
     /// A service's.
     pub(crate) fn service(inner: Incoming, answering: Answering, exchange: Exchange) -> Self {
-        Self { source: Source::Service { inner, answering, idle: None }, exchange }
+        Self { source: Source::Service { inner, answering, idle: None, broken: false }, exchange }
     }
 }
 
@@ -215,11 +221,21 @@ impl Body for ReplyBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let this = &mut *self;
-        let (inner, idle) = match &mut this.source {
+        let (inner, answering, idle, broken) = match &mut this.source {
             Source::Own(bytes) => return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Source::Service { inner, idle, .. } => (inner, idle),
+            Source::Service { inner, answering, idle, broken } => (inner, answering, idle, broken),
         };
-        let Poll::Ready(frame) = Pin::new(inner).poll_frame(cx) else {
+        if *broken {
+            return Poll::Ready(Some(Err(Broken::Unreadable)));
+        }
+        // Asked, it wants more; the connection reads more only then, and it is the connection that is woken for it.
+        let mut unwoken = Context::from_waker(Waker::noop());
+        let mut polled = Pin::new(&mut *inner).poll_frame(&mut unwoken);
+        if polled.is_pending() {
+            answering.drive(cx);
+            polled = Pin::new(inner).poll_frame(&mut unwoken);
+        }
+        let Poll::Ready(frame) = polled else {
             let idle = idle.get_or_insert_with(|| Box::pin(tokio::time::sleep(SERVICE_IDLE_MAX)));
             ready!(idle.as_mut().poll(cx));
             this.exchange.broken();
@@ -233,7 +249,10 @@ impl Body for ReplyBody {
             }
             Some(Err(_)) => {
                 this.exchange.broken();
-                Some(Err(Broken::Unreadable))
+                // Told now, hyper would close without having written what it has.
+                *broken = true;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
             None => None,
         })

@@ -1,6 +1,7 @@
 //! The binary's command line.
 
 use http_kit::healthcheck::healthcheck;
+use http_kit::telemetry::flush_log;
 use settings::Address;
 
 use crate::{Error, kubernetes, standalone};
@@ -36,6 +37,12 @@ enum Subcommand {
 impl Command {
     /// Does what the command line asks for.
     pub fn run(self) -> Result<(), Error> {
+        let done = self.carry_out();
+        flush_log();
+        done
+    }
+
+    fn carry_out(self) -> Result<(), Error> {
         match self.subcommand {
             None => on_runtime(standalone::run(self.standalone)),
             Some(Subcommand::Kubernetes(options)) => on_runtime(kubernetes::run(options)),
@@ -45,7 +52,8 @@ impl Command {
 }
 
 fn on_runtime(work: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+    // Requests have threads of their own; what is left is little.
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }
 
 #[cfg(test)]

@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use contracts::problem::{Problem, ProblemCode};
 use http::HeaderName;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use http_kit::token::Caller;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use crate::gateway::Core;
@@ -24,6 +25,10 @@ use crate::target::{HEADERS_BYTES_MAX, URI_BYTES_MAX};
 const HEAD_MAX: Duration = Duration::from_secs(10);
 /// A connection without a request is closed after this long.
 const IDLE_MAX: Duration = Duration::from_secs(75);
+/// Nobody uses a connection that has not been used between two such looks.
+const UNUSED_LOOK: Duration = Duration::from_millis(500);
+/// So much is read of a request before there is a hyper to read it.
+const FIRST_BYTES: usize = 256;
 /// A client that takes not one byte of its answer for this long is gone.
 const WRITE_STALL_MAX: Duration = Duration::from_secs(30);
 
@@ -32,20 +37,68 @@ const WRITE_STALL_MAX: Duration = Duration::from_secs(30);
 pub(crate) struct Link {
     requests: AtomicU32,
     answering: AtomicBool,
+    /// Nothing of the last request is still to be read, and nothing of its answer to be written.
+    settled: AtomicBool,
+    /// The last token that was good on this connection, and whose it is. Nearly always the next request brings the same one.
+    token: Mutex<Option<Known>>,
     /// What was read since the last request, for what hyper's parser does not tell. Copied without a look: reading it is rare.
     head: Mutex<Vec<u8>>,
 }
 
+/// A token that was good, and whose it is.
+#[derive(Debug)]
+struct Known {
+    token: Box<str>,
+    caller: Arc<Caller>,
+}
+
 impl Link {
-    /// A head was complete: a request is under way.
-    pub(crate) fn begin(&self) {
+    /// A head was complete: a request is under way. `is_all`: it has no body.
+    pub(crate) fn begin(&self, is_all: bool) {
         self.answering.store(true, Ordering::Relaxed);
+        self.settled.store(is_all, Ordering::Relaxed);
         self.requests.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Its answer's last byte was handed to hyper.
     pub(crate) fn end(&self) {
         self.answering.store(false, Ordering::Relaxed);
+    }
+
+    /// Returns when a request was answered and no other has come for a while. Looks now and then, which costs less than a timer for each request.
+    pub(crate) async fn unused(&self) {
+        let mut seen = 0;
+        loop {
+            tokio::time::sleep(UNUSED_LOOK).await;
+            let requests = self.requests();
+            if requests == seen
+                && requests > 0
+                && !self.is_answering()
+                && self.settled.load(Ordering::Relaxed)
+            {
+                return;
+            }
+            seen = requests;
+        }
+    }
+
+    /// Gives back what is only of use while requests come.
+    pub(crate) fn forget(&self) {
+        *self.head.lock().unwrap_or_else(PoisonError::into_inner) = Vec::new();
+        *self.token.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Whose token it is, if it is the one that was good before.
+    pub(crate) fn recall(&self, token: &str) -> Option<Arc<Caller>> {
+        let known = self.token.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = known.as_ref()?;
+        (*known.token == *token).then(|| Arc::clone(&known.caller))
+    }
+
+    /// This one was good.
+    pub(crate) fn remember(&self, token: &str, caller: &Arc<Caller>) {
+        let mut known = self.token.lock().unwrap_or_else(PoisonError::into_inner);
+        *known = Some(Known { token: token.into(), caller: Arc::clone(caller) });
     }
 
     /// Whether the head that was just read has a line of this name, as far as that can be seen: of pipelined requests, only those
@@ -97,6 +150,8 @@ pub(crate) struct Edge<S> {
     idle_since: Instant,
     watch: Pin<Box<Sleep>>,
     stall: Option<Pin<Box<Sleep>>>,
+    /// What was read and is to be read again.
+    ahead: Vec<u8>,
     /// A problem document that takes the place of hyper's bare answer, and how much of it is written.
     instead: Option<(Vec<u8>, usize)>,
 }
@@ -115,9 +170,15 @@ impl<S> Edge<S> {
             // A client that connects and says nothing gets no longer than one that says half.
             watch: Box::pin(tokio::time::sleep_until(now + HEAD_MAX)),
             stall: None,
+            ahead: Vec::new(),
             instead: None,
         };
         (edge, link)
+    }
+
+    /// What was read of it, to be read again.
+    pub(crate) fn put_back(&mut self, bytes: &[u8]) {
+        self.ahead = bytes.to_vec();
     }
 
     /// Bytes came from the client.
@@ -199,12 +260,34 @@ impl<S> Edge<S> {
     }
 }
 
+impl<S: AsyncRead + Unpin> Edge<S> {
+    /// Waits for the next request's first bytes. Answers whether there is one.
+    pub(crate) async fn wait(&mut self) -> bool {
+        if !self.ahead.is_empty() {
+            return true;
+        }
+        let mut first = [0; FIRST_BYTES];
+        let read = self.read(&mut first).await.unwrap_or(0);
+        self.put_back(&first[..read]);
+        read > 0
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Edge<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.ahead.is_empty() {
+            let now = self.ahead.len().min(buf.remaining());
+            buf.put_slice(&self.ahead[..now]);
+            self.ahead.drain(..now);
+            if self.ahead.is_empty() {
+                self.ahead = Vec::new();
+            }
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
         if let Poll::Ready(read) = Pin::new(&mut self.stream).poll_read(cx, buf) {
             let bytes = &buf.filled()[before..];
@@ -249,7 +332,11 @@ impl<S: AsyncWrite + Unpin> Edge<S> {
                 self.stall = None;
                 Poll::Ready(written)
             }
-            Poll::Pending => self.poll_stall(cx).map(Err),
+            Poll::Pending => {
+                // Until the next request nobody knows when all of it is written.
+                self.link.settled.store(false, Ordering::Relaxed);
+                self.poll_stall(cx).map(Err)
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use http::{HeaderValue, StatusCode};
 use http_kit::token::Caller;
+use http_kit::trace::TRACE_ID;
 
 use crate::edge::Link;
 use crate::gateway::Core;
@@ -24,7 +25,7 @@ pub(crate) struct Exchange {
     access_log: bool,
     pub(crate) method: &'static str,
     pub(crate) request_id: HeaderValue,
-    pub(crate) traceparent: String,
+    pub(crate) traceparent: HeaderValue,
     pub(crate) route: Option<Arc<Route>>,
     pub(crate) caller: Option<Arc<Caller>>,
     pub(crate) standing: Option<Standing>,
@@ -56,7 +57,7 @@ impl Exchange {
         started: Instant,
         method: &'static str,
         request_id: HeaderValue,
-        traceparent: String,
+        traceparent: HeaderValue,
     ) -> Self {
         core.meters.in_flight.inc();
         Self {
@@ -87,7 +88,7 @@ impl Exchange {
 
     /// The trace's id, out of the `traceparent`.
     pub(crate) fn trace_id(&self) -> &str {
-        self.traceparent.get(3..35).unwrap_or_default()
+        self.traceparent.to_str().ok().and_then(|text| text.get(TRACE_ID)).unwrap_or_default()
     }
 
     /// The answer reached its end.

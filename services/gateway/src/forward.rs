@@ -1,6 +1,7 @@
 //! Forwarding: an endpoint picked, a request sent, sent again where that is safe, and the answer's head brought back.
 
 use std::sync::Arc;
+use std::task::Context;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -18,7 +19,7 @@ use crate::body::{Broken, ClientBody, Intake, Outgoing};
 use crate::gateway::Core;
 use crate::kept::{Lane, Member};
 use crate::refusal::Refusal;
-use crate::upstream::{SendError, Sender};
+use crate::upstream::{Connection, SendError};
 
 /// A body up to this size is read first, so that the request can be made again.
 const REPLAY_BYTES_MAX: u64 = 64 * 1024;
@@ -53,14 +54,21 @@ enum Load {
 #[derive(Debug)]
 pub(crate) struct Answering {
     pick: Pick<Arc<Member>>,
-    sender: Option<Sender>,
+    connection: Option<Connection>,
 }
 
 impl Answering {
     /// The answer was read to its end.
     pub(crate) fn reuse(&mut self) {
-        if let Some(sender) = self.sender.take() {
-            self.pick.endpoint.keep(sender);
+        if let Some(connection) = self.connection.take() {
+            self.pick.endpoint.keep(connection);
+        }
+    }
+
+    /// Reads what has come of the answer's body, and has the task woken when more comes.
+    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) {
+        if let Some(connection) = &mut self.connection {
+            connection.drive(cx);
         }
     }
 }
@@ -170,13 +178,13 @@ impl<'a> Errand<'a> {
         }
         let now = Instant::now();
         let (outcome, refusal) = match sent {
-            Some(Ok((response, sender))) => {
+            Some(Ok((response, connection))) => {
                 pick.answered(now);
                 let is_sick = is_sick(&response);
                 report(permit, |permit| {
                     if is_sick { permit.failure(now) } else { permit.success(now, now - started) }
                 });
-                return Ok(judge(response, Answering { pick, sender: Some(sender) }));
+                return Ok(judge(response, Answering { pick, connection: Some(connection) }));
             }
             None => {
                 pick.answered(now);
@@ -205,7 +213,7 @@ impl<'a> Errand<'a> {
         &mut self,
         endpoint: &Member,
         fresh: bool,
-    ) -> Result<Option<Result<(Response<Incoming>, Sender), SendError>>, Refusal> {
+    ) -> Result<Option<Result<(Response<Incoming>, Connection), SendError>>, Refusal> {
         let Some(mut request) = self.next() else { return Err(unreachable()) };
         request.headers_mut().insert(HOST, endpoint.endpoint.host.clone());
         let sent = timeout_at(self.deadline.into(), endpoint.endpoint.send(request, fresh)).await.ok();

@@ -1,9 +1,9 @@
 //! [`Gateway`]: started, told of changes, stopped.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use contracts::ambient::{Clock, Random};
@@ -13,11 +13,16 @@ use http_kit::token::Verifier;
 use settings::GatewayConfig;
 use tls::{Credentials, ServerConfig};
 use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
 
-use crate::accept::{self, CONNECTIONS_MAX};
+use crate::accept::{self, CONNECTIONS_MAX, Door};
 use crate::kept::Kept;
 use crate::metrics::Meters;
 use crate::snapshot::{ConfigError, Snapshot};
+use crate::worker;
+
+/// Unused connections to services are looked through so often: one that its service has closed is closed here no later.
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// What the gateway takes from its process.
 #[derive(Clone, Debug)]
@@ -34,23 +39,32 @@ pub struct GatewayWorld {
     pub credentials: Option<Arc<Credentials>>,
 }
 
-/// Where the gateway listens: a bound socket, with or without TLS.
+/// Where the gateway listens, and who answers there.
 #[derive(Debug)]
 pub struct Listener {
-    pub(crate) socket: std::net::TcpListener,
-    pub(crate) tls: Option<Arc<ServerConfig>>,
+    sockets: Vec<TcpListener>,
+    on_threads: bool,
+    tls: Option<Arc<ServerConfig>>,
 }
 
 impl Listener {
+    /// A thread for each of these sockets, which share an address ([`http_kit::listen::listen_shared`]). A connection stays on its thread,
+    /// and has its own connections to services there: threads meet at counters alone.
+    pub fn on_threads(sockets: Vec<TcpListener>) -> Self {
+        Self { sockets, on_threads: true, tls: None }
+    }
+
     /// With TLS. For certificates that change, give the configuration a resolver that looks.
-    pub fn tls(socket: std::net::TcpListener, config: Arc<ServerConfig>) -> Self {
-        Self { socket, tls: Some(config) }
+    #[must_use]
+    pub fn with_tls(self, config: Arc<ServerConfig>) -> Self {
+        Self { tls: Some(config), ..self }
     }
 }
 
-impl From<std::net::TcpListener> for Listener {
-    fn from(socket: std::net::TcpListener) -> Self {
-        Self { socket, tls: None }
+/// Answers on the runtime that the gateway is started on.
+impl From<TcpListener> for Listener {
+    fn from(socket: TcpListener) -> Self {
+        Self { sockets: vec![socket], on_threads: false, tls: None }
     }
 }
 
@@ -72,9 +86,10 @@ pub struct Gateway {
     phase: watch::Sender<Phase>,
     places: Arc<Semaphore>,
     local_addr: SocketAddr,
-    accepting: tokio::task::JoinHandle<()>,
-    /// Nothing is ever sent: it is closed when nobody accepts any more.
-    accepts: watch::Receiver<()>,
+    /// Empty where threads accept.
+    accepting: JoinSet<()>,
+    /// Whether somebody accepts no more.
+    is_over: watch::Receiver<bool>,
 }
 
 /// What all connections share.
@@ -124,10 +139,14 @@ impl Gateway {
         listener: impl Into<Listener>,
         world: GatewayWorld,
     ) -> Result<Self, StartError> {
-        let Listener { socket, tls } = listener.into();
-        socket.set_nonblocking(true)?;
-        let local_addr = socket.local_addr()?;
-        let socket = tokio::net::TcpListener::from_std(socket)?;
+        let Listener { sockets, on_threads, tls } = listener.into();
+        for socket in &sockets {
+            socket.set_nonblocking(true)?;
+        }
+        let local_addr = sockets
+            .first()
+            .ok_or_else(|| std::io::Error::from(std::io::ErrorKind::InvalidInput))?
+            .local_addr()?;
         let (phase, phase_seen) = watch::channel(Phase::Running);
         let kept = Kept::new(world.credentials.clone());
         let meters = Meters::register(&world.metrics, kept.lanes());
@@ -144,13 +163,23 @@ impl Gateway {
             dice,
         });
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        let accepting = accept::run(socket, tls, Arc::clone(&core), Arc::clone(&places));
-        let (guard, accepts) = watch::channel(());
-        let accepting = tokio::spawn(async move {
-            accepting.await;
-            drop(guard);
-        });
-        Ok(Self { core, phase, places, local_addr, accepting, accepts })
+        let door = Door { tls, core: Arc::clone(&core), places: Arc::clone(&places) };
+        tokio::spawn(sweep(Arc::downgrade(&core)));
+        let (over, is_over) = watch::channel(false);
+        let mut accepting = JoinSet::new();
+        for (index, socket) in sockets.into_iter().enumerate() {
+            let (door, guard) = (door.clone(), Guard(over.clone()));
+            if on_threads {
+                worker::start(index, socket, door, guard)?;
+            } else {
+                let socket = tokio::net::TcpListener::from_std(socket)?;
+                accepting.spawn(async move {
+                    accept::run(socket, door).await;
+                    drop(guard);
+                });
+            }
+        }
+        Ok(Self { core, phase, places, local_addr, accepting, is_over })
     }
 
     /// Whether a configuration would be taken.
@@ -185,7 +214,7 @@ impl Gateway {
 
     /// Returns when it accepts no more although nobody stopped it: a mistake in the program, which a start from the beginning may undo.
     pub async fn ended(&self) {
-        let _ = self.accepts.clone().changed().await;
+        let _ = self.is_over.clone().wait_for(|is_over| *is_over).await;
     }
 
     /// Stops: accepts no more, finishes what is under way (20 seconds at most), closes idle connections at once.
@@ -206,15 +235,32 @@ impl Gateway {
         let all = u32::try_from(CONNECTIONS_MAX).unwrap_or(u32::MAX);
         if tokio::time::timeout(DRAIN, self.places.acquire_many(all)).await.is_err() {
             tracing::warn!("the drain took longer than {DRAIN:?}; what is left is cut off");
-            self.phase.send_replace(Phase::Ended);
         }
-        self.accepting.abort();
+        self.phase.send_replace(Phase::Ended);
+    }
+}
+
+/// Held by whoever accepts, and dropped at the end of that, whichever way it ends.
+pub(crate) struct Guard(watch::Sender<bool>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.0.send_replace(true);
+    }
+}
+
+/// Closes connections to services that nobody has used for long, for as long as there is a gateway.
+async fn sweep(core: Weak<Core>) {
+    loop {
+        tokio::time::sleep(SWEEP_EVERY).await;
+        let Some(core) = core.upgrade() else { return };
+        core.kept.sweep_connections();
     }
 }
 
 impl Drop for Gateway {
     fn drop(&mut self) {
-        self.accepting.abort();
+        self.accepting.abort_all();
         self.phase.send_replace(Phase::Ended);
     }
 }

@@ -47,7 +47,7 @@ pub(crate) fn towards_service(
     headers: &mut HeaderMap,
     client: &Client,
     is_peer_trusted: bool,
-    traceparent: &str,
+    traceparent: &HeaderValue,
 ) {
     strip_hop_by_hop(headers);
     // The gateway itself says 100-continue, when it begins to read.
@@ -63,9 +63,7 @@ pub(crate) fn towards_service(
     headers.insert(FORWARDED_FOR, client.address.clone());
     headers.insert(FORWARDED_PROTO, client.proto.clone());
     headers.insert(FORWARDED, client.forwarded.clone());
-    if let Ok(value) = HeaderValue::from_str(traceparent) {
-        headers.insert(TRACEPARENT, value);
-    }
+    headers.insert(TRACEPARENT, traceparent.clone());
 }
 
 /// Makes a service's headers those of an answer to a client.

@@ -156,6 +156,14 @@ impl Kept {
         budget
     }
 
+    /// Closes connections that have been unused for long.
+    pub(crate) fn sweep_connections(&self) {
+        let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for (member, _) in lanes.iter().flat_map(|lane| lane.balancer.endpoints()) {
+            member.endpoint.sweep();
+        }
+    }
+
     /// Forgets what no snapshot uses. To be called when a new one stands and the old one is about to go.
     pub(crate) fn sweep(&self, lanes_in_use: &[Arc<Lane>]) {
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);

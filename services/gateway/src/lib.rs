@@ -43,6 +43,7 @@ mod standalone;
 mod target;
 mod upstream;
 mod way;
+mod worker;
 
 pub mod admin;
 pub mod command;

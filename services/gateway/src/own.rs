@@ -129,8 +129,8 @@ pub(crate) async fn is_ready(core: &Core) -> bool {
         }
         let mut reached = false;
         for endpoint in members() {
-            if let Ok(Ok(sender)) = timeout(PROBE_MAX, endpoint.connect()).await {
-                endpoint.keep(sender);
+            if let Ok(Ok(connection)) = timeout(PROBE_MAX, endpoint.connect()).await {
+                endpoint.keep(connection);
                 reached = true;
                 break;
             }

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use contracts::ambient::{Clock, Random};
@@ -13,7 +13,7 @@ use contracts::auth::{AuthClient, JwkSet};
 use contracts::client::{TokenSource, Transport};
 use http_kit::identity::{Part, ServiceIdentity};
 use http_kit::keys::KeyRing;
-use http_kit::listen::listen;
+use http_kit::listen::{listen, listen_shared};
 use http_kit::revocation::RevocationList;
 use http_kit::stop::Signals;
 use http_kit::telemetry::{Metrics, change_logging, count_panics, start_logging};
@@ -22,7 +22,7 @@ use settings::{Address, GATEWAY_NAME, GatewayConfig, LogFormat, Observability};
 use tls::{Certificate, Credentials};
 
 use crate::config::Changes;
-use crate::{ConfigError, Error, Gateway, GatewayWorld, Listener, admin};
+use crate::{ConfigError, Error, Gateway, GatewayWorld, Listener, admin, worker};
 
 /// Whether the gateway was started is looked at so often.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -73,7 +73,8 @@ pub(crate) struct Process {
     pub(crate) changes: Changes,
     clock: Clock,
     random: Random,
-    socket: TcpListener,
+    /// Where to listen, until the gateway has them.
+    sockets: Mutex<Vec<TcpListener>>,
     certificate: Option<Arc<Certificate>>,
     credentials: Option<Arc<Credentials>>,
     identity: Option<Vec<u8>>,
@@ -87,7 +88,8 @@ impl Process {
         let metrics = Metrics::default();
         count_panics(&metrics, GATEWAY_NAME);
         let bind = |address| listen(address).map_err(|error| format!("{address}: {error}"));
-        let socket = bind(serving.listen)?;
+        let sockets = listen_shared(serving.listen, worker::count())
+            .map_err(|error| format!("{}: {error}", serving.listen))?;
         let certificate = match (&serving.tls_cert, &serving.tls_key) {
             (Some(chain), Some(key)) => Some(Certificate::read(chain, key)?),
             _ => None,
@@ -96,7 +98,7 @@ impl Process {
             changes: Changes::register(&metrics),
             clock: Clock::system(),
             random: Random::system(),
-            socket,
+            sockets: Mutex::new(sockets),
             certificate,
             credentials: serving.upstream_tls.as_deref().map(Credentials::read).transpose()?,
             identity: serving.secrets_dir.as_deref().map(identity_key).transpose()?,
@@ -135,11 +137,12 @@ impl Process {
             metrics: self.metrics.clone(),
             credentials: self.credentials.clone(),
         };
-        let socket = self.socket.try_clone()?;
-        let listener = match &self.certificate {
-            Some(certificate) => Listener::tls(socket, certificate.server_config()?),
-            None => socket.into(),
-        };
+        let tls = self.certificate.as_ref().map(tls::Certificate::server_config).transpose()?;
+        let sockets = std::mem::take(&mut *self.sockets.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut listener = Listener::on_threads(sockets);
+        if let Some(tls) = tls {
+            listener = listener.with_tls(tls);
+        }
         let started = Gateway::start(config.clone(), listener, world).await?;
         let gateway = self.gateway.get_or_init(|| started);
         self.changes.applied();

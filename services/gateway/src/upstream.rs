@@ -1,26 +1,33 @@
 //! [`Endpoint`]: one address of a service, and the connections kept open to it.
 //!
 //! Connections are taken last in, first out, so that a quiet hour lets the surplus grow old and be dropped.
+//!
+//! A [`Connection`] has no task of its own: whoever waits for its answer drives it. So a request costs one wake-up when its answer comes,
+//! instead of one of the connection, which then wakes the request.
 
 use std::io;
 use std::path::PathBuf;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use settings::Address;
 use tls::{Credentials, ServerName};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use crate::body::Outgoing;
+use crate::worker;
 
-/// Beyond so many unused ones, further connections are closed.
+/// Beyond so many unused ones on a thread, further connections are closed.
 const IDLE_CONNECTIONS_MAX: usize = 512;
 /// An unused connection is given up after this long; services keep theirs longer.
 const IDLE_MAX: Duration = Duration::from_secs(30);
@@ -38,7 +45,8 @@ pub(crate) struct Endpoint {
     target: Target,
     /// What to put in `Host`.
     pub(crate) host: HeaderValue,
-    idle: Mutex<Vec<Idle>>,
+    /// A pool for each thread: a connection is woken where it was made.
+    pools: Box<[Mutex<Vec<Idle>>]>,
     reached: AtomicBool,
 }
 
@@ -67,12 +75,63 @@ pub(crate) enum BadAddress {
 
 #[derive(Debug)]
 struct Idle {
-    sender: SendRequest<Outgoing>,
+    connection: Connection,
     since: Instant,
 }
 
-/// A connection in use.
-pub(crate) type Sender = SendRequest<Outgoing>;
+type Driver = Pin<Box<http1::Connection<TokioIo<Stream>, Outgoing>>>;
+
+/// A connection, idle or with one request on it.
+pub(crate) struct Connection {
+    sender: SendRequest<Outgoing>,
+    /// What reads and writes; gone when the connection has ended. Boxed, since it is moved from hand to hand.
+    driver: Option<Driver>,
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection").field("is_open", &self.driver.is_some()).finish_non_exhaustive()
+    }
+}
+
+impl Connection {
+    async fn begin(stream: Stream) -> Result<Self, hyper::Error> {
+        let (sender, driver) = http1::handshake(TokioIo::new(stream)).await?;
+        Ok(Self { sender, driver: Some(Box::pin(driver)) })
+    }
+
+    /// Sends a request and waits for its answer's head. The body comes as far as [`Connection::drive`] is called.
+    async fn send(
+        &mut self,
+        request: Request<Outgoing>,
+    ) -> Result<Response<Incoming>, TrySendError<Request<Outgoing>>> {
+        let mut answer = pin!(self.sender.try_send_request(request));
+        std::future::poll_fn(|cx| {
+            Self::drive_it(&mut self.driver, cx);
+            // It is the driver that brings the answer, and the driver that is woken for it: nobody else need wake us.
+            answer.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+        })
+        .await
+    }
+
+    /// Reads and writes what can be at once, and has the task woken when more can be.
+    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) {
+        Self::drive_it(&mut self.driver, cx);
+    }
+
+    fn drive_it(driver: &mut Option<Driver>, cx: &mut Context<'_>) {
+        // How it ended, the request in flight is told.
+        if driver.as_mut().is_some_and(|driver| driver.as_mut().poll(cx).is_ready()) {
+            *driver = None;
+        }
+    }
+
+    /// Whether it can take a request: it is open, has read its last answer to the end and sent the whole of its last request.
+    fn is_idle(&mut self) -> bool {
+        self.drive(&mut Context::from_waker(Waker::noop()));
+        self.driver.is_some() && self.sender.is_ready()
+    }
+}
 
 /// How sending went wrong.
 #[derive(Debug)]
@@ -114,7 +173,8 @@ impl Endpoint {
             }
             _ => return Err(BadAddress::Form),
         };
-        Ok(Self { target, host, idle: Mutex::default(), reached: AtomicBool::new(false) })
+        let pools = (0..worker::places()).map(|_| Mutex::default()).collect();
+        Ok(Self { target, host, pools, reached: AtomicBool::new(false) })
     }
 
     /// Whether there was ever a connection.
@@ -127,10 +187,10 @@ impl Endpoint {
         &self,
         mut request: Request<Outgoing>,
         fresh: bool,
-    ) -> Result<(Response<Incoming>, Sender), SendError> {
-        while let Some(mut sender) = if fresh { None } else { self.take() } {
-            match sender.try_send_request(request).await {
-                Ok(response) => return Ok((response, sender)),
+    ) -> Result<(Response<Incoming>, Connection), SendError> {
+        while let Some(mut connection) = if fresh { None } else { self.take() } {
+            match connection.send(request).await {
+                Ok(response) => return Ok((response, connection)),
                 Err(mut error) => {
                     let Some(unsent) = error.take_message() else {
                         let error = error.into_error();
@@ -142,12 +202,12 @@ impl Endpoint {
                 }
             }
         }
-        let mut sender = match self.connect().await {
-            Ok(sender) => sender,
+        let mut connection = match self.connect().await {
+            Ok(connection) => connection,
             Err(error) => return Err(SendError::NotSent(Box::new(request), error.to_string())),
         };
-        match sender.try_send_request(request).await {
-            Ok(response) => Ok((response, sender)),
+        match connection.send(request).await {
+            Ok(response) => Ok((response, connection)),
             Err(mut error) => Err(match error.take_message() {
                 Some(unsent) => SendError::NotSent(Box::new(unsent), error.into_error().to_string()),
                 None => SendError::NoAnswer { maybe_stale: false, why: error.into_error().to_string() },
@@ -156,44 +216,56 @@ impl Endpoint {
     }
 
     /// Opens a connection.
-    pub(crate) async fn connect(&self) -> io::Result<Sender> {
-        let sender = match &self.target {
-            Target::Tcp(authority) => handshake(timeout(CONNECT_MAX, connect_tcp(authority)).await??).await,
-            Target::Tls { authority, name, credentials } => {
-                let connect =
-                    async { credentials.connect(name.clone(), connect_tcp(authority).await?).await };
-                handshake(timeout(CONNECT_MAX, connect).await??).await
-            }
-            Target::Unix(path) => handshake(timeout(CONNECT_MAX, connect_unix(path)).await??).await,
+    pub(crate) async fn connect(&self) -> io::Result<Connection> {
+        let connect = async {
+            Ok::<_, io::Error>(match &self.target {
+                Target::Tcp(authority) => Stream::Tcp(connect_tcp(authority).await?),
+                Target::Tls { authority, name, credentials } => {
+                    let stream = connect_tcp(authority).await?;
+                    Stream::Tls(Box::new(credentials.connect(name.clone(), stream).await?))
+                }
+                Target::Unix(path) => Stream::Unix(connect_unix(path).await?),
+            })
         };
-        let sender = sender.map_err(io::Error::other)?;
+        let stream = timeout(CONNECT_MAX, connect).await??;
+        let connection = Connection::begin(stream).await.map_err(io::Error::other)?;
         self.reached.store(true, Ordering::Relaxed);
-        Ok(sender)
+        Ok(connection)
     }
 
-    /// Takes back a connection whose last answer has been read to its end.
-    pub(crate) fn keep(&self, sender: Sender) {
-        if sender.is_closed() {
+    /// Takes back a connection whose last answer has been read to its end. One that is still busy with its last request's body, which its
+    /// service did not want to read, is closed.
+    pub(crate) fn keep(&self, mut connection: Connection) {
+        if !connection.is_idle() {
             return;
         }
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = self.pool();
         if idle.len() < IDLE_CONNECTIONS_MAX {
-            idle.push(Idle { sender, since: Instant::now() });
+            idle.push(Idle { connection, since: Instant::now() });
         }
     }
 
-    fn take(&self) -> Option<Sender> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        // Nearly always the last one will do. One that is still busy with its last request's body is passed over.
-        let place = idle.iter().rposition(|connection| connection.sender.is_ready());
-        let taken = place.map(|place| idle.remove(place));
-        if idle.first().is_some_and(|oldest| oldest.since.elapsed() > IDLE_MAX || oldest.sender.is_closed()) {
-            idle.retain(|connection| {
-                connection.since.elapsed() <= IDLE_MAX && !connection.sender.is_closed()
-            });
+    fn take(&self) -> Option<Connection> {
+        loop {
+            let Idle { mut connection, since } = self.pool().pop()?;
+            // Nobody has looked since: the service may have closed it.
+            if since.elapsed() <= IDLE_MAX && connection.is_idle() {
+                return Some(connection);
+            }
         }
-        let taken = taken?;
-        (taken.since.elapsed() <= IDLE_MAX).then_some(taken.sender)
+    }
+
+    /// Closes those that have been idle for long, or that the service has closed.
+    pub(crate) fn sweep(&self) {
+        for pool in &self.pools {
+            let mut idle = pool.lock().unwrap_or_else(PoisonError::into_inner);
+            idle.retain_mut(|one| one.since.elapsed() <= IDLE_MAX && one.connection.is_idle());
+        }
+    }
+
+    /// This thread's.
+    fn pool(&self) -> MutexGuard<'_, Vec<Idle>> {
+        self.pools[worker::place()].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -216,14 +288,56 @@ async fn connect_unix(path: &PathBuf) -> io::Result<UnixStream> {
     }
 }
 
-async fn handshake<S>(stream: S) -> Result<Sender, hyper::Error>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    // It ends when the service closes or the sender is dropped; how it ended, the request in flight is told.
-    tokio::spawn(async move {
-        let _ = connection.await;
-    });
-    Ok(sender)
+/// What a service is reached over.
+enum Stream {
+    Tcp(TcpStream),
+    Tls(Box<tls::Connected<TcpStream>>),
+    Unix(UnixStream),
+}
+
+/// The same call on whichever it is.
+macro_rules! on {
+    ($self:expr, $stream:ident => $call:expr) => {
+        match $self.get_mut() {
+            Self::Tcp($stream) => $call,
+            Self::Tls($stream) => $call,
+            Self::Unix($stream) => $call,
+        }
+    };
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        on!(self, stream => Pin::new(stream).poll_read(cx, buf))
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        on!(self, stream => Pin::new(stream).poll_write(cx, buf))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        on!(self, stream => Pin::new(stream).poll_write_vectored(cx, bufs))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Tcp(stream) => stream.is_write_vectored(),
+            Self::Tls(stream) => stream.is_write_vectored(),
+            Self::Unix(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on!(self, stream => Pin::new(stream).poll_flush(cx))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on!(self, stream => Pin::new(stream).poll_shutdown(cx))
+    }
 }

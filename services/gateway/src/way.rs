@@ -9,8 +9,8 @@ use contracts::problem::{Problem, ProblemCode};
 use http::header::{ALLOW, AUTHORIZATION, CONNECTION};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, request};
 use http_body_util::BodyExt;
-use http_kit::token::{Caller, TokenError, Verifier, bearer};
-use http_kit::trace::TraceContext;
+use http_kit::token::{Caller, TokenError, bearer};
+use http_kit::trace::{SPAN_ID, TraceContext};
 use hyper::body::{Body, Incoming};
 use tokio::time::timeout_at;
 
@@ -93,8 +93,7 @@ async fn pass(
 
     if let Some(needs) = route.needs {
         // Who asks. A token seen before costs one look; what it was worth then is checked for expiry and revocation now.
-        let caller =
-            authenticate(&core.world.verifier, &head.headers, exchange.started + route.timeout).await?;
+        let caller = authenticate(core, exchange, &head.headers, exchange.started + route.timeout).await?;
         exchange.caller = Some(Arc::clone(&caller));
 
         // A user's limit goes by the user, not by the token, so that logging in again earns no more.
@@ -138,16 +137,23 @@ async fn pass(
 /// Gives the request its names: an id of its own, and its place in a trace.
 fn begin(core: &Arc<Core>, link: Arc<Link>, head: &request::Parts) -> Exchange {
     let started = Instant::now();
-    let random = &core.world.random;
     let trace =
         head.headers.get(TRACEPARENT).and_then(|value| value.to_str().ok()).and_then(TraceContext::parse);
-    let span = trace.map_or_else(|| TraceContext::start(random), |trace| trace.child(random));
-    let traceparent = span.header();
+    let span_id = core.roll().to_be_bytes();
+    let span = match trace {
+        Some(trace) => trace.child(span_id),
+        None => TraceContext::start(
+            (u128::from(core.roll()) << 64 | u128::from(core.roll())).to_be_bytes(),
+            span_id,
+        ),
+    };
+    let traceparent = Bytes::from_owner(span.header());
+    let value =
+        |bytes| HeaderValue::from_maybe_shared(bytes).unwrap_or_else(|_| HeaderValue::from_static("-"));
     // Our span's id is random enough for a request that came without an id.
-    let request_id = headers::request_id(&head.headers).cloned().unwrap_or_else(|| {
-        let span = traceparent.get(36..52).unwrap_or("-");
-        HeaderValue::from_str(span).unwrap_or_else(|_| HeaderValue::from_static("-"))
-    });
+    let request_id =
+        headers::request_id(&head.headers).cloned().unwrap_or_else(|| value(traceparent.slice(SPAN_ID)));
+    let traceparent = value(traceparent);
     let method = match head.method {
         Method::GET => "GET",
         Method::HEAD => "HEAD",
@@ -171,7 +177,8 @@ fn limited(core: &Core, exchange: &Exchange) -> Result<(), Refusal> {
 }
 
 async fn authenticate(
-    verifier: &Verifier,
+    core: &Core,
+    exchange: &Exchange,
     headers: &HeaderMap,
     deadline: Instant,
 ) -> Result<Arc<Caller>, Refusal> {
@@ -182,14 +189,20 @@ async fn authenticate(
     }
     let refused = |error: TokenError| Refusal::from(http_kit::problem::of_token(&error));
     let token = bearer(line.and_then(|line| line.to_str().ok())).map_err(refused)?;
-    if let Some(known) = verifier.recall(token) {
-        return known.map_err(refused);
+    let (verifier, link) = (&core.world.verifier, exchange.link());
+    if let Some(caller) = link.recall(token) {
+        return verifier.still_good(&caller).map(|()| caller).map_err(refused);
     }
-    // A key that is not known is asked for, which takes as long as auth takes.
-    match timeout_at(deadline.into(), verifier.verify(token)).await {
-        Ok(verified) => verified.map_err(refused),
-        Err(_) => Err(Refusal::bare(ProblemCode::DeadlineExceeded)),
-    }
+    let verified = match verifier.recall(token) {
+        Some(known) => known,
+        // A key that is not known is asked for, which takes as long as auth takes.
+        None => timeout_at(deadline.into(), verifier.verify(token))
+            .await
+            .map_err(|_| Refusal::bare(ProblemCode::DeadlineExceeded))?,
+    };
+    let caller = verified.map_err(refused)?;
+    link.remember(token, &caller);
+    Ok(caller)
 }
 
 fn permit(caller: &Caller, needs: Permissions) -> Result<(), Refusal> {

@@ -6,7 +6,9 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     let command = local::Command::parse();
-    match local::run(command) {
+    let done = local::run(command);
+    http_kit::telemetry::flush_log();
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => {
             eprintln!("healthcare: {fault}");

@@ -212,7 +212,7 @@ async fn start_gateway(
             let config = Certificate::read(cert, key).and_then(|certificate| certificate.server_config());
             let config =
                 config.map_err(|error| Fault::asked(format!("the certificate cannot be used: {error}")))?;
-            Listener::tls(listener, config)
+            Listener::from(listener).with_tls(config)
         }
         _ => Listener::from(listener),
     };

@@ -64,6 +64,37 @@ async fn content_length_beside_transfer_encoding_is_refused_whichever_comes_firs
 }
 
 #[tokio::test]
+async fn a_connection_that_rested_goes_on_where_it_was() {
+    /// Longer than a connection that nobody uses keeps what it needs for requests.
+    const REST: Duration = Duration::from_millis(1_200);
+    const REQUEST: &str = "GET /x HTTP/1.1\r\nhost: a\r\n\r\n";
+    let (backend, house) = house().await;
+    let mut client = house.client().await;
+    for _ in 0..2 {
+        client.send(REQUEST).await;
+        assert_eq!(client.answer().await.unwrap().status, 200);
+        tokio::time::sleep(REST).await;
+    }
+    // What comes first after a rest is only half of a head, then one whole request and a half.
+    let (first, second) = REQUEST.split_at(9);
+    client.send(first).await;
+    tokio::time::sleep(REST).await;
+    client.send(format!("{second}{first}")).await;
+    assert_eq!(client.answer().await.unwrap().status, 200);
+    tokio::time::sleep(REST).await;
+    client.send(second).await;
+    assert_eq!(client.answer().await.unwrap().status, 200);
+    assert_eq!(backend.requests().len(), 4);
+    // One who says no more is told nothing, and one who goes is gone.
+    drop(client);
+    let mut client = house.client().await;
+    client.send("POST /x HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\n").await;
+    tokio::time::sleep(REST).await;
+    client.send("abc").await;
+    assert_eq!(client.answer().await.unwrap().status, 200);
+}
+
+#[tokio::test]
 async fn a_chunk_that_is_none_ends_the_request() {
     let (backend, house) = house().await;
     for body in ["zz\r\nabc\r\n0\r\n\r\n", "3\r\nabcd\r\n0\r\n\r\n", "-1\r\n", "ffffffffffffffffff\r\n"] {
@@ -202,7 +233,7 @@ async fn a_panic_in_a_connection_ends_that_connection_alone() {
         .with_no_client_auth()
         .with_cert_resolver(std::sync::Arc::new(Panicking));
     let config = crate::house::config(Vec::new(), Vec::new());
-    let house = House::on(config, |socket| gateway::Listener::tls(socket, tls.into())).await;
+    let house = House::on(config, |socket| gateway::Listener::from(socket).with_tls(tls.into())).await;
     for _ in 0..3 {
         let mut client = house.client().await;
         client.send(client_hello()).await;

@@ -23,6 +23,7 @@ pub mod healthcheck;
 pub mod identity;
 pub mod keys;
 pub mod listen;
+mod log_lines;
 pub mod problem;
 pub mod revocation;
 pub mod stop;

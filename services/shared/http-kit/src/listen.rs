@@ -20,13 +20,26 @@ pub fn listen(address: impl ToSocketAddrs) -> io::Result<TcpListener> {
     }
 }
 
+/// So many sockets at one address, among which the kernel divides whoever connects. That somebody else listens there is told all the same.
+pub fn listen_shared(address: SocketAddr, sockets: usize) -> io::Result<Vec<TcpListener>> {
+    let alone = listen(address)?;
+    let address = alone.local_addr()?;
+    drop(alone);
+    (0..sockets).map(|_| socket(address, true)).collect()
+}
+
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    socket(address, false)
+}
+
+fn socket(address: SocketAddr, is_shared: bool) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         socket.set_only_v6(false)?;
     }
     // A process that is started again takes the port over from connections of the last one that are not quite gone.
     socket.set_reuse_address(true)?;
+    socket.set_reuse_port(is_shared)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;

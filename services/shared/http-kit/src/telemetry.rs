@@ -14,6 +14,9 @@ use tracing_subscriber::layer::{Layer, Layered, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Registry as Spans, reload};
 
+use crate::log_lines;
+pub use crate::log_lines::{ACCESS, flush as flush_log};
+
 /// What can be changed about the log of this process.
 struct Log {
     filter: reload::Handle<EnvFilter, Spans>,
@@ -66,7 +69,7 @@ fn filter(settings: &Observability) -> EnvFilter {
 }
 
 fn lines(settings: &Observability) -> Lines {
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt::layer().with_writer(log_lines::Lines);
     match settings.log_format {
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
         LogFormat::Text => lines.with_target(false).boxed(),

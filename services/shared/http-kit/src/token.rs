@@ -277,7 +277,8 @@ impl Verifier {
         }
     }
 
-    fn still_good(&self, caller: &Caller) -> Result<(), TokenError> {
+    /// Whether a token that was verified before is good now: it has not expired, and was not revoked.
+    pub fn still_good(&self, caller: &Caller) -> Result<(), TokenError> {
         let now = self.clock.now();
         if caller.expires_at <= now.timestamp() {
             return Err(TokenError::Expired);

@@ -1,6 +1,11 @@
 //! W3C Trace Context (<https://www.w3.org/TR/trace-context/>): one trace id from the gateway through every service.
 
-use contracts::ambient::Random;
+use std::ops::Range;
+
+/// Where in a `traceparent` the trace's id stands.
+pub const TRACE_ID: Range<usize> = 3..35;
+/// And the span's.
+pub const SPAN_ID: Range<usize> = 36..52;
 
 /// Where a request stands in its trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,9 +16,9 @@ pub struct TraceContext {
 }
 
 impl TraceContext {
-    /// A new trace.
-    pub fn start(random: &Random) -> Self {
-        Self { trace_id: random.bytes(), span_id: random.bytes(), sampled: true }
+    /// A new trace. The ids must differ from all others; they need not be secret.
+    pub const fn start(trace_id: [u8; 16], span_id: [u8; 8]) -> Self {
+        Self { trace_id, span_id, sampled: true }
     }
 
     /// Reads a `traceparent` header. `None` if it is not of the form: the trace then starts anew (§4.3).
@@ -37,8 +42,8 @@ impl TraceContext {
 
     /// The same trace, with a span of our own.
     #[must_use]
-    pub fn child(&self, random: &Random) -> Self {
-        Self { span_id: random.bytes(), ..*self }
+    pub const fn child(&self, span_id: [u8; 8]) -> Self {
+        Self { span_id, ..*self }
     }
 
     /// The trace's id, 32 hexadecimal digits.
@@ -46,14 +51,13 @@ impl TraceContext {
         data_encoding::HEXLOWER.encode(&self.trace_id)
     }
 
-    /// The `traceparent` to send on.
-    pub fn header(&self) -> String {
-        format!(
-            "00-{}-{}-{:02x}",
-            self.trace_id(),
-            data_encoding::HEXLOWER.encode(&self.span_id),
-            u8::from(self.sampled)
-        )
+    /// The `traceparent` to send on: ASCII.
+    pub fn header(&self) -> [u8; 55] {
+        let mut header = *b"00-................................-................-00";
+        data_encoding::HEXLOWER.encode_mut(&self.trace_id, &mut header[TRACE_ID]);
+        data_encoding::HEXLOWER.encode_mut(&self.span_id, &mut header[SPAN_ID]);
+        header[54] += u8::from(self.sampled);
+        header
     }
 }
 
@@ -66,7 +70,7 @@ mod tests {
 
     #[test]
     fn the_standards_example_reads_back() {
-        assert_eq!(TraceContext::parse(EXAMPLE).unwrap().header(), EXAMPLE);
+        assert_eq!(TraceContext::parse(EXAMPLE).unwrap().header(), EXAMPLE.as_bytes());
     }
 
     #[test]
