@@ -195,17 +195,14 @@ async fn operate(options: RunOptions) -> Result<(), Error> {
     let (stop, stopped) = oneshot::channel::<()>();
     let mut asked_to_stop = std::pin::pin!(end());
     let lease_namespace = options.lease_namespace.unwrap_or_else(|| client.default_namespace().to_owned());
-    let mut candidate = options.leader_elect.then(|| {
-        let host = &options.name;
-        Candidate::new(
-            client.clone(),
-            &lease_namespace,
-            host,
-            Clock::system(),
-            &Random::system(),
-            fence.clone(),
-        )
-    });
+    let mut candidate = None;
+    if options.leader_elect {
+        // Who leads is decided by writing, which must not wait for itself: this client has no fence.
+        let client = connect(&metrics, &Fence::default(), &signs).await?;
+        let (clock, random) = (Clock::system(), Random::system());
+        candidate =
+            Some(Candidate::new(client, &lease_namespace, &options.name, clock, &random, fence.clone()));
+    }
     if let Some(candidate) = &mut candidate {
         tracing::info!(?scope, "stands by");
         tokio::select! {

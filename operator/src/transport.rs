@@ -1,11 +1,13 @@
 //! What stands between the operator and every request that it sends: one place that bounds, fences, counts and looks for signs of life.
 //!
 //! - A request that is no watch has to be answered within [`ANSWER_TIMEOUT`].
-//! - No write leaves after the lease has run out, whatever the rest of the process believes: [`Fence`].
+//! - No write leaves after the lease has run out, whatever the rest of the process believes: [`Fence`]. A request that was let through and then
+//!   waited, for a connection or because the process was frozen, is stopped where bytes leave: [`Fenced`].
 //! - Every answer to a watch or a list and every frame of a watch, bookmarks included, is a sign of life: [`Signs`]. The health check
 //!   stands on them, so that a watch frozen behind a load balancer is seen although the process runs.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -15,6 +17,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http::{Method, Request, Response};
 use http_body_util::BodyExt;
+use hyper::rt::Executor;
 use kube::client::{Body, ClientBuilder, DynBody};
 use kube::{Client, Config};
 use tokio::time::Instant;
@@ -42,8 +45,11 @@ pub async fn connect(metrics: &Metrics, fence: &Fence, signs: &Signs) -> Result<
 /// The same, of an API server whose address is known.
 pub fn client(mut config: Config, metrics: &Metrics, fence: &Fence, signs: &Signs) -> Result<Client, Error> {
     config.read_timeout = Some(SILENCE_TIMEOUT);
+    // What fails is tried again by whoever asked, who knows whether it is still wanted.
+    config.default_retry = false;
     let rules = Rules { metrics: metrics.clone(), fence: fence.clone(), signs: signs.clone() };
-    let builder = ClientBuilder::try_from(config).map_err(Error::api("making a client"))?;
+    let builder =
+        ClientBuilder::try_from((config, Fenced(fence.clone()))).map_err(Error::api("making a client"))?;
     Ok(builder.with_layer(&rules).build())
 }
 
@@ -64,6 +70,21 @@ impl Fence {
 
     fn is_open(&self) -> bool {
         self.0.read().unwrap_or_else(PoisonError::into_inner).is_none_or(|until| Instant::now() < until)
+    }
+}
+
+/// Runs what reads and writes a client's connections, for as long as the fence is open; then they end, before they write another byte.
+#[derive(Clone)]
+struct Fenced(Fence);
+
+impl Executor<BoxFuture<'static, ()>> for Fenced {
+    fn execute(&self, mut connection: BoxFuture<'static, ()>) {
+        let Self(fence) = self.clone();
+        tokio::spawn(poll_fn(
+            move |cx| {
+                if fence.is_open() { connection.as_mut().poll(cx) } else { Poll::Ready(()) }
+            },
+        ));
     }
 }
 
@@ -138,7 +159,7 @@ where
         let rules = self.rules.clone();
         let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
         let path = request.uri().path().to_owned();
-        if !is_read && !rules.fence.is_open() && !is_about_leading(&path) {
+        if !is_read && !rules.fence.is_open() {
             return std::future::ready(Err("this replica leads no longer".into())).boxed();
         }
         let is_watch =
@@ -167,11 +188,6 @@ where
     }
 }
 
-/// Who leads is decided by writing: that must not wait for itself.
-fn is_about_leading(path: &str) -> bool {
-    path.starts_with("/apis/coordination.k8s.io/")
-}
-
 fn method(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
@@ -180,5 +196,35 @@ fn method(method: &Method) -> &'static str {
         Method::PATCH => "PATCH",
         Method::DELETE => "DELETE",
         _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    /// As long as a connection's task needs to be looked at again.
+    const SOON: Duration = Duration::from_millis(50);
+
+    #[tokio::test]
+    async fn a_connection_writes_nothing_more_when_the_fence_closes() {
+        let (fence, written) = (Fence::default(), Arc::new(AtomicU32::new(0)));
+        let count = Arc::clone(&written);
+        let connection = async move {
+            loop {
+                count.fetch_add(1, Ordering::Relaxed);
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        Fenced(fence.clone()).execute(connection.boxed());
+        tokio::time::sleep(SOON).await;
+        assert!(written.load(Ordering::Relaxed) > 0, "it runs while the fence is open");
+        fence.close();
+        let before = written.load(Ordering::Relaxed);
+        tokio::time::sleep(SOON).await;
+        assert_eq!(written.load(Ordering::Relaxed), before);
+        assert_eq!(Arc::strong_count(&written), 1, "it is gone");
     }
 }

@@ -10,7 +10,8 @@ use blackbox::Client;
 use cluster_tests::{Clinic, Traffic, eventually};
 use contracts::kek::kek_id;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
+use kube::ResourceExt;
 use kube::api::ListParams;
 use serde_json::json;
 use stack::names;
@@ -71,8 +72,23 @@ async fn another_key_encryption_key_takes_over_without_a_failed_request_and_with
     // Pods that have never seen the old key read what was sealed before, and while it went.
     let second = held(&clinic).await;
     assert_eq!(keys_in_the_database(&clinic).await, second["current"]);
+    let before = clinic.running().await;
     clinic.kill("patient-service").await;
+    eventually("other pods of the patient service", Duration::from_mins(2), async || {
+        let now = clinic.pods("patient-service").await;
+        let is_old = |pod: &Pod| before.iter().any(|(name, _)| *name == pod.name_any());
+        if now.len() == 2 && !now.iter().any(is_old) { Ok(()) } else { Err(now.len()) }
+    })
+    .await;
     clinic.settled().await;
+    // The status may be that of a moment ago.
+    eventually("an answer", Duration::from_mins(1), async || {
+        match admin.call("GET", &old, None).await.status {
+            200 => Ok(()),
+            other => Err(other),
+        }
+    })
+    .await;
     for patient in patients.iter().chain([&old]) {
         let _ = admin.call("GET", patient, None).await.expect(200);
     }

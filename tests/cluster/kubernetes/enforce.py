@@ -13,7 +13,8 @@ import select
 import subprocess
 import sys
 
-TABLE = "inet network-policies"
+# One for each set of namespaces, so that two tests do not take each other's away.
+TABLE = "inet network-policies-" + "-".join(sys.argv[1:])
 
 
 def ask(*what):

@@ -66,7 +66,9 @@ pub fn kubectl_with_plugin() -> Command {
     // `scripts/test-cluster` builds it into the same folder as the tests.
     let built = std::env::current_exe().expect("this program").with_file_name("../kubectl-healthcare");
     let built = built.canonicalize().expect("kubectl-healthcare: `make test-cluster` builds it");
-    let mut command = Command::new(tool("kubectl"));
+    // Whoever starts the tests in the background has them ignore Ctrl-C, and so would whatever they start.
+    let mut command = Command::new("/usr/bin/env");
+    command.arg("--default-signal=INT").arg(tool("kubectl"));
     command.env("PATH", built.parent().expect("a folder"));
     command
 }
