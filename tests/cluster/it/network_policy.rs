@@ -5,6 +5,8 @@ use std::time::Duration;
 use blackbox::documented;
 use cluster_tests::{Clinic, Enforced, Operator, eventually};
 
+/// The network has heard of a new pod by then.
+const IN_FORCE: Duration = Duration::from_secs(10);
 /// A pod of somebody else's in the namespace, and one that passes itself off as the patient service.
 const STRANGER: &str = "{}";
 const PATIENT_SERVICE: &str = r"{app.kubernetes.io/name: patient-service, app.kubernetes.io/instance: clinic,
@@ -21,8 +23,8 @@ async fn a_stack_works_with_its_policies_in_force_and_they_let_nothing_else_thro
     let notification = clinic.pods("notification-service").await.remove(0);
     let notification = notification.status.and_then(|status| status.pod_ip).unwrap();
     let stranger = Probe::new(&clinic, "stranger", STRANGER).await;
-    assert!(stranger.reaches("clinic-api-gateway", 8080), "the gateway is there for everybody");
-    assert!(stranger.reaches(&notification, 9464), "and metrics for Prometheus, wherever it is");
+    stranger.gets_to("clinic-api-gateway", 8080, "the gateway is there for everybody").await;
+    stranger.gets_to(&notification, 9464, "and metrics for Prometheus, wherever it is").await;
     for (service, port) in [
         ("patient-service", 8082),
         ("auth-service", 8087),
@@ -34,8 +36,8 @@ async fn a_stack_works_with_its_policies_in_force_and_they_let_nothing_else_thro
 
     // Whoever got into a service gets no further than the service does.
     let impostor = Probe::new(&clinic, "impostor", PATIENT_SERVICE).await;
-    assert!(impostor.reaches("clinic-postgres", 5432), "the patient service has a database");
-    assert!(impostor.reaches("clinic-auth-service", 8087), "it asks which tokens are revoked");
+    impostor.gets_to("clinic-postgres", 5432, "the patient service has a database").await;
+    impostor.gets_to("clinic-auth-service", 8087, "it asks which tokens are revoked").await;
     assert!(!impostor.reaches("clinic-api-gateway", 8080), "it has no business at the gateway");
     assert!(!impostor.reaches(&notification, 9464), "nor with others' metrics");
 }
@@ -60,12 +62,20 @@ impl<'a> Probe<'a> {
         let probe = Self { clinic, name };
         // Until its policies are in force.
         if labels != STRANGER {
-            eventually("policies for the probe", Duration::from_secs(10), async || {
+            eventually("policies for the probe", IN_FORCE, async || {
                 if probe.reaches("clinic-api-gateway", 8080) { Err("not yet") } else { Ok(()) }
             })
             .await;
         }
         probe
+    }
+
+    /// Sees to it that a connection comes about, once the network has heard of the probe.
+    async fn gets_to(&self, host: &str, port: u16, why: &str) {
+        eventually(why, IN_FORCE, async || {
+            if self.reaches(host, port) { Ok(()) } else { Err(format!("{host}:{port}")) }
+        })
+        .await;
     }
 
     /// Whether a connection comes about.
