@@ -6,7 +6,7 @@
 //! And hyper's own answers to what is no request (400, 414, 431) leave as problem documents, like every other error.
 
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -25,8 +25,10 @@ use crate::target::{HEADERS_BYTES_MAX, URI_BYTES_MAX};
 const HEAD_MAX: Duration = Duration::from_secs(10);
 /// A connection without a request is closed after this long.
 const IDLE_MAX: Duration = Duration::from_secs(75);
-/// Nobody uses a connection that has not been used between two such looks.
-const UNUSED_LOOK: Duration = Duration::from_millis(500);
+/// Nobody uses a connection that was not used between two looks. The first comes soon, since many connections have one request and rest;
+/// those that are used are looked at ever more seldom.
+const FIRST_LOOK: Duration = Duration::from_millis(50);
+const LOOK_MAX: Duration = Duration::from_secs(1);
 /// So much is read of a request before there is a hyper to read it.
 const FIRST_BYTES: usize = 256;
 /// A client that takes not one byte of its answer for this long is gone.
@@ -39,6 +41,8 @@ pub(crate) struct Link {
     answering: AtomicBool,
     /// Nothing of the last request is still to be read, and nothing of its answer to be written.
     settled: AtomicBool,
+    /// For the deadlines of requests, one after another: see [`Link::within`].
+    timer: Mutex<Option<Pin<Box<Sleep>>>>,
     /// The last token that was good on this connection, and whose it is. Nearly always the next request brings the same one.
     token: Mutex<Option<Known>>,
     /// What was read since the last request, for what hyper's parser does not tell. Copied without a look: reading it is rare.
@@ -67,9 +71,10 @@ impl Link {
 
     /// Returns when a request was answered and no other has come for a while. Looks now and then, which costs less than a timer for each request.
     pub(crate) async fn unused(&self) {
-        let mut seen = 0;
+        let (mut seen, mut pause) = (0, FIRST_LOOK);
         loop {
-            tokio::time::sleep(UNUSED_LOOK).await;
+            tokio::time::sleep(pause).await;
+            pause = LOOK_MAX.min(pause * 2);
             let requests = self.requests();
             if requests == seen
                 && requests > 0
@@ -82,8 +87,35 @@ impl Link {
         }
     }
 
+    /// What comes of the future, or `None` at the deadline. One timer serves all requests of the connection: one that fires too early is only then
+    /// set anew, so that a request that is answered in time touches no wheel of timers.
+    pub(crate) async fn within<F: Future>(&self, deadline: Instant, future: F) -> Option<F::Output> {
+        let kept = self.timer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let mut timer = kept.unwrap_or_else(|| Box::pin(tokio::time::sleep_until(deadline)));
+        if timer.deadline() > deadline {
+            timer.as_mut().reset(deadline);
+        }
+        let mut future = pin!(future);
+        let done = std::future::poll_fn(|cx| {
+            if let Poll::Ready(done) = future.as_mut().poll(cx) {
+                return Poll::Ready(Some(done));
+            }
+            loop {
+                ready!(timer.as_mut().poll(cx));
+                if timer.deadline() >= deadline {
+                    return Poll::Ready(None);
+                }
+                timer.as_mut().reset(deadline);
+            }
+        })
+        .await;
+        *self.timer.lock().unwrap_or_else(PoisonError::into_inner) = done.is_some().then_some(timer);
+        done
+    }
+
     /// Gives back what is only of use while requests come.
     pub(crate) fn forget(&self) {
+        *self.timer.lock().unwrap_or_else(PoisonError::into_inner) = None;
         *self.head.lock().unwrap_or_else(PoisonError::into_inner) = Vec::new();
         *self.token.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }

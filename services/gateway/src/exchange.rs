@@ -82,7 +82,7 @@ impl Exchange {
         self.access_log = yes;
     }
 
-    pub(crate) fn link(&self) -> &Link {
+    pub(crate) fn link(&self) -> &Arc<Link> {
         &self.link
     }
 

@@ -16,6 +16,7 @@ use resilience::retry::{Attempt, Outcome, RetryBudget, RetryPolicy, Verdict, dec
 use tokio::time::timeout_at;
 
 use crate::body::{Broken, ClientBody, Intake, Outgoing};
+use crate::edge::Link;
 use crate::gateway::Core;
 use crate::kept::{Lane, Member};
 use crate::refusal::Refusal;
@@ -28,6 +29,7 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// A request to be made, as often as need be.
 pub(crate) struct Errand<'a> {
     core: &'a Core,
+    link: &'a Link,
     lane: &'a Lane,
     policy: RetryPolicy,
     budget: &'a RetryBudget,
@@ -111,7 +113,7 @@ impl<'a> Errand<'a> {
 
     /// Takes a request's body in hand: nothing, read first, or streamed.
     pub(crate) async fn prepare(
-        core: &'a Core,
+        (core, link): (&'a Core, &'a Link),
         (lane, policy, budget): (&'a Lane, RetryPolicy, &'a RetryBudget),
         deadline: Instant,
         parcel: Parcel,
@@ -120,6 +122,7 @@ impl<'a> Errand<'a> {
         let known = body.size_hint().exact();
         let mut errand = Self {
             core,
+            link,
             lane,
             policy,
             budget,
@@ -216,7 +219,7 @@ impl<'a> Errand<'a> {
     ) -> Result<Option<Result<(Response<Incoming>, Connection), SendError>>, Refusal> {
         let Some(mut request) = self.next() else { return Err(unreachable()) };
         request.headers_mut().insert(HOST, endpoint.endpoint.host.clone());
-        let sent = timeout_at(self.deadline.into(), endpoint.endpoint.send(request, fresh)).await.ok();
+        let sent = self.link.within(self.deadline.into(), endpoint.endpoint.send(request, fresh)).await;
         match self.intake.as_ref().and_then(|intake| intake.fault()) {
             Some(fault) => Err(client_fault(fault)),
             None if sent.is_none() && self.intake.as_ref().is_some_and(|intake| intake.is_waiting()) => {

@@ -3,6 +3,7 @@
 //!
 //! A user's bucket is kept by user id, so that more tokens, connections or cores make no more of it.
 
+use bytes::BytesMut;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use resilience::limit::{Decision, Keyed, Limit};
 
@@ -11,6 +12,8 @@ use contracts::problem::{Problem, ProblemCode};
 use crate::refusal::{Refusal, whole_seconds};
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+/// `"client";r=` and two numbers.
+const STANDING_BYTES_MAX: usize = 48;
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 /// The buckets of all callers, for routes that share them. They outlive changes of the configuration.
@@ -93,8 +96,13 @@ impl Limits {
     pub(crate) fn tell(&self, standing: Standing, headers: &mut HeaderMap) {
         let Standing { name, decision, with_user } = standing;
         let reset = if decision.allowed { decision.reset_after } else { decision.retry_after };
-        let text = format!("\"{name}\";r={};t={}", decision.remaining, whole_seconds(reset));
-        if let Ok(value) = HeaderValue::try_from(text) {
+        let mut number = itoa::Buffer::new();
+        let mut text = BytesMut::with_capacity(STANDING_BYTES_MAX);
+        text.extend_from_slice(if name == "user" { b"\"user\";r=" } else { b"\"client\";r=" });
+        text.extend_from_slice(number.format(decision.remaining).as_bytes());
+        text.extend_from_slice(b";t=");
+        text.extend_from_slice(number.format(whole_seconds(reset)).as_bytes());
+        if let Ok(value) = HeaderValue::from_maybe_shared(text.freeze()) {
             headers.insert(RATE_LIMIT, value);
         }
         headers.insert(RATE_LIMIT_POLICY, self.policy[usize::from(with_user)].clone());

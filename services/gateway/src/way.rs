@@ -125,7 +125,8 @@ async fn pass(
         return Err(Refusal { close: true, ..Refusal::bare(ProblemCode::PayloadTooLarge) });
     }
     let parcel = Parcel { method: head.method.clone(), uri, headers, body: incoming, bytes_max };
-    let mut errand = Errand::prepare(core, (lane, policy, budget), deadline, parcel).await?;
+    let link = Arc::clone(exchange.link());
+    let mut errand = Errand::prepare((core, &link), (lane, policy, budget), deadline, parcel).await?;
     let answer = errand.run().await;
     exchange.retries = errand.retries_made;
     // What is left of a body that was not sent on cannot be read as the next request: the connection ends, and says so.
