@@ -35,7 +35,7 @@ WORK_B = """
 | limit by user | yes | by `Authorization` | yes | yes | by `Authorization` |
 | request id | yes | yes | yes | yes | – |
 | trace context | yes | – | – | – | – |
-| access log, to a file | JSON, a write each | text, a write for 64 KiB | text, a write each | text, in batches | text, 100 lines at once |
+| access log, to a file | JSON, a write for 64 KiB or 100 ms | text, a write for 64 KiB | text, a write each | text, in batches | text, 100 lines at once |
 | histogram for each route | yes | – | – | yes | yes |
 | timeout | yes | yes | yes | yes | – |
 | breaker, or ejection | yes | yes | yes | yes | yes |

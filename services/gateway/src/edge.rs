@@ -393,7 +393,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Edge<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_instead(cx))?;
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        // TLS takes bytes that the socket does not take yet: they are written while somebody asks, and who rests does not.
+        if flushed.is_pending() {
+            self.link.settled.store(false, Ordering::Relaxed);
+        }
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

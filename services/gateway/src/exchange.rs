@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::{HeaderValue, StatusCode};
+use http_kit::telemetry::ACCESS;
 use http_kit::token::Caller;
 use http_kit::trace::TRACE_ID;
 
@@ -108,7 +109,7 @@ impl Exchange {
             Target::Service { lane, .. } => &*lane.service,
         });
         tracing::info!(
-            target: "access",
+            target: ACCESS,
             method = self.method,
             route = route.map_or("-", |route| &*route.template),
             status,
