@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use cluster_tests::{ApiServer, Cluster, Told, VERSION, repository};
+use cluster_tests::{ApiServer, Cluster, Told, VERSION, defined, repository};
 use serde_json::{Value, json};
 use stack::Stack;
 
@@ -303,13 +303,7 @@ async fn every_value_of_a_chart_does_what_it_should_and_an_api_server_takes_it()
         let mut command = vec!["install", release, chart, "--namespace=healthcare", "--create-namespace"];
         command.extend(values.iter().map(String::as_str));
         server.helm(&command);
-        server.kubectl(&[
-            "wait",
-            "--for=condition=Established",
-            "customresourcedefinition",
-            "--all",
-            "--timeout=30s",
-        ]);
+        defined(&server.client().await).await;
     }
     let stack = server.kubectl(&[
         "get",

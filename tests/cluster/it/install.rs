@@ -40,7 +40,7 @@ fn values(clinic: &Value) -> String {
 #[tokio::test]
 async fn with_helm_and_an_ingress_and_uninstalled_before_its_stack() {
     let cluster = Cluster::get();
-    Operator::define();
+    Operator::define().await;
     let operator = Operator::not_installed(Namespace::restricted("helm")).await;
     let namespace = &operator.namespace;
     // The definition is there already, for the other tests; whoever has none leaves --take-ownership out.
@@ -93,7 +93,7 @@ async fn with_helm_and_an_ingress_and_uninstalled_before_its_stack() {
 #[tokio::test]
 async fn with_kubectl_and_a_port_of_the_nodes() {
     let cluster = Cluster::get();
-    Operator::define();
+    Operator::define().await;
     let folder = tempfile::tempdir().unwrap();
     let bundle = repository().join("manifests/install.yaml");
     std::fs::copy(&bundle, folder.path().join("install.yaml")).unwrap();

@@ -52,10 +52,13 @@ async fn asks(clinic: &Clinic, at: IpAddr, shown: Option<Identity>) -> reqwest::
     Ok(answer.status().as_u16())
 }
 
+/// Where the patient service is reached: by its Service, and at one of its pods.
 async fn addresses(clinic: &Clinic) -> Vec<IpAddr> {
     let service: Service = clinic.api().get(&clinic.object(PATIENT)).await.unwrap();
-    let pod = clinic.pods(PATIENT).await.remove(0);
-    let texts = [service.spec.unwrap().cluster_ip.unwrap(), pod.status.unwrap().pod_ip.unwrap()];
+    // A pod that has just been made has no address yet.
+    let pods = clinic.pods(PATIENT).await.into_iter();
+    let mut pods = pods.filter_map(|pod| pod.status?.pod_ip);
+    let texts = [service.spec.unwrap().cluster_ip.unwrap(), pods.next().expect("a pod with an address")];
     texts.map(|text| text.parse().unwrap()).into()
 }
 
@@ -88,10 +91,6 @@ async fn who_shows_no_certificate_of_the_stack_reaches_no_service_and_its_author
         if is_new && stage.is_none() { Ok(()) } else { Err(format!("{stage:?}\n{}", clinic.story())) }
     })
     .await;
-    clinic.settled().await;
-    let seen = traffic.stop_unharmed();
-    println!("{} requests, the longest {:?}", seen.answered, seen.longest);
-
     // The last step replaces pods too, and the old ones are let go one by one.
     eventually("the old one to be refused, and the new one let in", RETIRED_IN, async || {
         for at in addresses(&clinic).await {
@@ -107,5 +106,8 @@ async fn who_shows_no_certificate_of_the_stack_reaches_no_service_and_its_author
         Ok(())
     })
     .await;
+    clinic.settled().await;
+    let seen = traffic.stop_unharmed();
+    println!("{} requests, the longest {:?}", seen.answered, seen.longest);
     let _ = admin.call("GET", "/api/patients", None).await.expect(200);
 }

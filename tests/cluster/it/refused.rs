@@ -74,7 +74,7 @@ fn unlike(case: &str, answer: Result<(), String>, at: &str, says: &str) -> Optio
 
 #[tokio::test]
 async fn the_api_server_refuses_each_stack_that_cannot_be_and_names_the_field() {
-    Operator::define();
+    Operator::define().await;
     let namespace = Namespace::new("refused");
     let stacks = Stacks::new(&namespace).await;
     let (mut wrong, mut cases) = (Vec::new(), 0);
@@ -99,7 +99,7 @@ async fn the_api_server_refuses_each_stack_that_cannot_be_and_names_the_field() 
 /// Members that the definition does not know are refused where somebody asks for that, as kubectl does.
 #[tokio::test]
 async fn an_unknown_member_is_refused_by_name() {
-    Operator::define();
+    Operator::define().await;
     let namespace = Namespace::new("unknown");
     let stack = Stacks::resource("clinic", &json!({"gateway": {"replica": 2}}));
     let refused = namespace.ask_with_input(&["apply", "--filename=-"], &stack.to_string());

@@ -12,10 +12,18 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
+use std::time::Duration;
 
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::ListParams;
 use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Api, ResourceExt};
 
 use crate::image::renamed;
+use crate::wait::eventually;
+
+/// Until a kind whose definition was applied is served.
+const DEFINED_IN: Duration = Duration::from_secs(30);
 
 /// The environment variable that names the kubeconfig of a cluster which is up already.
 pub const KEPT: &str = "TEST_KUBECONFIG";
@@ -157,6 +165,26 @@ pub async fn client(kubeconfig: &Path) -> kube::Client {
     let options = KubeConfigOptions::default();
     let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await;
     kube::Client::try_from(config.expect("the kubeconfig")).expect("a client")
+}
+
+/// Waits until the API server serves every kind that has a definition. (`kubectl wait` fails on a definition that has no conditions yet.)
+///
+/// # Panics
+/// If that takes too long.
+pub async fn defined(client: &kube::Client) {
+    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+    eventually("every kind to be served", DEFINED_IN, async || {
+        let all = definitions.list(&ListParams::default()).await.map_err(|error| error.to_string())?;
+        let missing = all.items.into_iter().filter(|definition| !is_served(definition));
+        let missing: Vec<_> = missing.map(|definition| definition.name_any()).collect();
+        if missing.is_empty() { Ok(()) } else { Err(missing.join(", ")) }
+    })
+    .await;
+}
+
+fn is_served(definition: &CustomResourceDefinition) -> bool {
+    let conditions = definition.status.as_ref().and_then(|status| status.conditions.as_ref());
+    conditions.is_some_and(|all| all.iter().any(|one| one.type_ == "Established" && one.status == "True"))
 }
 
 /// A program of the cluster's.

@@ -30,7 +30,7 @@ mod wait;
 
 pub use api_server::{ApiServer, Replica, Write};
 pub use clinic::{Clinic, Draft};
-pub use cluster::{Cluster, KEPT, client, definitions, repository};
+pub use cluster::{Cluster, KEPT, client, defined, definitions, repository};
 pub use enforce::{CutOff, Enforced};
 pub use namespace::Namespace;
 pub use operator::{Operator, REGISTRY, RELEASE, VERSION};

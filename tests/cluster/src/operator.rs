@@ -3,16 +3,17 @@
 //! Each test has one of its own, which looks after its own namespace, as is the default: nobody's edits, kills and counters get into
 //! another test's way. It costs two seconds.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, ListParams};
 use kube::{Api, Client, ResourceExt};
+use tokio::sync::OnceCell;
 
 use crate::clinic::Draft;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, defined};
 use crate::namespace::Namespace;
 use crate::wait::eventually;
 
@@ -48,7 +49,7 @@ impl Operator {
     /// # Panics
     /// If it does not get ready.
     pub async fn install_with(namespace: &str, arguments: &[&str]) -> Self {
-        Self::define();
+        Self::define().await;
         let operator = Self::not_installed(Namespace::restricted(namespace)).await;
         operator.upgrade(arguments);
         operator.ready().await;
@@ -64,15 +65,15 @@ impl Operator {
     ///
     /// # Panics
     /// If the API server does not take it.
-    pub fn define() {
-        static DEFINED: OnceLock<()> = OnceLock::new();
-        DEFINED.get_or_init(|| {
+    pub async fn define() {
+        static DEFINED: OnceCell<()> = OnceCell::const_new();
+        let define = async || {
             let cluster = Cluster::get();
             let definition = "--filename=crds/healthcarestack.yaml";
             cluster.kubectl(&["apply", "--server-side", "--force-conflicts", definition]);
-            let name = "customresourcedefinition/healthcarestacks.healthcarestack.dev";
-            cluster.kubectl(&["wait", "--for=condition=Established", "--timeout=30s", name]);
-        });
+            defined(&cluster.client().await).await;
+        };
+        DEFINED.get_or_init(define).await;
     }
 
     /// `helm upgrade --install`, from the chart as it stands here. Does not wait.
