@@ -10,19 +10,16 @@ WORKDIR /source
 COPY . .
 ARG PROFILE=release
 # +crt-static reaches only what is built for an explicit --target, which leaves procedural macros as they must be.
+# One command in `&&` rather than a here-document, which podman and buildah of Debian 12 do not read. Cargo calls the folder of `dev` debug.
 RUN --mount=type=cache,id=healthcare-cargo,target=/usr/local/cargo/registry \
-    --mount=type=cache,id=healthcare-target,target=/target <<SHELL
-set -eu
-target="$(uname -m)-unknown-linux-gnu"
-RUSTFLAGS="-C target-feature=+crt-static" CARGO_TARGET_DIR=/target cargo build --locked --profile "$PROFILE" --target "$target" --bins \
-    --package gateway --package records --package patient --package appointment --package billing \
-    --package notification --package provider --package auth --package operator
-mkdir -p /binaries
-folder=$PROFILE
-[ "$PROFILE" != dev ] || folder=debug # as cargo calls it
-cd "/target/$target/$folder"
-install --strip --mode=755 gateway records patient appointment billing notification provider auth healthcare-operator /binaries
-SHELL
+    --mount=type=cache,id=healthcare-target,target=/target \
+    target="$(uname -m)-unknown-linux-gnu" && \
+    RUSTFLAGS="-C target-feature=+crt-static" CARGO_TARGET_DIR=/target cargo build --locked --profile "$PROFILE" --target "$target" --bins \
+        --package gateway --package records --package patient --package appointment --package billing \
+        --package notification --package provider --package auth --package operator && \
+    mkdir -p /binaries && \
+    cd "/target/$target/$([ "$PROFILE" = dev ] && echo debug || echo "$PROFILE")" && \
+    install --strip --mode=755 gateway records patient appointment billing notification provider auth healthcare-operator /binaries
 
 # What every image has besides its binary: names for the user, how to resolve host names, and whose certificates to believe.
 FROM scratch AS base

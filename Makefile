@@ -33,8 +33,7 @@ test: check ## Everything: check, then every test, on SQLite, on PostgreSQL, and
 	$(MAKE) --no-print-directory test-cluster
 
 .PHONY: test-cluster
-test-cluster: ## The tests on a real Kubernetes, which they start and end (root; ONLY=filter)
-	scripts/prepare cluster
+test-cluster: ## The tests on a real Kubernetes, which they start and end (root, or docker or podman; ONLY=filter)
 	scripts/test-cluster $(ONLY)
 
 .PHONY: cluster

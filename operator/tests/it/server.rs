@@ -3,13 +3,16 @@
 //! Scripts, settings, Secrets and the commands of Jobs are the planned ones. Only their folders and the port are others, and the server's
 //! name leads to this machine (`PGHOSTADDR`), while its certificate is checked for the name.
 
+mod files;
+mod pods;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpListener;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -24,7 +27,9 @@ use serde_json::Value;
 use stack::Stack;
 use tempfile::TempDir;
 use testkit::S3Server;
-use testkit::postgres::{find_bin, other_user};
+
+pub(crate) use files::list;
+use files::{carry, give, unprivileged};
 
 const STACK: &str = "
 apiVersion: healthcarestack.dev/v1alpha1
@@ -291,50 +296,6 @@ impl Server {
         running.wait().unwrap();
     }
 
-    /// Runs the planned Job of this name. Answers what it said, or how it failed.
-    pub(crate) fn job(&self, name: &str) -> Result<String, String> {
-        let job = self.planned("Job", &format!("clinic-{name}"));
-        self.carry_out(&job["spec"]["template"]["spec"])
-    }
-
-    /// Runs the Job of the planned `CronJob`.
-    pub(crate) fn backup(&self) -> Result<String, String> {
-        let job = self.planned("CronJob", "clinic-backup");
-        self.carry_out(&job["spec"]["jobTemplate"]["spec"]["template"]["spec"])
-    }
-
-    /// A pod's containers, one after another, until one fails. What is scratch of it is empty at the start.
-    fn carry_out(&self, pod: &Value) -> Result<String, String> {
-        for volume in
-            pod["volumes"].as_array().unwrap().iter().filter(|volume| volume["emptyDir"].is_object())
-        {
-            let folder = self.path("backup").join(volume["name"].as_str().unwrap());
-            if folder.exists() {
-                fs::remove_dir_all(&folder).unwrap();
-                fs::create_dir(&folder).unwrap();
-                give(&folder);
-            }
-        }
-        let before = pod["initContainers"].as_array().into_iter().flatten();
-        let containers = before.chain(pod["containers"].as_array().unwrap());
-        containers.map(|container| self.run_container(container)).try_fold(String::new(), |_, said| said)
-    }
-
-    fn run_container(&self, container: &Value) -> Result<String, String> {
-        let words = |key: &str| -> Vec<String> {
-            let words = container[key].as_array().into_iter().flatten();
-            words.map(|word| self.here(word.as_str().unwrap())).collect()
-        };
-        let command = words("command");
-        if command.is_empty() {
-            assert!(container["image"].as_str().unwrap().contains("/healthcare-operator:"), "{container}");
-            // Its image starts it; here it runs as we do, since another user may not come near it.
-            let mut operator = Command::new(env!("CARGO_BIN_EXE_healthcare-operator"));
-            return said(operator.env_clear().args(words("args")).output().unwrap());
-        }
-        said(self.command(&command[0], container).args(&command[1..]).output().unwrap())
-    }
-
     /// Carries another's backups here.
     pub(crate) fn take_backups_of(&self, other: &Self) {
         for volume in ["backup/data", "backup/keys"] {
@@ -342,110 +303,12 @@ impl Server {
         }
         give(self.dir.path());
     }
-
-    /// Runs SQL as whoever stands in a URL.
-    pub(crate) fn sql(&self, url: &str, sql: &str) -> Result<String, String> {
-        let mut command = unprivileged("psql", self.dir.path());
-        command.env("PGHOSTADDR", "127.0.0.1").args([
-            "-X",
-            "-q",
-            "-A",
-            "-t",
-            "-v",
-            "ON_ERROR_STOP=1",
-            "-c",
-            sql,
-            url,
-        ]);
-        said(command.output().unwrap())
-    }
-
-    /// Runs a file of SQL.
-    pub(crate) fn sql_file(&self, url: &str, search_path: &str, file: &Path) -> Result<String, String> {
-        let mut command = unprivileged("psql", self.dir.path());
-        command.env("PGHOSTADDR", "127.0.0.1").env("PGOPTIONS", format!("-c search_path={search_path}"));
-        command.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-f"]).arg("-").arg(url);
-        said(command.stdin(fs::File::open(file).unwrap()).output().unwrap())
-    }
-
-    /// Everything that its superuser can read of some schemas, as text.
-    pub(crate) fn dump(&self, schemas: &[&str]) -> String {
-        let mut command = unprivileged("pg_dump", self.dir.path());
-        let service_file = self.path("secrets/database-admin/pg_service.conf");
-        command
-            .env("PGHOSTADDR", "127.0.0.1")
-            .env("PGSERVICEFILE", service_file)
-            .env("PGSERVICE", "database");
-        // What a restored schema says of itself is a comment.
-        command.arg("--no-comments").args(schemas.iter().map(|schema| format!("--schema={schema}")));
-        let text = said(command.output().unwrap()).unwrap();
-        // These lines have a word that is new for each dump.
-        let is_fixed = |line: &&str| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict");
-        text.lines().filter(is_fixed).collect::<Vec<_>>().join("\n")
-    }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         if self.running().is_some() {
             self.stop();
-        }
-    }
-}
-
-fn said(output: Output) -> Result<String, String> {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
-    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
-}
-
-/// A program as PostgreSQL's user, with PostgreSQL's programs on its path and an empty environment.
-fn unprivileged(program: &str, dir: &Path) -> Command {
-    let bin = find_bin().expect("no PostgreSQL for the tests: install Debian package postgresql");
-    let mut command = Command::new("env");
-    command.env_clear().env("PATH", format!("{}:/usr/bin:/bin", bin.display())).arg(program).current_dir(dir);
-    if let Some((uid, gid)) = as_whom() {
-        command.uid(uid).gid(gid);
-    }
-    command
-}
-
-/// PostgreSQL does not run as root.
-fn as_whom() -> Option<(u32, u32)> {
-    use std::os::unix::fs::MetadataExt;
-    let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
-    is_root.then(|| {
-        other_user().expect("the tests run as root, and there is neither a user postgres nor nobody")
-    })
-}
-
-/// Gives a folder and what is in it to PostgreSQL's user.
-fn give(path: &Path) {
-    let Some((uid, gid)) = as_whom() else { return };
-    chown(path, Some(uid), Some(gid)).unwrap();
-    if path.is_dir() && !path.ends_with("pgdata") {
-        for entry in fs::read_dir(path).unwrap() {
-            give(&entry.unwrap().path());
-        }
-    }
-}
-
-/// What is in a folder, in the order of names, without what begins with a dot.
-pub(crate) fn list(dir: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
-    let mut paths: Vec<_> =
-        entries.filter(|path| !path.file_name().unwrap().to_string_lossy().starts_with('.')).collect();
-    paths.sort();
-    paths
-}
-
-fn carry(from: &Path, to: &Path) {
-    for path in list(from) {
-        let target = to.join(path.file_name().unwrap());
-        if path.is_dir() {
-            fs::create_dir_all(&target).unwrap();
-            carry(&path, &target);
-        } else {
-            fs::copy(&path, &target).unwrap();
         }
     }
 }

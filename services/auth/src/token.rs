@@ -48,7 +48,7 @@ impl Issuer {
             sid: Some(to.session.to_owned()),
             jti: random.id("tok"),
             iat: now.timestamp(),
-            iat_ms: now.timestamp_millis(),
+            iat_ms: Some(now.timestamp_millis()),
             exp: to.times.token_expires_at.timestamp(),
             name: Some(to.user.username.to_string()),
             roles: to.user.roles.iter().map(ToString::to_string).collect(),

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use contracts::ambient::{Clock, Random};
+use contracts::auth::JwkSet;
 use http_kit::stop::{DRAIN, Phase};
 use http_kit::telemetry::Metrics;
 use http_kit::token::Verifier;
@@ -195,6 +196,11 @@ impl Gateway {
         let snapshot = Snapshot::build(config, &self.core.kept, &self.core.meters)?;
         self.core.snapshot.store(Arc::new(snapshot));
         Ok(())
+    }
+
+    /// Puts other keys in the place of those that tokens are signed with; none that is missing from them lets anybody in any more.
+    pub fn replace_keys(&self, keys: &JwkSet) {
+        self.core.world.verifier.replace_keys(keys);
     }
 
     /// Where it listens.

@@ -4,6 +4,12 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use gateway::command::Command;
+use mimalloc::MiMalloc;
+
+/// What a connection needed while it had a request is given back to the system when it rests. glibc's allocator would keep most of it, since
+/// what is still in use lies between; see docs/adr/0010-a-thread-a-processor.md.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     match Command::parse().run() {

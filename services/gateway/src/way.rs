@@ -191,8 +191,10 @@ async fn authenticate(
     let refused = |error: TokenError| Refusal::from(http_kit::problem::of_token(&error));
     let token = bearer(line.and_then(|line| line.to_str().ok())).map_err(refused)?;
     let (verifier, link) = (&core.world.verifier, exchange.link());
-    if let Some(caller) = link.recall(token) {
-        return verifier.still_good(&caller).map(|()| caller).map_err(refused);
+    if let Some(caller) = link.recall(token)
+        && let Some(good) = verifier.again(&caller)
+    {
+        return good.map(|()| caller).map_err(refused);
     }
     let verified = match verifier.recall(token) {
         Some(known) => known,

@@ -49,7 +49,7 @@ testkit::stack_tests! { services = [auth::SERVICE];
         let service = EncodingKey::from_ed_der(&secret(&stack, "auth-service-identity", "key.p8"));
         let foreign = generate_key("test").unwrap().0;
         let (foreign, foreign_jwk) = (EncodingKey::from_ed_der(&foreign), public_jwk("test", &foreign).unwrap());
-        let public = BASE64URL_NOPAD.decode(public_jwk("test", &secret(&stack, "signing-keys", "test.p8")).unwrap().x.as_bytes()).unwrap();
+        let public = BASE64URL_NOPAD.decode(public_jwk("test", &secret(&stack, "signing-keys", "test.p8")).unwrap().x.unwrap().as_bytes()).unwrap();
         let now = stack.clock.now();
         let later = (now + TimeDelta::seconds(6)).timestamp_millis();
 

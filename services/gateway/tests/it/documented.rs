@@ -25,7 +25,7 @@ fn token(claims: &str) -> String {
     let now = Clock::system().now();
     let claims = Claims {
         iat: now.timestamp(),
-        iat_ms: now.timestamp_millis(),
+        iat_ms: Some(now.timestamp_millis()),
         exp: now.timestamp() + 600,
         ..serde_json::from_str(claims).unwrap()
     };

@@ -139,7 +139,7 @@ impl House {
             sid: Some(format!("session-{user}")),
             jti: format!("{user}-{}", now.timestamp_micros()),
             iat: now.timestamp(),
-            iat_ms: now.timestamp_millis(),
+            iat_ms: Some(now.timestamp_millis()),
             exp: now.timestamp() + 600,
             name: Some(user.to_owned()),
             roles: vec![role.as_str().to_owned()],

@@ -8,17 +8,17 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use contracts::ambient::Clock;
-use contracts::auth::JwkSet;
+use contracts::auth::{Jwk, JwkSet};
 use contracts::permission::Permission;
 use http::Response;
 use http_body_util::Full;
 use http_kit::identity::generate_key;
 use http_kit::keys::KeyRing;
-use http_kit::token::Verifier;
+use http_kit::token::{Claims, Verifier};
 use settings::{GatewayAuth, Method};
 
 use crate::backend::{Backend, socket};
-use crate::house::{config, public};
+use crate::house::{config, guarded, public};
 use crate::wire::{Answer, Client};
 
 /// A gateway process; ended when dropped.
@@ -148,6 +148,43 @@ async fn with_an_identity_it_asks_who_was_logged_out_and_may_do_nothing_else() {
     assert_eq!(caller.permissions.iter().collect::<Vec<_>>(), [Permission::RevocationsRead]);
     let page = process.get(process.admin, "/metrics").await;
     assert!(page.text().contains("healthcare_revocations_age_seconds"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_keys_of_a_file_come_and_go_with_it() {
+    let (dir, backend) = (tempfile::tempdir().unwrap(), Backend::echo().await);
+    let config = config(vec![backend.address.clone()], vec![guarded(Method::Get, "/x", &[])]);
+    let process = Process::start(dir.path(), &config).await;
+    let ((one, one_jwk), (two, two_jwk)) = (generate_key("k1").unwrap(), generate_key("k2").unwrap());
+    let GatewayAuth { issuer, audience, .. } = &config.auth;
+    let now = Clock::system().now().timestamp();
+    let token = |key: &[u8], kid: &str| {
+        let claims =
+            serde_json::json!({"iss": issuer, "aud": audience, "sub": "usr_1", "iat": now, "exp": now + 600});
+        let claims: Claims = serde_json::from_value(claims).unwrap();
+        claims.sign(&jsonwebtoken::EncodingKey::from_ed_der(key), kid)
+    };
+    let (one, two) = (token(&one, "k1"), token(&two, "k2"));
+    let mut client = Client::connect(process.address).await;
+    let mut expect = async |keys: &[&Jwk], statuses: [u16; 2]| {
+        std::fs::write(dir.path().join("jwks.json"), serde_json::json!({"keys": keys}).to_string()).unwrap();
+        let begun = Instant::now();
+        loop {
+            let mut seen = [0; 2];
+            for (seen, token) in seen.iter_mut().zip([&one, &two]) {
+                let headers = [("authorization", &*format!("Bearer {token}"))];
+                *seen = client.ask("GET", "/x", &headers, "").await.status;
+            }
+            if seen == statuses {
+                return;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(10), "{seen:?} instead of {statuses:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    expect(&[&one_jwk], [200, 401]).await;
+    expect(&[&one_jwk, &two_jwk], [200, 200]).await;
+    expect(&[&two_jwk], [401, 200]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

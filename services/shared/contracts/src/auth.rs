@@ -284,29 +284,42 @@ pub struct RoleInfo {
     pub permissions: Vec<String>,
 }
 
-/// A set of public keys (RFC 7517 §5). Only Ed25519 keys (RFC 8037) are in it.
+/// A set of public keys (RFC 7517 §5).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct JwkSet {
-    /// The keys.
+    /// The keys. Who reads them passes over those that it does not understand.
     pub keys: Vec<Jwk>,
 }
 
-/// An Ed25519 public key (RFC 8037 §2).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// A public key (RFC 7517 §4). The stack's own are Ed25519 (RFC 8037 §2); another issuer's may be P-256 or RSA (RFC 7518 §6).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct Jwk {
-    /// `OKP`.
+    /// `OKP`, `EC` or `RSA`.
     pub kty: String,
-    /// `Ed25519`.
-    pub crv: String,
-    /// `EdDSA`.
-    pub alg: String,
+    /// The curve, of `OKP` and `EC`: `Ed25519`, `P-256`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crv: Option<String>,
+    /// What it signs with: `EdDSA`, `ES256`, `RS256`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alg: Option<String>,
     /// `sig`.
-    #[serde(rename = "use")]
-    pub usage: String,
+    #[serde(rename = "use", skip_serializing_if = "Option::is_none")]
+    pub usage: Option<String>,
     /// Names the key.
     pub kid: String,
-    /// The key, base64url.
-    pub x: String,
+    /// The key of `OKP`, or the first coordinate of `EC`; base64url.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub x: Option<String>,
+    /// The second coordinate of `EC`; base64url.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub y: Option<String>,
+    /// The modulus of `RSA`; base64url.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub n: Option<String>,
+    /// The exponent of `RSA`; base64url.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub e: Option<String>,
 }
 
 /// From where on.

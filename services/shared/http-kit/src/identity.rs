@@ -127,7 +127,7 @@ impl ServiceIdentity {
                 sid: None,
                 jti: inner.random.id("tok"),
                 iat: now.timestamp(),
-                iat_ms: now.timestamp_millis(),
+                iat_ms: Some(now.timestamp_millis()),
                 exp: now.timestamp() + LIFETIME_SECONDS,
                 name: None,
                 roles: inner.part.role().map(|role| role.as_str().to_owned()).into_iter().collect(),
@@ -160,12 +160,14 @@ pub fn generate_key(kid: &str) -> Result<(Vec<u8>, Jwk), BadKey> {
 pub fn public_jwk(kid: &str, pkcs8: &[u8]) -> Result<Jwk, BadKey> {
     use aws_lc_rs::signature::KeyPair;
     let pair = aws_lc_rs::signature::Ed25519KeyPair::from_pkcs8(pkcs8).map_err(|_| BadKey)?;
+    let text = |text: &str| Some(text.to_owned());
     Ok(Jwk {
         kty: "OKP".to_owned(),
-        crv: "Ed25519".to_owned(),
-        alg: "EdDSA".to_owned(),
-        usage: "sig".to_owned(),
+        crv: text("Ed25519"),
+        alg: text("EdDSA"),
+        usage: text("sig"),
         kid: kid.to_owned(),
-        x: data_encoding::BASE64URL_NOPAD.encode(pair.public_key().as_ref()),
+        x: Some(data_encoding::BASE64URL_NOPAD.encode(pair.public_key().as_ref())),
+        ..Jwk::default()
     })
 }

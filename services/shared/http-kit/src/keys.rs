@@ -2,32 +2,44 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use contracts::auth::{AuthClient, JwkSet};
-use jsonwebtoken::DecodingKey;
-use tokio::sync::Mutex;
+use contracts::auth::{AuthClient, Jwk, JwkSet};
+use jsonwebtoken::{Algorithm, DecodingKey};
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use crate::identity::Part;
 
 /// Auth is asked for its keys at most this often, however many made-up `kid`s a stranger sends.
 const BETWEEN_QUESTIONS: Duration = Duration::from_secs(1);
+/// Keys that auth has taken back are noticed within this time, even if no new one is met meanwhile.
+const GOOD_FOR: Duration = Duration::from_mins(5);
+
+/// A public key, and the one algorithm that it is used with. What a token's header says of the algorithm counts for nothing (RFC 8725 §3.1).
+#[derive(Clone)]
+pub(crate) struct PublicKey {
+    pub(crate) algorithm: Algorithm,
+    pub(crate) key: DecodingKey,
+}
 
 /// Whose key it is, which decides what a token signed with it may claim.
 #[derive(Clone)]
 pub(crate) enum Signer {
     /// The auth service: any person's token.
-    Auth(DecodingKey),
+    Auth(PublicKey),
     /// A part of the stack, with as many keys as it has just now: a token for itself.
-    Part(Part, Arc<[DecodingKey]>),
+    Part(Part, Arc<[PublicKey]>),
 }
 
 /// The keys.
 pub struct KeyRing {
-    auth: ArcSwap<HashMap<String, DecodingKey>>,
-    parts: HashMap<Part, Arc<[DecodingKey]>>,
+    auth: ArcSwap<HashMap<String, (Jwk, PublicKey)>>,
+    /// Goes up when a key of auth's is no longer good.
+    edition: AtomicU64,
+    parts: HashMap<Part, Arc<[PublicKey]>>,
     client: Option<AuthClient>,
     /// Held by whoever asks auth; the others wait for what comes of it.
     last: Mutex<Option<Question>>,
@@ -55,6 +67,7 @@ impl KeyRing {
     pub fn new(services: &JwkSet, client: AuthClient) -> Self {
         Self {
             auth: ArcSwap::default(),
+            edition: AtomicU64::default(),
             parts: keys_of_parts(services),
             client: Some(client),
             last: Mutex::default(),
@@ -64,18 +77,34 @@ impl KeyRing {
     /// A ring with these keys and no others: for a gateway with a key file, and for tests.
     pub fn fixed(auth: &JwkSet, services: &JwkSet) -> Self {
         Self {
-            auth: ArcSwap::from_pointee(decoding_keys(auth)),
+            auth: ArcSwap::from_pointee(public_keys(auth)),
+            edition: AtomicU64::default(),
             parts: keys_of_parts(services),
             client: None,
             last: Mutex::default(),
         }
     }
 
+    /// Puts other keys in the place of auth's.
+    pub fn replace(&self, auth: &JwkSet) {
+        let keys = public_keys(auth);
+        let before = self.auth.swap(Arc::new(keys));
+        let now = self.auth.load();
+        if before.iter().any(|(kid, (jwk, _))| now.get(kid).is_none_or(|(same, _)| same != jwk)) {
+            self.edition.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    /// Of which edition the keys are: what was verified with those of an earlier one is verified again.
+    pub(crate) fn edition(&self) -> u64 {
+        self.edition.load(Ordering::Acquire)
+    }
+
     /// The key, if it is known or auth says that it is good. That there is no such key is said only by an answer to a question that was put
     /// after this call came: a key that was made a moment ago is found, if need be after a wait.
     pub(crate) async fn find(&self, kid: &str) -> Result<Option<Signer>, Unreadable> {
         if let Some(signer) = self.known(kid) {
-            return Ok(Some(signer));
+            return Ok(if self.read_anew().await { self.known(kid) } else { Some(signer) });
         }
         let Some(client) = &self.client else { return Ok(None) };
         let came = Instant::now();
@@ -92,11 +121,26 @@ impl KeyRing {
             // What could not be answered is asked again; a peer that fails is rested by the client.
             _ => {}
         }
+        if self.ask(client, &mut last).await { Ok(self.known(kid)) } else { Err(Unreadable) }
+    }
+
+    /// Asks auth once its keys have been known for long; whoever comes meanwhile goes by what is known, and so does everybody if auth does not
+    /// answer.
+    async fn read_anew(&self) -> bool {
+        let Some(client) = &self.client else { return false };
+        let Ok(mut last) = self.last.try_lock() else { return false };
+        let is_old = last.is_some_and(|question| question.at.elapsed() >= GOOD_FOR);
+        is_old && self.ask(client, &mut last).await
+    }
+
+    /// Answers whether auth did.
+    async fn ask(&self, client: &AuthClient, last: &mut MutexGuard<'_, Option<Question>>) -> bool {
         let at = Instant::now();
         let answer = client.jwks().await;
-        *last = Some(Question { at, was_answered: answer.is_ok() });
-        self.auth.store(Arc::new(decoding_keys(&answer.map_err(|_| Unreadable)?)));
-        Ok(self.known(kid))
+        **last = Some(Question { at, was_answered: answer.is_ok() });
+        let Ok(keys) = answer else { return false };
+        self.replace(&keys);
+        true
     }
 
     fn known(&self, kid: &str) -> Option<Signer> {
@@ -104,14 +148,14 @@ impl KeyRing {
         if let Some((part, keys)) = part.and_then(|part| Some((part, self.parts.get(&part)?))) {
             return Some(Signer::Part(part, Arc::clone(keys)));
         }
-        self.auth.load().get(kid).cloned().map(Signer::Auth)
+        self.auth.load().get(kid).map(|(_, key)| Signer::Auth(key.clone()))
     }
 }
 
 /// Each part's keys. What is signed with a key that has no part's name is nobody's.
-fn keys_of_parts(set: &JwkSet) -> HashMap<Part, Arc<[DecodingKey]>> {
-    let mut parts: HashMap<Part, Vec<DecodingKey>> = HashMap::new();
-    for (kid, key) in decoding_keys(set) {
+fn keys_of_parts(set: &JwkSet) -> HashMap<Part, Arc<[PublicKey]>> {
+    let mut parts: HashMap<Part, Vec<PublicKey>> = HashMap::new();
+    for (kid, (_, key)) in public_keys(set) {
         if let Some(part) = Part::of_kid(&kid) {
             parts.entry(part).or_default().push(key);
         }
@@ -119,13 +163,35 @@ fn keys_of_parts(set: &JwkSet) -> HashMap<Part, Arc<[DecodingKey]>> {
     parts.into_iter().map(|(part, keys)| (part, keys.into())).collect()
 }
 
-/// Keys of other kinds than Ed25519 are left out: nothing here is signed with them.
-fn decoding_keys(set: &JwkSet) -> HashMap<String, DecodingKey> {
-    set.keys
-        .iter()
-        .filter(|jwk| jwk.kty == "OKP" && jwk.crv == "Ed25519")
-        .filter_map(|jwk| Some((jwk.kid.clone(), DecodingKey::from_ed_components(&jwk.x).ok()?)))
-        .collect()
+/// Keys that are not understood, or not for signatures, are passed over (RFC 7517 §5).
+fn public_keys(set: &JwkSet) -> HashMap<String, (Jwk, PublicKey)> {
+    let keys = set.keys.iter().filter_map(|jwk| Some((jwk.kid.clone(), (jwk.clone(), public_key(jwk)?))));
+    keys.collect()
+}
+
+fn public_key(jwk: &Jwk) -> Option<PublicKey> {
+    if jwk.kid.is_empty() || jwk.usage.as_ref().is_some_and(|usage| usage != "sig") {
+        return None;
+    }
+    let (algorithm, name, key) = match (&*jwk.kty, jwk.crv.as_deref()) {
+        ("OKP", Some("Ed25519")) => {
+            (Algorithm::EdDSA, "EdDSA", DecodingKey::from_ed_components(jwk.x.as_deref()?))
+        }
+        ("EC", Some("P-256")) => {
+            let key = DecodingKey::from_ec_components(jwk.x.as_deref()?, jwk.y.as_deref()?);
+            (Algorithm::ES256, "ES256", key)
+        }
+        // Below 2048 bits nothing verifies (RFC 7518 §3.3): aws-lc sees to that.
+        ("RSA", None) => {
+            let key = DecodingKey::from_rsa_components(jwk.n.as_deref()?, jwk.e.as_deref()?);
+            (Algorithm::RS256, "RS256", key)
+        }
+        _ => return None,
+    };
+    // RFC 9864 calls the first by its curve.
+    let is_named = |alg: &String| alg == name || (name == "EdDSA" && alg == "Ed25519");
+    let is_meant = jwk.alg.as_ref().is_none_or(is_named);
+    Some(PublicKey { algorithm, key: key.ok().filter(|_| is_meant)? })
 }
 
 #[cfg(test)]

@@ -5,13 +5,14 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use contracts::ambient::Clock;
+use contracts::auth::JwkSet;
 use contracts::id::{PatientId, ProviderId};
 use contracts::permission::{Permission, Permissions, Role};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, Validation};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::identity::Part;
-use crate::keys::{KeyRing, Signer, Unreadable};
+use crate::keys::{KeyRing, PublicKey, Signer, Unreadable};
 use crate::revocation::RevocationList;
 
 /// Clocks of two machines may differ by so much, seconds.
@@ -28,7 +29,8 @@ const CACHE_PER_SHARD_MAX: usize = 1_024;
 pub struct Claims {
     /// Who issued it.
     pub iss: String,
-    /// For whom it is.
+    /// For whom it is. Of several names the first.
+    #[serde(deserialize_with = "first_name")]
     pub aud: String,
     /// Whose it is: a user's id, or `service:` and a name.
     pub sub: String,
@@ -36,19 +38,24 @@ pub struct Claims {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sid: Option<String>,
     /// The token's own id.
+    #[serde(default)]
     pub jti: String,
     /// Issued, seconds since 1970.
     pub iat: i64,
-    /// Issued, milliseconds since 1970: a token issued right after a revocation must not be taken for one before it.
-    pub iat_ms: i64,
+    /// Issued, milliseconds since 1970: a token issued right after a revocation must not be taken for one before it. Another issuer's tokens
+    /// do not say it, and then the second's beginning counts.
+    #[serde(default)]
+    pub iat_ms: Option<i64>,
     /// Good until, seconds since 1970.
     pub exp: i64,
     /// The user's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// What they are.
+    #[serde(default)]
     pub roles: Vec<String>,
     /// What they may do, names separated by spaces.
+    #[serde(default)]
     pub scope: String,
     /// The patient they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -94,6 +101,8 @@ pub struct Caller {
     pub issued_at_ms: i64,
     /// Until when it is good, seconds since 1970.
     pub expires_at: i64,
+    /// Which edition of the keys said that the token is good.
+    pub(crate) keys_edition: u64,
 }
 
 /// How far a caller sees.
@@ -131,6 +140,7 @@ impl Caller {
             provider_id: None,
             issued_at_ms: 0,
             expires_at: 0,
+            keys_edition: 0,
         }
     }
 
@@ -236,17 +246,29 @@ impl Verifier {
         if let Some(known) = self.recall(token) {
             return known;
         }
+        // Before anything else: keys that go meanwhile make an end of this one too.
+        let keys_edition = self.keys.edition();
         let claims = self.claims(token).await?;
-        let caller = Arc::new(caller(claims)?);
+        let caller = Arc::new(Caller { keys_edition, ..caller(claims)? });
         self.still_good(&caller)?;
         self.remember(token, &caller);
         Ok(caller)
     }
 
-    /// [`Verifier::verify`] for a token seen before, without waiting; `None` for one that was not.
+    /// [`Verifier::verify`] for a token seen before, without waiting; `None` for one that was not, or that must be verified again.
     pub fn recall(&self, token: &str) -> Option<Result<Arc<Caller>, TokenError>> {
         let caller = self.shard(token).lock().unwrap_or_else(PoisonError::into_inner).get(token).cloned()?;
-        Some(self.still_good(&caller).map(|()| caller))
+        self.again(&caller).map(|good| good.map(|()| caller))
+    }
+
+    /// Whether a token that was verified before is good now; `None` if it must be verified again, since a key has gone meanwhile.
+    pub fn again(&self, caller: &Caller) -> Option<Result<(), TokenError>> {
+        (caller.keys_edition == self.keys.edition()).then(|| self.still_good(caller))
+    }
+
+    /// Puts other keys in the place of auth's. What was verified with one that is not among them is not good any more.
+    pub fn replace_keys(&self, auth: &JwkSet) {
+        self.keys.replace(auth);
     }
 
     /// What a token claims whose signature is ours, whether or not it has expired or was revoked: for logout.
@@ -261,13 +283,15 @@ impl Verifier {
             Signer::Auth(key) => (std::slice::from_ref(key), self.issuer.as_str(), None),
             Signer::Part(part, keys) => (&**keys, part.as_str(), Some(*part)),
         };
-        let mut validation = Validation::new(Algorithm::EdDSA);
-        validation.set_issuer(&[issuer]);
-        validation.set_audience(&[&self.audience]);
-        // Expiry is checked against our own clock, on every use.
-        validation.validate_exp = false;
-        validation.set_required_spec_claims(&["iss", "aud", "sub", "exp"]);
-        let mut decoded = keys.iter().map(|key| jsonwebtoken::decode::<Claims>(token, key, &validation));
+        let mut decoded = keys.iter().map(|PublicKey { algorithm, key }| {
+            let mut validation = Validation::new(*algorithm);
+            validation.set_issuer(&[issuer]);
+            validation.set_audience(&[&self.audience]);
+            // Expiry is checked against our own clock, on every use.
+            validation.validate_exp = false;
+            validation.set_required_spec_claims(&["iss", "aud", "sub", "exp"]);
+            jsonwebtoken::decode::<Claims>(token, key, &validation)
+        });
         let claims = decoded.find_map(Result::ok).ok_or(TokenError::Invalid)?.claims;
         match part {
             Some(part) => of_part(claims, part),
@@ -277,8 +301,8 @@ impl Verifier {
         }
     }
 
-    /// Whether a token that was verified before is good now: it has not expired, and was not revoked.
-    pub fn still_good(&self, caller: &Caller) -> Result<(), TokenError> {
+    /// Whether a token is good now: it has not expired, and was not revoked.
+    fn still_good(&self, caller: &Caller) -> Result<(), TokenError> {
         let now = self.clock.now();
         if caller.expires_at <= now.timestamp() {
             return Err(TokenError::Expired);
@@ -328,6 +352,20 @@ pub fn bearer(header: Option<&str>) -> Result<&str, TokenError> {
     }
 }
 
+/// A text, or the first of several (RFC 7519 §4.1.3). Whether the right name is among them is for the check of the token to say.
+fn first_name<'de, D: Deserializer<'de>>(names: D) -> Result<String, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Names {
+        One(String),
+        Several(Vec<String>),
+    }
+    Ok(match Names::deserialize(names)? {
+        Names::One(name) => name,
+        Names::Several(names) => names.into_iter().next().unwrap_or_default(),
+    })
+}
+
 fn caller(claims: Claims) -> Result<Caller, TokenError> {
     let tie = |text: Option<String>| text.map(|text| contracts::id::check(&text).map(|()| text)).transpose();
     Ok(Caller {
@@ -339,8 +377,9 @@ fn caller(claims: Claims) -> Result<Caller, TokenError> {
         user: claims.sub,
         username: claims.name,
         session: claims.sid,
-        issued_at_ms: claims.iat_ms,
+        issued_at_ms: claims.iat_ms.unwrap_or_else(|| claims.iat.saturating_mul(1000)),
         expires_at: claims.exp,
+        keys_edition: 0,
     })
 }
 

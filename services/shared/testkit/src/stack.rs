@@ -226,7 +226,7 @@ impl TestStack {
             sid: Some(self.random.id("ses")),
             jti: self.random.id("tok"),
             iat: now.timestamp(),
-            iat_ms: now.timestamp_millis(),
+            iat_ms: Some(now.timestamp_millis()),
             exp: now.timestamp() + TOKEN_SECONDS,
             name: None,
             roles: who.roles.iter().map(ToString::to_string).collect(),

@@ -31,6 +31,10 @@ impl Auth {
         self.keys.lock().unwrap().push(jwk);
     }
 
+    fn take_back(&self, kid: &str) {
+        self.keys.lock().unwrap().retain(|jwk| jwk.kid != kid);
+    }
+
     async fn answer(self: Arc<Self>) -> Response {
         self.asked.fetch_add(1, Ordering::Relaxed);
         // What it will say is settled when it is asked.
@@ -119,4 +123,28 @@ async fn while_auth_is_down_nobody_is_told_that_there_is_no_such_key() {
         }
     };
     tokio::time::timeout(Duration::from_secs(20), back).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_key_that_auth_has_taken_back_is_noticed_in_time_though_nobody_brings_a_new_one() {
+    let auth = Arc::new(Auth::default());
+    auth.publish("k1");
+    auth.publish("k2");
+    let ring = ring(&auth).await;
+    let finds = async |kid: &str| ring.find(kid).await.map(|signer| signer.is_some());
+    assert_eq!((finds("k1").await, ring.edition()), (Ok(true), 0));
+    auth.take_back("k1");
+    assert_eq!((finds("k1").await, ring.edition()), (Ok(true), 0), "as long as that is not known");
+    let later = async || {
+        tokio::time::pause();
+        tokio::time::advance(GOOD_FOR).await;
+        tokio::time::resume();
+    };
+    later().await;
+    *auth.is_down.lock().unwrap() = true;
+    assert_eq!(finds("k1").await, Ok(true), "what was known stays while auth is down");
+    *auth.is_down.lock().unwrap() = false;
+    later().await;
+    assert_eq!((finds("k2").await, ring.edition()), (Ok(true), 1));
+    assert_eq!(finds("k1").await, Ok(false));
 }
