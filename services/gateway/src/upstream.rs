@@ -19,6 +19,7 @@ use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use settings::Address;
+use socket2::TcpKeepalive;
 use tls::{Credentials, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
@@ -36,6 +37,12 @@ const CONNECT_MAX: Duration = Duration::from_secs(1);
 /// says nothing; without this, requests on connections to it would wait until their own deadlines.
 #[cfg(target_os = "linux")]
 const ARRIVED_MAX: Duration = Duration::from_secs(3);
+/// On a connection on which nothing comes the other machine is asked so often whether it is there: it may have taken the request, and lost its
+/// power before it answered.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+/// Where [`ARRIVED_MAX`] does not say how long it may be silent.
+#[cfg(not(target_os = "linux"))]
+const QUESTIONS_MAX: u32 = 3;
 /// A Unix socket whose queue is full refuses at once instead of letting wait, as TCP would.
 const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(2);
 
@@ -272,8 +279,13 @@ impl Endpoint {
 async fn connect_tcp(authority: &str) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(authority).await?;
     stream.set_nodelay(true)?;
+    let socket = socket2::SockRef::from(&stream);
+    let alive = TcpKeepalive::new().with_time(ASK_EVERY).with_interval(ASK_EVERY);
     #[cfg(target_os = "linux")]
-    socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(ARRIVED_MAX))?;
+    socket.set_tcp_user_timeout(Some(ARRIVED_MAX))?;
+    #[cfg(not(target_os = "linux"))]
+    let alive = alive.with_retries(QUESTIONS_MAX);
+    socket.set_tcp_keepalive(&alive)?;
     Ok(stream)
 }
 

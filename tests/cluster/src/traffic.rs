@@ -11,12 +11,23 @@ use blackbox::Client;
 const CALLERS: usize = 4;
 /// Each of them rests so long between two: below 80 requests a second in all, since a gateway by default takes 100 from one address.
 const REST: Duration = Duration::from_millis(50);
+/// Of [`Traffic::sign_ins`]: so many that some are always being answered.
+const SIGNING_IN: usize = 6;
 
 /// Callers who do not stop. They have a thread and connections of their own, so that whatever the test waits for, they go on.
 #[derive(Debug)]
 pub struct Traffic {
     stop: Arc<AtomicBool>,
     callers: JoinHandle<Seen>,
+}
+
+/// What callers do.
+struct Work {
+    callers: usize,
+    rest: Duration,
+    method: &'static str,
+    path: String,
+    body: Option<String>,
 }
 
 /// What callers saw.
@@ -36,11 +47,33 @@ impl Traffic {
     /// # Panics
     /// If the thread cannot be started.
     pub fn start(caller: &Client, path: &str) -> Self {
+        let work = Work { callers: CALLERS, rest: REST, method: "GET", path: path.to_owned(), body: None };
+        Self::of(work, caller)
+    }
+
+    /// The administrator signs in, over and over. That takes the service a while each time, since a password is dear to check.
+    ///
+    /// # Panics
+    /// If the thread cannot be started.
+    pub fn sign_ins(caller: &Client, password: &str) -> Self {
+        let body = serde_json::json!({"username": "admin", "password": password}).to_string();
+        let work = Work {
+            callers: SIGNING_IN,
+            rest: Duration::ZERO,
+            method: "POST",
+            path: "/api/auth/login".to_owned(),
+            body: Some(body),
+        };
+        Self::of(work, caller)
+    }
+
+    fn of(work: Work, caller: &Client) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let (flag, caller, path) = (Arc::clone(&stop), caller.clone(), path.to_owned());
+        let (flag, caller) = (Arc::clone(&stop), caller.clone());
         let callers = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.expect("a runtime").block_on(call(caller.on_connections_of_its_own(), path, flag))
+            let all = call(work, caller.on_connections_of_its_own(), flag);
+            runtime.expect("a runtime").block_on(all)
         });
         Self { stop, callers }
     }
@@ -79,15 +112,16 @@ impl Seen {
     }
 }
 
-async fn call(caller: Client, path: String, stop: Arc<AtomicBool>) -> Seen {
+async fn call(work: Work, caller: Client, stop: Arc<AtomicBool>) -> Seen {
     let begun = Instant::now();
-    let callers = (0..CALLERS).map(|_| {
-        let (caller, path, stop) = (caller.clone(), path.clone(), Arc::clone(&stop));
+    let work = Arc::new(work);
+    let callers = (0..work.callers).map(|_| {
+        let (caller, work, stop) = (caller.clone(), Arc::clone(&work), Arc::clone(&stop));
         tokio::spawn(async move {
             let mut seen = Seen::default();
             while !stop.load(Ordering::Relaxed) {
                 let asked = Instant::now();
-                let failure = match caller.try_call("GET", &path, None).await {
+                let failure = match caller.try_call(work.method, &work.path, work.body.as_deref()).await {
                     Ok(reply) if reply.status == 200 => None,
                     Ok(reply) => Some(format!("{}: {}", reply.status, reply.text)),
                     Err(error) => Some(format!("{error:?}")),
@@ -95,7 +129,7 @@ async fn call(caller: Client, path: String, stop: Arc<AtomicBool>) -> Seen {
                 seen.answered += usize::from(failure.is_none());
                 seen.failed.extend(failure.map(|failure| (begun.elapsed(), failure)));
                 seen.longest = seen.longest.max(asked.elapsed());
-                tokio::time::sleep(REST).await;
+                tokio::time::sleep(work.rest).await;
             }
             seen
         })

@@ -24,7 +24,8 @@ struct Alert {
 
 /// The spec of a `PrometheusRule`.
 pub(super) fn rules(context: &Context<'_>) -> Value {
-    let rules: Vec<_> = down(context)
+    let rules: Vec<_> = [down(context)]
+        .into_iter()
         .chain(of_the_gateway(context))
         .chain(of_the_services(context))
         .map(|alert| {
@@ -40,17 +41,21 @@ pub(super) fn rules(context: &Context<'_>) -> Value {
     json!({ "groups": [{ "name": context.name(names::ALERTS), "rules": rules }] })
 }
 
-/// `absent`, so that it speaks up as well when there is no pod to ask.
-fn down(context: &Context<'_>) -> impl Iterator<Item = Alert> {
+/// `absent`, so that it speaks up as well when there is no pod to ask. It has no labels of its own, and without the part's all parts would be one
+/// alert.
+fn down(context: &Context<'_>) -> Alert {
     let of = selector(context);
-    parts(context).map(move |part| Alert {
+    let absent = parts(context).map(|part| {
+        format!(r#"label_replace(absent(up{{{of},job="{part}"}} == 1), "job", "{part}", "", "")"#)
+    });
+    Alert {
         name: "HealthcarePartDown",
-        expr: format!(r#"absent(up{{{of},job="{part}"}} == 1)"#),
+        expr: absent.collect::<Vec<_>>().join(" or "),
         lasting: "2m",
         severity: CRITICAL,
-        summary: format!("No pod of {part} answers"),
+        summary: "No pod of {{ $labels.job }} answers".to_owned(),
         description: "Prometheus reaches no pod of it. See `kubectl healthcare status`, and the pods' events and logs.",
-    })
+    }
 }
 
 fn of_the_gateway(context: &Context<'_>) -> [Alert; 5] {

@@ -13,6 +13,8 @@ const CONNECT_MAX: Duration = Duration::from_secs(1);
 /// What was sent must have arrived at the other machine by then, or the connection counts as dead (RFC 5482).
 #[cfg(target_os = "linux")]
 const ARRIVED_MAX: Duration = Duration::from_secs(3);
+/// It may have arrived, and the machine have lost its power before it answered: so often it is asked whether it is there.
+const ASK_EVERY: Duration = Duration::from_secs(1);
 
 /// The connections to one peer.
 pub(super) struct Connections {
@@ -69,6 +71,8 @@ impl Pool {
     fn new(address: &Address, config: Option<Arc<ClientConfig>>) -> Result<Self, ClientError> {
         let mut builder = reqwest::Client::builder()
             .connect_timeout(CONNECT_MAX)
+            .tcp_keepalive(ASK_EVERY)
+            .tcp_keepalive_interval(ASK_EVERY)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy();
         #[cfg(target_os = "linux")]
