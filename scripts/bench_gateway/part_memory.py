@@ -8,7 +8,7 @@ from proxies import ours
 from scene import Scene
 
 # For what is put off: a collector's, an allocator's and a worker's rest.
-SETTLE_SECONDS = 1
+SETTLE_SECONDS = 2
 
 
 def measure():

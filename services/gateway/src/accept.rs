@@ -1,7 +1,7 @@
 //! Connections: accepted up to a bound, served by hyper, ended gently.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,13 +66,14 @@ pub(crate) async fn run(listener: TcpListener, Door { tls, core, places }: Door)
 async fn serve(stream: TcpStream, address: SocketAddr, tls: Option<Arc<ServerConfig>>, core: Arc<Core>) {
     // Answers are written whole; waiting for more to send only adds latency.
     let _ = stream.set_nodelay(true);
+    let address = address.ip();
     match tls {
-        None => converse(stream, Peer::new(address.ip(), false), core).await,
+        None => converse(stream, Origin { address, is_tls: false }, core).await,
         // In a box, so that a connection without TLS is not as large as one with it.
         Some(tls) => {
             let converse = async move {
                 if let Ok(stream) = tls::accept(tls, stream).await {
-                    converse(stream, Peer::new(address.ip(), true), core).await;
+                    converse(Box::new(stream), Origin { address, is_tls: true }, core).await;
                 }
             };
             Box::pin(converse).await;
@@ -80,16 +81,26 @@ async fn serve(stream: TcpStream, address: SocketAddr, tls: Option<Arc<ServerCon
     }
 }
 
+/// Where a connection comes from.
+#[derive(Clone, Copy)]
+struct Origin {
+    address: IpAddr,
+    is_tls: bool,
+}
+
 /// Serves one connection to its end.
-async fn converse<S>(stream: S, peer: Peer, core: Arc<Core>)
+async fn converse<S>(stream: S, origin: Origin, core: Arc<Core>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let (mut edge, link) = Edge::new(stream, Arc::clone(&core));
-    let peer = Arc::new(peer);
     let mut phase = core.phase.clone();
-    while let Some(waiting) = serve_until_unused(edge, &core, &peer, &link, &mut phase).await {
-        edge = waiting;
+    loop {
+        // In a box, which is gone while the connection rests.
+        edge = match Box::pin(serve_until_unused(edge, origin, &core, &link, &mut phase)).await {
+            Some(waiting) => waiting,
+            None => return,
+        };
         let more = tokio::select! {
             more = edge.wait() => more,
             _ = phase.wait_for(|phase| *phase >= Phase::Draining) => return,
@@ -104,17 +115,18 @@ where
 /// a connection needs that waits for one. `None` when the connection has ended.
 async fn serve_until_unused<S>(
     edge: Edge<S>,
+    Origin { address, is_tls }: Origin,
     core: &Arc<Core>,
-    peer: &Arc<Peer>,
     link: &Arc<Link>,
     phase: &mut watch::Receiver<Phase>,
 ) -> Option<Edge<S>>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
+    let peer = Arc::new(Peer::new(address, is_tls));
     let service = service_fn(|request: Request<Incoming>| {
         link.begin(request.body().is_end_stream());
-        let (core, peer, link) = (Arc::clone(core), Arc::clone(peer), Arc::clone(link));
+        let (core, peer, link) = (Arc::clone(core), Arc::clone(&peer), Arc::clone(link));
         async move { Ok::<_, Infallible>(way::answer(core, &peer, link, request).await) }
     });
     let connection = http1::Builder::new()
@@ -125,6 +137,7 @@ where
         .serve_connection(TokioIo::new(edge), service);
     let mut connection = Box::new(connection);
     tokio::select! {
+        biased;
         // How a connection ends is the client's business; requests are logged where they are answered.
         _ = &mut *connection => return None,
         _ = phase.wait_for(|phase| *phase >= Phase::Draining) => Pin::new(&mut *connection).graceful_shutdown(),

@@ -6,7 +6,7 @@
 //! And hyper's own answers to what is no request (400, 414, 431) leave as problem documents, like every other error.
 
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -30,7 +30,7 @@ const IDLE_MAX: Duration = Duration::from_secs(75);
 const FIRST_LOOK: Duration = Duration::from_millis(50);
 const LOOK_MAX: Duration = Duration::from_secs(1);
 /// So much is read of a request before there is a hyper to read it.
-const FIRST_BYTES: usize = 256;
+const FIRST_BYTES: usize = 64;
 /// A client that takes not one byte of its answer for this long is gone.
 const WRITE_STALL_MAX: Duration = Duration::from_secs(30);
 
@@ -89,13 +89,16 @@ impl Link {
 
     /// What comes of the future, or `None` at the deadline. One timer serves all requests of the connection: one that fires too early is only then
     /// set anew, so that a request that is answered in time touches no wheel of timers.
-    pub(crate) async fn within<F: Future>(&self, deadline: Instant, future: F) -> Option<F::Output> {
+    pub(crate) async fn within<F: Future>(
+        &self,
+        deadline: Instant,
+        mut future: Pin<&mut F>,
+    ) -> Option<F::Output> {
         let kept = self.timer.lock().unwrap_or_else(PoisonError::into_inner).take();
         let mut timer = kept.unwrap_or_else(|| Box::pin(tokio::time::sleep_until(deadline)));
         if timer.deadline() > deadline {
             timer.as_mut().reset(deadline);
         }
-        let mut future = pin!(future);
         let done = std::future::poll_fn(|cx| {
             if let Poll::Ready(done) = future.as_mut().poll(cx) {
                 return Poll::Ready(Some(done));
@@ -175,8 +178,8 @@ pub(crate) struct Edge<S> {
     stream: S,
     core: Arc<Core>,
     link: Arc<Link>,
-    /// How many requests there were when bytes of the next one came that is not complete yet, and since when.
-    partial: Option<(u32, Instant)>,
+    /// How many requests there were when bytes of the next one came that is not complete yet, and since when the rest has been waited for.
+    partial: Option<(u32, Option<Instant>)>,
     /// The unfinished head's first line has ended.
     line_ended: bool,
     idle_since: Instant,
@@ -223,7 +226,7 @@ impl<S> Edge<S> {
         let is_first = self.partial.is_none_or(|(seen, _)| seen != requests);
         self.link.note(bytes, is_first);
         if is_first {
-            self.partial = Some((requests, Instant::now()));
+            self.partial = Some((requests, None));
             self.line_ended = false;
         }
         self.line_ended = self.line_ended || bytes.contains(&b'\n');
@@ -236,8 +239,10 @@ impl<S> Edge<S> {
         }
         loop {
             let requests = self.link.requests();
-            let due = match self.partial {
-                Some((seen, since)) if seen == requests => since + HEAD_MAX,
+            let due = match &mut self.partial {
+                Some((seen, since)) if *seen == requests => {
+                    *since.get_or_insert_with(Instant::now) + HEAD_MAX
+                }
                 Some(_) => {
                     self.partial = None;
                     self.idle_since = Instant::now();

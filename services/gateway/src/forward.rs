@@ -1,5 +1,6 @@
 //! Forwarding: an endpoint picked, a request sent, sent again where that is safe, and the answer's head brought back.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Context;
 use std::time::{Duration, Instant};
@@ -33,6 +34,8 @@ pub(crate) struct Errand<'a> {
     lane: &'a Lane,
     policy: RetryPolicy,
     budget: &'a RetryBudget,
+    /// When the request's head was there.
+    begun: Instant,
     deadline: Instant,
     method: Method,
     uri: Uri,
@@ -57,13 +60,15 @@ enum Load {
 pub(crate) struct Answering {
     pick: Pick<Arc<Member>>,
     connection: Option<Connection>,
+    /// When its head came.
+    since: Instant,
 }
 
 impl Answering {
     /// The answer was read to its end.
     pub(crate) fn reuse(&mut self) {
         if let Some(connection) = self.connection.take() {
-            self.pick.endpoint.keep(connection);
+            self.pick.endpoint.keep(connection, self.since);
         }
     }
 
@@ -115,7 +120,7 @@ impl<'a> Errand<'a> {
     pub(crate) async fn prepare(
         (core, link): (&'a Core, &'a Link),
         (lane, policy, budget): (&'a Lane, RetryPolicy, &'a RetryBudget),
-        deadline: Instant,
+        (begun, deadline): (Instant, Instant),
         parcel: Parcel,
     ) -> Result<Self, Refusal> {
         let Parcel { method, uri, headers, body, bytes_max } = parcel;
@@ -126,6 +131,7 @@ impl<'a> Errand<'a> {
             lane,
             policy,
             budget,
+            begun,
             deadline,
             method,
             uri,
@@ -140,7 +146,8 @@ impl<'a> Errand<'a> {
         let (body, intake) = ClientBody::new(body, bytes_max);
         let is_small = known.is_some_and(|bytes| bytes <= REPLAY_BYTES_MAX);
         if is_small && policy.retries_max > 0 && errand.is_idempotent() {
-            let read = timeout_at(deadline.into(), body.collect()).await;
+            // In a box, as everything here that is rare and large: a request's future is moved about, with all that it may ever need.
+            let read = Box::pin(timeout_at(deadline.into(), body.collect())).await;
             let bytes = read.map_err(|_| client_fault(Broken::Idle))?.map_err(client_fault)?.to_bytes();
             errand.body = Load::Kept(bytes);
         } else {
@@ -153,7 +160,7 @@ impl<'a> Errand<'a> {
 
     /// Gets an answer's head, in as many attempts as are safe, allowed and in time.
     pub(crate) async fn run(&mut self) -> Result<Answer, Refusal> {
-        self.budget.deposit(Instant::now());
+        self.budget.deposit(self.begun);
         let mut avoid = None;
         loop {
             let Attempted { outcome, stands } = self.attempt(&mut avoid).await?;
@@ -171,13 +178,14 @@ impl<'a> Errand<'a> {
 
     /// One attempt: pick, ask the breaker, send, report. An error ends the errand.
     async fn attempt(&mut self, avoid: &mut Option<usize>) -> Result<Attempted, Refusal> {
-        let started = Instant::now();
+        // What came before the first attempt is a few microseconds, and looking at the clock is not free.
+        let started = if avoid.is_none() { self.begun } else { Instant::now() };
         let (pick, permit) = self.pick(started, *avoid)?;
         *avoid = Some(pick.index());
-        let mut sent = self.send(&pick, false).await?;
+        let mut sent = self.send(&pick, Some(started)).await?;
         if matches!(sent, Some(Err(SendError::NoAnswer { maybe_stale: true, .. }))) && self.can_repeat() {
             // The service closed a kept connection just as we used it. That speaks neither against it nor against a new one.
-            sent = self.send(&pick, true).await?;
+            sent = self.send(&pick, None).await?;
         }
         let now = Instant::now();
         let (outcome, refusal) = match sent {
@@ -187,7 +195,7 @@ impl<'a> Errand<'a> {
                 report(permit, |permit| {
                     if is_sick { permit.failure(now) } else { permit.success(now, now - started) }
                 });
-                return Ok(judge(response, Answering { pick, connection: Some(connection) }));
+                return Ok(judge(response, Answering { pick, connection: Some(connection), since: now }));
             }
             None => {
                 pick.answered(now);
@@ -210,16 +218,17 @@ impl<'a> Errand<'a> {
         Ok(Attempted { outcome, stands: Err(refusal) })
     }
 
-    /// Sends once; `None` when the deadline passes. What the client did wrong with its body ends the errand, and says nothing of
+    /// Sends once, at `now` on a kept connection or else on a new one; `None` when the deadline passes. What the client did wrong with its body ends the errand, and says nothing of
     /// the endpoint.
     async fn send(
         &mut self,
         endpoint: &Member,
-        fresh: bool,
+        now: Option<Instant>,
     ) -> Result<Option<Result<(Response<Incoming>, Connection), SendError>>, Refusal> {
         let Some(mut request) = self.next() else { return Err(unreachable()) };
         request.headers_mut().insert(HOST, endpoint.endpoint.host.clone());
-        let sent = self.link.within(self.deadline.into(), endpoint.endpoint.send(request, fresh)).await;
+        let sending = pin!(endpoint.endpoint.send(request, now));
+        let sent = self.link.within(self.deadline.into(), sending).await;
         match self.intake.as_ref().and_then(|intake| intake.fault()) {
             Some(fault) => Err(client_fault(fault)),
             None if sent.is_none() && self.intake.as_ref().is_some_and(|intake| intake.is_waiting()) => {

@@ -6,8 +6,8 @@ use clap::Parser;
 use gateway::command::Command;
 use mimalloc::MiMalloc;
 
-/// What a connection needed while it had a request is given back to the system when it rests. glibc's allocator would keep most of it, since
-/// what is still in use lies between; see docs/adr/0010-a-thread-a-processor.md.
+/// What a connection needed while it had a request goes back to the system when it rests. glibc's allocator keeps most of it, since what is
+/// still in use lies between: see docs/adr/0010-a-thread-a-processor.md.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 

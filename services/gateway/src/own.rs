@@ -1,6 +1,6 @@
 //! What the gateway answers itself: how it is, whether it lives and is ready, and the documentation.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use contracts::gateway::{GatewayMetrics, GatewayReport};
@@ -130,7 +130,7 @@ pub(crate) async fn is_ready(core: &Core) -> bool {
         let mut reached = false;
         for endpoint in members() {
             if let Ok(Ok(connection)) = timeout(PROBE_MAX, endpoint.connect()).await {
-                endpoint.keep(connection);
+                endpoint.keep(connection, Instant::now());
                 reached = true;
                 break;
             }

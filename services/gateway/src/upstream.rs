@@ -189,13 +189,14 @@ impl Endpoint {
         self.reached.load(Ordering::Relaxed)
     }
 
-    /// Sends a request and waits for its answer's head, on a kept connection if there is one and `fresh` does not forbid it.
+    /// Sends a request and waits for its answer's head: on a connection that was kept and is not too old at `kept`, if that is said and there is
+    /// one; else on a new one.
     pub(crate) async fn send(
         &self,
         mut request: Request<Outgoing>,
-        fresh: bool,
+        kept: Option<Instant>,
     ) -> Result<(Response<Incoming>, Connection), SendError> {
-        while let Some(mut connection) = if fresh { None } else { self.take() } {
+        while let Some(mut connection) = kept.and_then(|now| self.take(now)) {
             match connection.send(request).await {
                 Ok(response) => return Ok((response, connection)),
                 Err(mut error) => {
@@ -209,7 +210,8 @@ impl Endpoint {
                 }
             }
         }
-        let mut connection = match self.connect().await {
+        // In a box: it is rare, and large.
+        let mut connection = match Box::pin(self.connect()).await {
             Ok(connection) => connection,
             Err(error) => return Err(SendError::NotSent(Box::new(request), error.to_string())),
         };
@@ -241,22 +243,22 @@ impl Endpoint {
     }
 
     /// Takes back a connection whose last answer has been read to its end. One that is still busy with its last request's body, which its
-    /// service did not want to read, is closed.
-    pub(crate) fn keep(&self, mut connection: Connection) {
+    /// service did not want to read, is closed. `since` then it counts as unused.
+    pub(crate) fn keep(&self, mut connection: Connection, since: Instant) {
         if !connection.is_idle() {
             return;
         }
         let mut idle = self.pool();
         if idle.len() < IDLE_CONNECTIONS_MAX {
-            idle.push(Idle { connection, since: Instant::now() });
+            idle.push(Idle { connection, since });
         }
     }
 
-    fn take(&self) -> Option<Connection> {
+    fn take(&self, now: Instant) -> Option<Connection> {
         loop {
             let Idle { mut connection, since } = self.pool().pop()?;
             // Nobody has looked since: the service may have closed it.
-            if since.elapsed() <= IDLE_MAX && connection.is_idle() {
+            if now.saturating_duration_since(since) <= IDLE_MAX && connection.is_idle() {
                 return Some(connection);
             }
         }

@@ -105,7 +105,7 @@ async fn pass(
     }
 
     let (lane, policy, budget) = match &route.target {
-        Target::Own(own) => return Ok(Passed::Own(own.answer(core).await)),
+        Target::Own(own) => return Ok(Passed::Own(Box::pin(own.answer(core)).await)),
         Target::Service { lane, retries, budget } => (&**lane, *retries, &**budget),
     };
 
@@ -117,7 +117,7 @@ async fn pass(
     headers.insert(REQUEST_ID, exchange.request_id.clone());
 
     // The deadline counts from the request's head: whatever was spent above is gone.
-    let deadline = exchange.started + route.timeout;
+    let times = (exchange.started, exchange.started + route.timeout);
     let bytes_max = snapshot.body_bytes_max;
     let Some(incoming) = body.take() else { return Err(Refusal::bare(ProblemCode::Internal)) };
     if incoming.size_hint().lower() > bytes_max {
@@ -126,7 +126,7 @@ async fn pass(
     }
     let parcel = Parcel { method: head.method.clone(), uri, headers, body: incoming, bytes_max };
     let link = Arc::clone(exchange.link());
-    let mut errand = Errand::prepare((core, &link), (lane, policy, budget), deadline, parcel).await?;
+    let mut errand = Errand::prepare((core, &link), (lane, policy, budget), times, parcel).await?;
     let answer = errand.run().await;
     exchange.retries = errand.retries_made;
     // What is left of a body that was not sent on cannot be read as the next request: the connection ends, and says so.
@@ -199,7 +199,7 @@ async fn authenticate(
     let verified = match verifier.recall(token) {
         Some(known) => known,
         // A key that is not known is asked for, which takes as long as auth takes.
-        None => timeout_at(deadline.into(), verifier.verify(token))
+        None => Box::pin(timeout_at(deadline.into(), verifier.verify(token)))
             .await
             .map_err(|_| Refusal::bare(ProblemCode::DeadlineExceeded))?,
     };
