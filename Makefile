@@ -11,6 +11,7 @@ export CARGO_TERM_COLOR ?= auto
 
 STACK ?= manifests/samples/healthcarestack.yaml
 DATA ?= data
+COMPOSE ?= docker compose
 LISTEN ?= 127.0.0.1:8080
 ADMIN_LISTEN ?= 127.0.0.1:9464
 
@@ -46,9 +47,9 @@ cluster-down: ## Remove every trace of that cluster
 	CLUSTER_NAME=try tests/cluster/kubernetes/cluster down
 
 .PHONY: compose
-compose: ## The whole stack in containers on this machine (Docker; STACK=file): settings and secrets in data/compose, then docker compose up
+compose: ## The whole stack in containers on this machine (STACK=file, COMPOSE=podman-compose): settings and secrets in data/compose, then docker compose up
 	cargo run --release --package local -- compose --stack "$(STACK)"
-	docker compose up
+	$(COMPOSE) up
 
 .PHONY: images
 images: ## The nine images, with docker, podman or buildah, or as archives where there is none (ARGS="--tag 1.2.3 …")

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! OUT/settings/<service>.json          what each service is told
-//! OUT/settings/gateway.json            what the gateway is told
+//! OUT/settings/<service>.env           the digest of that: with another one `docker compose up` makes the container anew
 //! OUT/settings/prometheus.yml          where metrics are
+//! OUT/gateway/gateway.json             what the gateway is told; it follows the file
 //! OUT/secrets/<secret>/<key>           as on a cluster: `database-patient/url`, `kek/current`, …
 //! OUT/postgres/                        the database's certificate, its administrator's password, and how it is set up
 //! OUT/auth-service.env                 the first administrator's password
@@ -16,6 +17,7 @@ use std::io::Result;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use contracts::ambient::Random;
 use http_kit::generate;
 use http_kit::identity::Part;
@@ -55,12 +57,19 @@ fn write(stack: &Stack, out: &Path, random: &Random) -> Result<()> {
 
 fn write_settings(stack: &Stack, files: &SecretFiles) -> Result<()> {
     for service in ServiceName::ALL {
-        let settings = plan_service(stack, service, &Placement::Compose);
-        files.keep(&format!("settings/{service}.json"), &serde_json::to_vec_pretty(&settings)?)?;
+        let settings = serde_json::to_vec_pretty(&plan_service(stack, service, &Placement::Compose))?;
+        files.keep(&format!("settings/{service}.json"), &settings)?;
+        files.keep(&format!("settings/{service}.env"), environment_for(&settings).as_bytes())?;
     }
     let gateway = plan_gateway(stack, &Placement::Compose);
-    files.keep("settings/gateway.json", &serde_json::to_vec_pretty(&gateway)?)?;
+    files.keep("gateway/gateway.json", &serde_json::to_vec_pretty(&gateway)?)?;
     files.keep("settings/prometheus.yml", prometheus().as_bytes())
+}
+
+/// Compose makes a container anew when its environment is another one; into the files that are mounted it does not look.
+fn environment_for(settings: &[u8]) -> String {
+    let digest = digest(&SHA256, settings);
+    format!("HEALTHCARE_SETTINGS_DIGEST={}\n", data_encoding::HEXLOWER.encode(digest.as_ref()))
 }
 
 /// Every part under its name, since all metrics are at one port.

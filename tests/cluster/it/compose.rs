@@ -1,4 +1,4 @@
-//! docker-compose.yml with its settings and secrets, run for real: there is no container engine here, so each of its services becomes a pod
+//! docker-compose.yml with its settings and secrets, run for real without a container engine: each of its services becomes a pod
 //! and a Service of the same name, which mount, start and ask for health what the file says. Only PostgreSQL's entry point is another one,
 //! since its image is (see `images/postgres`), and Prometheus is left out.
 
@@ -95,7 +95,7 @@ fn our_pod(name: &str, service: &Value, out: &Path, binary: &str, port: u16) -> 
     let environment = service["environment"].as_object().unwrap();
     let mut env: Vec<_> =
         environment.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
-    if let Some(file) = service["env_file"].as_str() {
+    for file in words(&service["env_file"]) {
         env.extend(env_file(&out.join(file.trim_start_matches("./data/compose/"))));
     }
     let args = if service["command"].is_null() { json!(["serve"]) } else { service["command"].clone() };

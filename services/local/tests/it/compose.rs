@@ -22,8 +22,16 @@ fn compose() -> Value {
     serde_saphyr::from_str(&read("docker-compose.yml")).unwrap()
 }
 
+fn sample() -> String {
+    read("manifests/samples/healthcarestack.yaml")
+}
+
 fn render(out: &Path) {
-    let stack = Stack::from_yaml(&read("manifests/samples/healthcarestack.yaml")).unwrap();
+    render_stack(&sample(), out);
+}
+
+fn render_stack(stack: &str, out: &Path) {
+    let stack = Stack::from_yaml(stack).unwrap();
     local::compose::render(&stack, out, &Random::system()).unwrap();
 }
 
@@ -48,6 +56,7 @@ fn the_services_are_those_of_the_stack_with_its_names_and_ports() {
 
     for (name, service) in services {
         assert_eq!(texts(&service["networks"]), ["microservices-net"], "{name}");
+        assert!(service["stop_grace_period"].is_string(), "{name} is killed before it can end what it does");
         for port in texts(&service["ports"]) {
             assert!(port.starts_with("127.0.0.1:"), "{name} can be reached by others at {port}");
         }
@@ -108,6 +117,57 @@ fn each_service_finds_its_settings_and_every_secret_that_they_name() {
             service == ServiceName::AuthService
         );
     }
+}
+
+/// A file that is mounted by itself stays, in the container, what it was when another was put in its place. So a service's container must be
+/// made anew, which Compose does when its environment is another one…
+#[test]
+fn a_service_is_told_apart_by_its_environment_when_its_settings_change() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("compose");
+    let compose = compose();
+    let environments = || {
+        ServiceName::ALL.map(|service| {
+            let files = texts(&compose["services"][service.as_str()]["env_file"]).into_iter();
+            let files = files.map(|file| out.join(Path::new(file).strip_prefix("./data/compose").unwrap()));
+            files.map(|file| std::fs::read_to_string(file).unwrap()).collect::<String>()
+        })
+    };
+    render(&out);
+    let first = environments();
+    render(&out);
+    assert_eq!(environments(), first, "nothing changed, and nothing is made anew");
+
+    render_stack(&sample().replace("timeZone: Europe/Berlin", "timeZone: America/Lima"), &out);
+    for (service, (before, after)) in ServiceName::ALL.iter().zip(first.iter().zip(environments())) {
+        assert_ne!(*before, after, "{service} runs on with the settings that it had");
+    }
+
+    let limits = |stack: &str| stack.replace("requestsPerSecond: 100", "requestsPerSecond: 50");
+    render_stack(&limits(&sample()), &out);
+    assert_eq!(environments(), first, "what the gateway alone is told makes no service anew");
+}
+
+/// …and the gateway, which follows its file, must have the folder around it.
+#[test]
+fn the_gateway_sees_the_file_that_takes_the_place_of_its_configuration() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("compose");
+    render(&out);
+    let compose = compose();
+    let gateway = &compose["services"][GATEWAY_NAME];
+    let config = texts(&gateway["command"]).into_iter().find_map(|word| word.strip_prefix("--config="));
+    let config = Path::new(config.unwrap());
+    let folder = &mounted(gateway)[config.parent().unwrap()];
+    let on_host = out.join(folder.strip_prefix("./data/compose").unwrap()).join(config.file_name().unwrap());
+    let limit = || {
+        let config: Value = serde_json::from_slice(&std::fs::read(&on_host).unwrap()).unwrap();
+        config["rateLimits"].clone()
+    };
+    let first = limit();
+    assert!(first.is_object());
+    render_stack(&sample().replace("requestsPerSecond: 100", "requestsPerSecond: 50"), &out);
+    assert_ne!(limit(), first);
 }
 
 /// Whoever has not made the folder gets nowhere near the secrets; a container, which gets a part of it mounted, reads that part.
