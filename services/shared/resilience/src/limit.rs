@@ -4,7 +4,9 @@
 //! Time is whole nanoseconds since an epoch of the caller's (process start will do), the same for all checks of a limiter.
 //! The [`Limit`] is given at each check and not kept, so a changed limit holds from the next request on.
 //!
-//! Not for limits across replicas: each gateway counts what passes through itself.
+//! A limiter counts what it is asked itself. For limits that several replicas keep together there is [`Limit::share`], each replica's fair
+//! part; and where another limiter counts for all of them, [`Gcra::learn`] and [`Gcra::give_back`] let this one stand before it and refuse
+//! only what the other would refuse.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -38,9 +40,36 @@ impl Limit {
         Self { interval_nanos: nanos(interval), burst: burst.max(1) }
     }
 
+    /// The part of one of `replicas`, which share it fairly: rate and burst divided, the burst never below one. The rate needs no such floor:
+    /// one request in three seconds is a third of one a second.
+    #[must_use]
+    pub fn share(self, replicas: u32) -> Self {
+        let replicas = replicas.max(1);
+        let interval = Duration::from_nanos(self.interval_nanos.saturating_mul(u64::from(replicas)));
+        Self::every(interval, self.burst / replicas)
+    }
+
     /// How many may come at once.
     pub fn burst(&self) -> u32 {
         self.burst
+    }
+
+    /// Time between requests at the sustained rate.
+    pub fn interval(&self) -> Duration {
+        Duration::from_nanos(self.interval_nanos)
+    }
+
+    /// What a limiter with this limit answers, whose bucket is full again after `reset_after`: the request counted if it was allowed.
+    pub fn decision(self, allowed: bool, reset_after: Duration) -> Decision {
+        let (refill, reset) = (self.refill_nanos(), nanos(reset_after));
+        let remaining = refill.saturating_sub(reset) / self.interval_nanos;
+        let missing = reset.saturating_add(self.interval_nanos).saturating_sub(refill);
+        Decision {
+            allowed,
+            remaining: u32::try_from(remaining).unwrap_or(u32::MAX),
+            retry_after: Duration::from_nanos(if allowed { 0 } else { missing }),
+            reset_after,
+        }
     }
 
     /// Time in which an empty bucket fills up, nanoseconds.
@@ -90,6 +119,19 @@ impl Gcra {
         }
     }
 
+    /// Takes back one request that was counted under `limit` and then came to nothing. To be called soon after: what a bucket that has filled
+    /// up since is given back is one too many.
+    pub fn give_back(&self, limit: Limit) {
+        let back = |full_at: u64| Some(full_at.saturating_sub(limit.interval_nanos));
+        // It always gives a next state, so it cannot fail.
+        let _ = self.full_at_nanos.fetch_update(Ordering::Relaxed, Ordering::Relaxed, back);
+    }
+
+    /// Learns that the bucket is full no sooner than at `full_at_nanos`, from whoever counts for several.
+    pub fn learn(&self, full_at_nanos: u64) {
+        self.full_at_nanos.fetch_max(full_at_nanos, Ordering::Relaxed);
+    }
+
     /// When the bucket will be full again. From then on it is no different from a new one.
     fn full_at_nanos(&self) -> u64 {
         self.full_at_nanos.load(Ordering::Relaxed)
@@ -106,22 +148,14 @@ fn decide(seen: u64, limit: Limit, now: u64) -> (u64, Decision) {
         full_at = now.saturating_add(refill);
     }
     let after = full_at.saturating_add(limit.interval_nanos);
-    let missing = (after - now).saturating_sub(refill);
-    let allowed = missing == 0;
+    let allowed = after - now <= refill;
     let next = match (allowed, full_at < seen) {
         (true, _) => after,
         (false, true) => full_at,
         (false, false) => seen,
     };
     let reset = if allowed { after - now } else { full_at - now };
-    let remaining = refill.saturating_sub(reset) / limit.interval_nanos;
-    let decision = Decision {
-        allowed,
-        remaining: u32::try_from(remaining).unwrap_or(u32::MAX),
-        retry_after: Duration::from_nanos(missing),
-        reset_after: Duration::from_nanos(reset),
-    };
-    (next, decision)
+    (next, limit.decision(allowed, Duration::from_nanos(reset)))
 }
 
 fn nanos(duration: Duration) -> u64 {

@@ -59,6 +59,26 @@ impl<K: Hash + Eq> Keyed<K> {
         decision
     }
 
+    /// [`Gcra::give_back`] for `key`, if it is remembered.
+    pub fn give_back<Q: Hash + Eq + ?Sized>(&self, key: &Q, limit: Limit)
+    where
+        K: Borrow<Q>,
+    {
+        if let Some(gcra) = find(&self.row(key).read().unwrap_or_else(PoisonError::into_inner), key) {
+            gcra.give_back(limit);
+        }
+    }
+
+    /// [`Gcra::learn`] for `key`, if it is remembered.
+    pub fn learn<Q: Hash + Eq + ?Sized>(&self, key: &Q, full_at_nanos: u64)
+    where
+        K: Borrow<Q>,
+    {
+        if let Some(gcra) = find(&self.row(key).read().unwrap_or_else(PoisonError::into_inner), key) {
+            gcra.learn(full_at_nanos);
+        }
+    }
+
     /// Keys remembered now, for metrics. Walks all rows.
     pub fn keys(&self) -> usize {
         self.rows
@@ -164,7 +184,34 @@ mod tests {
         assert_eq!(allowed, keyeds.len());
     }
 
+    #[test]
+    fn what_is_said_of_a_key_that_nobody_remembers_is_nothing() {
+        let keyed: Keyed<u32> = Keyed::new(ROW_PLACES);
+        keyed.learn(&7, SECOND);
+        keyed.give_back(&7, Limit::per_second(1, 1));
+        assert_eq!(keyed.keys(), 0);
+    }
+
     proptest! {
+        #[test]
+        fn a_flood_of_keys_takes_no_room_and_wins_nobody_a_request_who_owes_the_most(
+            strangers in prop::collection::vec(0_u64..u64::MAX, 1..2_000),
+            keys_max in 1_usize..64,
+        ) {
+            let keyed: Keyed<u64> = Keyed::new(keys_max);
+            let limit = Limit::per_second(1, 5);
+            // Who has spent everything owes more than anybody who comes once, and so is never the one to be forgotten.
+            let spender = u64::MAX;
+            let mut allowed = 0;
+            for stranger in &strangers {
+                allowed += u32::from(keyed.check(&spender, limit, 0).allowed);
+                allowed += u32::from(keyed.check(&spender, limit, 0).allowed);
+                keyed.check(stranger, limit, 0);
+                prop_assert!(keyed.keys() <= keyed.keys_max());
+            }
+            prop_assert!(allowed <= 5, "{} were let through", allowed);
+        }
+
         #[test]
         fn with_room_for_all_it_answers_as_a_limiter_per_key_would(
             requests in prop::collection::vec((0_usize..8, 0..SECOND), 0..200),

@@ -88,6 +88,33 @@ fn who_was_in_debt_under_a_slow_limit_is_soon_served_under_a_fast_one() {
 }
 
 #[test]
+fn fair_shares_come_to_the_limit_and_never_to_nothing() {
+    let limit = Limit::per_second(10, 40);
+    assert_eq!(limit.share(4), Limit::every(Duration::from_millis(400), 10));
+    assert_eq!((limit.share(1), limit.share(0)), (limit, limit));
+    assert_eq!(Limit::per_second(1, 2).share(3), Limit::every(Duration::from_secs(3), 1));
+    assert_eq!(Limit::per_second(1, 1).share(u32::MAX).burst(), 1);
+}
+
+#[test]
+fn what_is_given_back_can_be_taken_again() {
+    let (gcra, limit) = (Gcra::new(), Limit::per_second(1, 2));
+    assert_eq!(take_all(&gcra, limit, SECOND), 2);
+    gcra.give_back(limit);
+    assert_eq!(take_all(&gcra, limit, SECOND), 1);
+    Gcra::new().give_back(limit);
+}
+
+#[test]
+fn what_is_learnt_only_makes_it_stricter() {
+    let (gcra, limit) = (Gcra::new(), Limit::per_second(1, 3));
+    gcra.learn(2 * SECOND);
+    assert_eq!(take_all(&gcra, limit, 0), 1);
+    gcra.learn(0);
+    assert!(!gcra.check(limit, 0).allowed);
+}
+
+#[test]
 fn the_largest_numbers_do_not_overflow() {
     let limit = Limit::every(Duration::MAX, u32::MAX);
     for now in [0, u64::MAX / 2, u64::MAX - 1, u64::MAX] {
@@ -167,6 +194,48 @@ proptest! {
         let wait = nanos(gcra.check(limit, now).retry_after);
         prop_assert!(!gcra.check(limit, now + wait - 1).allowed);
         prop_assert!(gcra.check(limit, now + wait).allowed);
+    }
+
+    #[test]
+    fn replicas_that_stand_before_one_limiter_refuse_nothing_that_it_allows(
+        rate in 1_u32..2_000,
+        burst in 1_u32..20,
+        requests in prop::collection::vec((0_usize..3, 0..5 * MILLI), 1..300),
+    ) {
+        let limit = Limit::per_second(rate, burst);
+        let (replicas, whole, alone): ([Gcra; 3], _, _) = (Default::default(), Gcra::new(), Gcra::new());
+        let mut now = SECOND;
+        for (replica, pause) in requests {
+            now += pause;
+            let replica = &replicas[replica];
+            let mut allowed = replica.check(limit, now).allowed;
+            if allowed {
+                let told = whole.check(limit, now);
+                if !told.allowed {
+                    replica.give_back(limit);
+                }
+                replica.learn(now + nanos(told.reset_after));
+                allowed = told.allowed;
+            }
+            prop_assert_eq!(allowed, alone.check(limit, now).allowed);
+        }
+    }
+
+    #[test]
+    fn fair_shares_together_never_exceed_the_limit(
+        rate in 1_u32..1_000,
+        burst in 1_u32..60,
+        replicas in 1_u32..8,
+        pauses in prop::collection::vec(0..20 * MILLI, 1..100),
+    ) {
+        prop_assume!(replicas <= burst);
+        let (limit, mut now, mut allowed) = (Limit::per_second(rate, burst), SECOND, 0_u64);
+        let gcras: Vec<Gcra> = (0..replicas).map(|_| Gcra::new()).collect();
+        for pause in pauses {
+            now += pause;
+            allowed += gcras.iter().filter(|gcra| gcra.check(limit.share(replicas), now).allowed).count() as u64;
+        }
+        prop_assert!(allowed <= u64::from(burst) + u64::from(rate) * (now - SECOND) / SECOND);
     }
 
     #[test]
