@@ -12,7 +12,8 @@ use crate::Currency;
 use crate::spec::{
     AuthSpec, Autoscaling, Backup, CloudNativePgDatabase, DeletionPolicy, EnvVar, ExternalDatabase,
     GatewayService, GatewayTls, IntegrationsSpec, ManagedDatabase, Monitoring, NetworkPolicySpec,
-    ObservabilitySpec, ParentRef, Probes, PullPolicy, Resources, RestoreFrom, RouteAuth, Scheduling, Span,
+    ObservabilitySpec, ParentRef, Probes, PullPolicy, RateLimitStoreSpec, Resources, RestoreFrom, RouteAuth,
+    Scheduling, Span,
 };
 
 /// A stack that can be planned.
@@ -129,6 +130,8 @@ pub struct Gateway {
     pub routes: Vec<RoutePolicy>,
     /// Limits where a route has none of its own.
     pub rate_limits: RateLimits,
+    /// Where pods count together.
+    pub rate_limit_store: Option<RateLimitStoreSpec>,
     /// How an endpoint of each service is picked.
     pub balancing: BTreeMap<ServiceName, Balancing>,
     /// Networks whose `X-Forwarded-For` is believed.

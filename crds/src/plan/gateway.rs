@@ -3,11 +3,12 @@
 use contracts::endpoint::{Access, Operation};
 use contracts::permission::Permission;
 use settings::{
-    Fallback, GatewayAuth, GatewayConfig, Method, RateLimits, Route, RouteAccess, ServiceName, Upstream,
+    Fallback, GatewayAuth, GatewayConfig, Method, RateLimitStore, RateLimits, Route, RouteAccess,
+    ServiceName, StoreTls, Upstream,
 };
 
 use super::{AUDIENCE, Placement, issuer, observability};
-use crate::spec::RouteAuth;
+use crate::spec::{RateLimitStoreSpec, RouteAuth};
 use crate::{RoutePolicy, Stack};
 
 /// The largest request body: 1 MiB.
@@ -45,7 +46,10 @@ pub fn plan_gateway(stack: &Stack, placement: &Placement) -> GatewayConfig {
             audience: AUDIENCE.to_owned(),
             service: ServiceName::AuthService,
         },
-        rate_limits: stack.gateway.rate_limits,
+        rate_limits: stack.gateway.rate_limits.clone(),
+        rate_limit_store: stack.gateway.rate_limit_store.as_ref().map(|store| rate_limit_store(stack, store)),
+        replicas: placement.gateways(stack),
+        peers: placement.gateway(stack),
         trusted_proxies: stack.gateway.trusted_proxies.clone(),
         body_bytes_max: BODY_BYTES_MAX,
         access_log: stack.gateway.access_log,
@@ -73,10 +77,32 @@ fn service_route(stack: &Stack, operation: &Operation, service: ServiceName) -> 
             Method::Get => policy.fallback,
             _ => Fallback::Unavailable,
         }),
-        rate_limits: policy.rate_limits.map(|own| RateLimits {
-            per_client: own.per_client.or(stack.gateway.rate_limits.per_client),
-            per_user: own.per_user.or(stack.gateway.rate_limits.per_user),
-        }),
+        rate_limits: policy.rate_limits.as_ref().map(|own| limits(own, &stack.gateway.rate_limits)),
+        rate_limits_as: policy.rate_limits.as_ref().map(|_| policy.path.clone()),
+    }
+}
+
+/// A route's own limits. What it leaves out of those by who asks is as elsewhere.
+fn limits(own: &RateLimits, elsewhere: &RateLimits) -> RateLimits {
+    RateLimits {
+        per_client: own.per_client.or(elsewhere.per_client),
+        per_user: own.per_user.or(elsewhere.per_user),
+        per_key: own.per_key.clone().or_else(|| elsewhere.per_key.clone()),
+        total: own.total,
+    }
+}
+
+fn rate_limit_store(stack: &Stack, spec: &RateLimitStoreSpec) -> RateLimitStore {
+    RateLimitStore {
+        host: spec.host.clone(),
+        port: spec.port,
+        tls: spec.tls.as_ref().map(|tls| StoreTls { ca: tls.ca.clone() }),
+        username: spec.username.clone(),
+        password: spec.password.clone(),
+        database: spec.database,
+        timeout_ms: spec.timeout.millis(),
+        // Several stacks may share a store, and several clusters.
+        prefix: format!("{}/{}", stack.namespace, stack.name),
     }
 }
 
@@ -92,6 +118,7 @@ fn gateway_route(method: Method, path: &str, access: RouteAccess) -> Route {
         circuit_breaker: None,
         fallback: None,
         rate_limits: None,
+        rate_limits_as: None,
     }
 }
 

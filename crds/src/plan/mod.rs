@@ -8,9 +8,9 @@ mod service;
 
 use std::path::PathBuf;
 
-use settings::{ADMIN_PORT, Address, InternalTls, Observability, SecretRef, ServiceName};
+use settings::{ADMIN_PORT, Address, GATEWAY_PORT, InternalTls, Observability, SecretRef, ServiceName};
 
-use crate::{Stack, names};
+use crate::{Scale, Stack, names};
 
 pub use connections::{DATABASE_CONNECTIONS, connections_max, connections_min};
 pub use gateway::plan_gateway;
@@ -62,6 +62,26 @@ impl Placement {
                 Address(format!("https://{host}:{}", service.port()))
             }
             Self::Compose => Address(format!("http://{service}:{}", service.port())),
+        }
+    }
+
+    /// How many gateways there are, as far as that is decided here.
+    pub(crate) fn gateways(&self, stack: &Stack) -> u32 {
+        match (self, stack.gateway.scale) {
+            (Self::Local { .. } | Self::Compose, _) => 1,
+            (Self::Kubernetes, Scale::Fixed(replicas)) => replicas,
+            (Self::Kubernetes, Scale::Auto(autoscaling)) => autoscaling.min,
+        }
+    }
+
+    /// Where a gateway finds out how many there are: by its Service.
+    pub(crate) fn gateway(&self, stack: &Stack) -> Option<Address> {
+        match self {
+            Self::Local { .. } | Self::Compose => None,
+            Self::Kubernetes => {
+                let host = names::object(&stack.name, names::API_GATEWAY);
+                Some(Address(format!("{host}:{GATEWAY_PORT}")))
+            }
         }
     }
 

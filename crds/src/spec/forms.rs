@@ -46,6 +46,11 @@ pub(crate) const ENV_NAME: &str = r"^[A-Za-z_][A-Za-z0-9_]*$";
 pub(crate) const PATH: &str = r"^(/([A-Za-z0-9._~-]+|\{[A-Za-z0-9]+\}))+$";
 /// A DNS name.
 pub(crate) const HOST: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+/// A DNS name, or an address.
+pub(crate) const HOST_OR_ADDRESS: &str =
+    r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*|[0-9a-f]*:[0-9a-f:.]+)$";
+/// A header's name; as `settings` has it.
+pub(crate) const HEADER: &str = r"^[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?$";
 /// A provider's account.
 pub(crate) const ACCOUNT: &str = r"^[A-Za-z0-9_-]+$";
 /// A Google Cloud project.
@@ -85,6 +90,8 @@ pub(crate) fn in_words(pattern: &str) -> Option<&'static str> {
         ENV_NAME => "the name of an environment variable: letters, digits and underscores",
         PATH => "a path such as /api/patients, without a slash at its end",
         HOST => "a host name such as clinic.example.org",
+        HOST_OR_ADDRESS => "a host name such as redis.example.org, or an address",
+        HEADER => "a header's name such as X-API-Key",
         ACCOUNT => "an account: letters, digits, dashes and underscores",
         PROJECT => "a project: small letters, digits and dashes",
         CONTACT => "an address that begins with mailto: or https://",

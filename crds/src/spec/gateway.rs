@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use settings::{Balancing, RateLimit, RateLimits};
 
 use super::{
-    Autoscaling, GatewayService, GatewayTls, IngressSpec, Resources, ServiceKey, Span, forms, rules,
+    Autoscaling, GatewayService, GatewayTls, IngressSpec, RateLimitStoreSpec, Resources, ServiceKey, Span,
+    forms, rules,
 };
 
 /// What stands in front of the services: the only way in.
@@ -30,8 +31,12 @@ pub struct GatewaySpec {
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["path"])
     )]
     pub routes: Vec<RouteSpec>,
-    /// Limits wherever a route sets none of its own. What is left out is 100 requests a second with bursts of 400.
+    /// Limits wherever a route sets none of its own. `perClient` and `perUser` that are left out are 100 requests a second with bursts of 400;
+    /// `perKey` and `total` are no limit then. `total` is of all requests that these limits hold for.
     pub rate_limits: RateLimits,
+    /// Where the gateway's pods count together. Left out: each keeps a fair share of the limits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate_limit_store: Option<RateLimitStoreSpec>,
     /// How an endpoint of a service is picked, where no route to it says otherwise. `RoundRobin`: in a circle. `LeastConnections`: the one
     /// with the fewest requests under way. `PeakEwma`: the faster and less busy of two random ones.
     pub load_balancing: Balancing,
@@ -68,7 +73,10 @@ impl Default for GatewaySpec {
             rate_limits: RateLimits {
                 per_client: Some(DEFAULT_RATE_LIMIT),
                 per_user: Some(DEFAULT_RATE_LIMIT),
+                per_key: None,
+                total: None,
             },
+            rate_limit_store: None,
             load_balancing: Balancing::default(),
             trusted_proxies: Vec::new(),
             access_log: true,
@@ -114,7 +122,8 @@ pub struct RouteSpec {
     /// What a caller gets when the service cannot answer. Left out: 503 with `Retry-After`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback: Option<FallbackSpec>,
-    /// Limits of this route alone. What is left out is as the gateway has it.
+    /// Limits of this route, which all operations that it covers count against together, and no other. `perClient`, `perUser` and `perKey` that
+    /// are left out are as the gateway has them; `total`, of all callers together, is no limit then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_limits: Option<RateLimits>,
     /// How an endpoint of the service is picked. It holds for the whole service, so its routes must agree.

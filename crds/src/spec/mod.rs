@@ -14,6 +14,7 @@ mod exposure;
 mod forms;
 mod gateway;
 mod integrations;
+mod limits;
 mod object_store;
 mod observability;
 mod quantity;
@@ -36,6 +37,7 @@ pub use integrations::{
     CalDav, Calendar, Ehr, EhrAuth, Fcm, GoogleCalendar, IntegrationsSpec, Payer, Payments, PushSpec,
     SmsSpec, WebPush,
 };
+pub use limits::{RateLimitStoreSpec, RateLimitStoreTls};
 pub use object_store::{BackupStore, ObjectStore, RestoreStore, Scratch};
 pub use observability::{Monitoring, ObservabilitySpec, Prometheus, Tracing};
 pub use quantity::Quantity;

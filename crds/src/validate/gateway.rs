@@ -7,7 +7,7 @@ use settings::{Balancing, RateLimits, ServiceName};
 
 use super::{bounds, routes, services};
 use crate::fault::Faults;
-use crate::spec::{DEFAULT_RATE_LIMIT, GatewayService, GatewayServiceType, GatewaySpec, IngressSpec};
+use crate::spec::{DEFAULT_RATE_LIMIT, GatewayService, GatewayServiceType, GatewaySpec, IngressSpec, Span};
 use crate::{Gateway, Ingress, IngressBy, Service};
 
 const PATH: &str = "spec.gateway";
@@ -41,7 +41,13 @@ pub(super) fn validate(
         rate_limits: RateLimits {
             per_client: spec.rate_limits.per_client.or(Some(DEFAULT_RATE_LIMIT)),
             per_user: spec.rate_limits.per_user.or(Some(DEFAULT_RATE_LIMIT)),
+            ..spec.rate_limits.clone()
         },
+        rate_limit_store: spec.rate_limit_store.clone().inspect(|store| {
+            let (path, min, max) =
+                (format!("{PATH}.rateLimitStore.timeout"), Span::from_millis(1), Span::from_secs(1));
+            bounds::span(path, store.timeout, min, max, faults);
+        }),
         balancing: balancing(spec, faults),
         trusted_proxies: spec.trusted_proxies.clone(),
         access_log: spec.access_log,

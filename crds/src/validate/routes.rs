@@ -59,7 +59,7 @@ fn route(path: &str, spec: &RouteSpec, faults: &mut Faults) -> RoutePolicy {
         fallback: spec.fallback.map_or(Fallback::Unavailable, |fallback| {
             self::fallback(&format!("{path}.fallback"), spec.service.into(), fallback, faults)
         }),
-        rate_limits: spec.rate_limits,
+        rate_limits: spec.rate_limits.clone(),
     }
 }
 

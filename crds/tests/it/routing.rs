@@ -142,6 +142,10 @@ fn policies_make_sense_in_themselves() {
             "rateLimits: { perUser: { requestsPerSecond: 0, burst: 1 } }",
             "rateLimits.perUser.requestsPerSecond: must be at least 1",
         ),
+        (
+            "rateLimits: { perKey: { header: 'X Lab', requestsPerSecond: 1, burst: 1 } }",
+            "rateLimits.perKey.header: must be a header's name such as X-API-Key",
+        ),
         ("loadBalancing: Random", "loadBalancing: must be one of RoundRobin, LeastConnections, PeakEwma"),
     ] {
         let expected = format!("spec.gateway.routes[0].{expected}");
@@ -201,8 +205,26 @@ fn a_limit_that_a_route_leaves_out_is_the_gateways() {
     let config = planned(&[
         "path: /api/auth/login, service: auth, rateLimits: { perClient: { requestsPerSecond: 5, burst: 20 } }",
     ]);
-    let limits = route(&config, "POST /api/auth/login").rate_limits.unwrap();
+    let limits = route(&config, "POST /api/auth/login").rate_limits.clone().unwrap();
     assert_eq!(limits.per_client, Some(RateLimit { requests_per_second: 5, burst: 20 }));
     assert_eq!(limits.per_user, Some(RateLimit { requests_per_second: 100, burst: 400 }));
     assert_eq!(route(&config, "POST /api/auth/refresh").rate_limits, None);
+}
+
+#[test]
+fn all_that_a_route_covers_counts_together_and_its_total_is_its_own() {
+    let config = planned(&[
+        "path: /api/bills, service: billing, rateLimits: { total: { requestsPerSecond: 50, burst: 100 } }",
+        "path: /api/records, service: records, rateLimits: { perKey: { header: X-Lab, requestsPerSecond: 5, burst: 9 } }",
+    ]);
+    for operation in ["GET /api/bills", "POST /api/bills", "GET /api/bills/{billId}"] {
+        let route = route(&config, operation);
+        assert_eq!(route.rate_limits_as.as_deref(), Some("/api/bills"));
+        let total = route.rate_limits.as_ref().unwrap().total;
+        assert_eq!(total, Some(RateLimit { requests_per_second: 50, burst: 100 }));
+    }
+    let records = route(&config, "GET /api/records/{recordId}").rate_limits.as_ref().unwrap();
+    assert_eq!(records.per_key.as_ref().map(|key| key.header.as_str()), Some("X-Lab"));
+    assert_eq!(records.total, None);
+    assert_eq!(route(&config, "GET /api/patients").rate_limits_as, None);
 }

@@ -2,7 +2,7 @@
 //! whose network does not know them is as open as before.
 //!
 //! What runs outside the stack has an address that is not known here. Then the port alone is allowed: DNS, the API server, a mail server, a
-//! database that somebody else runs, an object store.
+//! database that somebody else runs, an object store, a Redis where limits are counted.
 
 use std::net::IpAddr;
 
@@ -86,6 +86,8 @@ fn service_policy(context: &Context<'_>, service: ServiceName) -> NetworkPolicy 
 fn gateway(context: &Context<'_>) -> NetworkPolicy {
     let mut egress: Vec<_> = context.stack.enabled().map(|service| to_service(context, service)).collect();
     egress.extend([dns(), to(Vec::new(), &API_SERVER_PORTS)]);
+    let store = context.stack.gateway.rate_limit_store.iter();
+    egress.extend(store.map(|store| to(address(&store.host).into_iter().collect(), &[store.port])));
     let from = namespaces(&context.stack.network_policy.gateway_from);
     let ingress = vec![admit(from.into_iter().collect(), GATEWAY_PORT), admit_metrics(context)];
     policy(context, names::API_GATEWAY, part_selector(context, names::API_GATEWAY), ingress, egress)

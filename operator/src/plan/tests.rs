@@ -2,6 +2,7 @@
 
 mod backup;
 mod every_stack;
+mod limits;
 mod rewrap;
 
 use std::collections::{BTreeMap, BTreeSet};

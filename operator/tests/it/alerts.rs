@@ -114,6 +114,13 @@ fn cases() -> Vec<Case> {
             json!({}),
         ),
         case(
+            "HealthcareLimitStoreAway",
+            &[("healthcare_gateway_limit_store_fallbacks_total", r#"service="api-gateway""#, "0x10 0+60x20")],
+            13,
+            20,
+            json!({}),
+        ),
+        case(
             "HealthcareWatchStale",
             &[("healthcare_gateway_watch_age_seconds", r#"kind="EndpointSlice""#, "1x5 130x10")],
             5,

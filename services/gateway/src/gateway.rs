@@ -1,6 +1,7 @@
 //! [`Gateway`]: started, told of changes, stopped.
 
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -20,7 +21,7 @@ use crate::accept::{self, CONNECTIONS_MAX, Door};
 use crate::kept::Kept;
 use crate::metrics::Meters;
 use crate::snapshot::{ConfigError, Snapshot};
-use crate::worker;
+use crate::{limits, worker};
 
 /// Unused connections to services are looked through so often: one that its service has closed is closed here no later.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
@@ -41,6 +42,8 @@ pub struct GatewayWorld {
     pub metrics: Metrics,
     /// Who the gateway is to services at `https://` addresses, and whom it believes; without it there may be none.
     pub credentials: Option<Arc<Credentials>>,
+    /// Where secrets lie, each in a folder of its name. Without it no secret can be named.
+    pub secrets: Option<PathBuf>,
 }
 
 /// Where the gateway listens, and who answers there.
@@ -152,7 +155,7 @@ impl Gateway {
             .ok_or_else(|| std::io::Error::from(std::io::ErrorKind::InvalidInput))?
             .local_addr()?;
         let (phase, phase_seen) = watch::channel(Phase::Running);
-        let kept = Kept::new(world.credentials.clone());
+        let kept = Kept::new(world.credentials.clone(), world.secrets.clone());
         let meters = Meters::register(&world.metrics, kept.lanes());
         let snapshot = ArcSwap::from_pointee(Snapshot::build(config, &kept, &meters)?);
         let dice = AtomicU64::new(u64::from_le_bytes(world.random.bytes()));
@@ -169,6 +172,9 @@ impl Gateway {
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let door = Door { tls, core: Arc::clone(&core), places: Arc::clone(&places) };
         tokio::spawn(sweep(Arc::downgrade(&core)));
+        if !on_threads {
+            tokio::spawn(limits::keep(core.kept.stores(), worker::place()));
+        }
         let (over, is_over) = watch::channel(false);
         let mut accepting = JoinSet::new();
         for (index, socket) in sockets.into_iter().enumerate() {
@@ -188,7 +194,7 @@ impl Gateway {
 
     /// Whether a configuration would be taken.
     pub fn check(config: &GatewayConfig, credentials: Option<&Arc<Credentials>>) -> Result<(), ConfigError> {
-        let kept = Kept::new(credentials.cloned());
+        let kept = Kept::new(credentials.cloned(), None);
         let meters = Meters::register(&Metrics::default(), kept.lanes());
         Snapshot::build(config.clone(), &kept, &meters).map(drop)
     }

@@ -3,16 +3,18 @@
 //! A new snapshot asks for each by what it depends on; what was there with the same terms is handed on, with its state, and what no
 //! snapshot uses any more goes with the last one that did.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use resilience::balance::{Balancer, Balancing};
 use resilience::breaker::{Breaker, BreakerConfig};
 use resilience::retry::RetryBudget;
-use settings::{Address, Method, Upstream};
+use settings::{Address, RateLimitStore, Upstream};
 use tls::Credentials;
+use tokio::sync::watch;
 
-use crate::limits::Buckets;
+use crate::limits::{Buckets, Store, StoreMeters, Stores};
 use crate::upstream::{BadAddress, Endpoint};
 
 /// Callers active at a time, over all routes that share the gateway's limits.
@@ -51,22 +53,26 @@ pub(crate) struct Kept {
     credentials: Option<Arc<Credentials>>,
     lanes: Lanes,
     shared: Arc<Buckets>,
-    own: Mutex<Vec<(Method, String, Arc<Buckets>)>>,
+    own: Mutex<Vec<(String, Arc<Buckets>)>>,
     budgets: Mutex<Vec<(String, u32, Arc<RetryBudget>)>>,
+    secrets: Option<PathBuf>,
+    store: watch::Sender<Option<Arc<Store>>>,
 }
 
 /// The lanes in use, also read by the metrics page.
 pub(crate) type Lanes = Arc<Mutex<Vec<Arc<Lane>>>>;
 
 impl Kept {
-    /// Nothing yet. The credentials are what services at `https://` addresses are shown.
-    pub(crate) fn new(credentials: Option<Arc<Credentials>>) -> Self {
+    /// Nothing yet. The credentials are what services at `https://` addresses are shown; `secrets` is where secrets lie.
+    pub(crate) fn new(credentials: Option<Arc<Credentials>>, secrets: Option<PathBuf>) -> Self {
         Self {
             credentials,
             lanes: Lanes::default(),
             shared: Arc::new(Buckets::new(CALLERS_MAX)),
             own: Mutex::default(),
             budgets: Mutex::default(),
+            secrets,
+            store: watch::Sender::default(),
         }
     }
 
@@ -127,20 +133,46 @@ impl Kept {
         Ok(lane)
     }
 
-    /// The buckets of a route: its own if it has limits of its own.
-    pub(crate) fn buckets(&self, route: &settings::Route) -> Arc<Buckets> {
-        if route.rate_limits.is_none() {
+    /// The buckets of a route: those of its scope if it has limits of its own.
+    pub(crate) fn buckets(&self, scope: &str) -> Arc<Buckets> {
+        if scope.is_empty() {
             return Arc::clone(&self.shared);
         }
         let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, _, buckets)) =
-            own.iter().find(|(method, path, _)| *method == route.method && *path == route.path)
-        {
+        if let Some((_, buckets)) = own.iter().find(|(known, _)| known == scope) {
             return Arc::clone(buckets);
         }
         let buckets = Arc::new(Buckets::new(ROUTE_CALLERS_MAX));
-        own.push((route.method, route.path.clone(), Arc::clone(&buckets)));
+        own.push((scope.to_owned(), Arc::clone(&buckets)));
         buckets
+    }
+
+    /// The store of the limits on these terms, from now on in force. Those who keep connections hear of it.
+    pub(crate) fn store(
+        &self,
+        settings: Option<&RateLimitStore>,
+        meters: &StoreMeters,
+    ) -> Option<Arc<Store>> {
+        let is_it = |store: &Option<Arc<Store>>| match (store, settings) {
+            (Some(store), Some(settings)) => store.is_of(settings),
+            (store, settings) => store.is_none() && settings.is_none(),
+        };
+        self.store.send_if_modified(|store| {
+            if is_it(store) {
+                return false;
+            }
+            let new = |settings: &RateLimitStore| {
+                Arc::new(Store::new(settings.clone(), self.secrets.as_deref(), meters.clone()))
+            };
+            *store = settings.map(new);
+            true
+        });
+        self.store.borrow().clone()
+    }
+
+    /// The store in force, now and later.
+    pub(crate) fn stores(&self) -> Stores {
+        self.store.subscribe()
     }
 
     /// A service's retry budget.
@@ -171,7 +203,7 @@ impl Kept {
         drop(lanes);
         let is_used = |count: usize| count > 1;
         let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
-        own.retain(|(_, _, buckets)| is_used(Arc::strong_count(buckets)));
+        own.retain(|(_, buckets)| is_used(Arc::strong_count(buckets)));
         let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
         budgets.retain(|(_, _, budget)| is_used(Arc::strong_count(budget)));
     }

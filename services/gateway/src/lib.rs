@@ -10,7 +10,7 @@
 //! | `gateway.rs`, `accept.rs`, `edge.rs` | started, reconfigured, stopped; connections; bytes that never become a request |
 //! | `snapshot.rs`, `routing.rs`, `kept.rs` | configuration, and what outlives it |
 //! | `way.rs` | a request's way |
-//! | `target.rs`, `client.rs`, `limits.rs`, `headers.rs` | its steps: address, who asks, how often, what is passed on |
+//! | `target.rs`, `client.rs`, `limits/`, `headers.rs` | its steps: address, who asks, how often, what is passed on |
 //! | `forward.rs`, `upstream.rs`, `body.rs` | attempts, connections to services, bodies streamed both ways |
 //! | `exchange.rs`, `metrics.rs` | what is remembered of a request: one log line, a few counts |
 //! | `own.rs`, `docs.rs`, `openapi/` | what the gateway answers itself |

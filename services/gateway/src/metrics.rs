@@ -14,6 +14,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use resilience::breaker::State;
 
 use crate::kept::Lanes;
+use crate::limits::{By, StoreMeters};
 
 /// From half a millisecond to ten seconds.
 const SECONDS: [f64; 14] =
@@ -27,8 +28,9 @@ pub(crate) struct Meters {
     total: Totals,
     seconds: Histograms,
     pub(crate) in_flight: Gauge,
-    pub(crate) refused_clients: Counter,
-    pub(crate) refused_users: Counter,
+    /// By [`By`].
+    refused: [Counter; 4],
+    pub(crate) store: StoreMeters,
     pub(crate) retries: Counter,
     aborted: Counter,
     not_requests: Counter,
@@ -84,8 +86,8 @@ impl Meters {
             total,
             seconds,
             in_flight: Gauge::default(),
-            refused_clients: refused.get_or_create_owned(&LimiterLabels { by: "client" }),
-            refused_users: refused.get_or_create_owned(&LimiterLabels { by: "user" }),
+            refused: By::ALL.map(|by| refused.get_or_create_owned(&LimiterLabels { by: by.name() })),
+            store: metrics.register("api-gateway", StoreMeters::register),
             retries: Counter::default(),
             aborted: Counter::default(),
             not_requests: Counter::default(),
@@ -128,6 +130,11 @@ impl Meters {
         route.total[class].get_or_init(|| route.counter(status)).inc();
         let seconds = || route.histograms.get_or_create_owned(&route.labels);
         route.seconds.get_or_init(seconds).observe(took.as_secs_f64());
+    }
+
+    /// Counts a request that a limit refused.
+    pub(crate) fn limited(&self, by: By) {
+        self.refused[by as usize].inc();
     }
 
     /// Counts a request whose client did not wait.

@@ -78,6 +78,7 @@ impl Own {
                 circuit_breaker: None,
                 fallback: None,
                 rate_limits: None,
+                rate_limits_as: None,
             })
             .collect()
     }

@@ -77,6 +77,7 @@ pub(crate) struct Process {
     sockets: Mutex<Vec<TcpListener>>,
     certificate: Option<Arc<Certificate>>,
     credentials: Option<Arc<Credentials>>,
+    secrets: Option<PathBuf>,
     identity: Option<Vec<u8>>,
     log_format: Option<Format>,
     gateway: admin::Place,
@@ -101,6 +102,7 @@ impl Process {
             sockets: Mutex::new(sockets),
             certificate,
             credentials: serving.upstream_tls.as_deref().map(Credentials::read).transpose()?,
+            secrets: serving.secrets_dir.clone(),
             identity: serving.secrets_dir.as_deref().map(identity_key).transpose()?,
             log_format: serving.log_format,
             gateway: Arc::new(OnceLock::new()),
@@ -136,6 +138,7 @@ impl Process {
             verifier,
             metrics: self.metrics.clone(),
             credentials: self.credentials.clone(),
+            secrets: self.secrets.clone(),
         };
         let tls = self.certificate.as_ref().map(tls::Certificate::server_config).transpose()?;
         let sockets = std::mem::take(&mut *self.sockets.lock().unwrap_or_else(PoisonError::into_inner));

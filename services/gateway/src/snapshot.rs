@@ -10,7 +10,7 @@ use settings::{GatewayConfig, RouteAccess};
 
 use crate::client::Trusted;
 use crate::kept::{Kept, Lane};
-use crate::limits::{Buckets, Limits};
+use crate::limits::{Buckets, Limits, Store};
 use crate::metrics::{Meters, RouteMeters};
 use crate::own::Own;
 use crate::routing::Routes;
@@ -25,6 +25,8 @@ pub(crate) struct Snapshot {
     pub(crate) body_bytes_max: u64,
     pub(crate) access_log: bool,
     pub(crate) lanes: Vec<Arc<Lane>>,
+    /// Where gateways count together.
+    pub(crate) store: Option<Arc<Store>>,
 }
 
 /// One operation, ready.
@@ -69,6 +71,7 @@ impl Snapshot {
             body_bytes_max: config.body_bytes_max,
             access_log: config.access_log,
             lanes: Vec::new(),
+            store: None,
         };
         let mut faults = Vec::new();
         let own = Own::routes(&config);
@@ -82,6 +85,7 @@ impl Snapshot {
         if !faults.is_empty() {
             return Err(ConfigError { faults });
         }
+        snapshot.store = kept.store(config.rate_limit_store.as_ref(), &meters.store);
         kept.sweep(&snapshot.lanes);
         Ok(snapshot)
     }
@@ -121,20 +125,32 @@ impl Snapshot {
             }
             None => Target::Own(Own::at(&route.path).unwrap_or(Own::Live)),
         };
+        let scope = scope(route);
+        let none = settings::RateLimits::default();
+        let limits = match &target {
+            // A probe that is refused because somebody else asks too often would end a healthy gateway.
+            Target::Own(own) if own.is_probe() => &none,
+            _ => route.rate_limits.as_ref().unwrap_or(&config.rate_limits),
+        };
         Route {
             method: route.method,
             template: route.path.as_str().into(),
             needs,
             timeout: Duration::from_millis(route.timeout_ms),
-            limits: Limits::new(match &target {
-                // A probe that is refused because somebody else asks too often would end a healthy gateway.
-                Target::Own(own) if own.is_probe() => settings::RateLimits::default(),
-                _ => route.rate_limits.unwrap_or(config.rate_limits),
-            }),
-            buckets: kept.buckets(route),
+            limits: Limits::new(limits, config.replicas, &scope),
+            buckets: kept.buckets(&scope),
             target,
             meters: meters.route(route.method, &route.path),
         }
+    }
+}
+
+/// Whom a route counts together with: nothing for the gateway's limits; its own name, or its group's, for limits of its own.
+fn scope(route: &settings::Route) -> String {
+    match (&route.rate_limits, &route.rate_limits_as) {
+        (None, _) => String::new(),
+        (Some(_), Some(group)) => group.clone(),
+        (Some(_), None) => format!("{} {}", route.method.as_str(), route.path),
     }
 }
 
@@ -168,6 +184,9 @@ fn check(config: &GatewayConfig, kept: &Kept) -> Result<Trusted, ConfigError> {
         if route.timeout_ms == 0 {
             fault("timeoutMs", "must be more than nothing".to_owned());
         }
+        if let Some(header) = route.rate_limits.as_ref().and_then(bad_header) {
+            fault("rateLimits.perKey.header", header);
+        }
     }
     for (name, upstream) in &config.upstreams {
         for address in &upstream.endpoints {
@@ -176,9 +195,26 @@ fn check(config: &GatewayConfig, kept: &Kept) -> Result<Trusted, ConfigError> {
             }
         }
     }
+    if let Some(header) = bad_header(&config.rate_limits) {
+        faults.push(format!("rateLimits.perKey.header: {header}"));
+    }
+    if let Some(store) = &config.rate_limit_store {
+        if tls::ServerName::try_from(store.host.as_str()).is_err() {
+            faults.push(format!("rateLimitStore.host: {} is neither a name nor an address", store.host));
+        }
+        if store.timeout_ms == 0 {
+            faults.push("rateLimitStore.timeoutMs: must be more than nothing".to_owned());
+        }
+    }
     let trusted = Trusted::parse(&config.trusted_proxies).unwrap_or_else(|block| {
         faults.push(format!("trustedProxies: {block} is no address block"));
         Trusted::default()
     });
     if faults.is_empty() { Ok(trusted) } else { Err(ConfigError { faults }) }
+}
+
+/// What is wrong with the header that programs name themselves in.
+fn bad_header(limits: &settings::RateLimits) -> Option<String> {
+    let header = &limits.per_key.as_ref()?.header;
+    header.parse::<http::HeaderName>().is_err().then(|| format!("{header} is no header's name"))
 }

@@ -21,6 +21,7 @@ use crate::exchange::Exchange;
 use crate::forward::{Answer, Errand, Parcel};
 use crate::gateway::Core;
 use crate::headers::{self, REQUEST_ID, TRACEPARENT};
+use crate::limits::Tally;
 use crate::refusal::Refusal;
 use crate::routing::Found;
 use crate::snapshot::{Snapshot, Target};
@@ -88,19 +89,34 @@ async fn pass(
     // The address's limit comes before the token, since checking a forged token is work that costs the sender nothing.
     let client = peer.client(&head.headers, &snapshot.trusted);
     let nanos = core.nanos(exchange.started);
-    exchange.standing = route.limits.check_client(&route.buckets, client.key, nanos);
+    let line = snapshot.store.as_ref().and_then(|store| Some((store, store.line()?)));
+    let mut tally = Tally::new(&route.limits, &route.buckets, nanos, line.is_some());
+    exchange.standing = tally.client(client.key);
     limited(core, exchange)?;
 
-    if let Some(needs) = route.needs {
-        // Who asks. A token seen before costs one look; what it was worth then is checked for expiry and revocation now.
-        let caller = authenticate(core, exchange, &head.headers, exchange.started + route.timeout).await?;
-        exchange.caller = Some(Arc::clone(&caller));
-
+    // Who asks. A token seen before costs one look; what it was worth then is checked for expiry and revocation now.
+    let caller = match route.needs {
+        Some(_) => {
+            authenticate(core, exchange, &head.headers, exchange.started + route.timeout).await.map(Some)
+        }
+        None => Ok(None),
+    };
+    if let Ok(caller) = &caller {
         // A user's limit goes by the user, not by the token, so that logging in again earns no more.
-        exchange.standing = route.limits.check_user(&route.buckets, &caller.user, nanos, exchange.standing);
+        exchange.caller.clone_from(caller);
+        let user = caller.as_ref().map(|caller| &*caller.user);
+        exchange.standing = tally.caller(user, &head.headers);
         limited(core, exchange)?;
+    }
 
-        // The service checks again: this check is the first, not the only one.
+    // Where several gateways count together, they are asked once, for all of it; a token that was no good counts for its address there too.
+    if let Some((store, line)) = line {
+        exchange.standing = Box::pin(tally.settle(store, &line)).await;
+        limited(core, exchange)?;
+    }
+
+    // The service checks again: this check is the first, not the only one.
+    if let (Some(caller), Some(needs)) = (caller?, route.needs) {
         permit(&caller, needs)?;
     }
 
@@ -172,8 +188,7 @@ fn begin(core: &Arc<Core>, link: Arc<Link>, head: &request::Parts) -> Exchange {
 fn limited(core: &Core, exchange: &Exchange) -> Result<(), Refusal> {
     let Some(standing) = exchange.standing else { return Ok(()) };
     standing.allowed().inspect_err(|_| {
-        let meters = &core.meters;
-        if standing.is_users() { &meters.refused_users } else { &meters.refused_clients }.inc();
+        core.meters.limited(standing.by());
     })
 }
 

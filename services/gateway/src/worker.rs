@@ -10,6 +10,7 @@ use http_kit::stop::Phase;
 
 use crate::accept::{self, Door};
 use crate::gateway::Guard;
+use crate::limits;
 
 thread_local! {
     /// Which of the threads this is, counted from 1; 0 is any other.
@@ -39,6 +40,7 @@ pub(crate) fn start(index: usize, socket: TcpListener, door: Door, guard: Guard)
     let run = move || {
         THREAD.set(index + 1);
         runtime.block_on(async {
+            tokio::spawn(limits::keep(door.core.kept.stores(), place()));
             match tokio::net::TcpListener::from_std(socket) {
                 Ok(socket) => accept::run(socket, door).await,
                 Err(error) => tracing::error!(%error, "a thread cannot listen"),

@@ -87,7 +87,7 @@ pub async fn up(args: Box<Up>) -> Result<(), Fault> {
         .map_err(|_| Fault::failed("the list of revoked tokens cannot be read"))?;
     let ready = Started::new(OnceLock::from(services.iter().map(Running::ready).collect::<Vec<_>>()));
     let admin = tokio::spawn(serve_admin(admin_listener, world.metrics.clone(), ready));
-    let gateway = start_gateway(&args, &stack, &placement, &world, listener).await?;
+    let gateway = start_gateway(&args, &stack, &placement, &world, (listener, &data)).await?;
 
     if args.demo {
         demo::load(&stack, &placement, &world, &data).await?;
@@ -205,7 +205,7 @@ async fn start_gateway(
     stack: &Stack,
     placement: &Placement,
     world: &World,
-    listener: TcpListener,
+    (listener, data): (TcpListener, &DataDir),
 ) -> Result<Gateway, Fault> {
     let listener = match (&args.tls_cert, &args.tls_key) {
         (Some(cert), Some(key)) => {
@@ -222,6 +222,7 @@ async fn start_gateway(
         verifier: Arc::clone(&world.verifier),
         metrics: world.metrics.clone(),
         credentials: None,
+        secrets: Some(data.path().join("secrets")),
     };
     Gateway::start(plan_gateway(stack, placement), listener, gateway_world).await.map_err(failed)
 }

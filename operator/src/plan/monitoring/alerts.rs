@@ -58,7 +58,7 @@ fn down(context: &Context<'_>) -> Alert {
     }
 }
 
-fn of_the_gateway(context: &Context<'_>) -> [Alert; 5] {
+fn of_the_gateway(context: &Context<'_>) -> [Alert; 6] {
     let of = selector(context);
     [
         Alert {
@@ -100,6 +100,14 @@ fn of_the_gateway(context: &Context<'_>) -> [Alert; 5] {
             severity: WARNING,
             summary: "The gateway refuses its new configuration".to_owned(),
             description: "It goes on with the one before. Its log says what is wrong.",
+        },
+        Alert {
+            name: "HealthcareLimitStoreAway",
+            expr: format!("sum(rate(healthcare_gateway_limit_store_fallbacks_total{{{of}}}[5m])) > 0"),
+            lasting: "5m",
+            severity: WARNING,
+            summary: "The gateway's pods count requests each by itself".to_owned(),
+            description: "The store of the limits (gateway.rateLimitStore) does not answer in time. Nobody is kept from working: each pod keeps its share.",
         },
         Alert {
             name: "HealthcareWatchStale",

@@ -69,15 +69,15 @@ fn condition(endpoint: &Endpoint) -> Option<Condition> {
     }
 }
 
-/// The Services that a configuration's upstreams name.
+/// The Services that a configuration names: those of its upstreams, and the gateway's own.
 pub(crate) fn services(config: &GatewayConfig) -> BTreeSet<String> {
     let addresses = config.upstreams.values().flat_map(|upstream| &upstream.endpoints);
-    addresses.filter_map(service_of).map(|(service, _)| service.to_owned()).collect()
+    addresses.chain(&config.peers).filter_map(service_of).map(|(service, _)| service.to_owned()).collect()
 }
 
 /// The configuration with pods in the place of Services, each with the scheme that its Service has. With TLS the name to expect stays the
 /// Service's: no certificate has a pod's address. Addresses that name no Service stay; the order is always the same, so that nothing changes
-/// when nothing has changed.
+/// when nothing has changed. And as many gateways share the limits as there are pods of the gateway's own Service.
 pub(crate) fn resolve<'a>(
     config: &GatewayConfig,
     slices: impl IntoIterator<Item = &'a Slice>,
@@ -87,6 +87,11 @@ pub(crate) fn resolve<'a>(
         by_service.entry(&slice.service).or_default().push(slice);
     }
     let mut config = config.clone();
+    if let Some((service, port)) = config.peers.as_ref().and_then(service_of) {
+        // This one counts, even if it is not ready yet.
+        let pods = pods(by_service.get(service).map_or(&[], Vec::as_slice), port).len().max(1);
+        config.replicas = u32::try_from(pods).unwrap_or(u32::MAX);
+    }
     for upstream in config.upstreams.values_mut() {
         let resolve = |address: Address| {
             let Some((service, port)) = service_of(&address) else { return vec![address] };

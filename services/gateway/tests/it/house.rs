@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::TimeZone;
@@ -48,6 +49,9 @@ pub(crate) fn config(endpoints: Vec<Address>, routes: Vec<Route>) -> GatewayConf
             service: ServiceName::AuthService,
         },
         rate_limits: RateLimits::default(),
+        rate_limit_store: None,
+        replicas: 1,
+        peers: None,
         trusted_proxies: Vec::new(),
         body_bytes_max: 1024,
         access_log: true,
@@ -67,6 +71,7 @@ pub(crate) fn public(method: Method, path: &str) -> Route {
         circuit_breaker: None,
         fallback: None,
         rate_limits: None,
+        rate_limits_as: None,
     }
 }
 
@@ -91,20 +96,36 @@ impl House {
         config: GatewayConfig,
         credentials: Option<Arc<Credentials>>,
     ) -> Self {
-        Self::start(config, Into::into, credentials).await
+        Self::start(config, Into::into, credentials, None).await
+    }
+
+    /// With secrets in a folder.
+    pub(crate) async fn with_secrets(config: GatewayConfig, secrets: &Path) -> Self {
+        Self::start(config, Into::into, None, Some(secrets.to_owned())).await
+    }
+
+    /// On threads of its own, each with a socket at the same address.
+    pub(crate) async fn on_threads(config: GatewayConfig, threads: usize) -> Self {
+        let shared = |socket: std::net::TcpListener| {
+            let address = socket.local_addr().unwrap();
+            drop(socket);
+            gateway::Listener::on_threads(http_kit::listen::listen_shared(address, threads).unwrap())
+        };
+        Self::on(config, shared).await
     }
 
     pub(crate) async fn on(
         config: GatewayConfig,
         listener: impl FnOnce(std::net::TcpListener) -> gateway::Listener,
     ) -> Self {
-        Self::start(config, listener, None).await
+        Self::start(config, listener, None, None).await
     }
 
     async fn start(
         config: GatewayConfig,
         listener: impl FnOnce(std::net::TcpListener) -> gateway::Listener,
         credentials: Option<Arc<Credentials>>,
+        secrets: Option<PathBuf>,
     ) -> Self {
         let clock = Clock::set_to(chrono::Utc.with_ymd_and_hms(2026, 1, 15, 10, 0, 0).unwrap());
         let (pkcs8, jwk) = generate_key("auth-1").unwrap();
@@ -118,6 +139,7 @@ impl House {
             verifier,
             metrics: metrics.clone(),
             credentials,
+            secrets,
         };
         let (socket, address) = socket();
         let gateway = Gateway::start(config, listener(socket), world).await.unwrap();

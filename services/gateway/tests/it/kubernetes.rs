@@ -20,25 +20,33 @@ struct Cluster {
     version: u64,
     config: String,
     pods: Vec<(String, u16)>,
+    /// How many pods the gateway's own Service has.
+    gateways: u8,
     /// Watches end with 410 while this is so, as when the server has forgotten where they began.
     is_forgetful: bool,
 }
 
 impl Cluster {
-    fn object(&self, is_slice: bool) -> Value {
-        let metadata = |name: &str| {
-            json!({"name": name, "resourceVersion": self.version.to_string(),
-            "labels": {"kubernetes.io/service-name": "clinic-patient-service"}})
-        };
+    fn objects(&self, is_slice: bool) -> Vec<Value> {
         if !is_slice {
-            return json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata("gw"), "data": {"gateway.json": self.config}});
+            let metadata = json!({"name": "gw", "resourceVersion": self.version.to_string()});
+            return vec![
+                json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"gateway.json": self.config}}),
+            ];
         }
+        let gateways: Vec<_> = (1..=self.gateways).map(|last| (format!("10.0.0.{last}"), 8080)).collect();
+        vec![self.slice("clinic-patient-service", &self.pods), self.slice("clinic-api-gateway", &gateways)]
+    }
+
+    fn slice(&self, service: &str, pods: &[(String, u16)]) -> Value {
+        let metadata = json!({"name": format!("{service}-1"), "resourceVersion": self.version.to_string(),
+            "labels": {"kubernetes.io/service-name": service}});
         let endpoint =
             |(host, _): &(String, u16)| json!({"addresses": [host], "conditions": {"ready": true}});
         let ports: Vec<_> =
-            self.pods.iter().take(1).map(|(_, port)| json!({"name": "http", "port": port})).collect();
-        json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": metadata("s"), "addressType": "IPv4",
-            "ports": ports, "endpoints": self.pods.iter().map(endpoint).collect::<Vec<_>>()})
+            pods.iter().take(1).map(|(_, port)| json!({"name": "http", "port": port})).collect();
+        json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": metadata, "addressType": "IPv4",
+            "ports": ports, "endpoints": pods.iter().map(endpoint).collect::<Vec<_>>()})
     }
 }
 
@@ -51,7 +59,7 @@ async fn answer(cluster: Shared, request: Request<Bytes>) -> Response<Full<Bytes
         watch(&cluster, is_slice, &query).await
     } else {
         let cluster = cluster.lock().unwrap();
-        let list = json!({"apiVersion": "v1", "kind": "List", "items": [cluster.object(is_slice)],
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": cluster.objects(is_slice),
             "metadata": {"resourceVersion": cluster.version.to_string()}});
         list.to_string()
     };
@@ -59,7 +67,7 @@ async fn answer(cluster: Shared, request: Request<Bytes>) -> Response<Full<Bytes
     response.body(Full::new(Bytes::from(body))).unwrap()
 }
 
-/// Tells one event, and ends: a watch may end at any time.
+/// Tells what has changed, and ends: a watch may end at any time.
 async fn watch(cluster: &Shared, is_slice: bool, query: &str) -> String {
     let seen = query.split('&').find_map(|pair| pair.strip_prefix("resourceVersion=")).unwrap_or_default();
     let seen: u64 = seen.parse().unwrap();
@@ -71,7 +79,8 @@ async fn watch(cluster: &Shared, is_slice: bool, query: &str) -> String {
                 return json!({"type": "ERROR", "object": status}).to_string() + "\n";
             }
             if cluster.version > seen {
-                return json!({"type": "MODIFIED", "object": cluster.object(is_slice)}).to_string() + "\n";
+                let event = |object| json!({"type": "MODIFIED", "object": object}).to_string() + "\n";
+                return cluster.objects(is_slice).into_iter().map(event).collect();
             }
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -87,6 +96,70 @@ async fn becomes(process: &Process, path: &str, status: u16) {
     }
 }
 
+/// Answers for the cluster; and a folder with the way there.
+async fn api_server(cluster: &Shared) -> (Backend, tempfile::TempDir) {
+    let cluster = Arc::clone(cluster);
+    let api = Backend::answering(move |request| answer(Arc::clone(&cluster), request)).await;
+    let dir = tempfile::tempdir().unwrap();
+    let kubeconfig = json!({"apiVersion": "v1", "kind": "Config", "current-context": "c",
+        "clusters": [{"name": "c", "cluster": {"server": api.address.0}}], "users": [{"name": "c", "user": {}}],
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "c"}}]});
+    std::fs::write(dir.path().join("kubeconfig"), kubeconfig.to_string()).unwrap();
+    (api, dir)
+}
+
+async fn follower(dir: &std::path::Path) -> Process {
+    let mut command = gateway(&["kubernetes", "--namespace", "clinic", "--config-map", "gw"]);
+    Process::of(command.env("KUBECONFIG", dir.join("kubeconfig"))).await
+}
+
+/// What is written in the ConfigMap.
+fn written(mut config: settings::GatewayConfig) -> String {
+    let upstream = config.upstreams["patient-service"].clone();
+    let auth = settings::Address("http://127.0.0.1:9".to_owned());
+    config
+        .upstreams
+        .insert("auth-service".to_owned(), settings::Upstream { endpoints: vec![auth], ..upstream });
+    serde_json::to_string(&config).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gateways_share_of_the_limits_follows_how_many_are_ready() {
+    let pod = Backend::echo().await;
+    let (host, port) = pod.address.authority().unwrap().rsplit_once(':').unwrap();
+    let pods = vec![(host.to_owned(), port.parse().unwrap())];
+    let mut config = config(
+        vec![settings::Address("http://clinic-patient-service:8082".to_owned())],
+        vec![public(Method::Get, "/x")],
+    );
+    let limit = settings::RateLimit { requests_per_second: 1, burst: 100 };
+    config.rate_limits.per_client = Some(limit);
+    config.peers = Some(settings::Address("clinic-api-gateway:8080".to_owned()));
+    let cluster: Shared = Arc::default();
+    *cluster.lock().unwrap() =
+        Cluster { version: 1, config: written(config), pods, gateways: 5, ..Cluster::default() };
+    let (_api, dir) = api_server(&cluster).await;
+    let process = follower(dir.path()).await;
+    let remaining = async || {
+        let answer = process.get(process.address, "/x").await;
+        let standing = answer.header("ratelimit").unwrap().strip_prefix("\"client\";r=").unwrap().to_owned();
+        standing.split(';').next().unwrap().parse::<u32>().unwrap()
+    };
+    assert_eq!(remaining().await, 19, "a fifth of the burst");
+    for gateways in [1, 2] {
+        {
+            let mut cluster = cluster.lock().unwrap();
+            (cluster.version, cluster.gateways) = (cluster.version + 1, gateways);
+        }
+        let share = 100 / u32::from(gateways);
+        let begun = Instant::now();
+        while !(share * 3 / 4..share).contains(&remaining().await) {
+            assert!(begun.elapsed() < Duration::from_secs(8), "the share of one of {gateways} never holds");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_follows_configuration_and_pods_through_whatever_the_api_server_does() {
     let pod = Backend::echo().await;
@@ -94,14 +167,7 @@ async fn it_follows_configuration_and_pods_through_whatever_the_api_server_does(
     let pods = vec![(host.to_owned(), port.parse().unwrap())];
     let written = |paths: &[&str]| {
         let routes = paths.iter().map(|path| public(Method::Get, path)).collect();
-        let mut config =
-            config(vec![settings::Address("http://clinic-patient-service:8082".to_owned())], routes);
-        let upstream = config.upstreams["patient-service"].clone();
-        let auth = settings::Address("http://127.0.0.1:9".to_owned());
-        config
-            .upstreams
-            .insert("auth-service".to_owned(), settings::Upstream { endpoints: vec![auth], ..upstream });
-        serde_json::to_string(&config).unwrap()
+        written(config(vec![settings::Address("http://clinic-patient-service:8082".to_owned())], routes))
     };
     let cluster: Shared = Arc::default();
     let change = |how: &dyn Fn(&mut Cluster)| {
@@ -110,17 +176,8 @@ async fn it_follows_configuration_and_pods_through_whatever_the_api_server_does(
         how(&mut cluster);
     };
     change(&|cluster| cluster.config = written(&["/x"]));
-    let api = {
-        let cluster = Arc::clone(&cluster);
-        Backend::answering(move |request| answer(Arc::clone(&cluster), request)).await
-    };
-    let dir = tempfile::tempdir().unwrap();
-    let kubeconfig = json!({"apiVersion": "v1", "kind": "Config", "current-context": "c",
-        "clusters": [{"name": "c", "cluster": {"server": api.address.0}}], "users": [{"name": "c", "user": {}}],
-        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "c"}}]});
-    std::fs::write(dir.path().join("kubeconfig"), kubeconfig.to_string()).unwrap();
-    let mut command = gateway(&["kubernetes", "--namespace", "clinic", "--config-map", "gw"]);
-    let process = Process::of(command.env("KUBECONFIG", dir.path().join("kubeconfig"))).await;
+    let (api, dir) = api_server(&cluster).await;
+    let process = follower(dir.path()).await;
 
     becomes(&process, "/x", 503).await;
     change(&|cluster| cluster.pods.clone_from(&pods));

@@ -27,21 +27,26 @@ fn now() -> DateTime<Utc> {
     Utc::now()
 }
 
-struct Authority {
-    certificate: String,
+pub(crate) struct Authority {
+    pub(crate) certificate: String,
     signer: Signer,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let Issued { certificate, key } =
             issue::authority("Test", now()..now() + TimeDelta::days(9)).unwrap();
         Self { certificate, signer: Signer::new("Test", &key).unwrap() }
     }
 
     fn write(&self, folder: &Path, believed: &[&Self]) {
+        self.write_for(SERVICE, folder, believed);
+    }
+
+    /// A certificate for a host, and whom its owner believes.
+    pub(crate) fn write_for(&self, host: &str, folder: &Path, believed: &[&Self]) {
         let subject =
-            Subject { name: "part", hosts: vec![SERVICE.to_owned()], uses: &[Use::Server, Use::Client] };
+            Subject { name: "part", hosts: vec![host.to_owned()], uses: &[Use::Server, Use::Client] };
         let believed: String = believed.iter().map(|authority| authority.certificate.as_str()).collect();
         let issued = self.signer.issue(subject, now()..now() + TimeDelta::days(3)).unwrap();
         issued.write(folder, &believed).unwrap();

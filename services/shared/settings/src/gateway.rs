@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Address, Observability, ServiceName};
+use crate::{Address, Observability, RateLimitStore, RateLimits, ServiceName};
 
 /// The gateway's whole configuration. A change is a new one, swapped in atomically.
 ///
@@ -20,8 +20,17 @@ pub struct GatewayConfig {
     pub upstreams: BTreeMap<String, Upstream>,
     /// How tokens are checked.
     pub auth: GatewayAuth,
-    /// Limits for routes that set none of their own.
+    /// Limits for routes that set none of their own, which count together.
     pub rate_limits: RateLimits,
+    /// Where gateways that share the limits count together. Absent: each has a fair share of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limit_store: Option<RateLimitStore>,
+    /// How many gateways share the limits.
+    #[serde(default = "defaults::replicas")]
+    pub replicas: u32,
+    /// The gateway's own Service on Kubernetes, whose pods are counted instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peers: Option<Address>,
     /// Addresses (CIDR) whose `X-Forwarded-For` is believed. Empty: nobody's.
     #[serde(default)]
     pub trusted_proxies: Vec<String>,
@@ -60,6 +69,9 @@ pub struct Route {
     /// Limits of this route alone, in place of the gateway's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_limits: Option<RateLimits>,
+    /// Routes with limits of their own that have the same name here count together. Absent: by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limits_as: Option<String>,
 }
 
 /// HTTP methods a route can have.
@@ -204,7 +216,10 @@ impl Default for Breaker {
 }
 
 mod defaults {
-    //! The numbers a stack gets that names none.
+    //! What a stack gets that says nothing.
+    pub(super) const fn replicas() -> u32 {
+        1
+    }
     pub(super) const fn base_backoff_ms() -> u64 {
         50
     }
@@ -247,28 +262,4 @@ pub enum Fallback {
         #[schemars(range(min = 1, max = 3600))]
         max_age_seconds: u32,
     },
-}
-
-/// Sustained rate and burst.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct RateLimit {
-    /// Sustained, requests a second.
-    #[schemars(range(min = 1, max = 1_000_000))]
-    pub requests_per_second: u32,
-    /// How many may come at once.
-    #[schemars(range(min = 1, max = 1_000_000))]
-    pub burst: u32,
-}
-
-/// Limits by who asks. Absent: no limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct RateLimits {
-    /// Per client address.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub per_client: Option<RateLimit>,
-    /// Per signed-in user.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub per_user: Option<RateLimit>,
 }

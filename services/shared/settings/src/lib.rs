@@ -7,12 +7,13 @@
 //! Every duration is in milliseconds or seconds and says so in its name.
 
 mod gateway;
+mod limits;
 mod service;
 
 pub use gateway::{
-    Balancing, Breaker, Fallback, GatewayAuth, GatewayConfig, Method, RateLimit, RateLimits, Retries, Route,
-    RouteAccess, Upstream,
+    Balancing, Breaker, Fallback, GatewayAuth, GatewayConfig, Method, Retries, Route, RouteAccess, Upstream,
 };
+pub use limits::{KeyLimit, RateLimit, RateLimitStore, RateLimits, StoreTls};
 pub use service::{
     AuthSettings, Database, Integrations, InternalTls, LogFormat, MailSettings, MailTls, Observability,
     PasswordPolicy, Peer, ServiceSettings,

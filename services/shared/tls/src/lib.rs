@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`Certificate`] | a server that everybody may speak to: the gateway at its front |
 //! | [`Credentials`] | the parts of a stack among themselves: each shows a certificate of the stack's own authority |
+//! | [`outside`], [`connect`] | a client of servers that are no part of the stack |
 //! | [`accept`], [`follow`] | a handshake that ends in time; files read again |
 //! | `issue` | certificates made: for the operator, and for tests |
 //!
@@ -14,6 +15,7 @@ mod certificate;
 mod credentials;
 #[cfg(feature = "issue")]
 pub mod issue;
+mod outside;
 mod pem;
 
 use std::convert::Infallible;
@@ -23,6 +25,7 @@ use std::time::Duration;
 
 pub use certificate::Certificate;
 pub use credentials::{Accepted, Connected, Credentials};
+pub use outside::{connect, outside};
 pub use rustls::{ClientConfig, ServerConfig};
 pub use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};

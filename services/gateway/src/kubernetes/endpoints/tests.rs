@@ -75,6 +75,26 @@ fn a_services_place_is_taken_by_its_pods_that_are_ready() {
 }
 
 #[test]
+fn as_many_gateways_share_the_limits_as_are_ready_and_never_none() {
+    let mut config = config(&[]);
+    config.replicas = 7;
+    assert_eq!(resolve(&config, []).replicas, 7, "whoever names no Service is told");
+    config.peers = Some(Address("clinic-api-gateway:8080".to_owned()));
+    assert_eq!(services(&config), ["clinic-api-gateway".to_owned()].into());
+    let starts = ("10.0.0.9", Some(false), Some(false), Some(false));
+    for (pods, replicas) in [
+        (vec![], 1),
+        (vec![starts], 1),
+        (vec![up("10.0.0.1"), starts], 1),
+        (vec![up("10.0.0.1"), up("10.0.0.2"), up("10.0.0.3"), starts], 3),
+    ] {
+        let gateways = Slice::of(&slice("clinic-api-gateway", &[("http", 8080)], &pods)).unwrap();
+        let others = Slice::of(&slice(SERVICE, HTTP, &[up("10.0.1.1"), up("10.0.1.2")])).unwrap();
+        assert_eq!(resolve(&config, [&gateways, &others]).replicas, replicas, "{pods:?}");
+    }
+}
+
+#[test]
 fn while_no_pod_is_ready_one_that_ends_is_better_than_none() {
     let ends = ("10.0.0.4", Some(false), Some(true), Some(true));
     let gone = ("10.0.0.5", Some(false), Some(false), Some(true));
