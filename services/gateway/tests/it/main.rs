@@ -9,6 +9,8 @@ mod documented;
 mod edge;
 mod failures;
 mod forwarding;
+mod front;
+mod front_tls;
 mod house;
 mod kubernetes;
 mod limits;
