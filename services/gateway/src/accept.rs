@@ -1,11 +1,12 @@
 //! Connections: accepted up to a bound, served by hyper, ended gently.
 
 use std::convert::Infallible;
-use std::net::{IpAddr, SocketAddr};
-use std::pin::pin;
+use std::net::IpAddr;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::Request;
 use http_kit::stop::Phase;
 use hyper::body::{Body, Incoming};
@@ -13,18 +14,20 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use crate::client::Peer;
-use crate::edge::{Edge, Link};
+use crate::edge::Edge;
 use crate::gateway::Core;
+use crate::http2;
+use crate::link::Link;
 use crate::target::{HEADERS_BYTES_MAX, URI_BYTES_MAX};
 use crate::way;
 
-/// So many connections at once; further ones wait in the kernel's queue.
-pub(crate) const CONNECTIONS_MAX: usize = 16_384;
+/// So many connections at once, unless somebody says otherwise; further ones wait in the kernel's queue.
+pub(crate) const CONNECTIONS_MAX: u32 = 16_384;
 /// Out of file descriptors: trying again at once would only spin.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(50);
 
@@ -33,15 +36,14 @@ const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(50);
 pub(crate) struct Door {
     pub(crate) tls: Option<Arc<ServerConfig>>,
     pub(crate) core: Arc<Core>,
-    pub(crate) places: Arc<Semaphore>,
 }
 
 /// Accepts until the gateway drains.
-pub(crate) async fn run(listener: TcpListener, Door { tls, core, places }: Door) {
+pub(crate) async fn run(listener: TcpListener, Door { tls, core }: Door) {
     let mut phase = core.phase.clone();
     let mut draining = pin!(phase.wait_for(|phase| *phase >= Phase::Draining));
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let Some(room) = core.crowd.room().await else { return };
         let accepted = tokio::select! {
             biased;
             _ = &mut draining => return,
@@ -55,6 +57,11 @@ pub(crate) async fn run(listener: TcpListener, Door { tls, core, places }: Door)
                 continue;
             }
         };
+        let address = address.ip();
+        let Some(place) = core.crowd.admit(room, address, &core.snapshot.load().trusted) else {
+            core.meters.turned_away.inc();
+            continue;
+        };
         let (core, tls) = (Arc::clone(&core), tls.clone());
         tokio::spawn(async move {
             serve(stream, address, tls, core).await;
@@ -63,17 +70,20 @@ pub(crate) async fn run(listener: TcpListener, Door { tls, core, places }: Door)
     }
 }
 
-async fn serve(stream: TcpStream, address: SocketAddr, tls: Option<Arc<ServerConfig>>, core: Arc<Core>) {
+async fn serve(stream: TcpStream, address: IpAddr, tls: Option<Arc<ServerConfig>>, core: Arc<Core>) {
     // Answers are written whole; waiting for more to send only adds latency.
     let _ = stream.set_nodelay(true);
-    let address = address.ip();
     match tls {
         None => converse(stream, Origin { address, is_tls: false }, core).await,
         // In a box, so that a connection without TLS is not as large as one with it.
         Some(tls) => {
             let converse = async move {
-                if let Ok(stream) = tls::accept(tls, stream).await {
-                    converse(Box::new(stream), Origin { address, is_tls: true }, core).await;
+                let Ok(stream) = tls::accept(tls, stream).await else { return };
+                let origin = Origin { address, is_tls: true };
+                if stream.get_ref().1.alpn_protocol() == Some(http2::ALPN) {
+                    Box::pin(http2::converse(stream, origin, core)).await;
+                } else {
+                    converse(Box::new(stream), origin, core).await;
                 }
             };
             Box::pin(converse).await;
@@ -83,13 +93,13 @@ async fn serve(stream: TcpStream, address: SocketAddr, tls: Option<Arc<ServerCon
 
 /// Where a connection comes from.
 #[derive(Clone, Copy)]
-struct Origin {
-    address: IpAddr,
-    is_tls: bool,
+pub(crate) struct Origin {
+    pub(crate) address: IpAddr,
+    pub(crate) is_tls: bool,
 }
 
 /// Serves one connection to its end.
-async fn converse<S>(stream: S, origin: Origin, core: Arc<Core>)
+pub(crate) async fn converse<S>(stream: S, origin: Origin, core: Arc<Core>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
@@ -98,12 +108,15 @@ where
     loop {
         // In a box, which is gone while the connection rests.
         edge = match Box::pin(serve_until_unused(edge, origin, &core, &link, &mut phase)).await {
-            Some(waiting) => waiting,
-            None => return,
+            After::Rest(edge) => edge,
+            // In a box: few connections come to that, and none that rests should have room for it.
+            After::Http(edge, read) => return Box::pin(leave(edge, read, &core, &link)).await,
+            After::End => return,
         };
         let more = tokio::select! {
             more = edge.wait() => more,
             _ = phase.wait_for(|phase| *phase >= Phase::Draining) => return,
+            () = core.crowd.pressed() => return,
         };
         if !more {
             return;
@@ -111,15 +124,25 @@ where
     }
 }
 
+/// What becomes of a connection after a time of requests.
+enum After<S> {
+    /// Nobody uses it just now.
+    Rest(Edge<S>),
+    /// It carries no more requests. With what was read beyond the last.
+    Http(Edge<S>, Bytes),
+    /// It broke, or was cut off.
+    End,
+}
+
 /// Serves one connection until nobody has used it for a while, and then gives it back: what hyper needs for a request is a hundred times what
-/// a connection needs that waits for one. `None` when the connection has ended.
+/// a connection needs that waits for one.
 async fn serve_until_unused<S>(
     edge: Edge<S>,
     Origin { address, is_tls }: Origin,
     core: &Arc<Core>,
     link: &Arc<Link>,
     phase: &mut watch::Receiver<Phase>,
-) -> Option<Edge<S>>
+) -> After<S>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
@@ -136,22 +159,46 @@ where
         .max_header_size(HEADERS_BYTES_MAX)
         .serve_connection(TokioIo::new(edge), service);
     let mut connection = Box::new(connection);
-    tokio::select! {
+    let ended = tokio::select! {
         biased;
-        // How a connection ends is the client's business; requests are logged where they are answered.
-        _ = &mut *connection => return None,
-        _ = phase.wait_for(|phase| *phase >= Phase::Draining) => Pin::new(&mut *connection).graceful_shutdown(),
+        ended = &mut *connection => Some(ended),
+        _ = phase.wait_for(|phase| *phase >= Phase::Draining) => None,
         () = link.unused() => {
             let parts = connection.into_parts();
             let mut edge = parts.io.into_inner();
             edge.put_back(&parts.read_buf);
             link.forget();
-            return Some(edge);
+            return After::Rest(edge);
         }
+    };
+    let ended = if let Some(ended) = ended {
+        ended
+    } else {
+        Pin::new(&mut *connection).graceful_shutdown();
+        tokio::select! {
+            ended = &mut *connection => ended,
+            _ = phase.wait_for(|phase| *phase == Phase::Ended) => return After::End,
+        }
+    };
+    // How a connection ends is the client's business; requests are logged where they are answered.
+    if ended.is_err() {
+        return After::End;
     }
-    tokio::select! {
-        _ = connection => {}
-        _ = phase.wait_for(|phase| *phase == Phase::Ended) => {}
+    let parts = connection.into_parts();
+    After::Http(parts.io.into_inner(), parts.read_buf)
+}
+
+/// What comes after HTTP on a connection: a WebSocket, or nothing.
+async fn leave<S>(mut edge: Edge<S>, read: Bytes, core: &Core, link: &Link)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    match link.tunnel() {
+        Some(tunnel) => tunnel.run(core, edge.into_stream(), &read).await,
+        // hyper leaves that to others where somebody only asked for an upgrade.
+        None if !edge.is_shut() => {
+            let _ = edge.shutdown().await;
+        }
+        None => {}
     }
-    None
 }

@@ -9,10 +9,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
+use tokio::runtime::Handle;
 use tokio::time::Sleep;
 
 use crate::exchange::Exchange;
 use crate::forward::Answering;
+use crate::invitation::{Gate, Invitation};
 
 /// A client that sends no further byte of a body for this long has stopped.
 const CLIENT_IDLE_MAX: Duration = Duration::from_secs(10);
@@ -43,6 +45,7 @@ impl Intake {
     const TOO_LARGE: u8 = 2;
     const IDLE: u8 = 3;
     const UNREADABLE: u8 = 4;
+    const READ: u8 = 5;
 
     /// What the client did wrong, if it did.
     pub(crate) fn fault(&self) -> Option<Broken> {
@@ -52,6 +55,11 @@ impl Intake {
             Self::UNREADABLE => Some(Broken::Unreadable),
             _ => None,
         }
+    }
+
+    /// Whether more of it may come than anybody will read.
+    fn has_rest(&self) -> bool {
+        matches!(self.0.load(Ordering::Acquire), Self::MOVING | Self::WAITING)
     }
 
     /// Whether it is the client who has yet to send.
@@ -72,12 +80,21 @@ pub(crate) struct ClientBody {
     bytes_left: u64,
     idle: Option<Pin<Box<Sleep>>>,
     intake: Arc<Intake>,
+    /// There until the body is wanted, if its client waits to be told.
+    gate: Option<Box<Gate>>,
 }
 
 impl ClientBody {
     pub(crate) fn new(inner: Incoming, bytes_max: u64) -> (Self, Arc<Intake>) {
         let intake = Arc::new(Intake::default());
-        (Self { inner: Some(inner), bytes_left: bytes_max, idle: None, intake: Arc::clone(&intake) }, intake)
+        let kept = Arc::clone(&intake);
+        (Self { inner: Some(inner), bytes_left: bytes_max, idle: None, intake: kept, gate: None }, intake)
+    }
+
+    /// Not read before the service has asked for it.
+    pub(crate) fn by_invitation(mut self, invitation: &Invitation) -> Self {
+        self.gate = Some(Box::new(invitation.gate()));
+        self
     }
 
     fn broken(&self, why: Broken) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
@@ -98,6 +115,10 @@ impl Body for ClientBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        if let Some(gate) = &mut self.gate {
+            ready!(gate.poll_open(cx));
+            self.gate = None;
+        }
         let Some(inner) = &mut self.inner else { return Poll::Ready(Some(Err(Broken::TooLarge))) };
         match Pin::new(inner).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
@@ -110,12 +131,13 @@ impl Body for ClientBody {
                     return self.broken(Broken::TooLarge);
                 };
                 self.bytes_left = left;
-                self.intake.note(Intake::MOVING);
+                // Nothing follows trailers.
+                self.intake.note(if frame.is_trailers() { Intake::READ } else { Intake::MOVING });
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(_))) => self.broken(Broken::Unreadable),
             Poll::Ready(None) => {
-                self.intake.note(Intake::MOVING);
+                self.intake.note(Intake::READ);
                 Poll::Ready(None)
             }
             Poll::Pending => {
@@ -133,6 +155,18 @@ impl Body for ClientBody {
 
     fn size_hint(&self) -> SizeHint {
         self.inner.as_ref().map(Body::size_hint).unwrap_or_default()
+    }
+}
+
+/// A service that answers early leaves the rest of a body unread.
+impl Drop for ClientBody {
+    fn drop(&mut self) {
+        if let Some(rest) = self.inner.take()
+            && self.gate.is_none()
+            && self.intake.has_rest()
+        {
+            discard(rest);
+        }
     }
 }
 
@@ -289,7 +323,8 @@ pub(crate) fn discard(mut body: Incoming) {
     if body.is_end_stream() {
         return;
     }
-    tokio::spawn(tokio::time::timeout(DISCARD_MAX, async move {
+    let Ok(runtime) = Handle::try_current() else { return };
+    runtime.spawn(tokio::time::timeout(DISCARD_MAX, async move {
         let mut bytes = 0;
         while let Some(Ok(frame)) = body.frame().await {
             bytes += frame.data_ref().map_or(0, Bytes::len);

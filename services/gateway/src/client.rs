@@ -22,7 +22,7 @@ pub(crate) struct Peer {
 /// A request's origin.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
-    /// The limiter's key: the address, and of IPv6 the /64, since whoever has one address there has them all.
+    /// The limiter's key: see [`key`].
     pub(crate) key: u128,
     /// For `X-Forwarded-For`.
     pub(crate) address: HeaderValue,
@@ -71,10 +71,7 @@ impl Peer {
 impl Client {
     fn new(address: IpAddr, proto: &'static str) -> Self {
         let address = address.to_canonical();
-        let key = match address {
-            IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
-            IpAddr::V6(v6) => v6.to_bits() >> 64 << 64,
-        };
+        let key = key(address);
         let text = address.to_string();
         let node = if address.is_ipv6() { format!("\"[{text}]\"") } else { text.clone() };
         // Neither an address nor a protocol's name has a byte that a header cannot carry.
@@ -87,6 +84,14 @@ impl Client {
             proto: HeaderValue::from_static(proto),
             forwarded: value(format!("for={node};proto={proto}")),
         }
+    }
+}
+
+/// Whose limit an address counts against: its own, and of IPv6 its /64's, since whoever has one address there has them all.
+pub(crate) fn key(address: IpAddr) -> u128 {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
+        IpAddr::V6(v6) => v6.to_bits() >> 64 << 64,
     }
 }
 
@@ -121,7 +126,7 @@ impl Trusted {
             .map(Self)
     }
 
-    fn has(&self, address: IpAddr) -> bool {
+    pub(crate) fn has(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.has(address))
     }
 }

@@ -7,171 +7,25 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use contracts::problem::{Problem, ProblemCode};
-use http::HeaderName;
-use http_kit::token::Caller;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use crate::gateway::Core;
-use crate::target::{HEADERS_BYTES_MAX, URI_BYTES_MAX};
+use crate::link::Link;
 
 /// A request's head must be complete so long after its first byte.
 const HEAD_MAX: Duration = Duration::from_secs(10);
 /// A connection without a request is closed after this long.
 const IDLE_MAX: Duration = Duration::from_secs(75);
-/// Nobody uses a connection that was not used between two looks. The first comes soon, since many connections have one request and rest;
-/// those that are used are looked at ever more seldom.
-const FIRST_LOOK: Duration = Duration::from_millis(50);
-const LOOK_MAX: Duration = Duration::from_secs(1);
 /// So much is read of a request before there is a hyper to read it.
 const FIRST_BYTES: usize = 64;
 /// A client that takes not one byte of its answer for this long is gone.
 const WRITE_STALL_MAX: Duration = Duration::from_secs(30);
-
-/// What the edge and the requests on it know of each other.
-#[derive(Debug, Default)]
-pub(crate) struct Link {
-    requests: AtomicU32,
-    answering: AtomicBool,
-    /// Nothing of the last request is still to be read, and nothing of its answer to be written.
-    settled: AtomicBool,
-    /// For the deadlines of requests, one after another: see [`Link::within`].
-    timer: Mutex<Option<Pin<Box<Sleep>>>>,
-    /// The last token that was good on this connection, and whose it is. Nearly always the next request brings the same one.
-    token: Mutex<Option<Known>>,
-    /// What was read since the last request, for what hyper's parser does not tell. Copied without a look: reading it is rare.
-    head: Mutex<Vec<u8>>,
-}
-
-/// A token that was good, and whose it is.
-#[derive(Debug)]
-struct Known {
-    token: Box<str>,
-    caller: Arc<Caller>,
-}
-
-impl Link {
-    /// A head was complete: a request is under way. `is_all`: it has no body.
-    pub(crate) fn begin(&self, is_all: bool) {
-        self.answering.store(true, Ordering::Relaxed);
-        self.settled.store(is_all, Ordering::Relaxed);
-        self.requests.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Its answer's last byte was handed to hyper.
-    pub(crate) fn end(&self) {
-        self.answering.store(false, Ordering::Relaxed);
-    }
-
-    /// Returns when a request was answered and no other has come for a while. Looks now and then, which costs less than a timer for each request.
-    pub(crate) async fn unused(&self) {
-        let (mut seen, mut pause) = (0, FIRST_LOOK);
-        loop {
-            tokio::time::sleep(pause).await;
-            pause = LOOK_MAX.min(pause * 2);
-            let requests = self.requests();
-            if requests == seen
-                && requests > 0
-                && !self.is_answering()
-                && self.settled.load(Ordering::Relaxed)
-            {
-                return;
-            }
-            seen = requests;
-        }
-    }
-
-    /// What comes of the future, or `None` at the deadline. One timer serves all requests of the connection: one that fires too early is only then
-    /// set anew, so that a request that is answered in time touches no wheel of timers.
-    pub(crate) async fn within<F: Future>(
-        &self,
-        deadline: Instant,
-        mut future: Pin<&mut F>,
-    ) -> Option<F::Output> {
-        let kept = self.timer.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let mut timer = kept.unwrap_or_else(|| Box::pin(tokio::time::sleep_until(deadline)));
-        if timer.deadline() > deadline {
-            timer.as_mut().reset(deadline);
-        }
-        let done = std::future::poll_fn(|cx| {
-            if let Poll::Ready(done) = future.as_mut().poll(cx) {
-                return Poll::Ready(Some(done));
-            }
-            loop {
-                ready!(timer.as_mut().poll(cx));
-                if timer.deadline() >= deadline {
-                    return Poll::Ready(None);
-                }
-                timer.as_mut().reset(deadline);
-            }
-        })
-        .await;
-        *self.timer.lock().unwrap_or_else(PoisonError::into_inner) = done.is_some().then_some(timer);
-        done
-    }
-
-    /// Gives back what is only of use while requests come.
-    pub(crate) fn forget(&self) {
-        *self.timer.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        *self.head.lock().unwrap_or_else(PoisonError::into_inner) = Vec::new();
-        *self.token.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-
-    /// Whose token it is, if it is the one that was good before.
-    pub(crate) fn recall(&self, token: &str) -> Option<Arc<Caller>> {
-        let known = self.token.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = known.as_ref()?;
-        (*known.token == *token).then(|| Arc::clone(&known.caller))
-    }
-
-    /// This one was good.
-    pub(crate) fn remember(&self, token: &str, caller: &Arc<Caller>) {
-        let mut known = self.token.lock().unwrap_or_else(PoisonError::into_inner);
-        *known = Some(Known { token: token.into(), caller: Arc::clone(caller) });
-    }
-
-    /// Whether the head that was just read has a line of this name, as far as that can be seen: of pipelined requests, only those
-    /// that came together with the first.
-    pub(crate) fn head_has(&self, name: &HeaderName) -> bool {
-        let bytes = self.head.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_named = |line: &[u8]| {
-            let (start, rest) = line.split_at_checked(name.as_str().len()).unwrap_or_default();
-            start.eq_ignore_ascii_case(name.as_str().as_bytes()) && rest.starts_with(b":")
-        };
-        let mut in_head = false;
-        for line in bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end) {
-            in_head = if in_head { !line.is_empty() } else { line.ends_with(b" HTTP/1.1") };
-            if in_head && is_named(line) {
-                return true;
-            }
-        }
-        false
-    }
-
-    fn note(&self, bytes: &[u8], is_first: bool) {
-        let mut head = self.head.lock().unwrap_or_else(PoisonError::into_inner);
-        if is_first {
-            head.clear();
-        }
-        if head.len() < HEADERS_BYTES_MAX + URI_BYTES_MAX {
-            head.extend_from_slice(bytes);
-        }
-    }
-
-    fn requests(&self) -> u32 {
-        self.requests.load(Ordering::Relaxed)
-    }
-
-    fn is_answering(&self) -> bool {
-        self.answering.load(Ordering::Relaxed)
-    }
-}
 
 /// A connection's stream.
 pub(crate) struct Edge<S> {
@@ -187,6 +41,7 @@ pub(crate) struct Edge<S> {
     stall: Option<Pin<Box<Sleep>>>,
     /// What was read and is to be read again.
     ahead: Vec<u8>,
+    is_shut: bool,
     /// A problem document that takes the place of hyper's bare answer, and how much of it is written.
     instead: Option<(Vec<u8>, usize)>,
 }
@@ -206,6 +61,7 @@ impl<S> Edge<S> {
             watch: Box::pin(tokio::time::sleep_until(now + HEAD_MAX)),
             stall: None,
             ahead: Vec::new(),
+            is_shut: false,
             instead: None,
         };
         (edge, link)
@@ -216,10 +72,24 @@ impl<S> Edge<S> {
         self.ahead = bytes.to_vec();
     }
 
+    /// Whether its end was told, or is being.
+    pub(crate) fn is_shut(&self) -> bool {
+        self.is_shut
+    }
+
+    /// The stream itself, when it carries no more HTTP.
+    pub(crate) fn into_stream(self) -> S {
+        self.stream
+    }
+
     /// Bytes came from the client.
     fn on_read(&mut self, bytes: &[u8]) {
         if self.link.is_answering() {
             self.partial = None;
+            // With no body left to come it is the next request, pipelined.
+            if self.link.is_settled() {
+                self.link.note(bytes, false);
+            }
             return;
         }
         let requests = self.link.requests();
@@ -270,6 +140,10 @@ impl<S> Edge<S> {
 
     /// The document to write in place of `answer`, if that is one of hyper's own.
     fn replacement(&self, answer: &[u8]) -> Option<Vec<u8>> {
+        // A service's body may begin like that too.
+        if self.link.is_unwritten() {
+            return None;
+        }
         let rest = answer.strip_prefix(b"HTTP/1.1 4")?;
         let code = match rest.get(..2)? {
             b"00" => ProblemCode::MalformedRequest,
@@ -279,11 +153,6 @@ impl<S> Edge<S> {
             b"31" => ProblemCode::HeadersTooLarge,
             _ => return None,
         };
-        // Every answer of ours carries a request id.
-        let is_bare = |needle: &[u8]| !answer.windows(needle.len()).any(|window| window == needle);
-        if !is_bare(b"x-request-id:") {
-            return None;
-        }
         self.core.meters.no_request();
         let problem = Problem::new(code).detail("This is not an HTTP/1.1 request that can be answered.");
         let body = serde_json::to_vec(&problem).unwrap_or_default();
@@ -370,8 +239,7 @@ impl<S: AsyncWrite + Unpin> Edge<S> {
                 Poll::Ready(written)
             }
             Poll::Pending => {
-                // Until the next request nobody knows when all of it is written.
-                self.link.settled.store(false, Ordering::Relaxed);
+                self.link.unsettle();
                 self.poll_stall(cx).map(Err)
             }
         }
@@ -400,14 +268,16 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Edge<S> {
         ready!(self.poll_instead(cx))?;
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
         // TLS takes bytes that the socket does not take yet: they are written while somebody asks, and who rests does not.
-        if flushed.is_pending() {
-            self.link.settled.store(false, Ordering::Relaxed);
+        match flushed {
+            Poll::Pending => self.link.unsettle(),
+            Poll::Ready(_) => self.link.flushed(),
         }
         flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_instead(cx))?;
+        self.is_shut = true;
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

@@ -10,9 +10,9 @@ use http_kit::telemetry::ACCESS;
 use http_kit::token::Caller;
 use http_kit::trace::TRACE_ID;
 
-use crate::edge::Link;
 use crate::gateway::Core;
 use crate::limits::Standing;
+use crate::link::Link;
 use crate::snapshot::{Route, Target};
 
 /// Logged when the client went away before it had an answer (nginx's habit).

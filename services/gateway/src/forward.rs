@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use contracts::problem::ProblemCode;
-use http::header::{CONTENT_TYPE, HOST, RETRY_AFTER};
-use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode, Uri};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, RETRY_AFTER, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use resilience::balance::Pick;
@@ -17,11 +17,14 @@ use resilience::retry::{Attempt, Outcome, RetryBudget, RetryPolicy, Verdict, dec
 use tokio::time::timeout_at;
 
 use crate::body::{Broken, ClientBody, Intake, Outgoing};
-use crate::edge::Link;
 use crate::gateway::Core;
+use crate::headers::Asked;
+use crate::invitation::Invitation;
 use crate::kept::{Lane, Member};
+use crate::link::Link;
 use crate::refusal::Refusal;
-use crate::upstream::{Connection, SendError};
+use crate::target::is_just_chunked;
+use crate::upstream::{Connection, SendError, Stream};
 
 /// A body up to this size is read first, so that the request can be made again.
 const REPLAY_BYTES_MAX: u64 = 64 * 1024;
@@ -42,6 +45,8 @@ pub(crate) struct Errand<'a> {
     headers: HeaderMap,
     body: Load,
     intake: Option<Arc<Intake>>,
+    invitation: Option<Invitation>,
+    websocket: bool,
     pub(crate) retries_made: u32,
 }
 
@@ -72,6 +77,12 @@ impl Answering {
         }
     }
 
+    /// What the connection became, when the answer was that it changes its language: its stream, and what was read of it already.
+    pub(crate) fn into_stream(self) -> Option<(Stream, Bytes, Pick<Arc<Member>>)> {
+        let (stream, read) = self.connection?.into_stream()?;
+        Some((stream, read, self.pick))
+    }
+
     /// Reads what has come of the answer's body, and has the task woken when more comes.
     pub(crate) fn drive(&mut self, cx: &mut Context<'_>) {
         if let Some(connection) = &mut self.connection {
@@ -97,6 +108,7 @@ pub(crate) struct Parcel {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Incoming,
     pub(crate) bytes_max: u64,
+    pub(crate) asked: Asked,
 }
 
 /// Whether an answer speaks against the endpoint. A service that refuses in order (503, with a problem document) is well: it sheds what
@@ -123,7 +135,7 @@ impl<'a> Errand<'a> {
         (begun, deadline): (Instant, Instant),
         parcel: Parcel,
     ) -> Result<Self, Refusal> {
-        let Parcel { method, uri, headers, body, bytes_max } = parcel;
+        let Parcel { method, uri, headers, body, bytes_max, asked } = parcel;
         let known = body.size_hint().exact();
         let mut errand = Self {
             core,
@@ -138,6 +150,8 @@ impl<'a> Errand<'a> {
             headers,
             body: Load::Nothing,
             intake: None,
+            invitation: None,
+            websocket: asked.websocket,
             retries_made: 0,
         };
         if body.is_end_stream() {
@@ -145,17 +159,36 @@ impl<'a> Errand<'a> {
         }
         let (body, intake) = ClientBody::new(body, bytes_max);
         let is_small = known.is_some_and(|bytes| bytes <= REPLAY_BYTES_MAX);
-        if is_small && policy.retries_max > 0 && errand.is_idempotent() {
+        if is_small && !asked.to_continue && policy.retries_max > 0 && errand.is_idempotent() {
             // In a box, as everything here that is rare and large: a request's future is moved about, with all that it may ever need.
             let read = Box::pin(timeout_at(deadline.into(), body.collect())).await;
             let bytes = read.map_err(|_| client_fault(Broken::Idle))?.map_err(client_fault)?.to_bytes();
             errand.body = Load::Kept(bytes);
         } else {
             errand.intake = Some(intake);
-            let request = errand.request(Outgoing::Streaming(body));
-            errand.body = Load::Stream(Some(request));
+            errand.invitation = asked.to_continue.then(Invitation::default);
+            errand.body = Load::Stream(Some(errand.streaming(body, known.is_none())));
         }
         Ok(errand)
+    }
+
+    fn streaming(&mut self, body: ClientBody, is_chunked: bool) -> Request<Outgoing> {
+        if is_chunked {
+            // hyper takes it for granted that a GET has no body.
+            self.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+        let Some(invitation) = self.invitation.clone() else {
+            return self.request(Outgoing::Streaming(body));
+        };
+        self.headers.insert(EXPECT, HeaderValue::from_static("100-continue"));
+        let mut request = self.request(Outgoing::Streaming(body.by_invitation(&invitation)));
+        invitation.listen(&mut request);
+        request
+    }
+
+    /// Whether the client still waits to be told to send a body that the service did not want.
+    pub(crate) fn is_declined(&self) -> bool {
+        self.invitation.as_ref().is_some_and(Invitation::is_declined)
     }
 
     /// Gets an answer's head, in as many attempts as are safe, allowed and in time.
@@ -195,7 +228,11 @@ impl<'a> Errand<'a> {
                 report(permit, |permit| {
                     if is_sick { permit.failure(now) } else { permit.success(now, now - started) }
                 });
-                return Ok(judge(response, Answering { pick, connection: Some(connection), since: now }));
+                if let Some(invitation) = &self.invitation {
+                    invitation.answered();
+                }
+                let answering = Answering { pick, connection: Some(connection), since: now };
+                return Ok(judge(response, answering, self.websocket));
             }
             None => {
                 pick.answered(now);
@@ -309,13 +346,28 @@ impl<'a> Errand<'a> {
 }
 
 /// An answer is an answer; whether "later" is one is for the retry policy to say.
-fn judge(response: Response<Incoming>, answering: Answering) -> Attempted {
+fn judge(response: Response<Incoming>, answering: Answering, websocket: bool) -> Attempted {
     let status = response.status().as_u16();
     let asked = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
     let outcome = Outcome::Answered { status, retry_after: asked.and_then(parse_retry_after) };
-    // Nobody asked for an upgrade: the service speaks another language.
-    let is_odd = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-    Attempted { outcome, stands: if is_odd { Err(broke_off()) } else { Ok((response, answering)) } }
+    let stands = if is_odd(&response, websocket) { Err(broke_off()) } else { Ok((response, answering)) };
+    Attempted { outcome, stands }
+}
+
+/// Whether the service speaks another language: of an upgrade nobody asked for, or with a body whose end two readers could see in two
+/// places (RFC 9112 §6.3), or in a coding that we would have to undo before it is told on.
+fn is_odd(response: &Response<Incoming>, websocket: bool) -> bool {
+    let headers = response.headers();
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        let to = headers.get(UPGRADE).map_or(&[][..], HeaderValue::as_bytes);
+        return !(websocket && to.eq_ignore_ascii_case(b"websocket"));
+    }
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let length = lengths.next();
+    let is_number = |value: &HeaderValue| value.as_bytes().iter().all(u8::is_ascii_digit);
+    lengths.next().is_some()
+        || length.is_some_and(|value| !is_number(value))
+        || (headers.contains_key(TRANSFER_ENCODING) && (length.is_some() || !is_just_chunked(headers)))
 }
 
 fn report(permit: Option<Permit>, how: impl FnOnce(Permit)) {

@@ -1,6 +1,6 @@
 //! [`Gateway`]: started, told of changes, stopped.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -14,10 +14,12 @@ use http_kit::telemetry::Metrics;
 use http_kit::token::Verifier;
 use settings::GatewayConfig;
 use tls::{Credentials, ServerConfig};
-use tokio::sync::{Semaphore, watch};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::accept::{self, CONNECTIONS_MAX, Door};
+use crate::accept::{self, CONNECTIONS_MAX, Door, Origin};
+use crate::crowd::Crowd;
 use crate::kept::Kept;
 use crate::metrics::Meters;
 use crate::snapshot::{ConfigError, Snapshot};
@@ -52,13 +54,14 @@ pub struct Listener {
     sockets: Vec<TcpListener>,
     on_threads: bool,
     tls: Option<Arc<ServerConfig>>,
+    connections_max: u32,
 }
 
 impl Listener {
     /// A thread for each of these sockets, which share an address ([`http_kit::listen::listen_shared`]). A connection stays on its thread,
     /// and has its own connections to services there: threads meet at counters alone.
     pub fn on_threads(sockets: Vec<TcpListener>) -> Self {
-        Self { sockets, on_threads: true, tls: None }
+        Self { sockets, on_threads: true, tls: None, connections_max: CONNECTIONS_MAX }
     }
 
     /// With TLS. For certificates that change, give the configuration a resolver that looks.
@@ -66,12 +69,19 @@ impl Listener {
     pub fn with_tls(self, config: Arc<ServerConfig>) -> Self {
         Self { tls: Some(config), ..self }
     }
+
+    /// With room for so many connections at once, in place of 16,384. When it is full those who have rested longest give way, and nobody may take
+    /// more than half of it.
+    #[must_use]
+    pub fn with_room_for(self, connections_max: u32) -> Self {
+        Self { connections_max, ..self }
+    }
 }
 
 /// Answers on the runtime that the gateway is started on.
 impl From<TcpListener> for Listener {
     fn from(socket: TcpListener) -> Self {
-        Self { sockets: vec![socket], on_threads: false, tls: None }
+        Self { sockets: vec![socket], on_threads: false, tls: None, connections_max: CONNECTIONS_MAX }
     }
 }
 
@@ -91,7 +101,6 @@ pub enum StartError {
 pub struct Gateway {
     core: Arc<Core>,
     phase: watch::Sender<Phase>,
-    places: Arc<Semaphore>,
     local_addr: SocketAddr,
     /// Empty where threads accept.
     accepting: JoinSet<()>,
@@ -106,6 +115,7 @@ pub(crate) struct Core {
     pub(crate) kept: Kept,
     pub(crate) meters: Meters,
     pub(crate) phase: watch::Receiver<Phase>,
+    pub(crate) crowd: Arc<Crowd>,
     /// Whether the phase is past running: beside it, since every request looks, and must not meet others at a lock for it.
     is_leaving: AtomicBool,
     born: Instant,
@@ -146,7 +156,7 @@ impl Gateway {
         listener: impl Into<Listener>,
         world: GatewayWorld,
     ) -> Result<Self, StartError> {
-        let Listener { sockets, on_threads, tls } = listener.into();
+        let Listener { sockets, on_threads, tls, connections_max } = listener.into();
         for socket in &sockets {
             socket.set_nonblocking(true)?;
         }
@@ -165,12 +175,12 @@ impl Gateway {
             kept,
             meters,
             phase: phase_seen,
+            crowd: Arc::new(Crowd::new(connections_max)),
             is_leaving: AtomicBool::new(false),
             born: Instant::now(),
             dice,
         });
-        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        let door = Door { tls, core: Arc::clone(&core), places: Arc::clone(&places) };
+        let door = Door { tls, core: Arc::clone(&core) };
         tokio::spawn(sweep(Arc::downgrade(&core)));
         if !on_threads {
             tokio::spawn(limits::keep(core.kept.stores(), worker::place()));
@@ -189,7 +199,7 @@ impl Gateway {
                 });
             }
         }
-        Ok(Self { core, phase, places, local_addr, accepting, is_over })
+        Ok(Self { core, phase, local_addr, accepting, is_over })
     }
 
     /// Whether a configuration would be taken.
@@ -210,6 +220,14 @@ impl Gateway {
     /// Puts other keys in the place of those that tokens are signed with; none that is missing from them lets anybody in any more.
     pub fn replace_keys(&self, keys: &JwkSet) {
         self.core.world.verifier.replace_keys(keys);
+    }
+
+    /// Serves one connection that came another way than through its listener, to its end: HTTP/1.1, as if from this address.
+    pub async fn converse<S>(&self, stream: S, address: IpAddr)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        accept::converse(stream, Origin { address, is_tls: false }, Arc::clone(&self.core)).await;
     }
 
     /// Where it listens.
@@ -247,8 +265,7 @@ impl Gateway {
     pub async fn drain(&self) {
         self.core.is_leaving.store(true, Ordering::Relaxed);
         self.phase.send_replace(Phase::Draining);
-        let all = u32::try_from(CONNECTIONS_MAX).unwrap_or(u32::MAX);
-        if tokio::time::timeout(DRAIN, self.places.acquire_many(all)).await.is_err() {
+        if tokio::time::timeout(DRAIN, self.core.crowd.gone()).await.is_err() {
             tracing::warn!("the drain took longer than {DRAIN:?}; what is left is cut off");
         }
         self.phase.send_replace(Phase::Ended);

@@ -1,12 +1,15 @@
 //! What is passed on and what is not: hop-by-hop headers end here, and what we say of the client replaces what it said of itself.
 
 use http::header::{
-    CACHE_CONTROL, CONNECTION, EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
+    CACHE_CONTROL, CONNECTION, EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SEC_WEBSOCKET_KEY,
     STRICT_TRANSPORT_SECURITY, TE, TRANSFER_ENCODING, UPGRADE, X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
+
+use contracts::problem::ProblemCode;
 
 use crate::client::{Client, FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO};
+use crate::refusal::Refusal;
 
 /// `X-Request-Id`.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -20,39 +23,111 @@ const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 /// Longer ones are taken for noise.
 const REQUEST_ID_BYTES_MAX: usize = 64;
 
-/// Takes out what is meant for this connection alone (RFC 9110 §7.6.1), those named in `Connection` included.
-pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
+/// What a request asks of the connection itself, rather than of the service.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Asked {
+    /// To be told when its body is wanted (RFC 9110 §10.1.1).
+    pub(crate) to_continue: bool,
+    /// To become a WebSocket (RFC 6455 §4.1).
+    pub(crate) websocket: bool,
+}
+
+/// What stood in lines that are meant for one connection alone.
+struct Stripped {
+    te: Option<HeaderValue>,
+    upgrade: Option<HeaderValue>,
+    /// `Connection` had the option `upgrade`.
+    is_upgrade: bool,
+}
+
+/// Takes out what is meant for this connection alone (RFC 9110 §7.6.1), those named in `Connection` included. One that names what is meant for
+/// all recipients, which a sender must not, comes back: an `If-Match` that vanished on the way would make a write unconditional.
+fn strip_hop_by_hop(headers: &mut HeaderMap) -> Result<Stripped, &'static str> {
+    let mut is_upgrade = false;
     if headers.contains_key(CONNECTION) {
         let lines: Vec<HeaderValue> = headers.get_all(CONNECTION).iter().cloned().collect();
         for name in lines.iter().filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(',')) {
-            headers.remove(name.trim());
+            let name = name.trim();
+            if let Some(known) = END_TO_END.iter().find(|known| known.eq_ignore_ascii_case(name)) {
+                return Err(known);
+            }
+            is_upgrade |= name.eq_ignore_ascii_case("upgrade");
+            if !name.eq_ignore_ascii_case("te") && !name.eq_ignore_ascii_case("upgrade") {
+                headers.remove(name);
+            }
         }
         headers.remove(CONNECTION);
     }
-    for name in [
-        KEEP_ALIVE,
-        PROXY_CONNECTION,
-        PROXY_AUTHENTICATE,
-        PROXY_AUTHORIZATION,
-        TE,
-        TRANSFER_ENCODING,
-        UPGRADE,
-    ] {
+    for name in [KEEP_ALIVE, PROXY_CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TRANSFER_ENCODING] {
         headers.remove(name);
     }
+    Ok(Stripped { te: headers.remove(TE), upgrade: headers.remove(UPGRADE), is_upgrade })
 }
 
-/// Makes a client's headers those of a request to a service.
+/// Fields that a request is not the same without.
+const END_TO_END: [&str; 24] = [
+    "accept",
+    "accept-encoding",
+    "authorization",
+    "cache-control",
+    "content-encoding",
+    "content-length",
+    "content-range",
+    "content-type",
+    "cookie",
+    "expect",
+    "forwarded",
+    "host",
+    "idempotency-key",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-unmodified-since",
+    "range",
+    "traceparent",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-request-id",
+];
+
+/// Makes a client's headers those of a request to a service, and tells what they asked of the connection.
 pub(crate) fn towards_service(
     headers: &mut HeaderMap,
-    client: &Client,
-    is_peer_trusted: bool,
+    (method, version): (&Method, Version),
+    (client, is_peer_trusted): (&Client, bool),
     traceparent: &HeaderValue,
-) {
-    strip_hop_by_hop(headers);
-    // The gateway itself says 100-continue, when it begins to read.
-    headers.remove(EXPECT);
+) -> Result<Asked, Refusal> {
+    let stripped = strip_hop_by_hop(headers)
+        .map_err(|name| Refusal::malformed(&format!("Connection must not name {name}, which is for all.")))?;
+    let to_continue = match headers.remove(EXPECT) {
+        // HTTP/1.0 knows no interim answer, and hyper's HTTP/2 sends none: the expectation is passed over.
+        Some(expected) if version == Version::HTTP_11 => {
+            if !expected.as_bytes().eq_ignore_ascii_case(b"100-continue") {
+                return Err(Refusal::bare(ProblemCode::ExpectationFailed));
+            }
+            true
+        }
+        _ => false,
+    };
+    let websocket = stripped.is_upgrade
+        && *method == Method::GET
+        && version == Version::HTTP_11
+        && stripped.upgrade.is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"))
+        && headers.contains_key(SEC_WEBSOCKET_KEY);
+    if websocket {
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    } else if stripped.te.is_some_and(|te| has_trailers(&te)) {
+        // Trailers are taken by the client, and so by us (RFC 9110 §6.5.1).
+        headers.insert(CONNECTION, HeaderValue::from_static("te"));
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
     headers.remove(REAL_IP);
+    if !is_peer_trusted {
+        forget_claims(headers);
+    }
     let host = headers.remove(HOST);
     if !is_peer_trusted || !headers.contains_key(FORWARDED_HOST) {
         headers.remove(FORWARDED_HOST);
@@ -64,15 +139,41 @@ pub(crate) fn towards_service(
     headers.insert(FORWARDED_PROTO, client.proto.clone());
     headers.insert(FORWARDED, client.forwarded.clone());
     headers.insert(TRACEPARENT, traceparent.clone());
+    Ok(Asked { to_continue, websocket })
+}
+
+fn has_trailers(te: &HeaderValue) -> bool {
+    let codings = te.to_str().unwrap_or_default().split(',');
+    codings.map(str::trim).any(|coding| coding.eq_ignore_ascii_case("trailers"))
+}
+
+/// Takes out what a stranger says of where it is and what it asked for, in whatever words proxies have for that.
+fn forget_claims(headers: &mut HeaderMap) {
+    let is_claim = |name: &HeaderName| {
+        let name = name.as_str();
+        name.starts_with("x-forwarded-")
+            || name.starts_with("x-original-")
+            || matches!(name, "x-rewrite-url" | "x-client-ip" | "x-cluster-client-ip" | "true-client-ip")
+    };
+    while let Some(claim) = headers.keys().find(|name| is_claim(name)).cloned() {
+        headers.remove(claim);
+    }
 }
 
 /// Makes a service's headers those of an answer to a client.
 pub(crate) fn towards_client(headers: &mut HeaderMap) {
-    strip_hop_by_hop(headers);
+    // A service that strips what is for all has lost that, no more: it is one of ours.
+    let _ = strip_hop_by_hop(headers);
     // Answers hold health data: nobody keeps them who was not told to.
     if !headers.contains_key(CACHE_CONTROL) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
+}
+
+/// Says that the connection is a WebSocket from here on.
+pub(crate) fn upgraded(headers: &mut HeaderMap) {
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
 }
 
 /// What every answer carries, the gateway's own included.

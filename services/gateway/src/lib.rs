@@ -7,11 +7,13 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `gateway.rs`, `accept.rs`, `edge.rs` | started, reconfigured, stopped; connections; bytes that never become a request |
+//! | `gateway.rs`, `accept.rs`, `crowd.rs`, `http2.rs` | started, reconfigured, stopped; connections, and how many; those of HTTP/2 |
+//! | `edge.rs`, `raw_head.rs`, `link.rs` | bytes that never become a request; what hyper does not tell of those that do; what both know |
 //! | `snapshot.rs`, `routing.rs`, `kept.rs` | configuration, and what outlives it |
 //! | `way.rs` | a request's way |
-//! | `target.rs`, `client.rs`, `limits/`, `headers.rs` | its steps: address, who asks, how often, what is passed on |
+//! | `target.rs`, `host.rs`, `client.rs`, `limits/`, `headers.rs` | its steps: address, who asks, how often, what is passed on |
 //! | `forward.rs`, `upstream.rs`, `body.rs` | attempts, connections to services, bodies streamed both ways |
+//! | `invitation.rs`, `tunnel.rs` | a body that is sent when it is wanted; a connection that becomes a WebSocket |
 //! | `exchange.rs`, `metrics.rs` | what is remembered of a request: one log line, a few counts |
 //! | `own.rs`, `docs.rs`, `openapi/` | what the gateway answers itself |
 //! | `admin.rs` | the admin port |
@@ -24,23 +26,30 @@ mod accept;
 mod body;
 mod client;
 mod config;
+mod crowd;
 mod docs;
 mod edge;
 mod exchange;
 mod forward;
 mod gateway;
 mod headers;
+mod host;
+mod http2;
+mod invitation;
 mod kept;
 mod kubernetes;
 mod limits;
+mod link;
 mod metrics;
 mod own;
 mod process;
+mod raw_head;
 mod refusal;
 mod routing;
 mod snapshot;
 mod standalone;
 mod target;
+mod tunnel;
 mod upstream;
 mod way;
 mod worker;

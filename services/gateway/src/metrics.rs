@@ -28,6 +28,8 @@ pub(crate) struct Meters {
     total: Totals,
     seconds: Histograms,
     pub(crate) in_flight: Gauge,
+    pub(crate) tunnels: Gauge,
+    pub(crate) turned_away: Counter,
     /// By [`By`].
     refused: [Counter; 4],
     pub(crate) store: StoreMeters,
@@ -86,6 +88,8 @@ impl Meters {
             total,
             seconds,
             in_flight: Gauge::default(),
+            tunnels: Gauge::default(),
+            turned_away: Counter::default(),
             refused: By::ALL.map(|by| refused.get_or_create_owned(&LimiterLabels { by: by.name() })),
             store: metrics.register("api-gateway", StoreMeters::register),
             retries: Counter::default(),
@@ -102,6 +106,12 @@ impl Meters {
                 this.seconds.clone(),
             );
             registry.register("gateway_requests_in_flight", "Requests under way", this.in_flight.clone());
+            registry.register("gateway_tunnels", "Connections that became WebSockets", this.tunnels.clone());
+            registry.register(
+                "gateway_turned_away",
+                "Connections of an address that had too many",
+                this.turned_away.clone(),
+            );
             registry.register("gateway_rate_limited", "Requests refused by a rate limit", refused);
             registry.register("gateway_retries", "Attempts made again", this.retries.clone());
             registry.register("gateway_aborted", "Requests given up by the client", this.aborted.clone());

@@ -6,11 +6,11 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use contracts::problem::ProblemCode;
-use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Uri, Version, request};
+use http::{HeaderMap, HeaderValue, Uri, request};
 
-use crate::edge::Link;
+use crate::link::Link;
 use crate::refusal::Refusal;
 
 /// Path and query, bytes.
@@ -18,20 +18,19 @@ pub(crate) const URI_BYTES_MAX: usize = 8 * 1024;
 /// A request's head, bytes.
 pub(crate) const HEADERS_BYTES_MAX: usize = 64 * 1024;
 
-/// Refuses heads that two readers could read differently (RFC 9112 §3.2, §6.3).
+/// Refuses heads that two readers could read differently (RFC 9112 §2.2, §3.2, §6.3).
 pub(crate) fn check(head: &request::Parts, link: &Link) -> Result<(), Refusal> {
     let length = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
     if length > URI_BYTES_MAX {
         return Err(Refusal { close: true, ..Refusal::bare(ProblemCode::UriTooLong) });
     }
-    let hosts = head.headers.get_all(HOST).iter().count();
-    if hosts > 1 || (hosts == 0 && head.version == Version::HTTP_11) {
-        return Err(Refusal::malformed("There must be exactly one Host header."));
+    if link.is_odd(&head.method) {
+        return Err(Refusal::malformed("A line must end with CR and LF, and the address have no fragment."));
     }
     // hyper has taken the Content-Length out, reads the chunks and closes the connection afterwards, which is safe; but a client
     // that sends both is broken or hostile (RFC 9112 §6.1), and is told so.
     if head.headers.contains_key(TRANSFER_ENCODING)
-        && (link.head_has(&CONTENT_LENGTH) || !is_just_chunked(&head.headers))
+        && (link.head_has(&head.method, &CONTENT_LENGTH) || !is_just_chunked(&head.headers))
     {
         return Err(Refusal::malformed(
             "Transfer-Encoding must be `chunked`, and not beside Content-Length.",
@@ -40,7 +39,8 @@ pub(crate) fn check(head: &request::Parts, link: &Link) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn is_just_chunked(headers: &HeaderMap) -> bool {
+/// Whether the one coding is `chunked`: any other would have to be undone, or told on.
+pub(crate) fn is_just_chunked(headers: &HeaderMap) -> bool {
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     let only = codings.next().map(HeaderValue::as_bytes);
     codings.next().is_none() && only.is_some_and(|coding| coding.eq_ignore_ascii_case(b"chunked"))

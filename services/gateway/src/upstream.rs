@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
@@ -91,20 +92,21 @@ type Driver = Pin<Box<http1::Connection<TokioIo<Stream>, Outgoing>>>;
 /// A connection, idle or with one request on it.
 pub(crate) struct Connection {
     sender: SendRequest<Outgoing>,
-    /// What reads and writes; gone when the connection has ended. Boxed, since it is moved from hand to hand.
-    driver: Option<Driver>,
+    /// What reads and writes. Boxed, since it is moved from hand to hand.
+    driver: Driver,
+    is_open: bool,
 }
 
 impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Connection").field("is_open", &self.driver.is_some()).finish_non_exhaustive()
+        f.debug_struct("Connection").field("is_open", &self.is_open).finish_non_exhaustive()
     }
 }
 
 impl Connection {
     async fn begin(stream: Stream) -> Result<Self, hyper::Error> {
         let (sender, driver) = http1::handshake(TokioIo::new(stream)).await?;
-        Ok(Self { sender, driver: Some(Box::pin(driver)) })
+        Ok(Self { sender, driver: Box::pin(driver), is_open: true })
     }
 
     /// Sends a request and waits for its answer's head. The body comes as far as [`Connection::drive`] is called.
@@ -112,9 +114,10 @@ impl Connection {
         &mut self,
         request: Request<Outgoing>,
     ) -> Result<Response<Incoming>, TrySendError<Request<Outgoing>>> {
-        let mut answer = pin!(self.sender.try_send_request(request));
+        let Self { sender, driver, is_open } = self;
+        let mut answer = pin!(sender.try_send_request(request));
         std::future::poll_fn(|cx| {
-            Self::drive_it(&mut self.driver, cx);
+            drive(driver, is_open, cx);
             // It is the driver that brings the answer, and the driver that is woken for it: nobody else need wake us.
             answer.as_mut().poll(&mut Context::from_waker(Waker::noop()))
         })
@@ -123,20 +126,26 @@ impl Connection {
 
     /// Reads and writes what can be at once, and has the task woken when more can be.
     pub(crate) fn drive(&mut self, cx: &mut Context<'_>) {
-        Self::drive_it(&mut self.driver, cx);
-    }
-
-    fn drive_it(driver: &mut Option<Driver>, cx: &mut Context<'_>) {
-        // How it ended, the request in flight is told.
-        if driver.as_mut().is_some_and(|driver| driver.as_mut().poll(cx).is_ready()) {
-            *driver = None;
-        }
+        drive(&mut self.driver, &mut self.is_open, cx);
     }
 
     /// Whether it can take a request: it is open, has read its last answer to the end and sent the whole of its last request.
     fn is_idle(&mut self) -> bool {
         self.drive(&mut Context::from_waker(Waker::noop()));
-        self.driver.is_some() && self.sender.is_ready()
+        self.is_open && self.sender.is_ready()
+    }
+
+    /// The bare stream, and what was read of it, once HTTP has ended on it.
+    pub(crate) fn into_stream(self) -> Option<(Stream, Bytes)> {
+        let parts = Pin::into_inner(self.driver).into_parts();
+        (!self.is_open).then(|| (parts.io.into_inner(), parts.read_buf))
+    }
+}
+
+fn drive(driver: &mut Driver, is_open: &mut bool, cx: &mut Context<'_>) {
+    // How it ended, the request in flight is told.
+    if *is_open && driver.as_mut().poll(cx).is_ready() {
+        *is_open = false;
     }
 }
 
@@ -303,7 +312,7 @@ async fn connect_unix(path: &PathBuf) -> io::Result<UnixStream> {
 }
 
 /// What a service is reached over.
-enum Stream {
+pub(crate) enum Stream {
     Tcp(TcpStream),
     Tls(Box<tls::Connected<TcpStream>>),
     Unix(UnixStream),

@@ -6,7 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use contracts::permission::Permissions;
 use contracts::problem::{Problem, ProblemCode};
-use http::header::{ALLOW, AUTHORIZATION, CONNECTION};
+use http::header::{ALLOW, AUTHORIZATION, CONNECTION, EXPECT};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, request};
 use http_body_util::BodyExt;
 use http_kit::token::{Caller, TokenError, bearer};
@@ -16,21 +16,32 @@ use tokio::time::timeout_at;
 
 use crate::body::{ReplyBody, discard};
 use crate::client::Peer;
-use crate::edge::Link;
 use crate::exchange::Exchange;
 use crate::forward::{Answer, Errand, Parcel};
 use crate::gateway::Core;
 use crate::headers::{self, REQUEST_ID, TRACEPARENT};
+use crate::host;
 use crate::limits::Tally;
+use crate::link::Link;
 use crate::refusal::Refusal;
 use crate::routing::Found;
 use crate::snapshot::{Snapshot, Target};
 use crate::target;
+use crate::tunnel::Tunnel;
 
 /// What a request that may pass comes to.
 enum Passed {
     Own(Response<Bytes>),
-    Service(Answer),
+    Service(Answer, Rest),
+}
+
+/// What becomes of the rest of a request's body.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rest {
+    /// It was read, or is.
+    Read,
+    /// Its client waits to be told to send it, and is not.
+    Unasked,
 }
 
 /// Answers one request, whatever becomes of it.
@@ -47,11 +58,15 @@ pub(crate) async fn answer(
     exchange.log_access(snapshot.access_log);
     let mut body = Some(body);
     let passed = pass(&core, &snapshot, peer, &mut head, &mut body, &mut exchange).await;
-    if let Some(body) = body {
-        discard(body);
+    let mut is_last = core.is_leaving() || matches!(passed, Ok(Passed::Service(_, Rest::Unasked)));
+    match body {
+        // Nobody told the client to send it: whether it will cannot be known, nor so where its next request begins.
+        Some(body) if head.headers.contains_key(EXPECT) && !body.is_end_stream() => is_last = true,
+        Some(body) => discard(body),
+        None => {}
     }
-    let mut response = finish(passed, exchange, peer.is_tls);
-    if core.is_leaving() {
+    let mut response = finish(&core, passed, exchange, peer.is_tls);
+    if is_last && response.status() != StatusCode::SWITCHING_PROTOCOLS {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response
@@ -68,6 +83,7 @@ async fn pass(
 ) -> Result<Passed, Refusal> {
     // What two readers could read differently is refused before anybody reads on.
     target::check(head, exchange.link())?;
+    host::settle(head)?;
     if head.method == Method::OPTIONS && head.uri.path() == "*" {
         return Ok(Passed::Own(no_content(None)));
     }
@@ -125,22 +141,23 @@ async fn pass(
         Target::Service { lane, retries, budget } => (&**lane, *retries, &**budget),
     };
 
+    // The deadline counts from the request's head: whatever was spent above is gone.
+    let times = (exchange.started, exchange.started + route.timeout);
+    let bytes_max = snapshot.body_bytes_max;
+    if body.as_ref().is_some_and(|body| body.size_hint().lower() > bytes_max) {
+        return Err(Refusal { close: true, ..Refusal::bare(ProblemCode::PayloadTooLarge) });
+    }
+
     // From here on it is the service's request: its headers say what we know of the client, not what the client says of itself.
     let uri = target::onward(&head.uri, &path)?;
     let mut headers = std::mem::take(&mut head.headers);
     let is_trusted = peer.is_trusted(&snapshot.trusted);
-    headers::towards_service(&mut headers, &client, is_trusted, &exchange.traceparent);
+    let from = (&client, is_trusted);
+    let asked =
+        headers::towards_service(&mut headers, (&head.method, head.version), from, &exchange.traceparent)?;
     headers.insert(REQUEST_ID, exchange.request_id.clone());
-
-    // The deadline counts from the request's head: whatever was spent above is gone.
-    let times = (exchange.started, exchange.started + route.timeout);
-    let bytes_max = snapshot.body_bytes_max;
     let Some(incoming) = body.take() else { return Err(Refusal::bare(ProblemCode::Internal)) };
-    if incoming.size_hint().lower() > bytes_max {
-        *body = Some(incoming);
-        return Err(Refusal { close: true, ..Refusal::bare(ProblemCode::PayloadTooLarge) });
-    }
-    let parcel = Parcel { method: head.method.clone(), uri, headers, body: incoming, bytes_max };
+    let parcel = Parcel { method: head.method.clone(), uri, headers, body: incoming, bytes_max, asked };
     let link = Arc::clone(exchange.link());
     let mut errand = Errand::prepare((core, &link), (lane, policy, budget), times, parcel).await?;
     let answer = errand.run().await;
@@ -148,7 +165,8 @@ async fn pass(
     // What is left of a body that was not sent on cannot be read as the next request: the connection ends, and says so.
     let is_streaming = errand.is_streaming();
     let answer = answer.map_err(|refusal| Refusal { close: refusal.close || is_streaming, ..refusal });
-    Ok(Passed::Service(answer?))
+    let rest = if errand.is_declined() { Rest::Unasked } else { Rest::Read };
+    Ok(Passed::Service(answer?, rest))
 }
 
 /// Gives the request its names: an id of its own, and its place in a trace.
@@ -233,12 +251,23 @@ fn permit(caller: &Caller, needs: Permissions) -> Result<(), Refusal> {
 }
 
 /// Puts the answer together: what every answer carries, and what must happen at its end.
-fn finish(passed: Result<Passed, Refusal>, mut exchange: Exchange, is_tls: bool) -> Response<ReplyBody> {
+fn finish(
+    core: &Core,
+    passed: Result<Passed, Refusal>,
+    mut exchange: Exchange,
+    is_tls: bool,
+) -> Response<ReplyBody> {
     let (mut head, reply) = match passed {
-        Ok(Passed::Service((response, answering))) => {
+        Ok(Passed::Service((response, answering), _)) => {
             let (mut head, body) = response.into_parts();
             headers::towards_client(&mut head.headers);
-            (head, Ok((body, answering)))
+            if head.status == StatusCode::SWITCHING_PROTOCOLS {
+                headers::upgraded(&mut head.headers);
+                exchange.link().upgrade(Tunnel::new(core, answering, exchange.caller.clone()));
+                (head, Err(Bytes::new()))
+            } else {
+                (head, Ok((body, answering)))
+            }
         }
         Ok(Passed::Own(response)) => {
             let (head, bytes) = response.into_parts();

@@ -20,7 +20,7 @@ async fn headers_for_this_connection_alone_are_not_passed_on() {
         ("keep-alive", "timeout=5"),
         ("proxy-connection", "keep-alive"),
         ("proxy-authorization", "Basic x"),
-        ("te", "trailers"),
+        ("te", "gzip"),
         ("upgrade", "websocket"),
         ("expect", "100-continue"),
         ("x-kept", "yes"),
@@ -84,6 +84,18 @@ async fn what_a_stranger_says_of_itself_is_replaced_by_what_we_know() {
     assert_eq!(seen["forwarded"], "for=127.0.0.1;proto=http");
     assert!(!seen.contains_key("x-real-ip"));
     assert_eq!(seen["host"].to_str().unwrap(), backend.address.authority().unwrap());
+}
+
+/// RFC 9112 §3.2.2.
+#[tokio::test]
+async fn an_address_that_names_its_host_counts_for_more_than_host() {
+    let backend = Backend::echo().await;
+    let house = House::before(&backend, vec![public(Method::Get, "/x")]).await;
+    house.get("http://clinic.example:8080/x").await;
+    house.ask("GET", "http://named.example/x", &[("host", "other.example")], "").await;
+    let seen = backend.requests();
+    assert_eq!(seen[0].headers["x-forwarded-host"], "clinic.example:8080");
+    assert_eq!(seen[1].headers["x-forwarded-host"], "named.example");
 }
 
 #[tokio::test]

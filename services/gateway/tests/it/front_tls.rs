@@ -79,9 +79,8 @@ async fn a_certificate_that_changes_is_shown_to_connections_from_then_on() {
     let (backend, front) = (generous().await, Front::new());
     let config = config(vec![backend.address.clone()], vec![public(Method::Get, "/x")]);
     let house = House::on(config, |socket| front.listener(socket)).await;
-    let shown = |stream: &TlsStream<TcpStream>| {
-        stream.get_ref().1.peer_certificates().unwrap()[0].as_ref().to_vec()
-    };
+    let shown =
+        |stream: &TlsStream<TcpStream>| stream.get_ref().1.peer_certificates().unwrap()[0].as_ref().to_vec();
     let mut before = front.connect(house.address, &["http/1.1"]).await;
     front.renew();
     let after = front.connect(house.address, &["http/1.1"]).await;

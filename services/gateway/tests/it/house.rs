@@ -199,6 +199,12 @@ impl House {
     }
 }
 
+/// Whether the gateway's metrics say so.
+pub(crate) fn counts(house: &House, name: &str, count: u32) -> bool {
+    let line = format!("healthcare_gateway_{name}{{service=\"api-gateway\"}} {count}\n");
+    house.metrics.page().contains(&line)
+}
+
 /// What the whole test process logs, as JSON lines.
 pub(crate) fn captured_log() -> Arc<std::sync::Mutex<String>> {
     #[derive(Clone)]

@@ -63,6 +63,8 @@ problem_codes! {
         "Path and query may have 8 KiB at most.";
     UnsupportedMediaType = "unsupported-media-type" 415 "The body must be JSON",
         "Send `Content-Type: application/json`, in UTF-8.";
+    ExpectationFailed = "expectation-failed" 417 "Not to be expected",
+        "`Expect` may say `100-continue`, and nothing else.";
     InvalidFields = "invalid-fields" 422 "Some fields are not valid",
         "`errors` names each field by its path, with what it must be. Nothing was changed.";
     IdempotencyMismatch = "idempotency-mismatch" 422 "The key was used for another request",

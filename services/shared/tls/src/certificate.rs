@@ -40,14 +40,14 @@ impl Certificate {
         Ok(())
     }
 
-    /// TLS 1.2 and 1.3 with this certificate.
+    /// TLS 1.2 and 1.3 with this certificate, for HTTP/2 and HTTP/1.1.
     pub fn server_config(self: &Arc<Self>) -> io::Result<Arc<ServerConfig>> {
         let mut config = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_safe_default_protocol_versions()
             .map_err(io::Error::other)?
             .with_no_client_auth()
             .with_cert_resolver(Arc::clone(self) as Arc<dyn ResolvesServerCert>);
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Arc::new(config))
     }
 }

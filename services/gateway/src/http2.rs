@@ -1,0 +1,196 @@
+//! HTTP/2 (RFC 9113), where a client asks for it over TLS: hyper's, over the same way and the same log.
+//!
+//! What a client can make the gateway hold or do is bounded: streams at once, a head's bytes, what waits to be sent of each answer, resets before
+//! anybody answers (CVE-2023-44487), frames that go on with a head (h2 counts them). Beside that, a stream whose client does not take its answer
+//! ends, and so does a connection that nobody uses.
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::Request;
+use http_kit::stop::Phase;
+use hyper::body::Incoming;
+use hyper::rt::Executor;
+use hyper::server::conn::http2::Builder;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, Sleep, sleep, timeout};
+
+use crate::accept::Origin;
+use crate::client::Peer;
+use crate::gateway::Core;
+use crate::link::Link;
+use crate::target::HEADERS_BYTES_MAX;
+use crate::way;
+
+/// Requests under way on one connection.
+const STREAMS_MAX: u32 = 100;
+/// Of a body that is not read yet, a stream's and a connection's.
+const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
+const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+/// Of an answer that waits for its client.
+const SEND_BYTES_MAX: usize = 64 * 1024;
+/// Streams that were reset before anybody had taken them up.
+const PENDING_RESETS_MAX: usize = 20;
+/// Streams that the gateway has reset because of what the client sent.
+const ERROR_RESETS_MAX: usize = 100;
+/// A client that does not answer a ping is gone.
+const PING_EVERY: Duration = Duration::from_secs(20);
+const PONG_MAX: Duration = Duration::from_secs(10);
+/// An answer of which nothing moves for this long is not wanted. Longer than a service may be silent, whose fault is told otherwise.
+const STALL_MAX: Duration = Duration::from_secs(40);
+/// A connection must bring a request so soon, and then at least so often.
+const FIRST_MAX: Duration = Duration::from_secs(10);
+const IDLE_MAX: Duration = Duration::from_secs(75);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// A client that was told that the connection ends has so long to let it.
+const GOODBYE_MAX: Duration = Duration::from_secs(5);
+
+/// What TLS calls it.
+pub(crate) const ALPN: &[u8] = b"h2";
+
+/// Serves one connection to its end.
+pub(crate) async fn converse<S>(stream: S, Origin { address, is_tls }: Origin, core: Arc<Core>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (link, streams) = (Arc::new(Link::default()), Streams::default());
+    let peer = Arc::new(Peer::new(address, is_tls));
+    let mut phase = core.phase.clone();
+    let service = {
+        let core = Arc::clone(&core);
+        service_fn(move |request: Request<Incoming>| {
+            let (core, peer, link) = (Arc::clone(&core), Arc::clone(&peer), Arc::clone(&link));
+            async move {
+                let answer = way::answer(core, &peer, link, request).await;
+                let _ = ANSWERED.try_with(|answered| answered.set(true));
+                Ok::<_, Infallible>(answer)
+            }
+        })
+    };
+    let connection = Builder::new(streams.clone())
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_header_list_size(u32::try_from(HEADERS_BYTES_MAX).unwrap_or(u32::MAX))
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_send_buf_size(SEND_BYTES_MAX)
+        .max_pending_accept_reset_streams(PENDING_RESETS_MAX)
+        .max_local_error_reset_streams(ERROR_RESETS_MAX)
+        .keep_alive_interval(PING_EVERY)
+        .keep_alive_timeout(PONG_MAX)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    let is_idle = tokio::select! {
+        // How a connection ends is the client's business; requests are logged where they are answered.
+        _ = connection.as_mut() => return,
+        () = streams.unused() => true,
+        () = leaving(&mut phase, &streams) => false,
+    };
+    connection.as_mut().graceful_shutdown();
+    tokio::select! {
+        _ = connection => {}
+        () = sleep(GOODBYE_MAX), if is_idle => {}
+        _ = phase.wait_for(|phase| *phase == Phase::Ended) => {}
+    }
+}
+
+/// Returns when the client should go elsewhere: it is told when it has had an answer, and at the latest when the gateway drains.
+async fn leaving(phase: &mut tokio::sync::watch::Receiver<Phase>, streams: &Streams) {
+    if phase.wait_for(|phase| *phase >= Phase::Lingering).await.is_err() {
+        return;
+    }
+    while streams.0.begun.load(Ordering::Relaxed) == 0 {
+        let drains = phase.wait_for(|phase| *phase >= Phase::Draining);
+        if timeout(LOOK_EVERY, drains).await.is_ok() {
+            return;
+        }
+    }
+}
+
+tokio::task_local! {
+    /// Whether the stream's answer has begun.
+    static ANSWERED: Cell<bool>;
+}
+
+/// The streams of a connection: where hyper puts them, each a task of its own.
+#[derive(Clone, Debug, Default)]
+struct Streams(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    begun: AtomicU32,
+    open: AtomicU32,
+}
+
+impl Streams {
+    /// Returns when no request has come for too long.
+    async fn unused(&self) {
+        let (mut seen, mut since) = (0, Instant::now());
+        loop {
+            sleep(LOOK_EVERY).await;
+            let begun = self.0.begun.load(Ordering::Relaxed);
+            if begun != seen || self.0.open.load(Ordering::Relaxed) > 0 {
+                (seen, since) = (begun, Instant::now());
+            }
+            if since.elapsed() >= if begun == 0 { FIRST_MAX } else { IDLE_MAX } {
+                return;
+            }
+        }
+    }
+}
+
+impl<F> Executor<F> for Streams
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    fn execute(&self, stream: F) {
+        self.0.begun.fetch_add(1, Ordering::Relaxed);
+        self.0.open.fetch_add(1, Ordering::Relaxed);
+        let open = Open(Arc::clone(&self.0));
+        tokio::spawn(ANSWERED.scope(Cell::new(false), async move {
+            let _open = open;
+            // Dropped before its end, a stream is reset.
+            Watched { stream: Box::pin(stream), stall: None }.await;
+        }));
+    }
+}
+
+/// Counted for as long as it lives.
+struct Open(Arc<Counts>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A stream, until its client takes nothing of its answer for too long. hyper polls an answer's body only when there is room for more of it.
+struct Watched<F> {
+    stream: Pin<Box<F>>,
+    stall: Option<Pin<Box<Sleep>>>,
+}
+
+impl<F: Future<Output = ()>> Future for Watched<F> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let is_due = self.stall.as_mut().is_some_and(|stall| stall.as_mut().poll(cx).is_ready());
+        if self.stream.as_mut().poll(cx).is_ready() || is_due {
+            return Poll::Ready(());
+        }
+        if ANSWERED.try_with(Cell::get).unwrap_or(false) {
+            let due = Instant::now() + STALL_MAX;
+            let stall = self.stall.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
+            stall.as_mut().reset(due);
+            let _ = stall.as_mut().poll(cx);
+        }
+        Poll::Pending
+    }
+}

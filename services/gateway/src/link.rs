@@ -1,0 +1,191 @@
+//! [`Link`]: what a connection and the requests on it know of each other.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, ready};
+use std::time::Duration;
+
+use http::{HeaderName, Method};
+use http_kit::token::Caller;
+use tokio::time::{Instant, Sleep};
+
+use crate::raw_head::{self, RawHead};
+use crate::tunnel::Tunnel;
+
+/// Nobody uses a connection that was not used between two looks. The first comes soon, since many connections have one request and rest;
+/// those that are used are looked at ever more seldom.
+const FIRST_LOOK: Duration = Duration::from_millis(50);
+const LOOK_MAX: Duration = Duration::from_secs(1);
+
+/// What they know of each other.
+#[derive(Debug, Default)]
+pub(crate) struct Link {
+    requests: AtomicU32,
+    answering: AtomicBool,
+    /// Nothing of the last request is still to be read, and nothing of its answer to be written.
+    settled: AtomicBool,
+    /// Of an answer under way some may not be written.
+    unwritten: AtomicBool,
+    /// The service's side, when an answer said that the connection changes its language.
+    tunnel: Mutex<Option<Box<Tunnel>>>,
+    /// For the deadlines of requests, one after another: see [`Link::within`].
+    timer: Mutex<Option<Pin<Box<Sleep>>>>,
+    /// The last token that was good on this connection, and whose it is. Nearly always the next request brings the same one.
+    token: Mutex<Option<Known>>,
+    /// For what hyper's parser does not tell. Copied, and hardly ever read.
+    head: Mutex<RawHead>,
+    /// Whether nothing in there is worth a second look.
+    is_plain: AtomicBool,
+}
+
+/// A token that was good, and whose it is.
+#[derive(Debug)]
+struct Known {
+    token: Box<str>,
+    caller: Arc<Caller>,
+}
+
+impl Link {
+    /// A head was complete: a request is under way. `is_all`: it has no body.
+    pub(crate) fn begin(&self, is_all: bool) {
+        self.answering.store(true, Ordering::Relaxed);
+        self.settled.store(is_all, Ordering::Relaxed);
+        self.unwritten.store(true, Ordering::Relaxed);
+        self.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Its answer's last byte was handed to hyper.
+    pub(crate) fn end(&self) {
+        self.answering.store(false, Ordering::Relaxed);
+    }
+
+    /// Returns when a request was answered and no other has come for a while. Looks now and then, which costs less than a timer for each request.
+    pub(crate) async fn unused(&self) {
+        let (mut seen, mut pause) = (0, FIRST_LOOK);
+        loop {
+            tokio::time::sleep(pause).await;
+            pause = LOOK_MAX.min(pause * 2);
+            let requests = self.requests();
+            if requests == seen && requests > 0 && !self.is_answering() && self.is_settled() {
+                return;
+            }
+            seen = requests;
+        }
+    }
+
+    /// What comes of the future, or `None` at the deadline. One timer serves all requests of the connection: one that fires too early is only then
+    /// set anew, so that a request that is answered in time touches no wheel of timers.
+    pub(crate) async fn within<F: Future>(
+        &self,
+        deadline: Instant,
+        mut future: Pin<&mut F>,
+    ) -> Option<F::Output> {
+        let kept = self.timer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let mut timer = kept.unwrap_or_else(|| Box::pin(tokio::time::sleep_until(deadline)));
+        if timer.deadline() > deadline {
+            timer.as_mut().reset(deadline);
+        }
+        let done = std::future::poll_fn(|cx| {
+            if let Poll::Ready(done) = future.as_mut().poll(cx) {
+                return Poll::Ready(Some(done));
+            }
+            loop {
+                ready!(timer.as_mut().poll(cx));
+                if timer.deadline() >= deadline {
+                    return Poll::Ready(None);
+                }
+                timer.as_mut().reset(deadline);
+            }
+        })
+        .await;
+        *self.timer.lock().unwrap_or_else(PoisonError::into_inner) = done.is_some().then_some(timer);
+        done
+    }
+
+    /// Gives back what is only of use while requests come.
+    pub(crate) fn forget(&self) {
+        *self.timer.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.head().forget();
+        *self.token.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Whose token it is, if it is the one that was good before.
+    pub(crate) fn recall(&self, token: &str) -> Option<Arc<Caller>> {
+        let known = self.token.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = known.as_ref()?;
+        (*known.token == *token).then(|| Arc::clone(&known.caller))
+    }
+
+    /// This one was good.
+    pub(crate) fn remember(&self, token: &str, caller: &Arc<Caller>) {
+        let mut known = self.token.lock().unwrap_or_else(PoisonError::into_inner);
+        *known = Some(Known { token: token.into(), caller: Arc::clone(caller) });
+    }
+
+    /// Whether the head of the request that has just begun has a line of this name, as far as that can be seen.
+    pub(crate) fn head_has(&self, method: &Method, name: &HeaderName) -> bool {
+        self.head().has(self.requests(), method, name)
+    }
+
+    /// Whether two readers could read that head differently, although hyper read it without a word.
+    pub(crate) fn is_odd(&self, method: &Method) -> bool {
+        !self.is_plain.load(Ordering::Relaxed) && self.head().is_odd(self.requests(), method)
+    }
+
+    /// Bytes came that belong to a head, or may. `is_first`: the connection had nothing to do before.
+    pub(crate) fn note(&self, bytes: &[u8], is_first: bool) {
+        let is_plain = raw_head::is_plain(bytes) && (is_first || self.is_plain.load(Ordering::Relaxed));
+        self.is_plain.store(is_plain, Ordering::Relaxed);
+        let mut head = self.head();
+        if is_first {
+            head.begin(self.requests());
+        }
+        head.add(bytes);
+    }
+
+    /// Nothing of the last answer waits to be written any more, nor will until the next request.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.settled.load(Ordering::Relaxed)
+    }
+
+    /// All bytes there were are written.
+    pub(crate) fn flushed(&self) {
+        if !self.is_answering() {
+            self.unwritten.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether what is written now may still be some of an answer.
+    pub(crate) fn is_unwritten(&self) -> bool {
+        self.unwritten.load(Ordering::Relaxed)
+    }
+
+    /// When this answer is written, the connection is the tunnel's.
+    pub(crate) fn upgrade(&self, tunnel: Tunnel) {
+        *self.tunnel.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(tunnel));
+    }
+
+    pub(crate) fn tunnel(&self) -> Option<Box<Tunnel>> {
+        self.tunnel.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Until the next request nobody knows when all of the answer is written.
+    pub(crate) fn unsettle(&self) {
+        self.settled.store(false, Ordering::Relaxed);
+    }
+
+    fn head(&self) -> MutexGuard<'_, RawHead> {
+        self.head.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many there have been.
+    pub(crate) fn requests(&self) -> u32 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// Whether a request is under way.
+    pub(crate) fn is_answering(&self) -> bool {
+        self.answering.load(Ordering::Relaxed)
+    }
+}
