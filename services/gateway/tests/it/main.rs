@@ -18,5 +18,6 @@ mod own;
 mod process;
 mod redis;
 mod routing;
+mod traces;
 mod upstream_tls;
 mod wire;
