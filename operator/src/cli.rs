@@ -24,6 +24,7 @@ use crate::leader::Candidate;
 use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::scope::Scope;
+use crate::tracing_options::TracingOptions;
 use crate::transport::{Fence, Signs, connect};
 use crate::{Error, namespace, object_store, rbac, release};
 
@@ -115,6 +116,8 @@ struct RunOptions {
     /// The shape of log lines.
     #[arg(long, value_enum, default_value = "json")]
     log_format: LogShape,
+    #[command(flatten)]
+    tracing: TracingOptions,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -172,9 +175,11 @@ async fn operate(options: RunOptions) -> Result<(), Error> {
         LogShape::Json => LogFormat::Json,
         LogShape::Text => LogFormat::Text,
     };
-    start_logging(&Observability { log_level: options.log_level, log_format });
+    start_logging(&Observability { log_level: options.log_level, log_format, tracing: None });
     let (metrics, fence, signs) = (Metrics::new(), Fence::default(), Signs::default());
     let client = connect(&metrics, &fence, &signs).await?;
+    let tracer = options.tracing.tracer(client.default_namespace(), &Random::system())?;
+    metrics.register_tracer(&tracer);
     let image = match options.image {
         Some(image) => Some(image),
         None => own_image(&client, &options.name).await,
@@ -220,6 +225,7 @@ async fn operate(options: RunOptions) -> Result<(), Error> {
         queue,
         signs,
         metrics,
+        tracer: tracer.clone(),
         host: options.name,
         stack_version: options.stack_version,
         image,
@@ -246,6 +252,7 @@ async fn operate(options: RunOptions) -> Result<(), Error> {
         tracing::warn!("some reconciles did not come to their end");
     }
     let_go(&asking, own).await;
+    tracer.flush().await;
     if let Some(candidate) = &mut candidate {
         candidate.release().await;
     }
@@ -346,6 +353,7 @@ mod tests {
             "healthcare-operator",
             "healthcare-operator --namespaces a,b --leader-elect false",
             "healthcare-operator run --all-namespaces",
+            "healthcare-operator --tracing-endpoint http://c:4318 --tracing-header a=b/c --tracing-header d=e/f",
             "healthcare-operator crd",
             "healthcare-operator rbac --scope all",
             "healthcare-operator release --all --namespaces a",
@@ -353,6 +361,8 @@ mod tests {
             Options::try_parse_from(line.split(' ')).unwrap_or_else(|error| panic!("{line}: {error}"));
         }
         assert!(Options::try_parse_from(["healthcare-operator", "release"]).is_err(), "not without --all");
+        let without = ["healthcare-operator", "--tracing-endpoint", "http://c:4318", "--tracing-header", "a"];
+        assert!(Options::try_parse_from(without).is_err(), "a header has a value");
     }
 
     /// The name by which the operator finds itself in its pod.

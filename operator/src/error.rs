@@ -60,6 +60,12 @@ impl From<backup_store::Error> for Error {
     }
 }
 
+impl traces::current::Failed for Error {
+    fn kind(&self) -> &'static str {
+        self.reason()
+    }
+}
+
 impl Error {
     /// Says what was asked when the API server refused.
     pub fn api(what: impl Into<String>) -> impl FnOnce(kube::Error) -> Self {

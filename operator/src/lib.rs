@@ -41,6 +41,7 @@ pub mod status;
 pub mod stuck;
 pub mod thin;
 pub mod told;
+mod tracing_options;
 pub mod trail;
 pub mod transport;
 pub mod validate;

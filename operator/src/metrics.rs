@@ -2,22 +2,25 @@
 
 use std::time::Duration;
 
-use http_kit::telemetry::Metrics as Registry;
+use http_kit::telemetry::{Metrics as Registry, TraceLabel};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::exemplar::HistogramWithExemplars;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
+use traces::{TraceContext, Tracer};
 
 /// From a fifth of a millisecond to half a minute.
 const SECONDS: [f64; 16] =
     [0.0002, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
+type Seconds = HistogramWithExemplars<TraceLabel>;
+
 /// What the operator counts.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     registry: Registry,
-    reconcile_seconds: Family<OutcomeLabel, Histogram, fn() -> Histogram>,
+    reconcile_seconds: Family<OutcomeLabel, Seconds, fn() -> Seconds>,
     errors: Family<ReasonLabel, Counter>,
     repairs: Family<KindLabel, Counter>,
     written: Counter,
@@ -60,7 +63,7 @@ impl Metrics {
         let registry = Registry::default();
         let this = Self {
             registry: registry.clone(),
-            reconcile_seconds: Family::new_with_constructor(|| Histogram::new(SECONDS)),
+            reconcile_seconds: Family::new_with_constructor(|| Seconds::new(SECONDS.into_iter())),
             errors: Family::default(),
             repairs: Family::default(),
             written: Counter::default(),
@@ -102,9 +105,15 @@ impl Metrics {
         this
     }
 
-    /// A reconcile ended; see [`crate::trail::Trail::came_to`].
-    pub fn reconciled(&self, outcome: &'static str, took: Duration) {
-        self.reconcile_seconds.get_or_create(&OutcomeLabel { outcome }).observe(took.as_secs_f64());
+    /// A reconcile ended; see [`crate::trail::Trail::came_to`]. `trace`: where it stands, if its trace is recorded.
+    pub fn reconciled(&self, outcome: &'static str, took: Duration, trace: Option<TraceContext>) {
+        let seconds = self.reconcile_seconds.get_or_create(&OutcomeLabel { outcome });
+        seconds.observe(took.as_secs_f64(), trace.map(TraceLabel::from), None);
+    }
+
+    /// Counts what becomes of spans.
+    pub fn register_tracer(&self, tracer: &Tracer) {
+        self.registry.register_tracer("operator", tracer);
     }
 
     /// A reconcile failed.

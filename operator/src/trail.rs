@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use contracts::ambient::Random;
+use traces::{Current, Tracer};
 use tracing::{Level, Span};
 
 use crate::Error;
@@ -26,7 +27,43 @@ pub struct Trail {
 /// The span of one reconcile. It is there at every level of the log: a warning is worth little without its stack.
 pub fn span(namespace: &str, stack: &str, generation: Option<i64>, random: &Random) -> Span {
     let id = data_encoding::HEXLOWER.encode(&random.bytes::<8>());
-    tracing::span!(Level::ERROR, "reconcile", id, namespace, stack, generation)
+    let trace_id = traces::current().map(|current| current.context.trace_id());
+    tracing::span!(Level::ERROR, "reconcile", id, namespace, stack, generation, trace_id)
+}
+
+/// Where one reconcile stands in a trace of its own, if that is recorded: a step of it is a span below.
+#[derive(Debug)]
+pub struct Traced {
+    span: Option<traces::Span>,
+    tracer: Tracer,
+}
+
+impl Traced {
+    /// Begins one.
+    pub fn begin(tracer: &Tracer, namespace: &str, stack: &str, generation: Option<i64>) -> Self {
+        let mut span = tracer.root("reconcile");
+        if let Some(span) = &mut span {
+            span.set("k8s.namespace.name", namespace.to_owned());
+            span.set("healthcare.stack", stack.to_owned());
+            span.set("healthcare.generation", generation.unwrap_or_default());
+        }
+        Self { span, tracer: tracer.clone() }
+    }
+
+    /// What the reconcile's work is done within.
+    pub fn current(&self) -> Option<Current> {
+        let span = self.span.as_ref()?;
+        Some(Current { context: span.context(), tracer: self.tracer.clone() })
+    }
+
+    /// It is over.
+    pub fn end<T>(self, came_to: &'static str, ended: &Result<T, Error>) {
+        let Some(mut span) = self.span else { return };
+        span.set("healthcare.outcome", came_to);
+        if let Err(error) = ended {
+            span.fail(error.reason(), error.to_string());
+        }
+    }
 }
 
 impl Trail {

@@ -8,3 +8,4 @@ mod durability;
 mod lifecycle;
 mod privacy;
 mod rotation;
+mod traces;

@@ -62,6 +62,16 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 
+{{/* The Secrets that traces are sent with, each once, as a JSON list. */}}
+{{- define "operator.tracingSecrets" -}}
+{{- $names := list -}}
+{{- if .Values.tracing.endpoint -}}
+{{- range .Values.tracing.headers }}{{ $names = append $names .secret }}{{ end -}}
+{{- with .Values.tracing.ca.secret }}{{ $names = append $names . }}{{ end -}}
+{{- end -}}
+{{- $names | uniq | toJson -}}
+{{- end -}}
+
 {{- define "operator.securityContext.pod" -}}
 runAsNonRoot: true
 runAsUser: 65532

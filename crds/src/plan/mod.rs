@@ -8,7 +8,9 @@ mod service;
 
 use std::path::PathBuf;
 
-use settings::{ADMIN_PORT, Address, GATEWAY_PORT, InternalTls, Observability, SecretRef, ServiceName};
+use settings::{
+    ADMIN_PORT, Address, GATEWAY_PORT, InternalTls, Observability, SecretRef, ServiceName, Tracing,
+};
 
 use crate::{Scale, Stack, names};
 
@@ -119,8 +121,15 @@ pub fn issuer(stack: &Stack) -> String {
     format!("https://{}/stacks/{}/{}", crate::GROUP, stack.namespace, stack.name)
 }
 
-/// What every part of a stack is told of its log.
+/// What every part of a stack is told of its log, and of where traces go.
 fn observability(stack: &Stack) -> Observability {
     let spec = &stack.observability;
-    Observability { log_level: spec.log_level.clone(), log_format: spec.log_format }
+    let tracing = spec.tracing.as_ref().map(|tracing| Tracing {
+        endpoint: tracing.endpoint.clone(),
+        sample_percent: tracing.sample_percent,
+        headers: tracing.headers.clone(),
+        ca: tracing.ca.clone(),
+        stack: format!("{}/{}", stack.namespace, stack.name),
+    });
+    Observability { log_level: spec.log_level.clone(), log_format: spec.log_format, tracing }
 }

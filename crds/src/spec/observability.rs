@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use settings::LogFormat;
+use settings::{LogFormat, SecretRef, TracingHeader};
 
 use super::forms;
 
@@ -24,7 +24,7 @@ pub struct ObservabilitySpec {
     /// effect yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prometheus: Option<Prometheus>,
-    /// Where traces go. Accepted, and without effect yet.
+    /// Where traces go. Left out: none are made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tracing: Option<Tracing>,
 }
@@ -69,20 +69,33 @@ pub struct Prometheus {
     pub url: String,
 }
 
-/// Where traces go.
+/// Where traces go: an OpenTelemetry collector, or whatever else takes OTLP over HTTP.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Tracing {
-    /// An OpenTelemetry collector that takes OTLP over HTTP, such as `http://collector.monitoring:4318`.
+    /// Its address, such as `http://collector.monitoring:4318`; `/v1/traces` is put behind it, if it does not stand there.
     #[schemars(length(min = 1, max = 2048), regex(pattern = forms::URL))]
     pub endpoint: String,
-    /// Share of requests that are traced, percent.
+    /// Share of requests that are traced, percent. A request that a trusted proxy traces already is traced in any case, and one that it does
+    /// not trace is not.
     #[serde(default = "Tracing::default_sample_percent")]
     #[schemars(range(min = 0, max = 100))]
     pub sample_percent: u32,
+    /// Headers that it asks for, such as an API key.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub headers: Vec<TracingHeader>,
+    /// The certificates (PEM) that vouch for it, if not those that everybody believes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<SecretRef>,
 }
 
 impl Tracing {
+    /// Every Secret that it names.
+    pub fn secrets(&self) -> impl Iterator<Item = &SecretRef> {
+        self.headers.iter().map(|header| &header.value).chain(&self.ca)
+    }
+
     const fn default_sample_percent() -> u32 {
         10
     }

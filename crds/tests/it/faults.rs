@@ -174,6 +174,10 @@ fn a_value_out_of_its_bounds_is_named() {
             "observability: { logLevel: loud }",
             "spec.observability.logLevel: must be error, warn, info, debug or trace, or a filter such as info,gateway=debug",
         ),
+        (
+            "observability: { tracing: { endpoint: 'http://c:4318', headers: [{ name: 'a b', value: { secret: s, key: k } }] } }",
+            "spec.observability.tracing.headers[0].name: must be a header's name such as X-API-Key",
+        ),
     ]);
 }
 

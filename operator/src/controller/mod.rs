@@ -17,6 +17,7 @@ use stack::spec::{HealthcareStack, HealthcareStackSpec};
 use stack::{Invalid, Stack};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use traces::Tracer;
 use tracing::Instrument;
 use watches::Watches;
 
@@ -28,7 +29,7 @@ use crate::queue::Queue;
 use crate::reconcile::{Memory, reconcile};
 use crate::scope::Scope;
 use crate::stacks::{self, Guarded};
-use crate::trail::{self, Trail};
+use crate::trail::{self, Traced, Trail};
 use crate::transport::Signs;
 use crate::watch::SecretVersions;
 use crate::{Error, MANAGER, discover};
@@ -63,6 +64,8 @@ pub struct Operator {
     pub clock: Clock,
     /// Randomness.
     pub random: Random,
+    /// Where traces go, if anywhere.
+    pub tracer: Tracer,
     /// What stacks run that name no version. `None`: the version of this program.
     pub stack_version: Option<String>,
     /// The operator's own image, if it was told.
@@ -104,6 +107,7 @@ impl Operator {
             ),
             clock: Clock::system(),
             random: Random::system(),
+            tracer: Tracer::off(),
             stack_version: None,
             image: None,
             capabilities: RwLock::default(),
@@ -128,13 +132,13 @@ impl Operator {
     }
 
     /// The stack is gone.
-    fn forget(&self, id: &StackId) {
+    pub(crate) fn forget(&self, id: &StackId) {
         self.secrets.part(id);
         self.stacks.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
     }
 
     /// A reconcile, if it is its time; how it ended decides when the next one is.
-    async fn attempt(&self, store: &Store<Guarded>, popped: &Guarded) -> Result<Action, Error> {
+    pub(crate) async fn attempt(&self, store: &Store<Guarded>, popped: &Guarded) -> Result<Action, Error> {
         let reference = crate::queue::reference(&popped.namespace().unwrap_or_default(), &popped.name_any());
         self.queue.begin(&reference);
         // What was popped is what was there then. What has happened to it between that and `begin` is not told again.
@@ -154,20 +158,22 @@ impl Operator {
         }
         (kept.generation, kept.began) = (stack.meta_generation(), Some(Instant::now()));
         let began = Instant::now();
-        let span = trail::span(
-            &stack.namespace().unwrap_or_default(),
-            &stack.name_any(),
-            stack.meta().generation,
-            &self.random,
-        );
+        let (namespace, name) = (stack.namespace().unwrap_or_default(), stack.name_any());
+        let generation = stack.meta().generation;
+        let traced = Traced::begin(&self.tracer, &namespace, &name, generation);
         *kept.memory.trail() = Trail::default();
-        let reconciling = tokio::time::timeout(RECONCILE_MAX, reconcile(self, stack, &mut kept.memory));
-        let ended = reconciling.instrument(span.clone()).await;
+        let reconciling = Box::pin(async {
+            let span = trail::span(&namespace, &name, generation, &self.random);
+            let reconciling = tokio::time::timeout(RECONCILE_MAX, reconcile(self, stack, &mut kept.memory));
+            (reconciling.instrument(span.clone()).await, span)
+        });
+        let (ended, span) = traces::within(traced.current(), reconciling).await;
         self.queue.end();
         let (took, ended) = (began.elapsed(), ended.unwrap_or(Err(Error::TimedOut(RECONCILE_MAX.as_secs()))));
         let _in_span = span.entered();
         let trail = kept.memory.trail();
-        self.metrics.reconciled(trail.came_to(&ended), took);
+        self.metrics.reconciled(trail.came_to(&ended), took, traced.current().map(|it| it.context));
+        traced.end(trail.came_to(&ended), &ended);
         trail.tell(took, &ended);
         match ended {
             Ok(action) => {
@@ -243,6 +249,8 @@ pub struct Start {
     pub signs: Signs,
     /// What is counted.
     pub metrics: Metrics,
+    /// Where traces go, if anywhere.
+    pub tracer: Tracer,
     /// What Events say who wrote them.
     pub host: String,
     /// What stacks run that name no version. `None`: the version of this program.
@@ -258,7 +266,7 @@ pub async fn run(
     stop: impl Future<Output = ()> + Send + 'static,
     listed: impl FnOnce() + Send,
 ) -> Result<(), Error> {
-    let Start { client, scope, queue, signs, metrics, host, stack_version, image } = start;
+    let Start { client, scope, queue, signs, metrics, tracer, host, stack_version, image } = start;
     let capabilities = discover::capabilities(&client).await?;
     let reporter = Reporter { controller: MANAGER.to_owned(), instance: Some(host) };
     let operator = Arc::new(Operator {
@@ -268,6 +276,7 @@ pub async fn run(
         lists: Lists::default(),
         clock: Clock::system(),
         random: Random::system(),
+        tracer,
         stack_version,
         image,
         capabilities: RwLock::new(capabilities),

@@ -2,7 +2,7 @@
 //! whose network does not know them is as open as before.
 //!
 //! What runs outside the stack has an address that is not known here. Then the port alone is allowed: DNS, the API server, a mail server, a
-//! database that somebody else runs, an object store, a Redis where limits are counted.
+//! database that somebody else runs, an object store, a Redis where limits are counted, a collector of traces.
 
 use std::net::IpAddr;
 
@@ -79,6 +79,7 @@ fn service_policy(context: &Context<'_>, service: ServiceName) -> NetworkPolicy 
     let mut egress: Vec<_> = callees.map(|callee| to_service(context, *callee)).collect();
     egress.push(dns());
     egress.extend(config::settings(context, service).integrations.mail.iter().map(mail));
+    egress.extend(collector(context));
     let ingress = vec![admit(from, service.port()), admit_metrics(context)];
     policy(context, service.as_str(), part_selector(context, service.as_str()), ingress, egress)
 }
@@ -88,6 +89,7 @@ fn gateway(context: &Context<'_>) -> NetworkPolicy {
     egress.extend([dns(), to(Vec::new(), &API_SERVER_PORTS)]);
     let store = context.stack.gateway.rate_limit_store.iter();
     egress.extend(store.map(|store| to(address(&store.host).into_iter().collect(), &[store.port])));
+    egress.extend(collector(context));
     let from = namespaces(&context.stack.network_policy.gateway_from);
     let ingress = vec![admit(from.into_iter().collect(), GATEWAY_PORT), admit_metrics(context)];
     policy(context, names::API_GATEWAY, part_selector(context, names::API_GATEWAY), ingress, egress)
@@ -229,6 +231,13 @@ fn dns() -> NetworkPolicyEgressRule {
 
 fn mail(mail: &MailSettings) -> NetworkPolicyEgressRule {
     to(address(&mail.host).into_iter().collect(), &[mail.port])
+}
+
+/// Where traces go.
+fn collector(context: &Context<'_>) -> Option<NetworkPolicyEgressRule> {
+    let tracing = context.stack.observability.tracing.as_ref()?;
+    let (host, port) = object_store::address(&tracing.endpoint)?;
+    Some(to(address(&host).into_iter().collect(), &[port]))
 }
 
 /// A host that is called by its address. What a name stands for may change, and is not known here.

@@ -110,7 +110,8 @@ pub(super) fn addresses(stack: &Stack) -> Vec<(String, u16)> {
     stores.filter_map(|store| address(&store.endpoint)).collect()
 }
 
-fn address(endpoint: &str) -> Option<(String, u16)> {
+/// Host and port of an address.
+pub(super) fn address(endpoint: &str) -> Option<(String, u16)> {
     let uri: http::Uri = endpoint.parse().ok()?;
     let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("http") { 80 } else { 443 });
     Some((uri.host()?.trim_matches(['[', ']']).to_owned(), port))

@@ -25,6 +25,7 @@ use stack::condition::reason;
 use stack::spec::{HealthcareStack, HealthcareStackStatus};
 use stack::{Stack, names};
 use tokio::time::Instant;
+use traces::{step, step_with};
 
 use tell::refused;
 
@@ -113,7 +114,7 @@ pub async fn reconcile(operator: &Operator, guarded: &Guarded, memory: &mut Memo
     };
     let pass = Pass { operator, id: &id, resource };
     if resource.metadata.deletion_timestamp.is_some() {
-        return Box::pin(delete::delete(pass, memory)).await;
+        return Box::pin(step("delete", delete::delete(pass, memory))).await;
     }
     let stack = match operator.stack(resource) {
         Ok(stack) => stack,
@@ -137,7 +138,7 @@ pub async fn reconcile(operator: &Operator, guarded: &Guarded, memory: &mut Memo
     if memory.ends {
         return Ok(Action::requeue(RESYNC));
     }
-    delete::settle_finalizer(pass, &stack).await?;
+    step("finalizer", delete::settle_finalizer(pass, &stack)).await?;
     match Box::pin(pass.advance(&stack, memory)).await {
         Err(error) if error.is_namespace_terminating() => pass.end(memory).await,
         ended => ended,
@@ -186,12 +187,13 @@ impl<'a> Pass<'a> {
         let spec = serde_json::to_value(&self.resource.spec).unwrap_or_default();
         let cluster =
             validate::Cluster { client: &operator.client, secrets: &operator.secrets, capabilities };
-        let problems = validate::problems(cluster, self.id, stack, &spec, &mut memory.validate).await?;
+        let looking = validate::problems(cluster, self.id, stack, &spec, &mut memory.validate);
+        let problems = step("validate", looking).await?;
         if !problems.is_empty() {
             self.block(memory, &problems).await?;
             return Ok(Action::requeue(validate::CLASS_TTL));
         }
-        let secrets = match self.secrets(stack, was_settled, memory).await {
+        let secrets = match step_with("secrets", self.secrets(stack, was_settled, memory), api_error).await {
             Ok(secrets) => secrets,
             Err(Failure::Refused(refusal)) => {
                 self.block(memory, &[refused(&refusal)]).await?;
@@ -201,7 +203,9 @@ impl<'a> Pass<'a> {
         };
         let mut checksums = checksums(&secrets, &memory.validate);
         let kek = &secrets.kek;
-        let made = self.make_account(&self.context(stack, &checksums, kek), memory).await;
+        let asked = self.context(stack, &checksums, kek);
+        let making = self.make_account(&asked, memory);
+        let made = step_with("account", making, first_error).await;
         if !made.errors.is_empty() {
             return self.give_up(memory, made.errors).await;
         }
@@ -214,6 +218,7 @@ impl<'a> Pass<'a> {
             return Ok(Action::requeue(AGAIN));
         }
         let mut context = self.context(stack, &checksums, kek);
+        let planning = traces::piece("plan");
         let mut objects = plan(&context);
         let record = status::record(&self.before(memory));
         let known_failure = record.failure.clone();
@@ -226,6 +231,7 @@ impl<'a> Pass<'a> {
         };
         let mut facts = look(&objects, &sight);
         let mut decision = decide(&facts);
+        drop(planning);
         if let Some(failure) = decision.failure.as_mut().filter(|it| known_failure.as_ref() != Some(*it)) {
             self.explain(failure, stack, &objects, &facts, &sight).await;
         }
@@ -254,7 +260,8 @@ impl<'a> Pass<'a> {
         }
         memory.rewrapped = kek.rewrap.clone().filter(|_| facts::is_rewrapped(&objects, &sight));
         facts.rewrap = self.rewrap_in_words(stack, &objects, facts.rewrap).await;
-        let stuck = self.waits(stack, &objects, &facts, &decision, &sight, memory).await;
+        let waiting = self.waits(stack, &objects, &facts, &decision, &sight, memory);
+        let stuck = step_with("waits", waiting, |_| None::<&Error>).await;
         let report = Report {
             stack,
             facts: &facts,
@@ -312,7 +319,8 @@ impl<'a> Pass<'a> {
         objects: &[Object],
         memory: &mut Memory,
     ) -> apply::Outcome {
-        let mut outcome = made.and(apply::apply(self.place(), &mut memory.apply, objects).await);
+        let applying = apply::apply(self.place(), &mut memory.apply, objects);
+        let mut outcome = made.and(step_with("apply", applying, first_error).await);
         memory.trail.written += outcome.written.len();
         let teller = self.teller();
         teller.repaired(&outcome.repaired).await;
@@ -320,7 +328,7 @@ impl<'a> Pass<'a> {
             tracing::info!(%object, "drift repaired");
         }
         if outcome.errors.is_empty() {
-            match prune::prune(self.place(), objects).await {
+            match step("prune", prune::prune(self.place(), objects)).await {
                 Ok(pruned) => {
                     memory.trail.deleted += pruned.len();
                     teller.pruned(&pruned).await;
@@ -381,6 +389,18 @@ impl<'a> Pass<'a> {
 fn checksums(secrets: &secrets::Outcome, named: &validate::Memory) -> BTreeMap<String, String> {
     let named = named.digests().map(|(name, digest)| (name.clone(), secrets.seal.digest(digest)));
     named.chain(secrets.checksums.clone()).collect()
+}
+
+/// A refusal is no error: a person is told of it.
+fn api_error(ended: &Result<secrets::Outcome, Failure>) -> Option<&Error> {
+    match ended {
+        Err(Failure::Api(error)) => Some(error),
+        _ => None,
+    }
+}
+
+fn first_error(outcome: &apply::Outcome) -> Option<&Error> {
+    outcome.errors.first()
 }
 
 fn all_at(tag: &str) -> Tags {

@@ -4,6 +4,7 @@ use kube::runtime::controller::Action;
 use kube::{Api, ResourceExt};
 use stack::condition::{kind, reason};
 use stack::spec::{HealthcareStack, HealthcareStackStatus};
+use traces::step;
 
 use super::{Memory, Pass, WAITING};
 use crate::rollout::Decision;
@@ -45,7 +46,7 @@ impl Pass<'_> {
             return Ok(());
         }
         let api: Api<HealthcareStack> = Api::namespaced(self.operator.client.clone(), &self.id.namespace);
-        status::write(&api, &self.resource.name_any(), &status).await?;
+        step("status", status::write(&api, &self.resource.name_any(), &status)).await?;
         self.operator.metrics.status_written();
         memory.trail.status = true;
         self.teller().conditions(&before, &status).await;

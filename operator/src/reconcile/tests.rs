@@ -1,6 +1,7 @@
 //! What one reconcile asks of the API server, and what it leaves.
 
 mod cluster;
+mod traces;
 
 use std::sync::{Arc, Mutex};
 

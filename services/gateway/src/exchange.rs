@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use http::{HeaderValue, StatusCode};
 use http_kit::telemetry::ACCESS;
 use http_kit::token::Caller;
-use http_kit::trace::TRACE_ID;
+use traces::context::TRACE_ID;
+use traces::http::{answered, serves};
+use traces::{Kind, Span};
 
 use crate::gateway::Core;
 use crate::limits::Standing;
@@ -27,6 +29,8 @@ pub(crate) struct Exchange {
     pub(crate) method: &'static str,
     pub(crate) request_id: HeaderValue,
     pub(crate) traceparent: HeaderValue,
+    /// If the request's trace is recorded.
+    pub(crate) span: Option<Box<Span>>,
     pub(crate) route: Option<Arc<Route>>,
     pub(crate) caller: Option<Arc<Caller>>,
     pub(crate) standing: Option<Standing>,
@@ -69,6 +73,7 @@ impl Exchange {
             method,
             request_id,
             traceparent,
+            span: None,
             route: None,
             caller: None,
             standing: None,
@@ -102,6 +107,27 @@ impl Exchange {
         self.end = End::Broken;
     }
 
+    /// What its span says at its end.
+    fn trace(&self, mut span: Span, status: Option<u16>) {
+        let route = self.route.as_deref();
+        let method = if self.method == "other" { "_OTHER" } else { self.method };
+        if let Some(route) = route {
+            span.rename(format!("{method} {}", route.template));
+            serves(&mut span, method, &route.template);
+        } else {
+            span.rename(if method == "_OTHER" { "HTTP" } else { method });
+            span.set("http.request.method", method);
+        }
+        match (self.end, status) {
+            (End::Open, _) | (_, None) => span.fail("client_gone", "the client did not wait for its answer"),
+            (End::Broken, Some(status)) => {
+                span.set("http.response.status_code", status);
+                span.fail("broken", "the service broke off in the middle of its answer");
+            }
+            (End::Whole, Some(status)) => answered(Some(&mut span), Kind::Server, status),
+        }
+    }
+
     fn log(&self, status: u16, took: Duration) {
         let route = self.route.as_deref();
         let service = route.map(|route| match &route.target {
@@ -133,24 +159,31 @@ impl Drop for Exchange {
         let route = self.route.as_deref();
         // Probes come every few seconds for ever, and would drown what people do.
         if matches!(route.map(|route| &route.target), Some(Target::Own(own)) if own.is_probe()) {
+            if let Some(span) = self.span.take() {
+                span.forget();
+            }
             return;
         }
         let took = self.started.elapsed();
+        let trace = self.span.as_ref().map(|span| span.context());
         let status = self.status.map(|status| status.as_u16());
         match status {
             Some(status) if self.end != End::Open => {
                 let is_error = status >= 500 || self.end == End::Broken;
                 meters.answered(
                     route.map_or(&meters.unrouted, |route| &route.meters),
-                    status,
-                    is_error,
+                    (status, is_error),
                     took,
+                    trace,
                 );
             }
             _ => meters.gave_up(),
         }
         if self.access_log {
             self.log(if self.end == End::Open { CLIENT_GONE } else { status.unwrap_or(CLIENT_GONE) }, took);
+        }
+        if let Some(span) = self.span.take() {
+            self.trace(*span, status);
         }
     }
 }

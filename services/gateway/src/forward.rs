@@ -15,10 +15,12 @@ use resilience::balance::Pick;
 use resilience::breaker::Permit;
 use resilience::retry::{Attempt, Outcome, RetryBudget, RetryPolicy, Verdict, decide, parse_retry_after};
 use tokio::time::timeout_at;
+use traces::http::{answered, not_answered};
+use traces::{Kind, Span, TraceContext};
 
 use crate::body::{Broken, ClientBody, Intake, Outgoing};
 use crate::gateway::Core;
-use crate::headers::Asked;
+use crate::headers::{Asked, TRACEPARENT};
 use crate::invitation::Invitation;
 use crate::kept::{Lane, Member};
 use crate::link::Link;
@@ -48,6 +50,8 @@ pub(crate) struct Errand<'a> {
     invitation: Option<Invitation>,
     websocket: bool,
     pub(crate) retries_made: u32,
+    /// Where the request stands in its trace, and its route, if the trace is recorded: each attempt then has a span of its own.
+    pub(crate) trace: Option<(TraceContext, Arc<str>)>,
 }
 
 /// What the errand carries.
@@ -153,6 +157,7 @@ impl<'a> Errand<'a> {
             invitation: None,
             websocket: asked.websocket,
             retries_made: 0,
+            trace: None,
         };
         if body.is_end_stream() {
             return Ok(errand);
@@ -264,8 +269,12 @@ impl<'a> Errand<'a> {
     ) -> Result<Option<Result<(Response<Incoming>, Connection), SendError>>, Refusal> {
         let Some(mut request) = self.next() else { return Err(unreachable()) };
         request.headers_mut().insert(HOST, endpoint.endpoint.host.clone());
+        let mut span = self.span(endpoint, &mut request);
         let sending = pin!(endpoint.endpoint.send(request, now));
         let sent = self.link.within(self.deadline.into(), sending).await;
+        if let Some(span) = &mut span {
+            tell(span, sent.as_ref());
+        }
         match self.intake.as_ref().and_then(|intake| intake.fault()) {
             Some(fault) => Err(client_fault(fault)),
             None if sent.is_none() && self.intake.as_ref().is_some_and(|intake| intake.is_waiting()) => {
@@ -273,6 +282,29 @@ impl<'a> Errand<'a> {
             }
             None => Ok(sent),
         }
+    }
+
+    /// The span of an attempt, whose place in the trace the service is told.
+    fn span(&self, endpoint: &Member, request: &mut Request<Outgoing>) -> Option<Box<Span>> {
+        let (context, template) = self.trace.as_ref()?;
+        // The method is one that a route has.
+        let method = match self.method {
+            Method::HEAD => "HEAD",
+            Method::POST => "POST",
+            Method::PUT => "PUT",
+            Method::PATCH => "PATCH",
+            Method::DELETE => "DELETE",
+            _ => "GET",
+        };
+        let name = format!("{method} {template}");
+        let mut span = Box::new(self.core.world.tracer.child(*context, Kind::Client, name)?);
+        traces::http::asks(&mut span, method, template, self.retries_made);
+        traces::http::towards(&mut span, &endpoint.address);
+        let traceparent = HeaderValue::from_maybe_shared(Bytes::from_owner(span.context().header()));
+        if let Ok(traceparent) = traceparent {
+            request.headers_mut().insert(TRACEPARENT, traceparent);
+        }
+        Some(span)
     }
 
     /// An endpoint that is well and not the one that has just failed, with leave to call it.
@@ -342,6 +374,16 @@ impl<'a> Errand<'a> {
 
     fn can_repeat(&self) -> bool {
         self.is_idempotent() && !matches!(self.body, Load::Stream(None))
+    }
+}
+
+/// What an attempt's span says of how it ended.
+fn tell(span: &mut Span, sent: Option<&Result<(Response<Incoming>, Connection), SendError>>) {
+    match sent {
+        Some(Ok((response, _))) => answered(Some(span), Kind::Client, response.status().as_u16()),
+        Some(Err(SendError::NotSent(..))) => not_answered(Some(span), false, true),
+        Some(Err(SendError::NoAnswer { .. })) => not_answered(Some(span), false, false),
+        None => not_answered(Some(span), true, false),
     }
 }
 

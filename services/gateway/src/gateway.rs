@@ -17,6 +17,7 @@ use tls::{Credentials, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use traces::Tracer;
 
 use crate::accept::{self, CONNECTIONS_MAX, Door, Origin};
 use crate::crowd::Crowd;
@@ -42,6 +43,8 @@ pub struct GatewayWorld {
     pub verifier: Arc<Verifier>,
     /// The metrics.
     pub metrics: Metrics,
+    /// Where traces go: the configuration says whether, and where to.
+    pub tracer: Tracer,
     /// Who the gateway is to services at `https://` addresses, and whom it believes; without it there may be none.
     pub credentials: Option<Arc<Credentials>>,
     /// Where secrets lie, each in a folder of its name. Without it no secret can be named.
@@ -166,8 +169,10 @@ impl Gateway {
             .local_addr()?;
         let (phase, phase_seen) = watch::channel(Phase::Running);
         let kept = Kept::new(world.credentials.clone(), world.secrets.clone());
-        let meters = Meters::register(&world.metrics, kept.lanes());
+        let tracing = config.observability.tracing.clone();
+        let meters = Meters::register(&world.metrics, kept.lanes(), tracing.is_some());
         let snapshot = ArcSwap::from_pointee(Snapshot::build(config, &kept, &meters)?);
+        world.tracer.configure(tracing.as_ref());
         let dice = AtomicU64::new(u64::from_le_bytes(world.random.bytes()));
         let core = Arc::new(Core {
             world,
@@ -205,14 +210,16 @@ impl Gateway {
     /// Whether a configuration would be taken.
     pub fn check(config: &GatewayConfig, credentials: Option<&Arc<Credentials>>) -> Result<(), ConfigError> {
         let kept = Kept::new(credentials.cloned(), None);
-        let meters = Meters::register(&Metrics::default(), kept.lanes());
+        let meters = Meters::register(&Metrics::default(), kept.lanes(), false);
         Snapshot::build(config.clone(), &kept, &meters).map(drop)
     }
 
     /// Takes a changed configuration into force, or refuses it and changes nothing. Limiters, pools, breakers and counters live on;
-    /// requests under way finish as they began.
+    /// requests under way finish as they began. To be called inside the runtime that the gateway was started on.
     pub fn apply(&self, config: GatewayConfig) -> Result<(), ConfigError> {
+        let tracing = config.observability.tracing.clone();
         let snapshot = Snapshot::build(config, &self.core.kept, &self.core.meters)?;
+        self.core.world.tracer.configure(tracing.as_ref());
         self.core.snapshot.store(Arc::new(snapshot));
         Ok(())
     }

@@ -4,14 +4,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{OnceLock, PoisonError};
 use std::time::Duration;
 
-use http_kit::telemetry::{Metrics, status_class};
+use http_kit::telemetry::{Metrics, TraceLabel, status_class};
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, MetricEncoder};
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::exemplar::HistogramWithExemplars;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::{MetricType, TypedMetric};
 use resilience::breaker::State;
+use traces::TraceContext;
 
 use crate::kept::Lanes;
 use crate::limits::{By, StoreMeters};
@@ -51,7 +54,45 @@ pub(crate) struct RouteMeters {
     totals: Totals,
     histograms: Histograms,
     total: [OnceLock<Counter>; CLASSES],
-    seconds: OnceLock<Histogram>,
+    seconds: OnceLock<Seconds>,
+}
+
+/// Times. With traces, each bucket points to one of a request that fell into it (an exemplar), which costs every request a lock more: whether
+/// they are there is decided when the gateway starts.
+#[derive(Clone, Debug)]
+enum Seconds {
+    Plain(Histogram),
+    Traced(HistogramWithExemplars<TraceLabel>),
+}
+
+impl Seconds {
+    const PLAIN: fn() -> Self = || Self::Plain(Histogram::new(SECONDS));
+    const TRACED: fn() -> Self = || Self::Traced(HistogramWithExemplars::new(SECONDS.into_iter()));
+
+    fn observe(&self, took: Duration, trace: Option<TraceContext>) {
+        let seconds = took.as_secs_f64();
+        match self {
+            Self::Plain(histogram) => histogram.observe(seconds),
+            Self::Traced(histogram) => histogram.observe(seconds, trace.map(TraceLabel::from), None),
+        }
+    }
+}
+
+impl TypedMetric for Seconds {
+    const TYPE: MetricType = MetricType::Histogram;
+}
+
+impl EncodeMetric for Seconds {
+    fn encode(&self, encoder: MetricEncoder<'_>) -> Result<(), std::fmt::Error> {
+        match self {
+            Self::Plain(histogram) => histogram.encode(encoder),
+            Self::Traced(histogram) => histogram.encode(encoder),
+        }
+    }
+
+    fn metric_type(&self) -> MetricType {
+        Self::TYPE
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -79,9 +120,9 @@ struct EndpointLabels {
 }
 
 impl Meters {
-    pub(crate) fn register(metrics: &Metrics, lanes: Lanes) -> Self {
+    pub(crate) fn register(metrics: &Metrics, lanes: Lanes, is_traced: bool) -> Self {
         let total = Family::default();
-        let seconds = Family::new_with_constructor((|| Histogram::new(SECONDS)) as fn() -> Histogram);
+        let seconds = Family::new_with_constructor(if is_traced { Seconds::TRACED } else { Seconds::PLAIN });
         let refused: Family<LimiterLabels, Counter> = Family::default();
         let this = Self {
             unrouted: RouteMeters::new(&total, &seconds, "-", "-"),
@@ -131,7 +172,13 @@ impl Meters {
     }
 
     /// Counts an answered request.
-    pub(crate) fn answered(&self, route: &RouteMeters, status: u16, is_error: bool, took: Duration) {
+    pub(crate) fn answered(
+        &self,
+        route: &RouteMeters,
+        (status, is_error): (u16, bool),
+        took: Duration,
+        trace: Option<TraceContext>,
+    ) {
         self.requests.fetch_add(1, Ordering::Relaxed);
         if is_error {
             self.errors.fetch_add(1, Ordering::Relaxed);
@@ -139,7 +186,7 @@ impl Meters {
         let class = usize::from(status / 100).clamp(1, CLASSES) - 1;
         route.total[class].get_or_init(|| route.counter(status)).inc();
         let seconds = || route.histograms.get_or_create_owned(&route.labels);
-        route.seconds.get_or_init(seconds).observe(took.as_secs_f64());
+        route.seconds.get_or_init(seconds).observe(took, trace);
     }
 
     /// Counts a request that a limit refused.
@@ -165,7 +212,7 @@ impl Meters {
 }
 
 type Totals = Family<StatusLabels, Counter>;
-type Histograms = Family<RouteLabels, Histogram>;
+type Histograms = Family<RouteLabels, Seconds, fn() -> Seconds>;
 
 impl RouteMeters {
     fn new(totals: &Totals, histograms: &Histograms, method: &'static str, route: &str) -> Self {

@@ -20,6 +20,7 @@ use http_kit::telemetry::{Metrics, change_logging, count_panics, start_logging};
 use http_kit::token::Verifier;
 use settings::{Address, GATEWAY_NAME, GatewayConfig, LogFormat, Observability};
 use tls::{Certificate, Credentials};
+use traces::Tracer;
 
 use crate::config::Changes;
 use crate::{ConfigError, Error, Gateway, GatewayWorld, Listener, admin, worker};
@@ -80,6 +81,7 @@ pub(crate) struct Process {
     secrets: Option<PathBuf>,
     identity: Option<Vec<u8>>,
     log_format: Option<Format>,
+    tracer: Tracer,
     gateway: admin::Place,
 }
 
@@ -95,10 +97,15 @@ impl Process {
             (Some(chain), Some(key)) => Some(Certificate::read(chain, key)?),
             _ => None,
         };
+        let random = Random::system();
+        let seed = u64::from_le_bytes(random.bytes());
+        let tracer = Tracer::new(GATEWAY_NAME, seed, serving.secrets_dir.clone());
+        metrics.register_tracer(GATEWAY_NAME, &tracer);
         let process = Self {
             changes: Changes::register(&metrics),
             clock: Clock::system(),
-            random: Random::system(),
+            random,
+            tracer,
             sockets: Mutex::new(sockets),
             certificate,
             credentials: serving.upstream_tls.as_deref().map(Credentials::read).transpose()?,
@@ -137,6 +144,7 @@ impl Process {
             random: self.random.clone(),
             verifier,
             metrics: self.metrics.clone(),
+            tracer: self.tracer.clone(),
             credentials: self.credentials.clone(),
             secrets: self.secrets.clone(),
         };
@@ -192,6 +200,7 @@ impl Process {
         let leave = async {
             signals.linger(asked).await;
             gateway.drain().await;
+            self.tracer.flush().await;
         };
         tokio::select! {
             () = leave => Ok(()),
@@ -270,7 +279,7 @@ impl Process {
             Some(Format::Text) => LogFormat::Text,
             None => settings.log_format,
         };
-        how(&Observability { log_format, log_level: settings.log_level.clone() });
+        how(&Observability { log_format, ..settings.clone() });
     }
 }
 

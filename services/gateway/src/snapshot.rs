@@ -7,6 +7,7 @@ use std::time::Duration;
 use contracts::permission::{Permission, Permissions};
 use resilience::retry::{Backoff, RetryBudget, RetryPolicy};
 use settings::{GatewayConfig, RouteAccess};
+use traces::{Sampling, Tracer};
 
 use crate::client::Trusted;
 use crate::kept::{Kept, Lane};
@@ -24,6 +25,7 @@ pub(crate) struct Snapshot {
     pub(crate) trusted: Trusted,
     pub(crate) body_bytes_max: u64,
     pub(crate) access_log: bool,
+    pub(crate) sampling: Sampling,
     pub(crate) lanes: Vec<Arc<Lane>>,
     /// Where gateways count together.
     pub(crate) store: Option<Arc<Store>>,
@@ -70,6 +72,7 @@ impl Snapshot {
             trusted,
             body_bytes_max: config.body_bytes_max,
             access_log: config.access_log,
+            sampling: Sampling::of(config.observability.tracing.as_ref()),
             lanes: Vec::new(),
             store: None,
         };
@@ -205,6 +208,9 @@ fn check(config: &GatewayConfig, kept: &Kept) -> Result<Trusted, ConfigError> {
         if store.timeout_ms == 0 {
             faults.push("rateLimitStore.timeoutMs: must be more than nothing".to_owned());
         }
+    }
+    if let Some(Err(why)) = config.observability.tracing.as_ref().map(Tracer::check) {
+        faults.push(format!("observability.tracing.endpoint: {why}"));
     }
     let trusted = Trusted::parse(&config.trusted_proxies).unwrap_or_else(|block| {
         faults.push(format!("trustedProxies: {block} is no address block"));

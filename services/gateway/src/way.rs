@@ -10,9 +10,10 @@ use http::header::{ALLOW, AUTHORIZATION, CONNECTION, EXPECT};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, request};
 use http_body_util::BodyExt;
 use http_kit::token::{Caller, TokenError, bearer};
-use http_kit::trace::{SPAN_ID, TraceContext};
 use hyper::body::{Body, Incoming};
 use tokio::time::timeout_at;
+use traces::TraceContext;
+use traces::context::SPAN_ID;
 
 use crate::body::{ReplyBody, discard};
 use crate::client::Peer;
@@ -52,9 +53,9 @@ pub(crate) async fn answer(
     request: Request<Incoming>,
 ) -> Response<ReplyBody> {
     let (mut head, body) = request.into_parts();
-    let mut exchange = begin(&core, link, &head);
     // One configuration from here to the end, whatever is applied meanwhile.
     let snapshot = core.snapshot.load_full();
+    let mut exchange = begin(&core, &snapshot, peer, link, &head);
     exchange.log_access(snapshot.access_log);
     let mut body = Some(body);
     let passed = pass(&core, &snapshot, peer, &mut head, &mut body, &mut exchange).await;
@@ -160,6 +161,7 @@ async fn pass(
     let parcel = Parcel { method: head.method.clone(), uri, headers, body: incoming, bytes_max, asked };
     let link = Arc::clone(exchange.link());
     let mut errand = Errand::prepare((core, &link), (lane, policy, budget), times, parcel).await?;
+    errand.trace = exchange.span.as_ref().map(|span| (span.context(), Arc::clone(&route.template)));
     let answer = errand.run().await;
     exchange.retries = errand.retries_made;
     // What is left of a body that was not sent on cannot be read as the next request: the connection ends, and says so.
@@ -170,19 +172,33 @@ async fn pass(
 }
 
 /// Gives the request its names: an id of its own, and its place in a trace.
-fn begin(core: &Arc<Core>, link: Arc<Link>, head: &request::Parts) -> Exchange {
+fn begin(
+    core: &Arc<Core>,
+    snapshot: &Snapshot,
+    peer: &Peer,
+    link: Arc<Link>,
+    head: &request::Parts,
+) -> Exchange {
     let started = Instant::now();
-    let trace =
+    let told =
         head.headers.get(TRACEPARENT).and_then(|value| value.to_str().ok()).and_then(TraceContext::parse);
-    let span_id = core.roll().to_be_bytes();
-    let span = match trace {
-        Some(trace) => trace.child(span_id),
+    let roll = core.roll();
+    let mut context = match told {
+        Some(told) => told.child(roll.to_be_bytes()),
         None => TraceContext::start(
             (u128::from(core.roll()) << 64 | u128::from(core.roll())).to_be_bytes(),
-            span_id,
+            roll.to_be_bytes(),
         ),
     };
-    let traceparent = Bytes::from_owner(span.header());
+    if snapshot.sampling.is_on() {
+        let is_sampled = match told {
+            Some(told) if peer.is_trusted(&snapshot.trusted) => told.is_sampled(),
+            // A stranger could have everything recorded.
+            _ => snapshot.sampling.takes(roll),
+        };
+        context = context.sampled(is_sampled);
+    }
+    let traceparent = Bytes::from_owner(context.header());
     let value =
         |bytes| HeaderValue::from_maybe_shared(bytes).unwrap_or_else(|_| HeaderValue::from_static("-"));
     // Our span's id is random enough for a request that came without an id.
@@ -199,7 +215,13 @@ fn begin(core: &Arc<Core>, link: Arc<Link>, head: &request::Parts) -> Exchange {
         Method::OPTIONS => "OPTIONS",
         _ => "other",
     };
-    Exchange::begin(Arc::clone(core), link, started, method, request_id, traceparent)
+    let mut exchange = Exchange::begin(Arc::clone(core), link, started, method, request_id, traceparent);
+    if snapshot.sampling.is_on() && context.is_sampled() {
+        let mut span = core.world.tracer.server(context, told, method);
+        span.set("url.scheme", if peer.is_tls { "https" } else { "http" });
+        exchange.span = Some(Box::new(span));
+    }
+    exchange
 }
 
 /// Goes on, or counts the refusal.

@@ -85,9 +85,14 @@ fn apply(
             .map_err(|error| Fault::asked(format!("the gateway refuses it: {error}")))?;
         println!("The HealthcareStack has changed: routes and limits are in force.");
     }
+    // Where traces go is the whole process's, and was said to the gateway.
+    let told = |stack: &Stack, service: ServiceName| {
+        let mut settings = plan_service(stack, service, placement);
+        settings.observability.tracing = None;
+        settings
+    };
     let waits = |service: &ServiceName| {
-        !started.is_enabled(*service)
-            || plan_service(started, *service, placement) != plan_service(changed, *service, placement)
+        !started.is_enabled(*service) || told(started, *service) != told(changed, *service)
     };
     let waiting: Vec<_> = changed.enabled().filter(waits).map(ServiceName::as_str).collect();
     if !waiting.is_empty() {

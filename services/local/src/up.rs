@@ -17,6 +17,7 @@ use http_kit::telemetry::{self, Metrics};
 use settings::{LogFormat, Observability, ServiceName};
 use stack::{LocalDatabase, Placement, Stack, plan_gateway, plan_service};
 use tls::Certificate;
+use traces::Tracer;
 
 use crate::args::Up;
 use crate::data::DataDir;
@@ -69,12 +70,17 @@ pub async fn up(args: Box<Up>) -> Result<(), Fault> {
     let identity = kit::identity(auth.service, &auth, &data.secrets(), &clock, &random).map_err(failed)?;
     let verifier = kit::verifier(&auth, None, &identity, &data.secrets(), &clock, &random).map_err(failed)?;
     let way_to_auth = kit::transport(&auth, auth.service, None, &identity, &random).map_err(failed)?;
+    let metrics = Metrics::default();
+    let seed = u64::from_le_bytes(random.bytes());
+    let tracer = Tracer::new(settings::GATEWAY_NAME, seed, Some(data.path().join("secrets")));
+    metrics.register_tracer(settings::GATEWAY_NAME, &tracer);
     let world = World {
         clock,
         random,
         secrets: data.secrets(),
         verifier,
-        metrics: Metrics::default(),
+        metrics,
+        tracer,
         // Its parts speak over sockets of its own.
         credentials: None,
         admin_password: Some(Arc::from(password.text.as_str())),
@@ -104,6 +110,7 @@ pub async fn up(args: Box<Up>) -> Result<(), Fault> {
     println!("\nStopping: requests under way may finish.");
     gateway.stop().await;
     futures_util::future::join_all(services.into_iter().map(Running::stop)).await;
+    world.tracer.flush().await;
     follower.abort();
     admin.abort();
     Ok(())
@@ -129,7 +136,7 @@ fn start_logging(stack: &Stack) {
     let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
     let log_format = if terminal { LogFormat::Text } else { stack.observability.log_format };
     let log_level = stack.observability.log_level.clone();
-    telemetry::start_logging(&Observability { log_format, log_level });
+    telemetry::start_logging(&Observability { log_format, log_level, tracing: None });
 }
 
 fn bind(address: SocketAddr) -> Result<TcpListener, Fault> {
@@ -221,6 +228,8 @@ async fn start_gateway(
         random: world.random.clone(),
         verifier: Arc::clone(&world.verifier),
         metrics: world.metrics.clone(),
+        // The gateway says where traces go, for all parts of the process.
+        tracer: world.tracer.clone(),
         credentials: None,
         secrets: Some(data.path().join("secrets")),
     };

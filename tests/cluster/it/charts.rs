@@ -95,6 +95,34 @@ fn of_its_deployment() -> Vec<Case> {
         set("log.level", json!("debug"), Has(args, json!("--log-level=debug"))),
         set("log.format", json!("text"), Has(args, json!("--log-format=text"))),
         set(
+            "tracing.endpoint",
+            json!("http://collector:4318"),
+            Has(args, json!("--tracing-endpoint=http://collector:4318")),
+        ),
+        set("tracing.samplePercent", json!(5), Has(args, json!("--tracing-sample-percent=5")))
+            .with(&["tracing.endpoint=http://collector:4318"]),
+        set(
+            "tracing.headers",
+            json!([{"name": "x-key", "secret": "collector", "key": "token"}]),
+            Has(args, json!("--tracing-header=x-key=collector/token")),
+        )
+        .with(&["tracing.endpoint=http://collector:4318"]),
+        set(
+            "tracing.headers",
+            json!([{"name": "a", "secret": "collector", "key": "a"}, {"name": "b", "secret": "collector", "key": "b"}]),
+            Is(
+                "/spec/template/spec/volumes",
+                json!([{"name": "secret-0", "secret": {"secretName": "collector", "defaultMode": 0o444}}]),
+            ),
+        )
+        .with(&["tracing.endpoint=http://collector:4318"]),
+        set(
+            "tracing.ca",
+            json!({"secret": "collector-ca", "key": "ca.crt"}),
+            Has(args, json!("--tracing-ca=collector-ca/ca.crt")),
+        )
+        .with(&["tracing.endpoint=http://collector:4318"]),
+        set(
             "resources",
             json!({"limits": {"memory": "1Gi"}}),
             Is("/spec/template/spec/containers/0/resources/limits", json!({"memory": "1Gi"})),
@@ -163,6 +191,18 @@ fn of_its_other_objects() -> Vec<Case> {
             json!(["10.0.0.1/32"]),
             "NetworkPolicy/healthcare-operator",
             Is("/spec/egress/1/to", json!([{"ipBlock": {"cidr": "10.0.0.1/32"}}])),
+        ),
+        case(
+            "tracing.endpoint",
+            json!("https://otlp.example.org/team"),
+            "NetworkPolicy/healthcare-operator",
+            Is("/spec/egress/2/ports", json!([{"port": 443, "protocol": "TCP"}])),
+        ),
+        case(
+            "tracing.endpoint",
+            json!("http://[fd00::7]:4318"),
+            "NetworkPolicy/healthcare-operator",
+            Is("/spec/egress/2/ports", json!([{"port": 4318, "protocol": "TCP"}])),
         ),
         case(
             "networkPolicy.metricsFrom",

@@ -23,15 +23,18 @@ pub(super) fn deployment(context: &Context<'_>, tag: &str) -> Deployment {
     // The certificate at the front is no reason to roll: the gateway reads it again by itself.
     let mut annotations = own.checksums(context);
     annotations.extend(service_account::checksum(context, &context.name(names::API_GATEWAY)));
+    // Nor is what the collector of traces asks for.
     let certificate = gateway.tls.iter().flat_map(|tls| [&tls.certificate, &tls.private_key]);
     // Nor is the password of the store where limits are counted: it is read for each connection.
     let store = gateway.rate_limit_store.iter();
     let store = store.flat_map(|store| store.password.iter().chain(store.tls.iter().flat_map(|tls| &tls.ca)));
+    let tracing = context.stack.observability.tracing.iter().flat_map(stack::spec::Tracing::secrets);
+    let read_again = certificate.chain(store).chain(tracing);
     let mut template = Pod {
         part: names::API_GATEWAY,
         account: context.name(names::API_GATEWAY),
         container: super::watched(container, &probes),
-        mounts: certificate.chain(store).fold(own, |mounts, secret| mounts.named_secret(&secret.secret)),
+        mounts: read_again.fold(own, |mounts, secret| mounts.named_secret(&secret.secret)),
         user: pod::USER,
         database: false,
     }

@@ -20,6 +20,7 @@ use settings::{
     ServiceName, Upstream,
 };
 use tls::Credentials;
+use traces::Tracer;
 
 use crate::backend::{Backend, socket};
 use crate::wire::{Answer, Client};
@@ -34,6 +35,7 @@ pub(crate) struct House {
     pub(crate) clock: Clock,
     pub(crate) revoked: Arc<RevocationList>,
     pub(crate) metrics: Metrics,
+    pub(crate) tracer: Tracer,
     key: jsonwebtoken::EncodingKey,
 }
 
@@ -133,18 +135,21 @@ impl House {
         let revoked = Arc::new(RevocationList::default());
         let verifier = Arc::new(Verifier::new(ISSUER, AUDIENCE, keys, Arc::clone(&revoked), clock.clone()));
         let metrics = Metrics::default();
+        let tracer = Tracer::new("api-gateway", 7, None);
+        metrics.register_tracer("api-gateway", &tracer);
         let world = GatewayWorld {
             clock: clock.clone(),
             random: Random::seeded(7),
             verifier,
             metrics: metrics.clone(),
+            tracer: tracer.clone(),
             credentials,
             secrets,
         };
         let (socket, address) = socket();
         let gateway = Gateway::start(config, listener(socket), world).await.unwrap();
         let key = jsonwebtoken::EncodingKey::from_ed_der(&pkcs8);
-        Self { gateway, address, clock, revoked, metrics, key }
+        Self { gateway, address, clock, revoked, metrics, tracer, key }
     }
 
     /// A token of a user with a role, good for ten minutes.

@@ -24,6 +24,7 @@ mod routing;
 mod slow;
 mod smuggling;
 mod streaming;
+mod traces;
 mod upstream_tls;
 mod websocket;
 mod wire;

@@ -16,6 +16,7 @@ use http_kit::identity::generate_key;
 use http_kit::keys::KeyRing;
 use http_kit::token::{Claims, Verifier};
 use settings::{GatewayAuth, Method};
+use testkit::collector::{Answers, Collector};
 
 use crate::backend::{Backend, socket};
 use crate::house::{config, guarded, public};
@@ -239,4 +240,25 @@ fn what_is_missing_is_said_in_one_line() {
     assert!(run(&["--upstream-tls", secrets]).contains("tls.crt: No such file"));
     std::fs::write(&file, "routes: []\nlimits: {}\n").unwrap();
     assert!(run(&[]).contains("gateway.yaml: line 2 column 1: missing field `upstreams`"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_requests_traces_are_sent_before_it_ends() {
+    let (dir, backend) = (tempfile::tempdir().unwrap(), Backend::echo().await);
+    let collector = Collector::start(Answers::Takes).await;
+    let mut config = config(vec![backend.address.clone()], vec![public(Method::Get, "/x")]);
+    config.observability.tracing = Some(settings::Tracing {
+        endpoint: collector.endpoint().to_owned(),
+        sample_percent: 100,
+        ..settings::Tracing::default()
+    });
+    let mut process = Process::start(dir.path(), &config).await;
+    let spans = |number: usize| move |spans: &[testkit::collector::Seen]| spans.len() >= number;
+    assert_eq!(process.get(process.address, "/x").await.status, 200);
+    collector.wait_for("the first", spans(2)).await;
+    // Right behind a batch, a second before the next.
+    assert_eq!(process.get(process.address, "/x").await.status, 200);
+    process.signal("INT");
+    assert_eq!(process.ended().await, 0);
+    assert_eq!(collector.spans().len(), 4);
 }

@@ -1,7 +1,8 @@
 //! What the typed clients stand on: one service calling another.
 //!
 //! A [`Transport`] holds the connection pool to one peer and signs each call with this service's own identity. It keeps a deadline,
-//! rests a peer that fails (circuit breaker), and repeats what may be repeated, within a budget.
+//! rests a peer that fails (circuit breaker), and repeats what may be repeated, within a budget. A call that is made for a request belongs to
+//! that request's trace.
 
 mod connections;
 
@@ -15,9 +16,10 @@ use resilience::retry::{
 };
 use settings::{Address, Method};
 use tls::Credentials;
+use traces::{Current, Kind, Span};
 
 use crate::ambient::Random;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Operation};
 use crate::problem::{Problem, ProblemCode};
 use connections::Connections;
 
@@ -121,9 +123,11 @@ impl Transport {
             None => None,
         };
         self.budget.deposit(started);
+        let current = traces::current();
         let mut retries_made = 0;
         loop {
             let time_left = deadline.saturating_sub(started.elapsed());
+            let span = current.as_ref().and_then(|current| self.span(current, operation, retries_made));
             let mut request = self
                 .connections
                 .http()
@@ -136,9 +140,13 @@ impl Transport {
             if let Some(body) = &body {
                 request = request.header("content-type", "application/json").body(body.clone());
             }
+            if let Some(current) = &current {
+                let context = span.as_ref().map_or(current.context, Span::context);
+                request = request.header("traceparent", &context.header()[..]);
+            }
             // A question that is given more than the usual time is one that the peer holds open until it has something to say.
             let may_take_long = deadline > DEADLINE;
-            let (outcome, result) = self.attempt::<E::Reply>(request, may_take_long).await;
+            let (outcome, result) = self.attempt::<E::Reply>(request, may_take_long, span).await;
             let attempt = Attempt {
                 idempotent: operation.method != Method::Post,
                 retries_made,
@@ -152,6 +160,15 @@ impl Transport {
                 _ => return result,
             }
         }
+    }
+
+    /// The span of one attempt, if the trace is recorded.
+    fn span(&self, current: &Current, operation: &Operation, retries_made: u32) -> Option<Span> {
+        let method = operation.method.as_str();
+        let mut span = current.child(Kind::Client, format!("{method} {}", operation.path))?;
+        traces::http::asks(&mut span, method, operation.path, retries_made);
+        traces::http::towards(&mut span, &self.connections.address);
+        Some(span)
     }
 
     /// [`Transport::call_within`] the usual deadline.
@@ -168,12 +185,14 @@ impl Transport {
         &self,
         request: reqwest::RequestBuilder,
         may_take_long: bool,
+        mut span: Option<Span>,
     ) -> (Outcome, Result<R, ClientError>) {
         let begun = Instant::now();
         let permit = match self.breaker.try_acquire(begun) {
             Ok(permit) => permit,
             Err(open) => {
                 let why = format_args!("it has failed, and rests for {} ms", open.retry_after.as_millis());
+                traces::http::not_sent(span.as_mut(), "circuit_open");
                 return (Outcome::NotSent, Err(ClientError::unavailable(why)));
             }
         };
@@ -182,10 +201,12 @@ impl Transport {
             Err(error) => {
                 permit.failure(Instant::now());
                 let outcome = if error.is_connect() { Outcome::NotSent } else { Outcome::NoAnswer };
+                traces::http::not_answered(span.as_mut(), error.is_timeout(), error.is_connect());
                 return (outcome, Err(ClientError::unavailable(error.without_url())));
             }
         };
         let status = answer.status().as_u16();
+        traces::http::answered(span.as_mut(), Kind::Client, status);
         let retry_after = answer
             .headers()
             .get("retry-after")
@@ -195,6 +216,7 @@ impl Transport {
             Ok(body) => body,
             Err(error) => {
                 permit.failure(Instant::now());
+                traces::http::not_answered(span.as_mut(), error.is_timeout(), false);
                 return (Outcome::NoAnswer, Err(ClientError::unavailable(error.without_url())));
             }
         };

@@ -10,6 +10,7 @@ pub use futures_util::future::BoxFuture;
 use settings::{InternalTls, SecretRef, ServiceName, ServiceSettings};
 use tls::Credentials;
 use tokio::sync::watch;
+use traces::Tracer;
 
 use crate::identity::{BadKey, ServiceIdentity};
 use crate::keys::KeyRing;
@@ -31,6 +32,8 @@ pub struct World {
     pub verifier: Arc<Verifier>,
     /// The metrics.
     pub metrics: Metrics,
+    /// Where traces go, if anywhere.
+    pub tracer: Tracer,
     /// Who this process is to the others, and whom it believes, if they speak TLS.
     pub credentials: Option<Arc<Credentials>>,
     /// The first administrator's password, for an auth service that has no user yet.
@@ -75,6 +78,11 @@ pub struct App {
 pub type BuildError = Box<dyn std::error::Error + Send + Sync>;
 
 impl Kit {
+    /// Makes this service's spans.
+    pub fn tracer(&self) -> Tracer {
+        self.world.tracer.of(self.settings.service.as_str())
+    }
+
     /// A way to a peer.
     pub fn transport(&self, peer: ServiceName) -> Result<Arc<Transport>, ClientError> {
         let World { credentials, random, .. } = &self.world;

@@ -14,7 +14,7 @@
 //! | [`kit`], [`serve`], [`process`] | a service put together, started, drained; a service as a process |
 //! | [`ready`], [`healthcheck`] | whether a service can do its work, and how that is asked |
 //! | [`listen`](mod@listen), [`stop`] | how a process takes an address, and is asked to end |
-//! | [`telemetry`], [`trace`] | logs, metrics, W3C trace context; never health data |
+//! | [`telemetry`] | logs and metrics; never health data |
 //!
 //! Without the feature `service` only what the gateway needs is here: tokens, problems, telemetry, the way a process ends.
 
@@ -29,7 +29,6 @@ pub mod revocation;
 pub mod stop;
 pub mod telemetry;
 pub mod token;
-pub mod trace;
 
 #[cfg(feature = "service")]
 pub mod answer;

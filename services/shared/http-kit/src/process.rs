@@ -19,6 +19,7 @@ use settings::{Address, ServiceSettings};
 use tls::Credentials;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use traces::Tracer;
 
 use crate::healthcheck::healthcheck;
 use crate::kit::{self, Service, World};
@@ -86,13 +87,18 @@ fn settings() -> Result<ServiceSettings, Fault> {
 }
 
 fn world(service: Service, settings: &ServiceSettings) -> Result<World, Fault> {
-    let secrets = db::Secrets::new(environment("HEALTHCARE_SECRETS_DIR")?);
+    let folder = environment("HEALTHCARE_SECRETS_DIR")?;
+    let secrets = db::Secrets::new(&folder);
     let (clock, random) = (Clock::system(), Random::system());
     let identity = kit::identity(service.name, settings, &secrets, &clock, &random)?;
     let credentials = kit::credentials(settings, &secrets)?;
     let verifier = kit::verifier(settings, credentials.as_ref(), &identity, &secrets, &clock, &random)?;
     let admin_password = environment("HEALTHCARE_ADMIN_PASSWORD").ok().map(Arc::from);
-    Ok(World { clock, random, secrets, verifier, metrics: Metrics::default(), credentials, admin_password })
+    let metrics = Metrics::default();
+    let seed = u64::from_le_bytes(random.bytes());
+    let tracer = Tracer::new(service.name.as_str(), seed, Some(folder.into()));
+    metrics.register_tracer(service.name.as_str(), &tracer);
+    Ok(World { clock, random, secrets, verifier, metrics, tracer, credentials, admin_password })
 }
 
 async fn migrate(service: Service) -> Result<(), Fault> {
@@ -170,6 +176,10 @@ async fn serve(service: Service) -> Result<(), Fault> {
     telemetry::start_logging(&settings.observability);
     let world = world(service, &settings)?;
     telemetry::count_panics(&world.metrics, service.name.as_str());
+    if let Some(tracing) = &settings.observability.tracing {
+        Tracer::check(tracing).map_err(|why| format!("observability.tracing.endpoint {why}"))?;
+    }
+    world.tracer.configure(settings.observability.tracing.as_ref());
     world.verifier.revocations().register(&world.metrics, service.name.as_str());
     let identity = kit::identity(service.name, &settings, &world.secrets, &world.clock, &world.random)?;
     let auth = settings::ServiceName::AuthService;
@@ -203,6 +213,7 @@ async fn serve(service: Service) -> Result<(), Fault> {
     running.linger();
     signals.linger(asked).await;
     running.stop().await;
+    world.tracer.flush().await;
     Ok(())
 }
 

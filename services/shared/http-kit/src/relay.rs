@@ -8,6 +8,7 @@ use contracts::client::{ClientError, Transport};
 use contracts::event::{Deliver, Event};
 use db::{ClaimedEvent, Db, OutboxEvent, Tx};
 use futures_util::future::join_all;
+use traces::{Current, Tracer};
 
 use crate::kit::Kit;
 
@@ -35,7 +36,7 @@ pub async fn publish(tx: &mut Tx, db: &Db, event: &Event) -> Result<(), db::Erro
 
 /// Delivers for as long as the future lives.
 pub async fn run(kit: Kit) {
-    let mut transports = HashMap::new();
+    let (mut transports, tracer) = (HashMap::new(), kit.tracer());
     loop {
         let claimed = match db::outbox_claim(&kit.db, BATCH).await {
             Ok(claimed) => claimed,
@@ -60,7 +61,7 @@ pub async fn run(kit: Kit) {
             }
         }
         join_all(by_subscriber.into_iter().map(|(subscriber, events)| {
-            deliver_all(&kit.db, subscriber, transports.get(subscriber), events)
+            deliver_all((&kit.db, &tracer), subscriber, transports.get(subscriber), events)
         }))
         .await;
     }
@@ -84,7 +85,7 @@ fn way(kit: &Kit, subscriber: &str) -> Option<Arc<Transport>> {
 /// Delivers to one subscriber, one event after another. Once it does not answer, the rest of the batch waits too: a service that is
 /// down is asked once, not once for each event.
 async fn deliver_all(
-    db: &Db,
+    (db, tracer): (&Db, &Tracer),
     subscriber: &str,
     transport: Option<&Arc<Transport>>,
     events: Vec<&ClaimedEvent>,
@@ -95,7 +96,7 @@ async fn deliver_all(
         let outcome = match (&down, transport) {
             (Some(why), _) => Err(Undelivered::Down(String::clone(why))),
             (None, None) => Err(Undelivered::Refused("there is no way to this subscriber".to_owned())),
-            (None, Some(transport)) => deliver(transport, event).await,
+            (None, Some(transport)) => traced(tracer, &event.name, deliver(transport, event)).await,
         };
         let noted = match &outcome {
             Ok(()) => db::outbox_delivered(db, event).await,
@@ -126,6 +127,22 @@ enum Undelivered {
     Down(String),
     /// It answers, but does not take this one.
     Refused(String),
+}
+
+/// A delivery begins a trace of its own: the request that the event comes from was answered before.
+async fn traced<T>(
+    tracer: &Tracer,
+    event: &str,
+    delivery: impl Future<Output = Result<T, Undelivered>>,
+) -> Result<T, Undelivered> {
+    let mut span = tracer.root(format!("deliver {event}"));
+    let current = span.as_ref().map(|span| Current { context: span.context(), tracer: tracer.clone() });
+    let delivered = traces::within(current, delivery).await;
+    if let (Some(span), Err(undelivered)) = (&mut span, &delivered) {
+        let kind = if matches!(undelivered, Undelivered::Down(_)) { "unavailable" } else { "refused" };
+        span.fail(kind, "the event was not delivered");
+    }
+    delivered
 }
 
 async fn deliver(transport: &Transport, claimed: &ClaimedEvent) -> Result<(), Undelivered> {

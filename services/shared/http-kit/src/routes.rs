@@ -17,7 +17,9 @@ use axum::routing::MethodFilter;
 use contracts::endpoint::{Endpoint, Operation};
 use contracts::problem::{Problem, ProblemCode};
 use futures_util::FutureExt;
+use http::request::Parts;
 use settings::Method;
+use traces::{Current, Kind, Span, TraceContext, Tracer};
 
 use crate::answer::{self, Answer};
 use crate::call::{Call, Parsed, header, parse};
@@ -26,7 +28,6 @@ use crate::problem;
 use crate::ready::{self, Ready};
 use crate::shape::Shape;
 use crate::telemetry::RequestMetrics;
-use crate::trace::TraceContext;
 
 /// Why a handler could not do what was asked: the service's own error, with the one place that says how it is shown.
 pub trait Failure: std::error::Error + Send + Sync + 'static {
@@ -39,6 +40,7 @@ pub struct Routes<S> {
     state: S,
     kit: Kit,
     metrics: RequestMetrics,
+    tracer: Tracer,
     router: Router,
     declared: &'static [&'static Operation],
     mounted: Vec<&'static str>,
@@ -59,6 +61,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         Self {
             state,
             metrics: RequestMetrics::register(&kit.world.metrics, kit.settings.service.as_str()),
+            tracer: kit.tracer(),
             kit: kit.clone(),
             router: Router::new(),
             declared,
@@ -76,6 +79,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         R: Failure,
     {
         let (state, kit, metrics) = (self.state.clone(), self.kit.clone(), self.metrics.clone());
+        let tracer = self.tracer.clone();
         let shape = E::OPERATION
             .body
             .filter(|_| !E::OPERATION.is_internal())
@@ -83,11 +87,20 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         let route = move |request: Request| {
             let (handler, state, kit, metrics) =
                 (handler.clone(), state.clone(), kit.clone(), metrics.clone());
-            let shape = shape.clone();
+            let (shape, tracer) = (shape.clone(), tracer.clone());
             async move {
                 let started = Instant::now();
-                let response = handle(&kit, &state, &handler, shape.as_deref(), request).await;
-                metrics.count(E::OPERATION.id, response.status().as_u16(), started.elapsed());
+                let (parts, body) = request.into_parts();
+                let told = header(&parts, "traceparent").and_then(TraceContext::parse);
+                let mut span = told.and_then(|told| begin(&tracer, told, E::OPERATION));
+                // Others are asked within the same trace, whether or not it is recorded.
+                let context = span.as_ref().map(Span::context).or(told);
+                let current = context.map(|context| Current { context, tracer });
+                let handled = handle(&kit, &state, &handler, shape.as_deref(), (parts, body), context);
+                let response = traces::within(current, handled).await;
+                let status = response.status().as_u16();
+                traces::http::answered(span.as_mut(), Kind::Server, status);
+                metrics.count(E::OPERATION.id, status, started.elapsed(), span.as_ref().map(Span::context));
                 response
             }
         };
@@ -143,13 +156,22 @@ fn respond(problem: &Problem) -> Response {
     problem::response(problem).map(Body::new)
 }
 
+/// The span of a request, if whoever asks records the trace.
+fn begin(tracer: &Tracer, told: TraceContext, operation: &Operation) -> Option<Span> {
+    let method = operation.method.as_str();
+    let mut span = tracer.continued(told, format!("{method} {}", operation.path))?;
+    traces::http::serves(&mut span, method, operation.path);
+    Some(span)
+}
+
 /// From request to response; the only place where a failure is logged.
 async fn handle<E, S, H, F, R>(
     kit: &Kit,
     state: &S,
     handler: &H,
     shape: Option<&Shape>,
-    request: Request,
+    (mut parts, body): (Parts, Body),
+    trace: Option<TraceContext>,
 ) -> Response
 where
     E: Endpoint,
@@ -158,8 +180,6 @@ where
     F: Future<Output = Result<Answer<E>, R>> + Send,
     R: Failure,
 {
-    let (mut parts, body) = request.into_parts();
-    let trace = header(&parts, "traceparent").and_then(TraceContext::parse);
     let trace_id = trace.as_ref().map(TraceContext::trace_id);
     let result = match parse::<E>(kit, shape, &mut parts, body).await {
         Err(problem) => Err(problem),

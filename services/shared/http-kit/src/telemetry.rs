@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::exemplar::HistogramWithExemplars;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use settings::{LogFormat, Observability};
+use traces::{TraceContext, Tracer};
 use tracing_subscriber::layer::{Layer, Layered, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Registry as Spans, reload};
@@ -94,6 +95,11 @@ impl Metrics {
         with(registry.sub_registry_with_label(("service".into(), part.into())))
     }
 
+    /// Registers what becomes of a process's spans, in the name of one of its parts.
+    pub fn register_tracer(&self, part: &'static str, tracer: &Tracer) {
+        self.register(part, |registry| tracer.register(registry));
+    }
+
     /// The page that Prometheus reads (`OpenMetrics` text).
     pub fn page(&self) -> String {
         let registry = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -112,7 +118,19 @@ pub const METRICS_MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.
 #[derive(Clone, Debug)]
 pub struct RequestMetrics {
     total: Family<RequestLabels, Counter>,
-    seconds: Family<OperationLabel, Histogram>,
+    seconds: Family<OperationLabel, HistogramWithExemplars<TraceLabel>>,
+}
+
+/// Points from a bucket of a histogram to a trace of a request that fell into it (an `OpenMetrics` exemplar).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct TraceLabel {
+    trace_id: String,
+}
+
+impl From<TraceContext> for TraceLabel {
+    fn from(context: TraceContext) -> Self {
+        Self { trace_id: context.trace_id() }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -135,7 +153,7 @@ impl RequestMetrics {
     pub fn register(metrics: &Metrics, part: &'static str) -> Self {
         let this = Self {
             total: Family::default(),
-            seconds: Family::new_with_constructor(|| Histogram::new(SECONDS)),
+            seconds: Family::new_with_constructor(|| HistogramWithExemplars::new(SECONDS.into_iter())),
         };
         metrics.register(part, |registry| {
             registry.register("requests", "Requests answered", this.total.clone());
@@ -144,10 +162,14 @@ impl RequestMetrics {
         this
     }
 
-    /// Counts one.
-    pub fn count(&self, operation: &'static str, status: u16, took: Duration) {
+    /// Counts one, and points to its trace if that is recorded.
+    pub fn count(&self, operation: &'static str, status: u16, took: Duration, trace: Option<TraceContext>) {
         self.total.get_or_create(&RequestLabels { operation, status: status_class(status) }).inc();
-        self.seconds.get_or_create(&OperationLabel { operation }).observe(took.as_secs_f64());
+        self.seconds.get_or_create(&OperationLabel { operation }).observe(
+            took.as_secs_f64(),
+            trace.map(TraceLabel::from),
+            None,
+        );
     }
 }
 

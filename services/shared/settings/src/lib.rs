@@ -16,7 +16,7 @@ pub use gateway::{
 pub use limits::{KeyLimit, RateLimit, RateLimitStore, RateLimits, StoreTls};
 pub use service::{
     AuthSettings, Database, Integrations, InternalTls, LogFormat, MailSettings, MailTls, Observability,
-    PasswordPolicy, Peer, ServiceSettings,
+    PasswordPolicy, Peer, ServiceSettings, Tracing, TracingHeader,
 };
 
 use schemars::JsonSchema;

@@ -175,16 +175,18 @@ pub enum MailTls {
 }
 
 /// Logs, metrics, traces.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Observability {
     /// `error`, `warn`, `info`, `debug` or `trace`, or a filter such as `info,gateway=debug`.
     #[serde(default = "Observability::default_log_level")]
-    #[schemars(length(min = 1, max = 256))]
     pub log_level: String,
     /// Shape of log lines.
     #[serde(default)]
     pub log_format: LogFormat,
+    /// Where traces go; absent: nowhere, and none are made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tracing: Option<Tracing>,
 }
 
 impl Observability {
@@ -195,8 +197,38 @@ impl Observability {
 
 impl Default for Observability {
     fn default() -> Self {
-        Self { log_level: Self::default_log_level(), log_format: LogFormat::default() }
+        Self { log_level: Self::default_log_level(), log_format: LogFormat::default(), tracing: None }
     }
+}
+
+/// An OpenTelemetry collector, and what it is sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Tracing {
+    /// Where it takes OTLP over HTTP, such as `http://collector:4318`; `/v1/traces` is put behind it.
+    pub endpoint: String,
+    /// Share of the traces that begin in the stack, percent.
+    pub sample_percent: u32,
+    /// Headers that it asks for, such as an API key.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<TracingHeader>,
+    /// The certificates (PEM) that vouch for it, if not those that everybody believes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<SecretRef>,
+    /// Which stack it is, among all that send there (`service.namespace`).
+    #[serde(default)]
+    pub stack: String,
+}
+
+/// A header whose value is a secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TracingHeader {
+    /// Its name.
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?$"))]
+    pub name: String,
+    /// Its value.
+    pub value: SecretRef,
 }
 
 /// Shape of log lines.

@@ -2,6 +2,7 @@
 //!
 //! | file | idea |
 //! |---|---|
+//! | `collector.rs` | [`Collector`](collector::Collector), which takes traces as an OpenTelemetry collector does |
 //! | `postgres.rs` | a PostgreSQL server of the test process's own |
 //! | `engines.rs` | [`TestDb`], a fresh migrated database; [`on_both_engines!`], one test on SQLite and PostgreSQL |
 //! | `patients.rs` | patients registered and erased, for other services' tests |
@@ -10,6 +11,7 @@
 //! | `smtp.rs` | a real SMTP server for one test |
 //! | `stack.rs` | [`TestStack`], services running on real sockets; [`stack_tests!`] |
 
+pub mod collector;
 pub mod engines;
 pub mod patients;
 pub mod postgres;

@@ -24,6 +24,7 @@ use settings::{
     ServiceSettings,
 };
 use tempfile::TempDir;
+use traces::Tracer;
 
 use crate::engines::{EPOCH_SECONDS, TestDb};
 
@@ -42,6 +43,8 @@ pub struct TestStack {
     signing_key: EncodingKey,
     random: Random,
     metrics: Metrics,
+    /// Makes the services' spans; goes nowhere until the test says where to.
+    pub tracer: Tracer,
     clients: Mutex<BTreeMap<ServiceName, reqwest::Client>>,
 }
 
@@ -139,6 +142,7 @@ impl TestStack {
             signing_key: EncodingKey::from_ed_der(&user_key),
             random,
             metrics: Metrics::default(),
+            tracer: Tracer::new("test", 7, None),
             clients: Mutex::default(),
         };
         for service in services {
@@ -158,6 +162,7 @@ impl TestStack {
                 secrets: Secrets::new(secrets),
                 verifier: Arc::clone(&verifier),
                 metrics: stack.metrics.clone(),
+                tracer: stack.tracer.clone(),
                 credentials: None,
                 admin_password: Some(Arc::from("correct horse battery staple")),
             };

@@ -20,7 +20,7 @@ const ASK_EVERY: Duration = Duration::from_secs(1);
 pub(super) struct Connections {
     /// What paths are put behind.
     pub(super) base: String,
-    address: Address,
+    pub(super) address: Address,
     credentials: Option<Arc<Credentials>>,
     pool: ArcSwap<Pool>,
 }

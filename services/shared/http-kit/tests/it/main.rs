@@ -113,6 +113,7 @@ fn world(test: &TestDb) -> World {
         secrets: test.secrets().clone(),
         verifier: Arc::new(verifier),
         metrics: Metrics::default(),
+        tracer: traces::Tracer::off(),
         credentials: None,
         admin_password: None,
     }

@@ -16,9 +16,20 @@ pub struct TraceContext {
 }
 
 impl TraceContext {
-    /// A new trace. The ids must differ from all others; they need not be secret.
+    /// A new trace, not recorded by anybody. The ids must differ from all others; they need not be secret.
     pub const fn start(trace_id: [u8; 16], span_id: [u8; 8]) -> Self {
-        Self { trace_id, span_id, sampled: true }
+        Self { trace_id, span_id, sampled: false }
+    }
+
+    /// The same, with the flag that says whether it is recorded.
+    #[must_use]
+    pub const fn sampled(self, sampled: bool) -> Self {
+        Self { sampled, ..self }
+    }
+
+    /// Whether whoever sent it records it.
+    pub const fn is_sampled(&self) -> bool {
+        self.sampled
     }
 
     /// Reads a `traceparent` header. `None` if it is not of the form: the trace then starts anew (§4.3).
@@ -49,6 +60,15 @@ impl TraceContext {
     /// The trace's id, 32 hexadecimal digits.
     pub fn trace_id(&self) -> String {
         data_encoding::HEXLOWER.encode(&self.trace_id)
+    }
+
+    pub(crate) const fn ids(&self) -> (&[u8; 16], &[u8; 8]) {
+        (&self.trace_id, &self.span_id)
+    }
+
+    /// The span's id.
+    pub const fn span_id(&self) -> [u8; 8] {
+        self.span_id
     }
 
     /// The `traceparent` to send on: ASCII.
