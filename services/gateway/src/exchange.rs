@@ -33,6 +33,8 @@ pub(crate) struct Exchange {
     pub(crate) status: Option<StatusCode>,
     pub(crate) bytes: u64,
     pub(crate) retries: u32,
+    /// It went to the route's canary.
+    pub(crate) is_canary: bool,
     end: End,
 }
 
@@ -75,6 +77,7 @@ impl Exchange {
             status: None,
             bytes: 0,
             retries: 0,
+            is_canary: false,
             end: End::Open,
         }
     }
@@ -106,6 +109,7 @@ impl Exchange {
         let route = self.route.as_deref();
         let service = route.map(|route| match &route.target {
             Target::Own(_) => crate::snapshot::GATEWAY,
+            Target::Service { canary: Some(canary), .. } if self.is_canary => &*canary.lane.service,
             Target::Service { lane, .. } => &*lane.service,
         });
         tracing::info!(
@@ -146,6 +150,9 @@ impl Drop for Exchange {
                     is_error,
                     took,
                 );
+                if let Some(Target::Service { canary: Some(canary), .. }) = route.map(|route| &route.target) {
+                    meters.versions(&canary.lane.service, self.is_canary, status);
+                }
             }
             _ => meters.gave_up(),
         }

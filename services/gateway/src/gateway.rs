@@ -14,14 +14,14 @@ use http_kit::telemetry::Metrics;
 use http_kit::token::Verifier;
 use settings::GatewayConfig;
 use tls::{Credentials, ServerConfig};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::accept::{self, CONNECTIONS_MAX, Door};
 use crate::kept::Kept;
 use crate::metrics::Meters;
 use crate::snapshot::{ConfigError, Snapshot};
-use crate::{limits, worker};
+use crate::{checks, limits, worker};
 
 /// Unused connections to services are looked through so often: one that its service has closed is closed here no later.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
@@ -106,6 +106,8 @@ pub(crate) struct Core {
     pub(crate) kept: Kept,
     pub(crate) meters: Meters,
     pub(crate) phase: watch::Receiver<Phase>,
+    /// Told when another configuration is in force.
+    pub(crate) changed: Arc<Notify>,
     /// Whether the phase is past running: beside it, since every request looks, and must not meet others at a lock for it.
     is_leaving: AtomicBool,
     born: Instant,
@@ -165,6 +167,7 @@ impl Gateway {
             kept,
             meters,
             phase: phase_seen,
+            changed: Arc::default(),
             is_leaving: AtomicBool::new(false),
             born: Instant::now(),
             dice,
@@ -175,6 +178,7 @@ impl Gateway {
         if !on_threads {
             tokio::spawn(limits::keep(core.kept.stores(), worker::place()));
         }
+        tokio::spawn(checks::run(Arc::downgrade(&core)));
         let (over, is_over) = watch::channel(false);
         let mut accepting = JoinSet::new();
         for (index, socket) in sockets.into_iter().enumerate() {
@@ -204,6 +208,7 @@ impl Gateway {
     pub fn apply(&self, config: GatewayConfig) -> Result<(), ConfigError> {
         let snapshot = Snapshot::build(config, &self.core.kept, &self.core.meters)?;
         self.core.snapshot.store(Arc::new(snapshot));
+        self.core.changed.notify_one();
         Ok(())
     }
 

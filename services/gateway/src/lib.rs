@@ -11,7 +11,9 @@
 //! | `snapshot.rs`, `routing.rs`, `kept.rs` | configuration, and what outlives it |
 //! | `way.rs` | a request's way |
 //! | `target.rs`, `client.rs`, `limits/`, `headers.rs` | its steps: address, who asks, how often, what is passed on |
+//! | `canary.rs`, `rewrite.rs` | where to: which version, and by which path |
 //! | `forward.rs`, `upstream.rs`, `body.rs` | attempts, connections to services, bodies streamed both ways |
+//! | `checks.rs` | endpoints asked how they are |
 //! | `exchange.rs`, `metrics.rs` | what is remembered of a request: one log line, a few counts |
 //! | `own.rs`, `docs.rs`, `openapi/` | what the gateway answers itself |
 //! | `admin.rs` | the admin port |
@@ -22,6 +24,8 @@
 
 mod accept;
 mod body;
+mod canary;
+mod checks;
 mod client;
 mod config;
 mod docs;
@@ -37,6 +41,7 @@ mod metrics;
 mod own;
 mod process;
 mod refusal;
+mod rewrite;
 mod routing;
 mod snapshot;
 mod standalone;

@@ -4,11 +4,13 @@
 
 mod auth;
 mod backend;
+mod canary;
 mod change;
 mod documented;
 mod edge;
 mod failures;
 mod forwarding;
+mod health;
 mod house;
 mod kubernetes;
 mod limits;
