@@ -132,8 +132,8 @@ pub struct Gateway {
     pub rate_limits: RateLimits,
     /// Where pods count together.
     pub rate_limit_store: Option<RateLimitStoreSpec>,
-    /// How an endpoint of each service is picked.
-    pub balancing: BTreeMap<ServiceName, Balancing>,
+    /// How an endpoint of a service is picked where a route does not say.
+    pub balancing: Balancing,
     /// Networks whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<String>,
     /// Whether each request leaves a line in the log.
@@ -195,6 +195,8 @@ pub struct RoutePolicy {
     pub fallback: Fallback,
     /// Limits of its own, filled up with the gateway's.
     pub rate_limits: Option<RateLimits>,
+    /// How an endpoint is picked, if not as the gateway has it.
+    pub balancing: Option<Balancing>,
 }
 
 impl RoutePolicy {
@@ -210,6 +212,7 @@ impl RoutePolicy {
             circuit_breaker: Breaker::default(),
             fallback: Fallback::Unavailable,
             rate_limits: None,
+            balancing: None,
         }
     }
 }

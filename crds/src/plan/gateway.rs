@@ -3,8 +3,8 @@
 use contracts::endpoint::{Access, Operation};
 use contracts::permission::Permission;
 use settings::{
-    Fallback, GatewayAuth, GatewayConfig, Method, RateLimitStore, RateLimits, Route, RouteAccess,
-    ServiceName, StoreTls, Upstream,
+    Fallback, GatewayAuth, GatewayConfig, HealthCheck, Method, RateLimitStore, RateLimits, Route,
+    RouteAccess, ServiceName, StoreTls, Upstream,
 };
 
 use super::{AUDIENCE, Placement, issuer, observability};
@@ -33,14 +33,17 @@ pub fn plan_gateway(stack: &Stack, placement: &Placement) -> GatewayConfig {
     let upstreams = stack
         .enabled()
         .map(|service| {
-            let balancing = stack.gateway.balancing.get(&service).copied().unwrap_or_default();
+            let balancing = stack.gateway.balancing;
             let endpoints = vec![placement.address(stack, service)];
-            (service.to_string(), Upstream { endpoints, server_name: None, balancing })
+            let health_check = Some(HealthCheck::default());
+            (service.to_string(), Upstream { balancing, health_check, ..Upstream::from(endpoints) })
         })
         .collect();
     GatewayConfig {
         routes,
         upstreams,
+        // The gateway itself finds out where it is.
+        zone: None,
         auth: GatewayAuth {
             issuer: issuer(stack),
             audience: AUDIENCE.to_owned(),
@@ -62,15 +65,12 @@ fn service_route(stack: &Stack, operation: &Operation, service: ServiceName) -> 
     let policy = policy_of(&stack.gateway.routes, operation).unwrap_or(&default);
     let repeatable =
         matches!(operation.method, Method::Get | Method::Put | Method::Delete) && policy.retries.attempts > 0;
+    let access = match (operation.access, policy.auth) {
+        (Access::Public, Some(RouteAuth::Required)) => access(Access::SignedIn, &policy.permissions),
+        (declared, _) => access(declared, &policy.permissions),
+    };
+    let timeout_ms = policy.timeout.millis();
     Route {
-        method: operation.method,
-        path: operation.path.to_owned(),
-        service: service.to_string(),
-        access: match (operation.access, policy.auth) {
-            (Access::Public, Some(RouteAuth::Required)) => access(Access::SignedIn, &policy.permissions),
-            (declared, _) => access(declared, &policy.permissions),
-        },
-        timeout_ms: policy.timeout.millis(),
         retries: repeatable.then_some(policy.retries),
         circuit_breaker: Some(policy.circuit_breaker),
         fallback: Some(match operation.method {
@@ -79,6 +79,8 @@ fn service_route(stack: &Stack, operation: &Operation, service: ServiceName) -> 
         }),
         rate_limits: policy.rate_limits.as_ref().map(|own| limits(own, &stack.gateway.rate_limits)),
         rate_limits_as: policy.rate_limits.as_ref().map(|_| policy.path.clone()),
+        balancing: policy.balancing.filter(|own| *own != stack.gateway.balancing),
+        ..Route::new(operation.method, operation.path, service.as_str(), access, timeout_ms)
     }
 }
 
@@ -108,18 +110,7 @@ fn rate_limit_store(stack: &Stack, spec: &RateLimitStoreSpec) -> RateLimitStore 
 
 /// A route that never leaves the gateway, so that there is nothing to repeat or to fall back from.
 fn gateway_route(method: Method, path: &str, access: RouteAccess) -> Route {
-    Route {
-        method,
-        path: path.to_owned(),
-        service: GATEWAY.to_owned(),
-        access,
-        timeout_ms: crate::spec::RouteSpec::default_timeout().millis(),
-        retries: None,
-        circuit_breaker: None,
-        fallback: None,
-        rate_limits: None,
-        rate_limits_as: None,
-    }
+    Route::new(method, path, GATEWAY, access, crate::spec::RouteSpec::default_timeout().millis())
 }
 
 /// What the operation declares, and what the stack asks for beside it.

@@ -37,8 +37,8 @@ pub struct GatewaySpec {
     /// Where the gateway's pods count together. Left out: each keeps a fair share of the limits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate_limit_store: Option<RateLimitStoreSpec>,
-    /// How an endpoint of a service is picked, where no route to it says otherwise. `RoundRobin`: in a circle. `LeastConnections`: the one
-    /// with the fewest requests under way. `PeakEwma`: the faster and less busy of two random ones.
+    /// How an endpoint of a service is picked, where no route to it says otherwise. `RoundRobin`: in a circle. `LeastConnections`: the
+    /// less busy of two random ones. `PeakEwma`: the faster and less busy of two random ones.
     pub load_balancing: Balancing,
     /// Networks (CIDR, such as `10.0.0.0/8`) whose `X-Forwarded-For` is believed. None: the caller's own address counts.
     #[schemars(
@@ -126,7 +126,7 @@ pub struct RouteSpec {
     /// are left out are as the gateway has them; `total`, of all callers together, is no limit then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_limits: Option<RateLimits>,
-    /// How an endpoint of the service is picked. It holds for the whole service, so its routes must agree.
+    /// How an endpoint of the service is picked for what comes by this route. Left out: as the gateway has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load_balancing: Option<Balancing>,
 }

@@ -102,17 +102,9 @@ fn enabled(services: &str, name: &str) -> String {
     format!("(!has({services}.{name}) || {services}.{name}.enabled)")
 }
 
-/// Beside [`scale`]: routes that share a service agree how its endpoints are picked, and TLS ends in one place.
+/// Beside [`scale`]: TLS ends in one place.
 pub(super) fn gateway() -> Vec<Rule> {
     let mut rules = scale();
-    rules.push(
-        rule(
-            "!has(self.routes) || self.routes.all(a, !has(a.loadBalancing) || self.routes.all(b, \
-             a.service != b.service || !has(b.loadBalancing) || a.loadBalancing == b.loadBalancing))",
-            "loadBalancing holds for a whole service: its routes must agree",
-        )
-        .field_path(".routes"),
-    );
     rules.push(
         rule(
             "!has(self.tls) || !has(self.ingress)",

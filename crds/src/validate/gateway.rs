@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use settings::{Balancing, RateLimits, ServiceName};
+use settings::{RateLimits, ServiceName};
 
 use super::{bounds, routes, services};
 use crate::fault::Faults;
@@ -48,7 +48,7 @@ pub(super) fn validate(
                 (format!("{PATH}.rateLimitStore.timeout"), Span::from_millis(1), Span::from_secs(1));
             bounds::span(path, store.timeout, min, max, faults);
         }),
-        balancing: balancing(spec, faults),
+        balancing: spec.load_balancing,
         trusted_proxies: spec.trusted_proxies.clone(),
         access_log: spec.access_log,
         service: service(spec.service.clone().unwrap_or_default(), faults),
@@ -81,29 +81,6 @@ fn ingress(spec: &IngressSpec, faults: &mut Faults) -> Ingress {
         IngressBy::HttpRoute { parents: spec.parent_refs.clone() }
     };
     Ingress { host: spec.host.clone(), annotations: spec.annotations.clone(), by }
-}
-
-/// One choice a service: its endpoints' load is one, whichever route a request came by.
-fn balancing(spec: &GatewaySpec, faults: &mut Faults) -> BTreeMap<ServiceName, Balancing> {
-    let mut stated: BTreeMap<ServiceName, (Balancing, &str)> = BTreeMap::new();
-    for (index, route) in spec.routes.iter().enumerate() {
-        let Some(balancing) = route.load_balancing else { continue };
-        match stated.get(&route.service.into()) {
-            Some((other, path)) if *other != balancing => faults.add(
-                format!("{PATH}.routes[{index}].loadBalancing"),
-                format!("must be {other:?} as the route {path} has it: it holds for the whole service"),
-            ),
-            _ => {
-                stated.insert(route.service.into(), (balancing, &route.path));
-            }
-        }
-    }
-    ServiceName::ALL
-        .into_iter()
-        .map(|service| {
-            (service, stated.get(&service).map_or(spec.load_balancing, |(balancing, _)| *balancing))
-        })
-        .collect()
 }
 
 /// An address, a slash, a prefix length that the address family has.

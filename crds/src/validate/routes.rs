@@ -60,6 +60,7 @@ fn route(path: &str, spec: &RouteSpec, faults: &mut Faults) -> RoutePolicy {
             self::fallback(&format!("{path}.fallback"), spec.service.into(), fallback, faults)
         }),
         rate_limits: spec.rate_limits.clone(),
+        balancing: spec.load_balancing,
     }
 }
 

@@ -154,15 +154,17 @@ fn policies_make_sense_in_themselves() {
 }
 
 #[test]
-fn the_routes_to_a_service_agree_how_its_endpoints_are_picked() {
-    let slots = "path: '/api/providers/{id}/slots', service: appointment, loadBalancing: PeakEwma";
-    assert_eq!(
-        faults_of(&[slots, "path: /api/appointments, service: appointment, loadBalancing: RoundRobin"]),
-        "spec.gateway.routes[1].loadBalancing: must be PeakEwma as the route /api/providers/{id}/slots has it: it holds for the whole service"
-    );
-    let config = planned(&[slots, "path: /api/appointments, service: appointment"]);
-    assert_eq!(config.upstreams["appointment-service"].balancing, Balancing::PeakEwma);
-    assert_eq!(config.upstreams["patient-service"].balancing, Balancing::RoundRobin);
+fn each_route_says_how_its_endpoints_are_picked_and_the_gateway_where_none_does() {
+    let config = planned(&[
+        "path: '/api/providers/{id}/slots', service: appointment, loadBalancing: PeakEwma",
+        "path: /api/appointments, service: appointment, loadBalancing: LeastConnections",
+        "path: /api/bills, service: billing, loadBalancing: RoundRobin",
+    ]);
+    let balancing = |name: &str| route(&config, name).balancing;
+    assert_eq!(balancing("GET /api/providers/{providerId}/slots"), Some(Balancing::PeakEwma));
+    assert_eq!(balancing("GET /api/appointments"), Some(Balancing::LeastConnections));
+    assert_eq!(balancing("GET /api/bills"), None, "as the gateway has it");
+    assert!(config.upstreams.values().all(|upstream| upstream.balancing == Balancing::RoundRobin));
 }
 
 #[test]

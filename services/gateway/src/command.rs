@@ -25,7 +25,7 @@ pub struct Command {
 #[derive(Debug, clap::Subcommand)]
 enum Subcommand {
     /// Serve on Kubernetes: configuration from a ConfigMap, endpoints from the Services' EndpointSlices, both watched.
-    Kubernetes(kubernetes::Options),
+    Kubernetes(Box<kubernetes::Options>),
     /// Ask a running gateway whether it is ready, at its admin address.
     Healthcheck {
         /// Where to ask instead: where it listens, if that is without TLS, or the Service it is behind.
@@ -45,7 +45,7 @@ impl Command {
     fn carry_out(self) -> Result<(), Error> {
         match self.subcommand {
             None => on_runtime(standalone::run(self.standalone)),
-            Some(Subcommand::Kubernetes(options)) => on_runtime(kubernetes::run(options)),
+            Some(Subcommand::Kubernetes(options)) => on_runtime(kubernetes::run(*options)),
             Some(Subcommand::Healthcheck { listen }) => Ok(healthcheck(&Address(listen))?),
         }
     }

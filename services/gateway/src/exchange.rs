@@ -37,6 +37,8 @@ pub(crate) struct Exchange {
     pub(crate) status: Option<StatusCode>,
     pub(crate) bytes: u64,
     pub(crate) retries: u32,
+    /// It went to the route's canary.
+    pub(crate) is_canary: bool,
     end: End,
 }
 
@@ -80,6 +82,7 @@ impl Exchange {
             status: None,
             bytes: 0,
             retries: 0,
+            is_canary: false,
             end: End::Open,
         }
     }
@@ -132,6 +135,7 @@ impl Exchange {
         let route = self.route.as_deref();
         let service = route.map(|route| match &route.target {
             Target::Own(_) => crate::snapshot::GATEWAY,
+            Target::Service { canary: Some(canary), .. } if self.is_canary => &*canary.lane.service,
             Target::Service { lane, .. } => &*lane.service,
         });
         tracing::info!(
@@ -176,6 +180,9 @@ impl Drop for Exchange {
                     took,
                     trace,
                 );
+                if let Some(Target::Service { canary: Some(canary), .. }) = route.map(|route| &route.target) {
+                    meters.versions(&canary.lane.service, self.is_canary, status);
+                }
             }
             _ => meters.gave_up(),
         }

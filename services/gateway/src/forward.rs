@@ -13,6 +13,7 @@ use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use resilience::balance::Pick;
 use resilience::breaker::Permit;
+use resilience::health::Failure;
 use resilience::retry::{Attempt, Outcome, RetryBudget, RetryPolicy, Verdict, decide, parse_retry_after};
 use tokio::time::timeout_at;
 use traces::http::{answered, not_answered};
@@ -230,6 +231,11 @@ impl<'a> Errand<'a> {
             Some(Ok((response, connection))) => {
                 pick.answered(now);
                 let is_sick = is_sick(&response);
+                if is_sick {
+                    self.lane.failed(&pick, now, Failure::BadAnswer);
+                } else {
+                    pick.endpoint.health.answered();
+                }
                 report(permit, |permit| {
                     if is_sick { permit.failure(now) } else { permit.success(now, now - started) }
                 });
@@ -241,6 +247,7 @@ impl<'a> Errand<'a> {
             }
             None => {
                 pick.answered(now);
+                self.lane.failed(&pick, now, Failure::Silent);
                 report(permit, |permit| permit.failure(now));
                 return Err(Refusal::bare(ProblemCode::DeadlineExceeded));
             }
@@ -249,10 +256,12 @@ impl<'a> Errand<'a> {
                 if let Load::Stream(stream) = &mut self.body {
                     *stream = Some(*request);
                 }
+                self.lane.failed(&pick, now, Failure::Unreached);
                 (Outcome::NotSent, unreachable())
             }
             Some(Err(SendError::NoAnswer { why, .. })) => {
                 tracing::debug!(service = %self.lane.service, endpoint = %pick.address, %why, "no answer");
+                self.lane.failed(&pick, now, Failure::Silent);
                 (Outcome::NoAnswer, broke_off())
             }
         };
@@ -314,19 +323,15 @@ impl<'a> Errand<'a> {
         avoid: Option<usize>,
     ) -> Result<(Pick<Arc<Member>>, Option<Permit>), Refusal> {
         let balancer = &self.lane.balancer;
-        let admits = |member: &Arc<Member>| member.breaker.as_ref().is_none_or(|breaker| breaker.admits(now));
-        let failed = avoid.filter(|_| balancer.len() > 1);
-        let failed = failed.and_then(|index| balancer.endpoints().nth(index)).map(|(member, _)| member);
-        let is_well =
-            |member: &Arc<Member>| failed.is_none_or(|failed| !Arc::ptr_eq(failed, member)) && admits(member);
-        let Some(pick) = balancer.pick(now, self.core.roll(), is_well) else {
+        let share = |member: &Arc<Member>| self.lane.share(member, now);
+        let Some(pick) = balancer.pick_but(avoid, now, self.core.roll(), share) else {
             return Err(unreachable());
         };
         let Some(breaker) = &pick.breaker else { return Ok((pick, None)) };
-        // With more than half of the endpoints unwell, the load is spread over all rather than crush the rest; with all unwell there
-        // is nothing left to spread.
-        let sick = balancer.endpoints().filter(|(member, _)| !admits(member)).count();
-        let permit = if pick.is_panic() && sick < balancer.len() {
+        // With more than half of the endpoints unwell, the load is spread over all rather than crush the rest; with all breakers open
+        // there is nothing left to spread.
+        let admits = |member: &Member| member.breaker.as_ref().is_none_or(|breaker| breaker.admits(now));
+        let permit = if pick.is_panic() && balancer.endpoints().any(|(member, _)| admits(member)) {
             breaker.acquire_anyway(now)
         } else {
             breaker.try_acquire(now).map_err(|open| {

@@ -15,7 +15,7 @@ use http_kit::token::Verifier;
 use settings::GatewayConfig;
 use tls::{Credentials, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use traces::Tracer;
 
@@ -24,7 +24,7 @@ use crate::crowd::Crowd;
 use crate::kept::Kept;
 use crate::metrics::Meters;
 use crate::snapshot::{ConfigError, Snapshot};
-use crate::{limits, worker};
+use crate::{checks, limits, worker};
 
 /// Unused connections to services are looked through so often: one that its service has closed is closed here no later.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
@@ -119,6 +119,8 @@ pub(crate) struct Core {
     pub(crate) meters: Meters,
     pub(crate) phase: watch::Receiver<Phase>,
     pub(crate) crowd: Arc<Crowd>,
+    /// Told when another configuration is in force.
+    pub(crate) changed: Arc<Notify>,
     /// Whether the phase is past running: beside it, since every request looks, and must not meet others at a lock for it.
     is_leaving: AtomicBool,
     born: Instant,
@@ -181,6 +183,7 @@ impl Gateway {
             meters,
             phase: phase_seen,
             crowd: Arc::new(Crowd::new(connections_max)),
+            changed: Arc::default(),
             is_leaving: AtomicBool::new(false),
             born: Instant::now(),
             dice,
@@ -190,6 +193,7 @@ impl Gateway {
         if !on_threads {
             tokio::spawn(limits::keep(core.kept.stores(), worker::place()));
         }
+        tokio::spawn(checks::run(Arc::downgrade(&core)));
         let (over, is_over) = watch::channel(false);
         let mut accepting = JoinSet::new();
         for (index, socket) in sockets.into_iter().enumerate() {
@@ -221,6 +225,7 @@ impl Gateway {
         let snapshot = Snapshot::build(config, &self.core.kept, &self.core.meters)?;
         self.core.world.tracer.configure(tracing.as_ref());
         self.core.snapshot.store(Arc::new(snapshot));
+        self.core.changed.notify_one();
         Ok(())
     }
 

@@ -3,14 +3,16 @@
 //! A new snapshot asks for each by what it depends on; what was there with the same terms is handed on, with its state, and what no
 //! snapshot uses any more goes with the last one that did.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use resilience::balance::{Balancer, Balancing};
+use resilience::balance::{Balancer, Balancing, Seat, Share};
 use resilience::breaker::{Breaker, BreakerConfig};
+use resilience::health::{EjectionConfig, Failure, Standing};
 use resilience::retry::RetryBudget;
-use settings::{Address, RateLimitStore, Upstream};
+use settings::{Address, HealthCheck, RateLimitStore, Upstream};
 use tls::Credentials;
 use tokio::sync::watch;
 
@@ -22,20 +24,49 @@ const CALLERS_MAX: usize = 16_384;
 /// The same for a route with limits of its own.
 const ROUTE_CALLERS_MAX: usize = 4_096;
 
-/// The endpoints of a service as one group of routes uses them: those with the same breaker terms.
+/// The endpoints of a service as one group of routes uses them: those with the same terms.
 #[derive(Debug)]
 pub(crate) struct Lane {
     pub(crate) service: Arc<str>,
     terms: Terms,
+    ejection: EjectionConfig,
+    slow_start: Duration,
     pub(crate) balancer: Balancer<Arc<Member>>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 struct Terms {
-    endpoints: Vec<Address>,
-    server_name: Option<String>,
-    balancing: settings::Balancing,
+    upstream: Upstream,
     breaker: Option<settings::Breaker>,
+    /// The gateway's.
+    zone: Option<String>,
+}
+
+impl Lane {
+    /// How its endpoints are asked how they are.
+    pub(crate) fn health_check(&self) -> Option<&HealthCheck> {
+        self.terms.upstream.health_check.as_ref()
+    }
+
+    /// What of the work an endpoint may have now.
+    pub(crate) fn share(&self, member: &Member, now: Instant) -> Share {
+        match &member.breaker {
+            Some(breaker) if !breaker.admits(now) => Share::NONE,
+            _ => member.endpoint.health.share(now, self.slow_start),
+        }
+    }
+
+    /// Where an endpoint stands, whatever its breaker says.
+    pub(crate) fn standing(&self, member: &Member, now: Instant) -> Standing {
+        member.endpoint.health.standing(now, self.slow_start)
+    }
+
+    /// An attempt failed in a way that speaks against the endpoint.
+    pub(crate) fn failed(&self, member: &Member, now: Instant, failure: Failure) {
+        if let Some(time) = member.endpoint.health.failed(now, failure, &self.ejection) {
+            tracing::warn!(service = %self.service, endpoint = %member.address, ?failure, ?time, "an endpoint is set aside");
+        }
+    }
 }
 
 /// One endpoint in a lane.
@@ -91,19 +122,15 @@ impl Kept {
         service: &str,
         upstream: &Upstream,
         breaker: Option<settings::Breaker>,
+        zone: Option<&str>,
     ) -> Result<Arc<Lane>, BadAddress> {
-        let terms = Terms {
-            endpoints: upstream.endpoints.clone(),
-            server_name: upstream.server_name.clone(),
-            balancing: upstream.balancing,
-            breaker,
-        };
+        let terms = Terms { upstream: upstream.clone(), breaker, zone: zone.map(str::to_owned) };
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(lane) = lanes.iter().find(|lane| *lane.service == *service && lane.terms == terms) {
             return Ok(Arc::clone(lane));
         }
-        let mut members = Vec::with_capacity(terms.endpoints.len());
-        for address in &terms.endpoints {
+        let mut seats = Vec::with_capacity(upstream.endpoints.len());
+        for address in &upstream.endpoints {
             let is_same =
                 |member: &Member| member.address == *address && member.server_name == upstream.server_name;
             let known = || lanes.iter().flat_map(|lane| lane.balancer.endpoints()).map(|(member, _)| member);
@@ -119,16 +146,24 @@ impl Kept {
                 .find(|(member, _)| is_same(member))
                 .and_then(|(member, _)| member.breaker.clone());
             let breaker = kept.or_else(|| breaker.map(|terms| Breaker::new(breaker_config(terms))));
+            let (load, is_near) = (Arc::clone(&endpoint.load), is_near(upstream, zone, address));
             let (address, server_name) = (address.clone(), upstream.server_name.clone());
-            members.push(Arc::new(Member { address, server_name, endpoint, breaker }));
+            let value = Arc::new(Member { address, server_name, endpoint, breaker });
+            seats.push(Seat { value, load, is_near });
         }
-        let balancing = match terms.balancing {
+        let balancing = match upstream.balancing {
             settings::Balancing::RoundRobin => Balancing::RoundRobin,
             settings::Balancing::LeastConnections => Balancing::LeastConnections,
             settings::Balancing::PeakEwma => Balancing::PeakEwma,
         };
-        let balancer = Balancer::new(balancing, members, Instant::now());
-        let lane = Arc::new(Lane { service: service.into(), terms, balancer });
+        let zones = upstream.zones.values().flatten().collect::<BTreeSet<_>>().len();
+        let lane = Arc::new(Lane {
+            service: service.into(),
+            ejection: ejection_config(upstream.ejection),
+            slow_start: Duration::from_millis(upstream.slow_start_ms),
+            balancer: Balancer::seated(balancing, seats, zones),
+            terms,
+        });
         lanes.push(Arc::clone(&lane));
         Ok(lane)
     }
@@ -206,6 +241,21 @@ impl Kept {
         own.retain(|(_, buckets)| is_used(Arc::strong_count(buckets)));
         let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
         budgets.retain(|(_, _, budget)| is_used(Arc::strong_count(budget)));
+    }
+}
+
+/// Whether an endpoint is for the gateway's zone; all are if nobody knows better.
+fn is_near(upstream: &Upstream, zone: Option<&str>, address: &Address) -> bool {
+    let (Some(zone), Some(zones)) = (zone, upstream.zones.get(address)) else { return true };
+    zones.iter().any(|one| one == zone)
+}
+
+fn ejection_config(ejection: settings::Ejection) -> EjectionConfig {
+    EjectionConfig {
+        failures: ejection.failures,
+        unreached: ejection.connect_failures,
+        base_ms: ejection.base_ms,
+        max_ms: ejection.max_ms,
     }
 }
 

@@ -12,8 +12,10 @@
 //! | `snapshot.rs`, `routing.rs`, `kept.rs` | configuration, and what outlives it |
 //! | `way.rs` | a request's way |
 //! | `target.rs`, `host.rs`, `client.rs`, `limits/`, `headers.rs` | its steps: address, who asks, how often, what is passed on |
+//! | `canary.rs`, `rewrite.rs` | where to: which version, and by which path |
 //! | `forward.rs`, `upstream.rs`, `body.rs` | attempts, connections to services, bodies streamed both ways |
 //! | `invitation.rs`, `tunnel.rs` | a body that is sent when it is wanted; a connection that becomes a WebSocket |
+//! | `checks.rs` | endpoints asked how they are |
 //! | `exchange.rs`, `metrics.rs` | what is remembered of a request: one log line, a few counts |
 //! | `own.rs`, `docs.rs`, `openapi/` | what the gateway answers itself |
 //! | `admin.rs` | the admin port |
@@ -24,6 +26,8 @@
 
 mod accept;
 mod body;
+mod canary;
+mod checks;
 mod client;
 mod config;
 mod crowd;
@@ -45,6 +49,7 @@ mod own;
 mod process;
 mod raw_head;
 mod refusal;
+mod rewrite;
 mod routing;
 mod snapshot;
 mod standalone;

@@ -1,8 +1,9 @@
 //! Counts and times. Labels come from the configuration alone, never from a request, so that nobody outside can add a series.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http_kit::telemetry::{Metrics, TraceLabel, status_class};
 use prometheus_client::collector::Collector;
@@ -13,7 +14,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::{MetricType, TypedMetric};
-use resilience::breaker::State;
+use resilience::breaker::{Breaker, State};
+use resilience::health::Standing;
 use traces::TraceContext;
 
 use crate::kept::Lanes;
@@ -38,6 +40,7 @@ pub(crate) struct Meters {
     pub(crate) store: StoreMeters,
     pub(crate) retries: Counter,
     aborted: Counter,
+    versions: Family<VersionLabels, Counter>,
     not_requests: Counter,
     /// Of requests that no route took.
     pub(crate) unrouted: RouteMeters,
@@ -114,6 +117,13 @@ struct LimiterLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct VersionLabels {
+    canary: String,
+    by: &'static str,
+    status: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct EndpointLabels {
     upstream: String,
     endpoint: String,
@@ -135,6 +145,7 @@ impl Meters {
             store: metrics.register("api-gateway", StoreMeters::register),
             retries: Counter::default(),
             aborted: Counter::default(),
+            versions: Family::default(),
             not_requests: Counter::default(),
             requests: AtomicU64::new(0),
             errors: AtomicU64::new(0),
@@ -156,6 +167,11 @@ impl Meters {
             registry.register("gateway_rate_limited", "Requests refused by a rate limit", refused);
             registry.register("gateway_retries", "Attempts made again", this.retries.clone());
             registry.register("gateway_aborted", "Requests given up by the client", this.aborted.clone());
+            registry.register(
+                "gateway_canary_requests",
+                "Requests answered on routes with a canary, by who answered",
+                this.versions.clone(),
+            );
             registry.register(
                 "gateway_bad_requests",
                 "Bytes that were no HTTP request",
@@ -192,6 +208,13 @@ impl Meters {
     /// Counts a request that a limit refused.
     pub(crate) fn limited(&self, by: By) {
         self.refused[by as usize].inc();
+    }
+
+    /// Counts an answered request of a route with a canary.
+    pub(crate) fn versions(&self, canary: &str, is_canary: bool, status: u16) {
+        let by = if is_canary { "canary" } else { "stable" };
+        let labels = VersionLabels { canary: canary.to_owned(), by, status: status_class(status) };
+        self.versions.get_or_create(&labels).inc();
     }
 
     /// Counts a request whose client did not wait.
@@ -235,45 +258,68 @@ impl RouteMeters {
 #[derive(Debug)]
 struct Endpoints(Lanes);
 
-impl Collector for Endpoints {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+/// What the page says of an endpoint.
+#[derive(Default)]
+struct Shown {
+    in_flight: i64,
+    breaker: i64,
+    standing: i64,
+}
+
+type Value = fn(&Shown) -> i64;
+
+impl Endpoints {
+    /// Several lanes may use one endpoint: its breakers may differ, and the worst is shown; all else is one.
+    fn shown(&self) -> BTreeMap<(String, String), Shown> {
         let lanes = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        // Several lanes may use one endpoint; it is as busy as their sum and as unwell as the worst of its breakers.
-        let mut endpoints = std::collections::BTreeMap::new();
+        let now = Instant::now();
+        let mut endpoints = BTreeMap::new();
         for lane in &lanes {
             for (member, in_flight) in lane.balancer.endpoints() {
-                let state = member.breaker.as_ref().map_or(0_i64, |breaker| match breaker.state() {
+                let key = (lane.service.to_string(), member.address.0.clone());
+                let shown: &mut Shown = endpoints.entry(key).or_default();
+                let breaker = member.breaker.as_ref().map_or(State::Closed, Breaker::state);
+                shown.in_flight = i64::from(in_flight);
+                shown.breaker = shown.breaker.max(match breaker {
                     State::Closed => 0,
                     State::HalfOpen => 1,
                     State::Open => 2,
                 });
-                let entry =
-                    endpoints.entry((lane.service.to_string(), member.address.0.clone())).or_insert((0, 0));
-                *entry = (entry.0 + i64::from(in_flight), state.max(entry.1));
+                shown.standing = match lane.standing(member, now) {
+                    Standing::Well => 0,
+                    Standing::Joining => 1,
+                    Standing::Ejected => 2,
+                    Standing::Down => 3,
+                };
             }
         }
-        let labels = |(upstream, endpoint): &(String, String)| EndpointLabels {
-            upstream: upstream.clone(),
-            endpoint: endpoint.clone(),
-        };
-        let in_flight = ConstGauge::new(0_i64);
-        let mut family = encoder.encode_descriptor(
-            "gateway_endpoint_in_flight",
-            "Requests under way at an endpoint",
-            None,
-            in_flight.metric_type(),
-        )?;
-        for (key, (in_flight, _)) in &endpoints {
-            ConstGauge::new(*in_flight).encode(family.encode_family(&labels(key))?)?;
-        }
-        let mut family = encoder.encode_descriptor(
-            "gateway_breaker_state",
-            "An endpoint's circuit breaker: 0 closed, 1 half open, 2 open",
-            None,
-            in_flight.metric_type(),
-        )?;
-        for (key, (_, state)) in &endpoints {
-            ConstGauge::new(*state).encode(family.encode_family(&labels(key))?)?;
+        endpoints
+    }
+}
+
+impl Collector for Endpoints {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let endpoints = self.shown();
+        let families: [(&str, &str, Value); 3] = [
+            ("gateway_endpoint_in_flight", "Requests under way at an endpoint", |shown| shown.in_flight),
+            (
+                "gateway_endpoint_state",
+                "An endpoint: 0 well, 1 joining (its share grows), 2 set aside after failures, 3 does not say that it is well",
+                |shown| shown.standing,
+            ),
+            (
+                "gateway_breaker_state",
+                "An endpoint's circuit breaker: 0 closed, 1 half open, 2 open",
+                |shown| shown.breaker,
+            ),
+        ];
+        for (name, help, value) in families {
+            let kind = ConstGauge::new(0_i64).metric_type();
+            let mut family = encoder.encode_descriptor(name, help, None, kind)?;
+            for ((upstream, endpoint), shown) in &endpoints {
+                let labels = EndpointLabels { upstream: upstream.clone(), endpoint: endpoint.clone() };
+                ConstGauge::new(value(shown)).encode(family.encode_family(&labels)?)?;
+            }
         }
         Ok(())
     }

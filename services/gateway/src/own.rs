@@ -63,22 +63,17 @@ impl Own {
             .chain(pages)
             .chain(documents)
             .filter(|path| {
-                !config.routes.iter().any(|route| route.path == *path && route.method == Method::Get)
+                let takes_all = |route: &settings::Route| {
+                    route.path == *path && route.method == Method::Get && route.headers.is_empty()
+                };
+                !config.routes.iter().any(takes_all)
             })
-            .map(|path| settings::Route {
-                method: Method::Get,
-                access: match Self::at(&path) {
+            .map(|path| {
+                let access = match Self::at(&path) {
                     Some(Self::Status) => RouteAccess::Permissions(Vec::new()),
                     _ => RouteAccess::Public,
-                },
-                path,
-                service: GATEWAY.to_owned(),
-                timeout_ms: TIMEOUT_MS,
-                retries: None,
-                circuit_breaker: None,
-                fallback: None,
-                rate_limits: None,
-                rate_limits_as: None,
+                };
+                settings::Route::new(Method::Get, &path, GATEWAY, access, TIMEOUT_MS)
             })
             .collect()
     }

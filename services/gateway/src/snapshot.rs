@@ -1,29 +1,34 @@
 //! [`Snapshot`]: a configuration, checked and made ready to be read by every request without a thought.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::permission::{Permission, Permissions};
+use http::uri::PathAndQuery;
 use resilience::retry::{Backoff, RetryBudget, RetryPolicy};
-use settings::{GatewayConfig, RouteAccess};
+use settings::{GatewayConfig, HealthCheck, RouteAccess, Upstream};
 use traces::{Sampling, Tracer};
 
+use crate::canary::Canary;
 use crate::client::Trusted;
 use crate::kept::{Kept, Lane};
 use crate::limits::{Buckets, Limits, Store};
 use crate::metrics::{Meters, RouteMeters};
 use crate::own::Own;
-use crate::routing::Routes;
+use crate::rewrite::{self, Rewrite};
+use crate::routing::{Routes, Wanted};
 
 /// The service's name of what the gateway answers itself.
 pub(crate) const GATEWAY: &str = "gateway";
+
+/// Whoever is asked more often has nothing else to do.
+const HEALTH_INTERVAL_MS_MIN: u64 = 10;
 
 /// What every request reads.
 pub(crate) struct Snapshot {
     pub(crate) routes: Routes,
     pub(crate) trusted: Trusted,
-    pub(crate) body_bytes_max: u64,
     pub(crate) access_log: bool,
     pub(crate) sampling: Sampling,
     pub(crate) lanes: Vec<Arc<Lane>>,
@@ -40,6 +45,8 @@ pub(crate) struct Route {
     /// `None`: anybody.
     pub(crate) needs: Option<Permissions>,
     pub(crate) timeout: Duration,
+    pub(crate) body_bytes_max: u64,
+    pub(crate) rewrite: Option<Rewrite>,
     pub(crate) limits: Limits,
     pub(crate) buckets: Arc<Buckets>,
     pub(crate) target: Target,
@@ -52,7 +59,7 @@ pub(crate) enum Target {
     /// The gateway.
     Own(Own),
     /// A service.
-    Service { lane: Arc<Lane>, retries: RetryPolicy, budget: Arc<RetryBudget> },
+    Service { lane: Arc<Lane>, canary: Option<Box<Canary>>, retries: RetryPolicy, budget: Arc<RetryBudget> },
 }
 
 /// A configuration that cannot be taken, with everything that is wrong with it.
@@ -70,7 +77,6 @@ impl Snapshot {
         let mut snapshot = Self {
             routes: Routes::default(),
             trusted,
-            body_bytes_max: config.body_bytes_max,
             access_log: config.access_log,
             sampling: Sampling::of(config.observability.tracing.as_ref()),
             lanes: Vec::new(),
@@ -79,8 +85,10 @@ impl Snapshot {
         let mut faults = Vec::new();
         let own = Own::routes(&config);
         for (number, route) in config.routes.iter().chain(&own).enumerate() {
+            // That they are headers was checked.
+            let wanted = Wanted::parse(&route.headers).unwrap_or_default();
             let ready = Arc::new(snapshot.route(route, &config, kept, meters));
-            if let Err(error) = snapshot.routes.insert(&route.path, ready) {
+            if let Err(error) = snapshot.routes.insert(&route.path, wanted, ready) {
                 let Some(_) = config.routes.get(number) else { continue };
                 faults.push(format!("routes[{number}].path: {} {error}", route.path));
             }
@@ -88,9 +96,28 @@ impl Snapshot {
         if !faults.is_empty() {
             return Err(ConfigError { faults });
         }
+        snapshot.routes.finish();
         snapshot.store = kept.store(config.rate_limit_store.as_ref(), &meters.store);
         kept.sweep(&snapshot.lanes);
         Ok(snapshot)
+    }
+
+    /// The lane of an upstream on a route's terms. That there is one, and that its addresses are addresses, was checked.
+    fn lane(
+        &mut self,
+        upstream: &str,
+        route: &settings::Route,
+        config: &GatewayConfig,
+        kept: &Kept,
+    ) -> Option<Arc<Lane>> {
+        let known = config.upstreams.get(upstream)?;
+        let balancing = route.balancing.unwrap_or(known.balancing);
+        let terms = Upstream { balancing, ..known.clone() };
+        let lane = kept.lane(upstream, &terms, route.circuit_breaker, config.zone.as_deref()).ok()?;
+        if !self.lanes.iter().any(|known| Arc::ptr_eq(known, &lane)) {
+            self.lanes.push(Arc::clone(&lane));
+        }
+        Some(lane)
     }
 
     fn route(
@@ -106,16 +133,8 @@ impl Snapshot {
                 Some(names.iter().filter_map(|name| name.parse().ok()).collect::<Permissions>())
             }
         };
-        // Both were checked: an upstream there is, and its addresses are addresses.
-        let lane = config
-            .upstreams
-            .get(&route.service)
-            .and_then(|upstream| kept.lane(&route.service, upstream, route.circuit_breaker).ok());
-        let target = match lane {
+        let target = match self.lane(&route.service, route, config, kept) {
             Some(lane) => {
-                if !self.lanes.iter().any(|known| Arc::ptr_eq(known, &lane)) {
-                    self.lanes.push(Arc::clone(&lane));
-                }
                 let retries = route.retries.map_or(
                     RetryPolicy { retries_max: 0, backoff: Backoff { base_ms: 0, max_ms: 0 } },
                     |retries| RetryPolicy {
@@ -124,7 +143,11 @@ impl Snapshot {
                     },
                 );
                 let percent = route.retries.map_or(0, |retries| retries.budget_percent);
-                Target::Service { lane, retries, budget: kept.budget(&route.service, percent) }
+                let canary = route.canary.as_ref().and_then(|canary| {
+                    let lane = self.lane(&canary.upstream, route, config, kept)?;
+                    Some(Box::new(Canary::new(lane, canary.percent)))
+                });
+                Target::Service { lane, canary, retries, budget: kept.budget(&route.service, percent) }
             }
             None => Target::Own(Own::at(&route.path).unwrap_or(Own::Live)),
         };
@@ -140,6 +163,8 @@ impl Snapshot {
             template: route.path.as_str().into(),
             needs,
             timeout: Duration::from_millis(route.timeout_ms),
+            body_bytes_max: route.body_bytes_max.unwrap_or(config.body_bytes_max),
+            rewrite: route.rewrite.as_ref().map(Rewrite::new),
             limits: Limits::new(limits, config.replicas, &scope),
             buckets: kept.buckets(&scope),
             target,
@@ -160,17 +185,39 @@ fn scope(route: &settings::Route) -> String {
 /// Everything that can be wrong, but for paths that only the router can judge.
 fn check(config: &GatewayConfig, kept: &Kept) -> Result<Trusted, ConfigError> {
     let mut faults = Vec::new();
-    let mut seen = HashSet::new();
+    let mut seen: BTreeMap<(settings::Method, &str), Vec<(usize, Wanted)>> = BTreeMap::new();
     for (number, route) in config.routes.iter().enumerate() {
         let mut fault = |field: &str, what: String| faults.push(format!("routes[{number}].{field}: {what}"));
         if !route.path.starts_with('/') {
             fault("path", format!("{} does not begin with a slash", route.path));
         }
-        if route.path.starts_with("/internal/") || route.path.starts_with("/{") {
+        if rewrite::lets_internal_out(&route.path) {
             fault("path", format!("{} would let internal routes out", route.path));
         }
-        if !seen.insert((route.method, route.path.as_str())) {
-            fault("path", format!("{} {} is there twice", route.method.as_str(), route.path));
+        if let Some((member, what)) =
+            route.rewrite.as_ref().and_then(|rewrite| rewrite::fault(rewrite, &route.path))
+        {
+            fault(&format!("rewrite.{member}"), what);
+        }
+        let same = seen.entry((route.method, route.path.as_str())).or_default();
+        match Wanted::parse(&route.headers) {
+            Ok(wanted) => {
+                if wanted.is_empty() && same.iter().any(|(_, other)| other.is_empty()) {
+                    fault("path", format!("{} {} is there twice", route.method.as_str(), route.path));
+                }
+                same.push((number, wanted));
+            }
+            Err(text) => fault("headers", format!("{text} is nothing that a header can have")),
+        }
+        if let Some(canary) = &route.canary {
+            if route.service == GATEWAY {
+                fault("canary", "the gateway itself has no other version".to_owned());
+            } else if canary.upstream == route.service || !config.upstreams.contains_key(&canary.upstream) {
+                fault("canary.upstream", format!("there is no other upstream {}", canary.upstream));
+            }
+            if !(0.0..=100.0).contains(&canary.percent) {
+                fault("canary.percent", "must be from 0 to 100".to_owned());
+            }
         }
         if route.service == GATEWAY {
             if Own::at(&route.path).is_none() || route.method != settings::Method::Get {
@@ -191,7 +238,13 @@ fn check(config: &GatewayConfig, kept: &Kept) -> Result<Trusted, ConfigError> {
             fault("rateLimits.perKey.header", header);
         }
     }
+    faults.extend(seen.values().flat_map(|same| hidden(same)));
     for (name, upstream) in &config.upstreams {
+        if let Some(check) = &upstream.health_check {
+            check_health(check, |field, what| {
+                faults.push(format!("upstreams.{name}.healthCheck.{field}: {what}"));
+            });
+        }
         for address in &upstream.endpoints {
             if let Err(fault) = kept.endpoint(address, upstream) {
                 faults.push(format!("upstreams.{name}.endpoints: {address} {fault}"));
@@ -223,4 +276,33 @@ fn check(config: &GatewayConfig, kept: &Kept) -> Result<Trusted, ConfigError> {
 fn bad_header(limits: &settings::RateLimits) -> Option<String> {
     let header = &limits.per_key.as_ref()?.header;
     header.parse::<http::HeaderName>().is_err().then(|| format!("{header} is no header's name"))
+}
+
+/// Of routes with one method and path, those that no request would ever come to.
+fn hidden(same: &[(usize, Wanted)]) -> impl Iterator<Item = String> {
+    same.iter().filter(|(_, wanted)| !wanted.is_empty()).filter_map(move |(number, wanted)| {
+        let comes_first = |(other, hides): &&(usize, Wanted)| {
+            other != number && hides.hides(wanted) && (hides.rank() > wanted.rank() || other < number)
+        };
+        let (other, _) = same.iter().find(comes_first)?;
+        Some(format!("routes[{number}].headers: routes[{other}] takes all that come here"))
+    })
+}
+
+fn check_health(check: &HealthCheck, mut fault: impl FnMut(&str, &str)) {
+    let is_path = check.path.starts_with('/') && check.path.parse::<PathAndQuery>().is_ok();
+    if !is_path {
+        fault("path", "is no path");
+    }
+    for (field, count) in [("fall", check.fall), ("rise", check.rise)] {
+        if count == 0 {
+            fault(field, "must be more than nothing");
+        }
+    }
+    if check.interval_ms < HEALTH_INTERVAL_MS_MIN {
+        fault("intervalMs", "must be at least 10");
+    }
+    if check.timeout_ms == 0 {
+        fault("timeoutMs", "must be more than nothing");
+    }
 }

@@ -1,4 +1,4 @@
-//! [`Endpoint`]: one address of a service, and the connections kept open to it.
+//! [`Endpoint`]: one address of a service, how it is, and the connections kept open to it.
 //!
 //! Connections are taken last in, first out, so that a quiet hour lets the surplus grow old and be dropped.
 //!
@@ -19,6 +19,8 @@ use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use resilience::balance::Load;
+use resilience::health::Health;
 use settings::Address;
 use socket2::TcpKeepalive;
 use tls::{Credentials, ServerName};
@@ -53,6 +55,8 @@ pub(crate) struct Endpoint {
     target: Target,
     /// What to put in `Host`.
     pub(crate) host: HeaderValue,
+    pub(crate) health: Health,
+    pub(crate) load: Arc<Load>,
     /// A pool for each thread: a connection is woken where it was made.
     pools: Box<[Mutex<Vec<Idle>>]>,
     reached: AtomicBool,
@@ -110,7 +114,7 @@ impl Connection {
     }
 
     /// Sends a request and waits for its answer's head. The body comes as far as [`Connection::drive`] is called.
-    async fn send(
+    pub(crate) async fn send(
         &mut self,
         request: Request<Outgoing>,
     ) -> Result<Response<Incoming>, TrySendError<Request<Outgoing>>> {
@@ -130,7 +134,7 @@ impl Connection {
     }
 
     /// Whether it can take a request: it is open, has read its last answer to the end and sent the whole of its last request.
-    fn is_idle(&mut self) -> bool {
+    pub(crate) fn is_idle(&mut self) -> bool {
         self.drive(&mut Context::from_waker(Waker::noop()));
         self.is_open && self.sender.is_ready()
     }
@@ -190,7 +194,9 @@ impl Endpoint {
             _ => return Err(BadAddress::Form),
         };
         let pools = (0..worker::places()).map(|_| Mutex::default()).collect();
-        Ok(Self { target, host, pools, reached: AtomicBool::new(false) })
+        let now = Instant::now();
+        let (health, load) = (Health::new(now), Arc::new(Load::new(now)));
+        Ok(Self { target, host, health, load, pools, reached: AtomicBool::new(false) })
     }
 
     /// Whether there was ever a connection.

@@ -16,6 +16,7 @@ use traces::TraceContext;
 use traces::context::SPAN_ID;
 
 use crate::body::{ReplyBody, discard};
+use crate::canary::Who;
 use crate::client::Peer;
 use crate::exchange::Exchange;
 use crate::forward::{Answer, Errand, Parcel};
@@ -91,7 +92,7 @@ async fn pass(
     let path = target::normalise(head.uri.path())?;
 
     // The route says all that follows: who may pass, how often, how long, and where to.
-    let route = match snapshot.routes.find(&head.method, &path) {
+    let route = match snapshot.routes.find(&head.method, &path, &head.headers) {
         Found::Route(route) => Arc::clone(route),
         Found::OtherMethods(allow) if head.method == Method::OPTIONS => {
             return Ok(Passed::Own(no_content(Some(allow))));
@@ -139,18 +140,29 @@ async fn pass(
 
     let (lane, policy, budget) = match &route.target {
         Target::Own(own) => return Ok(Passed::Own(Box::pin(own.answer(core)).await)),
-        Target::Service { lane, retries, budget } => (&**lane, *retries, &**budget),
+        Target::Service { lane, canary, retries, budget } => {
+            let canary = canary.as_deref().filter(|canary| {
+                let who =
+                    exchange.caller.as_ref().map_or(Who::Client(client.key), |who| Who::User(&who.user));
+                canary.takes(who, exchange.started)
+            });
+            exchange.is_canary = canary.is_some();
+            (canary.map_or(&**lane, |canary| &*canary.lane), *retries, &**budget)
+        }
     };
 
     // The deadline counts from the request's head: whatever was spent above is gone.
     let times = (exchange.started, exchange.started + route.timeout);
-    let bytes_max = snapshot.body_bytes_max;
+    let bytes_max = route.body_bytes_max;
     if body.as_ref().is_some_and(|body| body.size_hint().lower() > bytes_max) {
         return Err(Refusal { close: true, ..Refusal::bare(ProblemCode::PayloadTooLarge) });
     }
 
     // From here on it is the service's request: its headers say what we know of the client, not what the client says of itself.
-    let uri = target::onward(&head.uri, &path)?;
+    let uri = match &route.rewrite {
+        None => target::onward(&head.uri, &path)?,
+        Some(rewrite) => target::onward(&head.uri, &rewrite.apply(&path))?,
+    };
     let mut headers = std::mem::take(&mut head.headers);
     let is_trusted = peer.is_trusted(&snapshot.trusted);
     let from = (&client, is_trusted);

@@ -13,7 +13,11 @@ pub(super) fn deployment(context: &Context<'_>, tag: &str) -> Deployment {
     let probes = Probes::default();
     let mut container = pod::container(context, names::API_GATEWAY, context.image(names::API_GATEWAY, tag));
     container.args = Some(args(context));
-    container.env = Some(vec![pod::value("HEALTHCARE_SECRETS_DIR", pod::SECRETS_DIR.to_owned())]);
+    container.env = Some(vec![
+        pod::value("HEALTHCARE_SECRETS_DIR", pod::SECRETS_DIR.to_owned()),
+        // Where it is, so that it can prefer pods of its own zone. Not an argument: an older gateway would not start with it.
+        pod::field_value("HEALTHCARE_NODE", "spec.nodeName"),
+    ]);
     container.ports = Some(vec![pod::port(pod::HTTP, GATEWAY_PORT), pod::port(pod::ADMIN, ADMIN_PORT)]);
     container.resources = Some(pod::resources(&gateway.resources));
 

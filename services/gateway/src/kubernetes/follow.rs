@@ -14,6 +14,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use settings::{GATEWAY_NAME, GatewayConfig};
 use tokio::sync::{mpsc, watch};
 
+use super::Place;
 use super::collection::{self, Change, Heard, Selection};
 use super::endpoints::{SERVICE_LABEL, Slice, resolve, services};
 use crate::config::from_json;
@@ -39,6 +40,7 @@ pub(crate) async fn follow(
     process: &Process,
     namespace: &str,
     config_map: &str,
+    place: &Place,
 ) -> Result<Infallible, Error> {
     let heard = Arc::new([Heard::default(), Heard::default()]);
     let age = Age(Arc::clone(&heard));
@@ -47,7 +49,7 @@ pub(crate) async fn follow(
     let (events, mut heard_events) = mpsc::channel(EVENTS_MAX);
     let hear = hear(namespace, config_map, &wanted_seen, &heard, &events);
     let apply = async {
-        let mut state = State::default();
+        let mut state = State { place: place.clone(), ..State::default() };
         while let Some(event) = heard_events.recv().await {
             state.take(event, process);
             while let Ok(event) = heard_events.try_recv() {
@@ -140,6 +142,7 @@ async fn send(events: &mpsc::Sender<Event>, event: Event) {
 /// What is known.
 #[derive(Default)]
 struct State {
+    place: Place,
     /// As it is written in the ConfigMap, when it was last read; `None` once it was taken or refused.
     new: Option<GatewayConfig>,
     /// The last that was taken.
@@ -161,13 +164,15 @@ impl State {
             Event::Config(Change::Applied(map)) => self.take_config(Some(map), process),
             Event::Config(Change::Deleted(_)) => self.take_config(None, process),
             Event::Slices(of, Change::All(slices)) => {
-                let known = slices.iter().filter_map(|slice| Some((slice.name_any(), Slice::of(slice)?)));
+                let node = self.place.node.as_deref();
+                let known =
+                    slices.iter().filter_map(|slice| Some((slice.name_any(), Slice::of(slice, node)?)));
                 self.slices = known.collect();
                 self.listed = Some(of);
             }
             Event::Slices(_, Change::Applied(slice)) => {
                 let name = slice.name_any();
-                match Slice::of(&slice) {
+                match Slice::of(&slice, self.place.node.as_deref()) {
                     Some(slice) => drop(self.slices.insert(name, slice)),
                     None => drop(self.slices.remove(&name)),
                 }

@@ -22,6 +22,15 @@ use http_kit::stop::Signals;
 use crate::Error;
 use crate::process::{Process, Serving};
 
+/// Where the gateway itself is, so that it can prefer pods of its own zone. Without it all zones are alike. From the environment, since an
+/// operator may be newer than the gateway that it starts.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct Place {
+    /// The node that it runs on (`spec.nodeName`). What the EndpointSlices say of pods on it, its own among them, tells its zone.
+    #[arg(long, env = "HEALTHCARE_NODE")]
+    pub(crate) node: Option<String>,
+}
+
 /// Serve on Kubernetes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -32,6 +41,8 @@ pub(crate) struct Options {
     #[arg(long)]
     config_map: String,
     #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
     serving: Serving,
 }
 
@@ -39,7 +50,7 @@ pub(crate) struct Options {
 pub(crate) async fn run(options: Options) -> Result<(), Error> {
     let mut signals = Signals::listen()?;
     let process = Process::begin(&options.serving)?;
-    let work = follow::follow(&process, &options.namespace, &options.config_map);
+    let work = follow::follow(&process, &options.namespace, &options.config_map, &options.place);
     // What the API server's answers need is large, and lies better on the heap.
     process.run(&mut signals, Box::pin(work)).await
 }

@@ -16,8 +16,8 @@ use http_kit::revocation::RevocationList;
 use http_kit::telemetry::Metrics;
 use http_kit::token::{Claims, Verifier};
 use settings::{
-    Address, Balancing, GatewayAuth, GatewayConfig, Method, Observability, RateLimits, Route, RouteAccess,
-    ServiceName, Upstream,
+    Address, GatewayAuth, GatewayConfig, Method, Observability, RateLimits, Route, RouteAccess, ServiceName,
+    Upstream,
 };
 use tls::Credentials;
 use traces::Tracer;
@@ -41,10 +41,11 @@ pub(crate) struct House {
 
 /// A configuration with one upstream `patient-service`.
 pub(crate) fn config(endpoints: Vec<Address>, routes: Vec<Route>) -> GatewayConfig {
-    let upstream = Upstream { endpoints, server_name: None, balancing: Balancing::RoundRobin };
+    let upstream = Upstream::from(endpoints);
     GatewayConfig {
         routes,
         upstreams: BTreeMap::from([("patient-service".to_owned(), upstream)]),
+        zone: None,
         auth: GatewayAuth {
             issuer: ISSUER.to_owned(),
             audience: AUDIENCE.to_owned(),
@@ -63,18 +64,7 @@ pub(crate) fn config(endpoints: Vec<Address>, routes: Vec<Route>) -> GatewayConf
 
 /// A route that anybody may pass.
 pub(crate) fn public(method: Method, path: &str) -> Route {
-    Route {
-        method,
-        path: path.to_owned(),
-        service: "patient-service".to_owned(),
-        access: RouteAccess::Public,
-        timeout_ms: 5_000,
-        retries: None,
-        circuit_breaker: None,
-        fallback: None,
-        rate_limits: None,
-        rate_limits_as: None,
-    }
+    Route::new(method, path, "patient-service", RouteAccess::Public, 5_000)
 }
 
 /// A route that needs these permissions.

@@ -4,6 +4,7 @@
 
 mod auth;
 mod backend;
+mod canary;
 mod change;
 mod documented;
 mod edge;
@@ -11,6 +12,7 @@ mod failures;
 mod forwarding;
 mod front;
 mod front_tls;
+mod health;
 mod house;
 mod http2;
 mod kubernetes;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Address, Observability, RateLimitStore, RateLimits, ServiceName};
+use crate::{Address, Balancing, Observability, RateLimitStore, RateLimits, ServiceName, Upstream};
 
 /// The gateway's whole configuration. A change is a new one, swapped in atomically.
 ///
@@ -18,6 +18,9 @@ pub struct GatewayConfig {
     pub routes: Vec<Route>,
     /// Where each service answers.
     pub upstreams: BTreeMap<String, Upstream>,
+    /// The zone that the gateway is in. Endpoints for this zone are preferred while there are enough of them. Absent: all are alike.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
     /// How tokens are checked.
     pub auth: GatewayAuth,
     /// Limits for routes that set none of their own, which count together.
@@ -72,6 +75,77 @@ pub struct Route {
     /// Routes with limits of their own that have the same name here count together. Absent: by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_limits_as: Option<String>,
+    /// Only requests that have all of these. Of the routes with one method and path the one that asks for most is taken, and for what none of
+    /// those takes the one that asks for none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<HeaderMatch>,
+    /// The path that the service is asked for, if it is another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rewrite: Option<Rewrite>,
+    /// Largest request body of this route, bytes, in place of the gateway's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body_bytes_max: Option<u64>,
+    /// How an endpoint is picked for this route, in place of the upstream's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub balancing: Option<Balancing>,
+    /// Another version of the service, which takes a part of the requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<Canary>,
+}
+
+impl Route {
+    /// A route on the gateway's own terms, that repeats nothing and gives nobody a rest.
+    pub fn new(method: Method, path: &str, service: &str, access: RouteAccess, timeout_ms: u64) -> Self {
+        Self {
+            method,
+            path: path.to_owned(),
+            service: service.to_owned(),
+            access,
+            timeout_ms,
+            retries: None,
+            circuit_breaker: None,
+            fallback: None,
+            rate_limits: None,
+            rate_limits_as: None,
+            headers: Vec::new(),
+            rewrite: None,
+            body_bytes_max: None,
+            balancing: None,
+            canary: None,
+        }
+    }
+}
+
+/// A header that a request must have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HeaderMatch {
+    /// Its name, in whatever case.
+    pub name: String,
+    /// Its value, to the letter. Absent: any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+}
+
+/// The beginning of a path replaced by another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rewrite {
+    /// Whole segments with which the route's path begins, such as `/api/v1`; none of them an id.
+    pub prefix: String,
+    /// What stands there instead, such as `/api`; empty: nothing.
+    pub with: String,
+}
+
+/// Another version of a service. Who is sent there is sent there always: it goes by the user, or where nobody is signed in by the client's
+/// address, and with a larger share some more are. Taken away, all are back at once.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Canary {
+    /// A key of [`GatewayConfig::upstreams`]. While it has no endpoint that is well, nobody is sent there.
+    pub upstream: String,
+    /// Its share of the users, percent, to hundredths.
+    pub percent: f64,
 }
 
 /// HTTP methods a route can have.
@@ -111,32 +185,6 @@ pub enum RouteAccess {
     Public,
     /// Whoever holds a valid token with all of these permissions (`patients:read`, …); empty: any valid token.
     Permissions(Vec<String>),
-}
-
-/// Where a service answers and how its endpoints share the work.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Upstream {
-    /// Its endpoints. On Kubernetes the Service (`https://<service>:<port>`), in whose place its pods are put.
-    pub endpoints: Vec<Address>,
-    /// The name that its certificates must have, with TLS. Absent: each endpoint's own host; of a Service's pods, the Service's name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub server_name: Option<String>,
-    /// How one is picked.
-    #[serde(default)]
-    pub balancing: Balancing,
-}
-
-/// How an endpoint is picked among those that are well.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum Balancing {
-    /// In a circle.
-    #[default]
-    RoundRobin,
-    /// The one with the fewest requests under way.
-    LeastConnections,
-    /// The lower of two random picks by peak-sensitive moving average of latency × requests under way.
-    PeakEwma,
 }
 
 /// How tokens are checked at the gateway.

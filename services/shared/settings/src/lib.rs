@@ -9,15 +9,18 @@
 mod gateway;
 mod limits;
 mod service;
+mod upstream;
 
 pub use gateway::{
-    Balancing, Breaker, Fallback, GatewayAuth, GatewayConfig, Method, Retries, Route, RouteAccess, Upstream,
+    Breaker, Canary, Fallback, GatewayAuth, GatewayConfig, HeaderMatch, Method, Retries, Rewrite, Route,
+    RouteAccess,
 };
 pub use limits::{KeyLimit, RateLimit, RateLimitStore, RateLimits, StoreTls};
 pub use service::{
     AuthSettings, Database, Integrations, InternalTls, LogFormat, MailSettings, MailTls, Observability,
     PasswordPolicy, Peer, ServiceSettings, Tracing, TracingHeader,
 };
+pub use upstream::{Balancing, Ejection, HealthCheck, Upstream};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-use k8s_openapi::api::discovery::v1::{EndpointConditions, EndpointPort};
+use k8s_openapi::api::discovery::v1::{EndpointConditions, EndpointHints, EndpointPort, ForZone};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -16,9 +16,9 @@ fn config(endpoints: &[&str]) -> GatewayConfig {
 }
 
 /// Address, ready, serving, terminating.
-type Pod<'a> = (&'a str, Option<bool>, Option<bool>, Option<bool>);
+type Given<'a> = (&'a str, Option<bool>, Option<bool>, Option<bool>);
 
-fn slice(service: &str, ports: &[(&str, i32)], pods: &[Pod<'_>]) -> EndpointSlice {
+fn slice(service: &str, ports: &[(&str, i32)], pods: &[Given<'_>]) -> EndpointSlice {
     let is_v6 = pods.iter().any(|(address, ..)| address.contains(':'));
     let mut slice = EndpointSlice {
         address_type: if is_v6 { "IPv6" } else { "IPv4" }.to_owned(),
@@ -34,7 +34,7 @@ fn slice(service: &str, ports: &[(&str, i32)], pods: &[Pod<'_>]) -> EndpointSlic
         ),
         ..EndpointSlice::default()
     };
-    let endpoint = |(address, ready, serving, terminating): &Pod<'_>| Endpoint {
+    let endpoint = |(address, ready, serving, terminating): &Given<'_>| Endpoint {
         addresses: vec![(*address).to_owned()],
         conditions: Some(EndpointConditions { ready: *ready, serving: *serving, terminating: *terminating }),
         ..Endpoint::default()
@@ -45,7 +45,7 @@ fn slice(service: &str, ports: &[(&str, i32)], pods: &[Pod<'_>]) -> EndpointSlic
 }
 
 fn resolved(slices: &[EndpointSlice]) -> Vec<String> {
-    let slices: Vec<_> = slices.iter().filter_map(Slice::of).collect();
+    let slices: Vec<_> = slices.iter().filter_map(|slice| Slice::of(slice, None)).collect();
     let config = resolve(&config(&["http://clinic-patient-service:8082"]), &slices);
     config.upstreams["patient-service"].endpoints.iter().map(|address| address.0.clone()).collect()
 }
@@ -53,7 +53,7 @@ fn resolved(slices: &[EndpointSlice]) -> Vec<String> {
 const HTTP: &[(&str, i32)] = &[("http", 8082)];
 const UP: (Option<bool>, Option<bool>, Option<bool>) = (Some(true), Some(true), Some(false));
 
-fn up(address: &str) -> Pod<'_> {
+fn up(address: &str) -> Given<'_> {
     (address, UP.0, UP.1, UP.2)
 }
 
@@ -88,8 +88,8 @@ fn as_many_gateways_share_the_limits_as_are_ready_and_never_none() {
         (vec![up("10.0.0.1"), starts], 1),
         (vec![up("10.0.0.1"), up("10.0.0.2"), up("10.0.0.3"), starts], 3),
     ] {
-        let gateways = Slice::of(&slice("clinic-api-gateway", &[("http", 8080)], &pods)).unwrap();
-        let others = Slice::of(&slice(SERVICE, HTTP, &[up("10.0.1.1"), up("10.0.1.2")])).unwrap();
+        let gateways = Slice::of(&slice("clinic-api-gateway", &[("http", 8080)], &pods), None).unwrap();
+        let others = Slice::of(&slice(SERVICE, HTTP, &[up("10.0.1.1"), up("10.0.1.2")]), None).unwrap();
         assert_eq!(resolve(&config, [&gateways, &others]).replicas, replicas, "{pods:?}");
     }
 }
@@ -121,8 +121,10 @@ fn a_pod_of_two_families_is_one_pod() {
 
 #[test]
 fn with_tls_pods_are_to_show_a_certificate_of_their_services_name() {
-    let slices: Vec<_> =
-        [slice(SERVICE, HTTP, &[up("10.0.0.1"), up("10.0.0.2")])].iter().filter_map(Slice::of).collect();
+    let slices: Vec<_> = [slice(SERVICE, HTTP, &[up("10.0.0.1"), up("10.0.0.2")])]
+        .iter()
+        .filter_map(|slice| Slice::of(slice, None))
+        .collect();
     let written = config(&["https://clinic-patient-service:8082"]);
     assert_eq!(services(&written), [SERVICE.to_owned()].into());
     let resolved = resolve(&written, &slices);
@@ -163,10 +165,63 @@ fn a_slice_of_names_or_of_nobody_is_passed_over() {
     names.address_type = "FQDN".to_owned();
     let mut nobodys = slice(SERVICE, HTTP, &[up("10.0.0.1")]);
     nobodys.metadata.labels = None;
-    assert!(Slice::of(&names).is_none() && Slice::of(&nobodys).is_none());
+    assert!(Slice::of(&names, None).is_none() && Slice::of(&nobodys, None).is_none());
 }
 
-/// As [`Pod`], with the last part of its address alone.
+/// A slice whose pods lie in these zones, on a node of the same name.
+fn zoned(service: &str, pods: &[(&str, &str)]) -> EndpointSlice {
+    let mut slice = slice(service, HTTP, &pods.iter().map(|(address, _)| up(address)).collect::<Vec<_>>());
+    for (endpoint, (_, zone)) in slice.endpoints.iter_mut().zip(pods) {
+        endpoint.zone = Some((*zone).to_owned());
+        endpoint.node_name = Some(format!("node-{zone}"));
+    }
+    slice
+}
+
+fn resolved_on(node: Option<&str>, slices: &[EndpointSlice]) -> GatewayConfig {
+    let slices: Vec<_> = slices.iter().filter_map(|slice| Slice::of(slice, node)).collect();
+    resolve(&config(&["http://clinic-patient-service:8082"]), &slices)
+}
+
+#[test]
+fn the_gateways_zone_is_its_nodes_and_its_own_pod_tells_it_before_it_is_ready() {
+    let services = zoned(SERVICE, &[("10.0.0.1", "a"), ("10.0.0.2", "b")]);
+    let mut own = zoned("clinic-api-gateway", &[("10.0.0.9", "c")]);
+    own.endpoints[0].conditions =
+        Some(EndpointConditions { ready: Some(false), ..EndpointConditions::default() });
+
+    let config = resolved_on(Some("node-c"), &[services.clone(), own.clone()]);
+    assert_eq!(config.zone.as_deref(), Some("c"));
+    let zones = &config.upstreams["patient-service"].zones;
+    assert_eq!(zones[&Address("http://10.0.0.2:8082".to_owned())], ["b"]);
+    assert_eq!(zones.len(), 2);
+
+    for node in [None, Some("node-d")] {
+        let config = resolved_on(node, &[services.clone(), own.clone()]);
+        assert_eq!((config.zone, config.upstreams["patient-service"].zones.len()), (None, 0), "{node:?}");
+    }
+}
+
+#[test]
+fn hints_say_more_than_zones_if_every_pod_has_them() {
+    let mut hinted = zoned(SERVICE, &[("10.0.0.1", "a"), ("10.0.0.2", "a")]);
+    let hint = |zone: &str| {
+        Some(EndpointHints {
+            for_zones: Some(vec![ForZone { name: zone.to_owned() }]),
+            ..EndpointHints::default()
+        })
+    };
+    hinted.endpoints[1].hints = hint("b");
+    let zones = |slice: &EndpointSlice| -> Vec<String> {
+        let config = resolved_on(Some("node-a"), std::slice::from_ref(slice));
+        config.upstreams["patient-service"].zones.values().flatten().cloned().collect()
+    };
+    assert_eq!(zones(&hinted), ["a", "a"]);
+    hinted.endpoints[0].hints = hint("a");
+    assert_eq!(zones(&hinted), ["a", "b"]);
+}
+
+/// As [`Given`], with the last part of its address alone.
 type Drawn = (u8, Option<bool>, Option<bool>, Option<bool>);
 
 fn any_pods() -> impl Strategy<Value = Vec<Drawn>> {
@@ -180,12 +235,12 @@ proptest! {
         pods in any_pods(), cut in 0_usize..20, turn in 0_usize..20,
     ) {
         let text: Vec<_> = pods.iter().map(|(last, ..)| format!("10.0.0.{last}")).collect();
-        let pods: Vec<Pod<'_>> =
+        let pods: Vec<Given<'_>> =
             pods.iter().zip(&text).map(|((_, ready, serving, ends), address)| (&**address, *ready, *serving, *ends)).collect();
         let whole = resolved(&[slice(SERVICE, HTTP, &pods)]);
 
-        let ready = |pod: &&Pod<'_>| pod.1 != Some(false) && pod.3 != Some(true);
-        let leaving = |pod: &&Pod<'_>| pod.2 != Some(false) && pod.3 == Some(true);
+        let ready = |pod: &&Given<'_>| pod.1 != Some(false) && pod.3 != Some(true);
+        let leaving = |pod: &&Given<'_>| pod.2 != Some(false) && pod.3 == Some(true);
         let is_any_ready = pods.iter().any(|pod| ready(&pod));
         let wanted: BTreeSet<_> = pods
             .iter()

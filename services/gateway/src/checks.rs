@@ -1,0 +1,179 @@
+//! Asking endpoints how they are: one asker for each endpoint, whatever the number of threads and routes. What it finds goes into the
+//! endpoint's [`Health`](resilience::health::Health), where those who send see it in one look.
+//!
+//! Askers live on the runtime that the gateway was started on, and keep a connection each: what is asked for is whether the endpoint
+//! answers, not whether it can be greeted. Not here: what requests say of an endpoint (`forward.rs`).
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::header::{HOST, USER_AGENT};
+use http::{HeaderValue, Request, Response, Uri};
+use http_kit::stop::Phase;
+use hyper::body::{Body, Incoming};
+use settings::HealthCheck;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::body::Outgoing;
+use crate::gateway::Core;
+use crate::snapshot::Snapshot;
+use crate::upstream::{Connection, Endpoint};
+
+/// Who asks, for the service's log.
+const ASKER: HeaderValue = HeaderValue::from_static("healthcare-gateway/health-check");
+/// Nobody says more than this about how they are; a connection with more on it is given up.
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
+
+/// One endpoint, asked for as long as this lives.
+struct Asker {
+    endpoint: Arc<Endpoint>,
+    check: HealthCheck,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Asker {
+    fn drop(&mut self) {
+        self.task.abort();
+        self.endpoint.health.not_asked(Instant::now());
+    }
+}
+
+/// Keeps an asker for each endpoint that the configuration in force wants asked, until the gateway is gone.
+pub(crate) async fn run(core: Weak<Core>) {
+    let mut askers: Vec<Asker> = Vec::new();
+    loop {
+        let Some(there) = core.upgrade() else { return };
+        settle(&mut askers, &there);
+        let (changed, mut phase) = (Arc::clone(&there.changed), there.phase.clone());
+        drop(there);
+        tokio::select! {
+            () = changed.notified() => {}
+            // Whoever could tell is gone.
+            _ = phase.wait_for(|phase| *phase == Phase::Ended) => return,
+        }
+    }
+}
+
+fn settle(askers: &mut Vec<Asker>, core: &Arc<Core>) {
+    let wanted = wanted(&core.snapshot.load());
+    let is_same = |asker: &Asker, (_, endpoint, check): &(Arc<str>, Arc<Endpoint>, HealthCheck)| {
+        Arc::ptr_eq(&asker.endpoint, endpoint) && asker.check == *check
+    };
+    askers.retain(|asker| wanted.iter().any(|wanted| is_same(asker, wanted)));
+    for wanted in wanted {
+        if askers.iter().any(|asker| is_same(asker, &wanted)) {
+            continue;
+        }
+        let (service, endpoint, check) = wanted;
+        let task = tokio::spawn(ask_on(Arc::downgrade(core), service, Arc::clone(&endpoint), check.clone()));
+        askers.push(Asker { endpoint, check, task });
+    }
+}
+
+/// Every endpoint that is to be asked, once.
+fn wanted(snapshot: &Snapshot) -> Vec<(Arc<str>, Arc<Endpoint>, HealthCheck)> {
+    let mut wanted: Vec<(Arc<str>, Arc<Endpoint>, HealthCheck)> = Vec::new();
+    for lane in snapshot.lanes.iter().filter(|lane| lane.balancer.len() > 1) {
+        let Some(check) = lane.health_check() else { continue };
+        for (member, _) in lane.balancer.endpoints() {
+            if !wanted.iter().any(|(_, endpoint, _)| Arc::ptr_eq(endpoint, &member.endpoint)) {
+                wanted.push((Arc::clone(&lane.service), Arc::clone(&member.endpoint), check.clone()));
+            }
+        }
+    }
+    wanted
+}
+
+/// Asks again and again, and tells the endpoint's health.
+async fn ask_on(core: Weak<Core>, service: Arc<str>, endpoint: Arc<Endpoint>, check: HealthCheck) {
+    // It was checked that this is a path.
+    let Ok(path) = check.path.parse::<Uri>() else { return };
+    let interval = Duration::from_millis(check.interval_ms);
+    let (mut connection, mut good, mut bad) = (None, 0_u32, None::<u32>);
+    // Those that are new together are not asked together.
+    let mut pause = interval / 2;
+    loop {
+        let Some(roll) = core.upgrade().map(|core| core.roll()) else { return };
+        tokio::time::sleep(jittered(pause, roll, bad.is_none())).await;
+        pause = interval;
+        let asked = ask(&endpoint, &path, &mut connection);
+        let is_well = timeout(Duration::from_millis(check.timeout_ms), asked).await.unwrap_or(false);
+        if is_well {
+            (good, bad) = (good.saturating_add(1), Some(0));
+            if good >= check.rise && endpoint.health.found_well(Instant::now()) {
+                tracing::info!(%service, endpoint = ?endpoint.host, "an endpoint says that it is well again");
+            }
+        } else {
+            // What was asked on it may still be under way.
+            connection = None;
+            // One that was never well has nothing to lose.
+            let before = bad.unwrap_or(check.fall);
+            (good, bad) = (0, Some(before.saturating_add(1)));
+            if before.saturating_add(1) >= check.fall && endpoint.health.found_unwell() {
+                tracing::warn!(%service, endpoint = ?endpoint.host, "an endpoint does not say that it is well");
+            }
+        }
+    }
+}
+
+/// The first time anywhere within the pause; later, a tenth more or less.
+fn jittered(pause: Duration, roll: u64, is_first: bool) -> Duration {
+    let thousandth = u32::try_from(roll % 1_000).unwrap_or(0);
+    if is_first { pause * thousandth / 1_000 } else { pause * 9 / 10 + pause * thousandth / 5_000 }
+}
+
+/// Whether it says that it is well, on the connection that was kept, or on a new one if that has been closed.
+async fn ask(endpoint: &Endpoint, path: &Uri, kept: &mut Option<Connection>) -> bool {
+    if let Some(mut connection) = kept.take()
+        && connection.is_idle()
+        && let Some(is_well) = ask_on_one(endpoint, path, &mut connection).await
+    {
+        *kept = Some(connection);
+        return is_well;
+    }
+    let Ok(mut connection) = endpoint.connect().await else { return false };
+    let Some(is_well) = ask_on_one(endpoint, path, &mut connection).await else { return false };
+    *kept = Some(connection);
+    is_well
+}
+
+/// `None`: there was no whole answer.
+async fn ask_on_one(endpoint: &Endpoint, path: &Uri, connection: &mut Connection) -> Option<bool> {
+    let mut request = Request::new(Outgoing::Empty);
+    *request.uri_mut() = path.clone();
+    request.headers_mut().insert(HOST, endpoint.host.clone());
+    request.headers_mut().insert(USER_AGENT, ASKER);
+    let answer = connection.send(request).await.ok()?;
+    let is_well = answer.status().is_success();
+    read(answer, connection).await.then_some(is_well)
+}
+
+/// Reads the rest of an answer; the connection brings it as far as it is driven.
+async fn read(answer: Response<Incoming>, connection: &mut Connection) -> bool {
+    let mut body = answer.into_body();
+    let mut bytes = 0;
+    poll_fn(|cx| {
+        loop {
+            let mut unwoken = Context::from_waker(Waker::noop());
+            let mut polled = Pin::new(&mut body).poll_frame(&mut unwoken);
+            if polled.is_pending() {
+                connection.drive(cx);
+                polled = Pin::new(&mut body).poll_frame(&mut unwoken);
+            }
+            match ready!(polled) {
+                Some(Ok(frame)) => bytes += frame.data_ref().map_or(0, Bytes::len),
+                Some(Err(_)) => return Poll::Ready(false),
+                None => return Poll::Ready(true),
+            }
+            if bytes > ANSWER_BYTES_MAX {
+                return Poll::Ready(false);
+            }
+        }
+    })
+    .await
+}

@@ -1,0 +1,116 @@
+//! [`Upstream`]: where a service answers, and how its endpoints share the work and are watched.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::Address;
+
+/// Where a service answers and how its endpoints share the work.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Upstream {
+    /// Its endpoints. On Kubernetes the Service (`https://<service>:<port>`), in whose place its pods are put.
+    pub endpoints: Vec<Address>,
+    /// The name that its certificates must have, with TLS. Absent: each endpoint's own host; of a Service's pods, the Service's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_name: Option<String>,
+    /// How one is picked.
+    #[serde(default)]
+    pub balancing: Balancing,
+    /// How the gateway asks each how it is. Absent: not at all. An only endpoint is not asked: there is no other to send to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health_check: Option<HealthCheck>,
+    /// When one that fails is set aside.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub ejection: Ejection,
+    /// How long the share of one that is new, or is back, grows until it is as large as the others', milliseconds. 0: it is at once.
+    #[serde(default = "slow_start_ms", skip_serializing_if = "is_slow_start_ms")]
+    pub slow_start_ms: u64,
+    /// The zones that an endpoint is for; whoever is not here is for all. On Kubernetes EndpointSlices say it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub zones: BTreeMap<Address, Vec<String>>,
+}
+
+/// At these endpoints, and all else as it is if nobody says otherwise.
+impl From<Vec<Address>> for Upstream {
+    fn from(endpoints: Vec<Address>) -> Self {
+        Self {
+            endpoints,
+            server_name: None,
+            balancing: Balancing::default(),
+            health_check: None,
+            ejection: Ejection::default(),
+            slow_start_ms: slow_start_ms(),
+            zones: BTreeMap::new(),
+        }
+    }
+}
+
+/// How an endpoint is asked how it is: by GET, of which the answer must be 2xx.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct HealthCheck {
+    /// The path asked for.
+    pub path: String,
+    /// From one question to the next, milliseconds; up to a tenth more or less, so that many askers do not come together.
+    pub interval_ms: u64,
+    /// How long an answer may take, milliseconds.
+    pub timeout_ms: u64,
+    /// So many bad answers in a row, and it is down. The very first answer counts alone.
+    pub fall: u32,
+    /// So many good answers in a row, and it is up again.
+    pub rise: u32,
+}
+
+impl Default for HealthCheck {
+    fn default() -> Self {
+        Self { path: "/readyz".to_owned(), interval_ms: 2_000, timeout_ms: 1_000, fall: 2, rise: 1 }
+    }
+}
+
+/// When an endpoint is set aside for what its answers come to. At most half are: with more, all are sent to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Ejection {
+    /// After so many failures in a row: no answer in time, a broken one, or 500, 502, 503, 504. 0: never.
+    pub failures: u32,
+    /// After so many in a row for which there was not even a connection. 0: never.
+    pub connect_failures: u32,
+    /// For so long, milliseconds; twice as long each time that it comes back no better.
+    pub base_ms: u64,
+    /// At most for so long, milliseconds.
+    pub max_ms: u64,
+}
+
+impl Default for Ejection {
+    fn default() -> Self {
+        Self { failures: 5, connect_failures: 2, base_ms: 5_000, max_ms: 60_000 }
+    }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// How an endpoint is picked among those that are well.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Balancing {
+    /// In a circle.
+    #[default]
+    RoundRobin,
+    /// Of two random ones, the one with fewer requests under way.
+    LeastConnections,
+    /// The lower of two random picks by peak-sensitive moving average of latency × requests under way.
+    PeakEwma,
+}
+
+const fn slow_start_ms() -> u64 {
+    10_000
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+const fn is_slow_start_ms(ms: &u64) -> bool {
+    *ms == slow_start_ms()
+}
