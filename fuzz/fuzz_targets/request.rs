@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use contracts::ambient::{Clock, Random};
@@ -16,8 +16,8 @@ use http_kit::telemetry::Metrics;
 use http_kit::token::Verifier;
 use libfuzzer_sys::fuzz_target;
 use settings::{
-    Address, Balancing, GatewayAuth, GatewayConfig, Method, Observability, RateLimits, Route, RouteAccess, ServiceName,
-    Upstream,
+    Address, Balancing, GatewayAuth, GatewayConfig, Method, Observability, RateLimits, Route, RouteAccess,
+    ServiceName, Upstream,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::net::{UnixListener, UnixStream};
@@ -28,7 +28,7 @@ const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nx-service: 1\r\ncontent-length: 2\r\n
 /// Room for all that one input is answered with.
 const PIPE_BYTES: usize = 1 << 20;
 
-/// A gateway and a service in this process, on a clock that runs as fast as they do.
+/// A gateway and a service in this process, on a clock that runs as fast as they do: new for each input, since deadlines go by the true one.
 struct World {
     runtime: Runtime,
     gateway: Gateway,
@@ -39,9 +39,7 @@ struct World {
 type Seen = Arc<Mutex<Vec<Vec<u8>>>>;
 
 fuzz_target!(|data: &[u8]| {
-    static WORLD: OnceLock<World> = OnceLock::new();
-    let World { runtime, gateway, seen } = WORLD.get_or_init(World::new);
-    seen.lock().unwrap().iter_mut().for_each(Vec::clear);
+    let World { runtime, gateway, seen } = World::new();
     let answers = runtime.block_on(async {
         let (mut client, stream) = duplex(PIPE_BYTES);
         let talk = async {
@@ -63,12 +61,18 @@ fuzz_target!(|data: &[u8]| {
 
 impl World {
     fn new() -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
         let path = std::env::temp_dir().join(format!("fuzz-request-{}.sock", std::process::id()));
         let _ = std::fs::remove_file(&path);
         let (gateway, seen) = runtime.block_on(async {
             let seen = service(&path);
-            (Gateway::start(config(path), std::net::TcpListener::bind("127.0.0.1:0").unwrap(), world()).await.unwrap(), seen)
+            (
+                Gateway::start(config(path), std::net::TcpListener::bind("127.0.0.1:0").unwrap(), world())
+                    .await
+                    .unwrap(),
+                seen,
+            )
         });
         Self { runtime, gateway, seen }
     }
@@ -83,6 +87,7 @@ fn world() -> GatewayWorld {
         random: Random::seeded(7),
         metrics: Metrics::default(),
         credentials: None,
+        secrets: None,
     }
 }
 
@@ -92,11 +97,13 @@ fn config(socket: PathBuf) -> GatewayConfig {
         path: path.to_owned(),
         service: "patient-service".to_owned(),
         access,
-        timeout_ms: 5_000,
+        // By the true clock: the other one runs ahead of it.
+        timeout_ms: 600_000,
         retries: None,
         circuit_breaker: None,
         fallback: None,
         rate_limits: None,
+        rate_limits_as: None,
     };
     let upstream = Upstream {
         endpoints: vec![Address(format!("unix:{}", socket.display()))],
@@ -118,6 +125,9 @@ fn config(socket: PathBuf) -> GatewayConfig {
             service: ServiceName::AuthService,
         },
         rate_limits: RateLimits::default(),
+        rate_limit_store: None,
+        peers: None,
+        replicas: 1,
         trusted_proxies: Vec::new(),
         body_bytes_max: 1024,
         access_log: false,
@@ -172,7 +182,8 @@ fn request(bytes: &[u8]) -> Option<usize> {
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
     let head: Vec<&[u8]> = split(&bytes[..end]);
     let line = std::str::from_utf8(head[0]).expect("a request line of text");
-    let (method, target) = line.strip_suffix(" HTTP/1.1").and_then(|line| line.split_once(' ')).expect("a request line");
+    let (method, target) =
+        line.strip_suffix(" HTTP/1.1").and_then(|line| line.split_once(' ')).expect("a request line");
     let path = target.split('?').next().unwrap_or_default();
     let is_routed = match method {
         "GET" | "HEAD" | "POST" => path == "/x",
@@ -189,7 +200,9 @@ fn request(bytes: &[u8]) -> Option<usize> {
         assert!(!line.iter().any(|byte| matches!(byte, 0 | b'\r' | b'\n')), "{name}");
         fields.entry(name).or_default().push(line[colon + 1..].trim_ascii());
     }
-    for (name, value) in [("host", "localhost"), ("x-forwarded-for", "192.0.2.7"), ("x-forwarded-proto", "http")] {
+    for (name, value) in
+        [("host", "localhost"), ("x-forwarded-for", "192.0.2.7"), ("x-forwarded-proto", "http")]
+    {
         assert_eq!(fields.get(name), Some(&vec![value.as_bytes()]), "{name}");
     }
     for name in ["x-request-id", "traceparent", "forwarded"] {
