@@ -5,7 +5,7 @@
 //! | [`context`] | W3C Trace Context: what one part tells the next of a trace |
 //! | [`sampling`] | which requests are traced |
 //! | [`span`] | one piece of work, being measured |
-//! | [`current`] | the span that the work under way belongs to |
+//! | [`current()`] | the span that the work under way belongs to |
 //! | [`tracer`] | a part's way of making spans, and of handing them on |
 //! | [`http`] | what is said of requests |
 //! | [`otlp`] | spans as OpenTelemetry has them on the wire |
