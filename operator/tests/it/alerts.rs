@@ -46,11 +46,14 @@ fn planned() -> (Value, Vec<String>) {
     (find("PrometheusRule", "")["spec"].clone(), queries)
 }
 
+/// A metric, its labels beside the stack's, and its values.
+type Series = (&'static str, &'static str, &'static str);
+
 /// What happens, minute by minute (`0+60x20`: one more a second), and when somebody is told of it.
 struct Case {
     alert: &'static str,
     /// Metric, its labels beside the stack's, its values.
-    series: Vec<(&'static str, &'static str, &'static str)>,
+    series: Vec<Series>,
     /// Minutes from the beginning at which nobody is told, and at which somebody is.
     quiet: u32,
     told: u32,
@@ -58,14 +61,11 @@ struct Case {
     labels: Value,
 }
 
-fn cases() -> Vec<Case> {
-    let case = |alert, series: &[_], quiet, told, labels| Case {
-        alert,
-        series: series.to_vec(),
-        quiet,
-        told,
-        labels,
-    };
+fn case(alert: &'static str, series: &[Series], quiet: u32, told: u32, labels: Value) -> Case {
+    Case { alert, series: series.to_vec(), quiet, told, labels }
+}
+
+fn cases_of_the_gateway() -> Vec<Case> {
     vec![
         case(
             "HealthcarePartDown",
@@ -115,7 +115,18 @@ fn cases() -> Vec<Case> {
         ),
         case(
             "HealthcareLimitStoreAway",
-            &[("healthcare_gateway_limit_store_fallbacks_total", r#"service="api-gateway""#, "0x10 0+60x20")],
+            &[
+                (
+                    "healthcare_gateway_limit_store_fallbacks_total",
+                    r#"service="api-gateway""#,
+                    "0 1 1 1 1 2 2 2 2 3 3 3+60x20",
+                ),
+                (
+                    "healthcare_gateway_limit_store_checks_total",
+                    r#"service="api-gateway",outcome="answered""#,
+                    "0+600x10 6000x20",
+                ),
+            ],
             13,
             20,
             json!({}),
@@ -127,6 +138,11 @@ fn cases() -> Vec<Case> {
             10,
             json!({"kind": "EndpointSlice"}),
         ),
+    ]
+}
+
+fn cases_of_services() -> Vec<Case> {
+    vec![
         case(
             "HealthcareServiceErrors",
             &[
@@ -213,7 +229,7 @@ fn each_alert_is_told_when_it_is_so_and_not_before() {
         .iter()
         .map(|rule| rule["alert"].as_str().unwrap())
         .collect();
-    let cases = cases();
+    let cases: Vec<_> = cases_of_the_gateway().into_iter().chain(cases_of_services()).collect();
     assert_eq!(alerts, cases.iter().map(|case| case.alert).collect(), "one case for each alert");
 
     let folder = tempfile::tempdir().unwrap();

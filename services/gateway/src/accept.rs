@@ -43,7 +43,12 @@ pub(crate) async fn run(listener: TcpListener, Door { tls, core }: Door) {
     let mut phase = core.phase.clone();
     let mut draining = pin!(phase.wait_for(|phase| *phase >= Phase::Draining));
     loop {
-        let Some(room) = core.crowd.room().await else { return };
+        let room = tokio::select! {
+            biased;
+            _ = &mut draining => return,
+            room = core.crowd.room() => room,
+        };
+        let Some(room) = room else { return };
         let accepted = tokio::select! {
             biased;
             _ = &mut draining => return,
@@ -114,6 +119,7 @@ where
             After::End => return,
         };
         let more = tokio::select! {
+            biased;
             more = edge.wait() => more,
             _ = phase.wait_for(|phase| *phase >= Phase::Draining) => return,
             () = core.crowd.pressed() => return,

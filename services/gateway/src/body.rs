@@ -229,6 +229,8 @@ enum Source {
         idle: Option<Pin<Box<Sleep>>>,
         /// It broke off, which the client is told when it has what came before.
         broken: bool,
+        /// All of it was read. Of a body in chunks nothing else tells.
+        ended: bool,
     },
 }
 
@@ -242,7 +244,10 @@ impl ReplyBody {
 
     /// A service's.
     pub(crate) fn service(inner: Incoming, answering: Answering, exchange: Exchange) -> Self {
-        Self { source: Source::Service { inner, answering, idle: None, broken: false }, exchange }
+        Self {
+            source: Source::Service { inner, answering, idle: None, broken: false, ended: false },
+            exchange,
+        }
     }
 }
 
@@ -255,9 +260,11 @@ impl Body for ReplyBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let this = &mut *self;
-        let (inner, answering, idle, broken) = match &mut this.source {
+        let (inner, answering, idle, broken, ended) = match &mut this.source {
             Source::Own(bytes) => return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Source::Service { inner, answering, idle, broken } => (inner, answering, idle, broken),
+            Source::Service { inner, answering, idle, broken, ended } => {
+                (inner, answering, idle, broken, ended)
+            }
         };
         if *broken {
             return Poll::Ready(Some(Err(Broken::Unreadable)));
@@ -279,6 +286,8 @@ impl Body for ReplyBody {
         Poll::Ready(match frame {
             Some(Ok(frame)) => {
                 this.exchange.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+                // Nothing follows trailers.
+                *ended |= frame.is_trailers();
                 Some(Ok(frame))
             }
             Some(Err(_)) => {
@@ -288,7 +297,10 @@ impl Body for ReplyBody {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            None => None,
+            None => {
+                *ended = true;
+                None
+            }
         })
     }
 
@@ -309,8 +321,8 @@ impl Body for ReplyBody {
 
 impl Drop for ReplyBody {
     fn drop(&mut self) {
-        if let Source::Service { inner, answering, .. } = &mut self.source
-            && inner.is_end_stream()
+        if let Source::Service { inner, answering, ended, .. } = &mut self.source
+            && (*ended || inner.is_end_stream())
         {
             self.exchange.completed();
             answering.reuse();

@@ -4,10 +4,15 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 use crate::client::{self, Trusted};
+
+/// Whoever waits for a place asks for it so often.
+const ASK_EVERY: Duration = Duration::from_millis(100);
 
 /// All connections of a gateway.
 #[derive(Debug)]
@@ -43,8 +48,13 @@ impl Crowd {
         if let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() {
             return Some(permit);
         }
-        self.way.notify_one();
-        Arc::clone(&self.places).acquire_owned().await.ok()
+        loop {
+            // Again and again: who is asked may be busy by then, and of several who ask at once one is heard.
+            self.way.notify_one();
+            if let Ok(permit) = timeout(ASK_EVERY, Arc::clone(&self.places).acquire_owned()).await {
+                return permit.ok();
+            }
+        }
     }
 
     /// Gives the place to somebody; `None` if they have too many. Proxies that are believed speak for others, and may have any number.

@@ -36,7 +36,8 @@ pub(crate) struct Edge<S> {
     partial: Option<(u32, Option<Instant>)>,
     /// The unfinished head's first line has ended.
     line_ended: bool,
-    idle_since: Instant,
+    /// Since when nothing has come, and after how many requests.
+    idle: (u32, Instant),
     watch: Pin<Box<Sleep>>,
     stall: Option<Pin<Box<Sleep>>>,
     /// What was read and is to be read again.
@@ -56,7 +57,7 @@ impl<S> Edge<S> {
             link: Arc::clone(&link),
             partial: None,
             line_ended: false,
-            idle_since: now,
+            idle: (0, now),
             // A client that connects and says nothing gets no longer than one that says half.
             watch: Box::pin(tokio::time::sleep_until(now + HEAD_MAX)),
             stall: None,
@@ -115,11 +116,14 @@ impl<S> Edge<S> {
                 }
                 Some(_) => {
                     self.partial = None;
-                    self.idle_since = Instant::now();
                     continue;
                 }
-                None if requests == 0 => self.idle_since + HEAD_MAX,
-                None => self.idle_since + IDLE_MAX,
+                None if self.idle.0 != requests => {
+                    self.idle = (requests, Instant::now());
+                    continue;
+                }
+                None if requests == 0 => self.idle.1 + HEAD_MAX,
+                None => self.idle.1 + IDLE_MAX,
             };
             if due < self.watch.deadline() {
                 self.watch.as_mut().reset(due);

@@ -40,9 +40,9 @@ const SEND_BYTES_MAX: usize = 64 * 1024;
 const PENDING_RESETS_MAX: usize = 20;
 /// Streams that the gateway has reset because of what the client sent.
 const ERROR_RESETS_MAX: usize = 100;
-/// A client that does not answer a ping is gone.
+/// A client that does not answer a ping is gone. The ping waits behind what is on its way to the client, and a slow one takes that at its pace.
 const PING_EVERY: Duration = Duration::from_secs(20);
-const PONG_MAX: Duration = Duration::from_secs(10);
+const PONG_MAX: Duration = Duration::from_mins(2);
 /// An answer of which nothing moves for this long is not wanted. Longer than a service may be silent, whose fault is told otherwise.
 const STALL_MAX: Duration = Duration::from_secs(40);
 /// A connection must bring a request so soon, and then at least so often.
@@ -96,7 +96,7 @@ where
     connection.as_mut().graceful_shutdown();
     tokio::select! {
         _ = connection => {}
-        () = sleep(GOODBYE_MAX), if is_idle => {}
+        () = streams.let_go(), if is_idle => {}
         _ = phase.wait_for(|phase| *phase == Phase::Ended) => {}
     }
 }
@@ -142,6 +142,16 @@ impl Streams {
             if since.elapsed() >= if begun == 0 { FIRST_MAX } else { IDLE_MAX } {
                 return;
             }
+        }
+    }
+}
+
+impl Streams {
+    /// Returns a while after the goodbye, when what came in that very moment is answered.
+    async fn let_go(&self) {
+        sleep(GOODBYE_MAX).await;
+        while self.0.open.load(Ordering::Relaxed) > 0 {
+            sleep(LOOK_EVERY).await;
         }
     }
 }

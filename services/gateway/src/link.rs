@@ -27,6 +27,8 @@ pub(crate) struct Link {
     settled: AtomicBool,
     /// Of an answer under way some may not be written.
     unwritten: AtomicBool,
+    /// Some of a head came, and not all of it.
+    is_begun: AtomicBool,
     /// The service's side, when an answer said that the connection changes its language.
     tunnel: Mutex<Option<Box<Tunnel>>>,
     /// For the deadlines of requests, one after another: see [`Link::within`].
@@ -52,6 +54,7 @@ impl Link {
         self.answering.store(true, Ordering::Relaxed);
         self.settled.store(is_all, Ordering::Relaxed);
         self.unwritten.store(true, Ordering::Relaxed);
+        self.is_begun.store(false, Ordering::Relaxed);
         self.requests.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -67,7 +70,10 @@ impl Link {
             tokio::time::sleep(pause).await;
             pause = LOOK_MAX.min(pause * 2);
             let requests = self.requests();
-            if requests == seen && requests > 0 && !self.is_answering() && self.is_settled() {
+            // Half a head keeps it awake: what is known of its bytes would be forgotten, and the rest of them not looked at.
+            let is_between =
+                !self.is_answering() && self.is_settled() && !self.is_begun.load(Ordering::Relaxed);
+            if requests == seen && requests > 0 && is_between {
                 return;
             }
             seen = requests;
@@ -140,6 +146,7 @@ impl Link {
         let mut head = self.head();
         if is_first {
             head.begin(self.requests());
+            self.is_begun.store(true, Ordering::Relaxed);
         }
         head.add(bytes);
     }

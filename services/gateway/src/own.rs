@@ -114,7 +114,8 @@ pub(crate) async fn is_ready(core: &Core) -> bool {
     }
     let snapshot = core.snapshot.load_full();
     let mut seen: Vec<&str> = Vec::new();
-    for lane in &snapshot.lanes {
+    // Not a canary's: who cannot reach it sends everybody to the version beside it.
+    for lane in &snapshot.needed {
         if lane.balancer.is_empty() || seen.contains(&&*lane.service) {
             continue;
         }

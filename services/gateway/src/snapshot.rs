@@ -32,6 +32,8 @@ pub(crate) struct Snapshot {
     pub(crate) access_log: bool,
     pub(crate) sampling: Sampling,
     pub(crate) lanes: Vec<Arc<Lane>>,
+    /// Those without which it is not ready.
+    pub(crate) needed: Vec<Arc<Lane>>,
     /// Where gateways count together.
     pub(crate) store: Option<Arc<Store>>,
 }
@@ -80,6 +82,7 @@ impl Snapshot {
             access_log: config.access_log,
             sampling: Sampling::of(config.observability.tracing.as_ref()),
             lanes: Vec::new(),
+            needed: Vec::new(),
             store: None,
         };
         let mut faults = Vec::new();
@@ -135,6 +138,9 @@ impl Snapshot {
         };
         let target = match self.lane(&route.service, route, config, kept) {
             Some(lane) => {
+                if !self.needed.iter().any(|known| Arc::ptr_eq(known, &lane)) {
+                    self.needed.push(Arc::clone(&lane));
+                }
                 let retries = route.retries.map_or(
                     RetryPolicy { retries_max: 0, backoff: Backoff { base_ms: 0, max_ms: 0 } },
                     |retries| RetryPolicy {
@@ -186,10 +192,20 @@ fn scope(route: &settings::Route) -> String {
 fn check(config: &GatewayConfig, kept: &Kept) -> Result<Trusted, ConfigError> {
     let mut faults = Vec::new();
     let mut seen: BTreeMap<(settings::Method, &str), Vec<(usize, Wanted)>> = BTreeMap::new();
+    let mut together: BTreeMap<String, &settings::RateLimits> = BTreeMap::new();
     for (number, route) in config.routes.iter().enumerate() {
         let mut fault = |field: &str, what: String| faults.push(format!("routes[{number}].{field}: {what}"));
         if !route.path.starts_with('/') {
             fault("path", format!("{} does not begin with a slash", route.path));
+        }
+        // One bucket has one size: under the larger of two it would forget what it owes under the smaller.
+        if let Some(limits) = &route.rate_limits
+            && *together.entry(scope(route)).or_insert(limits) != limits
+        {
+            fault("rateLimits", "are not those of the routes that it counts together with".to_owned());
+        }
+        if route.rate_limits_as.as_deref() == Some("") {
+            fault("rateLimitsAs", "must not be empty".to_owned());
         }
         if rewrite::lets_internal_out(&route.path) {
             fault("path", format!("{} would let internal routes out", route.path));

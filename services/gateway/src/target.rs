@@ -27,6 +27,14 @@ pub(crate) fn check(head: &request::Parts, link: &Link) -> Result<(), Refusal> {
     if link.is_odd(&head.method) {
         return Err(Refusal::malformed("A line must end with CR and LF, and the address have no fragment."));
     }
+    // HTTP/1 has one by now; HTTP/2 may have any number.
+    let mut lengths = head.headers.get_all(CONTENT_LENGTH).iter();
+    let length = lengths.next();
+    let is_number =
+        |length: &HeaderValue| !length.is_empty() && length.as_bytes().iter().all(u8::is_ascii_digit);
+    if lengths.next().is_some() || length.is_some_and(|length| !is_number(length)) {
+        return Err(Refusal::malformed("There must be one Content-Length at most, and it a number."));
+    }
     // hyper has taken the Content-Length out, reads the chunks and closes the connection afterwards, which is safe; but a client
     // that sends both is broken or hostile (RFC 9112 §6.1), and is told so.
     if head.headers.contains_key(TRANSFER_ENCODING)

@@ -59,11 +59,12 @@ pub(crate) async fn answer(
     let mut exchange = begin(&core, &snapshot, peer, link, &head);
     exchange.log_access(snapshot.access_log);
     let mut body = Some(body);
+    let expects = head.headers.contains_key(EXPECT);
     let passed = pass(&core, &snapshot, peer, &mut head, &mut body, &mut exchange).await;
     let mut is_last = core.is_leaving() || matches!(passed, Ok(Passed::Service(_, Rest::Unasked)));
     match body {
         // Nobody told the client to send it: whether it will cannot be known, nor so where its next request begins.
-        Some(body) if head.headers.contains_key(EXPECT) && !body.is_end_stream() => is_last = true,
+        Some(body) if expects && !body.is_end_stream() => is_last = true,
         Some(body) => discard(body),
         None => {}
     }

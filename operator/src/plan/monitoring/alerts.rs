@@ -103,7 +103,10 @@ fn of_the_gateway(context: &Context<'_>) -> [Alert; 6] {
         },
         Alert {
             name: "HealthcareLimitStoreAway",
-            expr: format!("sum(rate(healthcare_gateway_limit_store_fallbacks_total{{{of}}}[5m])) > 0"),
+            // A share, since one answer now and then comes late where all is well.
+            expr: format!(
+                r#"sum(rate(healthcare_gateway_limit_store_fallbacks_total{{{of}}}[5m])) / (sum(rate(healthcare_gateway_limit_store_fallbacks_total{{{of}}}[5m])) + (sum(rate(healthcare_gateway_limit_store_checks_total{{{of},outcome="answered"}}[5m])) or vector(0))) > 0.5"#
+            ),
             lasting: "5m",
             severity: WARNING,
             summary: "The gateway's pods count requests each by itself".to_owned(),

@@ -148,3 +148,38 @@ pub(crate) async fn house(scribe: &Scribe) -> House {
     ];
     House::with(config(vec![scribe.address.clone()], routes)).await
 }
+
+/// A connection that has had a request rests soon, and half a head must keep it awake: what was seen of it would be forgotten.
+#[tokio::test]
+async fn a_pause_in_the_middle_of_a_head_hides_nothing() {
+    let scribe = Scribe::new().await;
+    let house = house(&scribe).await;
+    for (start, rest) in [
+        ("GET /x HTTP/1.1\r\nhost: a\nx: ", "y\r\n\r\n"),
+        ("GET /x#y", "z HTTP/1.1\r\nhost: a\r\n\r\n"),
+        (
+            "POST /x HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n",
+            "transfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        ),
+    ] {
+        let mut client = house.client().await;
+        assert_eq!(client.ask("GET", "/x", &[], "").await.status, 200);
+        let _ = scribe.take();
+        client.send(start).await;
+        tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
+        client.send(rest).await;
+        client.answer().await.unwrap().assert_problem(400, "malformed-request");
+        assert!(scribe.take().is_empty(), "{start:?}");
+    }
+}
+
+/// Whoever was refused with 417 may send its body or not: nobody can know where its next request begins.
+#[tokio::test]
+async fn after_a_body_that_nobody_asked_for_the_connection_ends() {
+    let scribe = Scribe::new().await;
+    let house = house(&scribe).await;
+    let mut client = house.client().await;
+    client.send("POST /x HTTP/1.1\r\nhost: a\r\nexpect: x\r\ncontent-length: 5\r\n\r\n").await;
+    let answer = client.answer().await.unwrap();
+    assert_eq!((answer.status, answer.header("connection")), (417, Some("close")));
+}

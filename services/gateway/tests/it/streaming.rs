@@ -53,6 +53,27 @@ async fn an_event_reaches_the_client_before_the_next_one_happens() {
     }
 }
 
+/// Of a body in chunks only its last chunk tells that it is whole.
+#[tokio::test]
+async fn an_answer_in_chunks_is_an_answer_like_any_other() {
+    let backend = Backend::raw(|mut stream, _| async move {
+        for _ in 0..3 {
+            read_head(&mut stream).await;
+            let answer = "HTTP/1.1 500 Oh\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    })
+    .await;
+    let house = House::before(&backend, vec![public(Method::Get, "/x")]).await;
+    for _ in 0..3 {
+        let answer = house.get("/x").await;
+        assert_eq!((answer.status, answer.text()), (500, "ok"));
+    }
+    assert_eq!(backend.connections(), 1, "the connection is kept");
+    let report = house.gateway.report();
+    assert_eq!((report.metrics.requests, report.metrics.errors), (3, 3));
+}
+
 #[tokio::test]
 async fn a_part_of_an_upload_reaches_the_service_before_the_next_is_sent() {
     let heard = Arc::new(Notify::new());

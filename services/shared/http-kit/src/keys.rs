@@ -1,15 +1,15 @@
 //! [`KeyRing`]: the public keys that tokens may be signed with, by `kid`.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex as SyncMutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use contracts::auth::{AuthClient, Jwk, JwkSet};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use tokio::sync::{Mutex, MutexGuard};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::identity::Part;
 
@@ -17,6 +17,9 @@ use crate::identity::Part;
 const BETWEEN_QUESTIONS: Duration = Duration::from_secs(1);
 /// Keys that auth has taken back are noticed within this time, even if no new one is met meanwhile.
 const GOOD_FOR: Duration = Duration::from_mins(5);
+
+/// Whoever asks for them anew, with a token whose key is known, waits so long.
+const ANEW_MAX: Duration = Duration::from_millis(500);
 
 /// A public key, and the one algorithm that it is used with. What a token's header says of the algorithm counts for nothing (RFC 8725 §3.1).
 #[derive(Clone)]
@@ -43,6 +46,8 @@ pub struct KeyRing {
     client: Option<AuthClient>,
     /// Held by whoever asks auth; the others wait for what comes of it.
     last: Mutex<Option<Question>>,
+    /// The last time that it was about to be asked for keys that are known.
+    anew: SyncMutex<Option<Instant>>,
 }
 
 /// The last time that auth was asked for its keys.
@@ -71,6 +76,7 @@ impl KeyRing {
             parts: keys_of_parts(services),
             client: Some(client),
             last: Mutex::default(),
+            anew: SyncMutex::default(),
         }
     }
 
@@ -82,6 +88,7 @@ impl KeyRing {
             parts: keys_of_parts(services),
             client: None,
             last: Mutex::default(),
+            anew: SyncMutex::default(),
         }
     }
 
@@ -129,8 +136,17 @@ impl KeyRing {
     async fn read_anew(&self) -> bool {
         let Some(client) = &self.client else { return false };
         let Ok(mut last) = self.last.try_lock() else { return false };
-        let is_old = last.is_some_and(|question| question.at.elapsed() >= GOOD_FOR);
-        is_old && self.ask(client, &mut last).await
+        let is_old = |at: Instant| at.elapsed() >= GOOD_FOR;
+        if !last.is_some_and(|question| is_old(question.at))
+            || !self.anew.lock().is_ok_and(|at| at.is_none_or(is_old))
+        {
+            return false;
+        }
+        // Noted before it is done, so that whoever gives up waiting has asked all the same, and the next one does not wait too.
+        if let Ok(mut anew) = self.anew.lock() {
+            *anew = Some(Instant::now());
+        }
+        timeout(ANEW_MAX, self.ask(client, &mut last)).await.unwrap_or(false)
     }
 
     /// Answers whether auth did.

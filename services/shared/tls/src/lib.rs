@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`Certificate`] | a server that everybody may speak to: the gateway at its front |
 //! | [`Credentials`] | the parts of a stack among themselves: each shows a certificate of the stack's own authority |
-//! | [`outside`], [`connect`] | a client of servers that are no part of the stack |
+//! | [`outside()`], [`connect`] | a client of servers that are no part of the stack |
 //! | [`accept`], [`follow`] | a handshake that ends in time; files read again |
 //! | `issue` | certificates made: for the operator, and for tests |
 //!

@@ -139,7 +139,8 @@ impl Exporter {
                     }
                 }
             }
-            if spans < BATCH {
+            // What has changed meanwhile goes first: the collector may be another one, which takes what this one does not.
+            if spans < BATCH || self.settings.has_changed().unwrap_or(true) {
                 return;
             }
         }

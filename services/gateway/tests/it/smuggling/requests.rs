@@ -220,8 +220,8 @@ const CASES: &[(&str, &[u8], Then)] = &[
     ("TE for trailers", b"GET /x HTTP/1.1\r\nhost: a\r\nconnection: te\r\nte: gzip, trailers\r\n\r\n", Passed("GET /x HTTP/1.1\nconnection: te\nte: trailers\n\n")),
 
     // Expect (RFC 9110 §10.1.1)
-    ("another expectation", b"POST /x HTTP/1.1\r\nhost: a\r\nexpect: 200-ok\r\ncontent-length: 3\r\n\r\nabc", Answered(417)),
-    ("two expectations", b"POST /x HTTP/1.1\r\nhost: a\r\nexpect: 100-continue, x\r\ncontent-length: 3\r\n\r\nabc", Answered(417)),
+    ("another expectation", b"POST /x HTTP/1.1\r\nhost: a\r\nexpect: 200-ok\r\ncontent-length: 3\r\n\r\nabc", Refused(417)),
+    ("two expectations", b"POST /x HTTP/1.1\r\nhost: a\r\nexpect: 100-continue, x\r\ncontent-length: 3\r\n\r\nabc", Refused(417)),
     ("expectation of nothing", b"GET /x HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\n\r\n", Passed("GET /x HTTP/1.1\n\n")),
 
     // What strangers say of themselves

@@ -1,4 +1,3 @@
-use std::sync::Mutex as SyncMutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Router;
