@@ -9,8 +9,8 @@ use blackbox::Client;
 
 /// Requests that are under way at once.
 const CALLERS: usize = 4;
-/// Each of them rests so long between two: below 80 requests a second in all, since a gateway by default takes 100 from one address.
-const REST: Duration = Duration::from_millis(50);
+/// Each of them rests so long between two: below 27 requests a second in all, since gateways by default take 100 from one address, and each of three a third of them.
+const REST: Duration = Duration::from_millis(150);
 /// Of [`Traffic::sign_ins`]: so many that some are always being answered.
 const SIGNING_IN: usize = 6;
 
