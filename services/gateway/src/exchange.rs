@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use http_kit::telemetry::ACCESS;
 use http_kit::token::Caller;
 use traces::context::TRACE_ID;
@@ -19,6 +19,20 @@ use crate::snapshot::{Route, Target};
 
 /// Logged when the client went away before it had an answer (nginx's habit).
 const CLIENT_GONE: u16 = 499;
+
+/// A method as logs and spans call it: one of a few, whatever a client makes up.
+pub(crate) fn method_name(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
 
 /// A request and what became of it. Dropped, it is reported.
 pub(crate) struct Exchange {

@@ -20,13 +20,14 @@ use traces::http::{answered, not_answered};
 use traces::{Kind, Span, TraceContext};
 
 use crate::body::{Broken, ClientBody, Intake, Outgoing};
+use crate::exchange::method_name;
 use crate::gateway::Core;
 use crate::headers::{Asked, TRACEPARENT};
 use crate::invitation::Invitation;
 use crate::kept::{Lane, Member};
 use crate::link::Link;
 use crate::refusal::Refusal;
-use crate::target::is_just_chunked;
+use crate::target::{is_just_chunked, is_length_clear};
 use crate::upstream::{Connection, SendError, Stream};
 
 /// A body up to this size is read first, so that the request can be made again.
@@ -296,15 +297,7 @@ impl<'a> Errand<'a> {
     /// The span of an attempt, whose place in the trace the service is told.
     fn span(&self, endpoint: &Member, request: &mut Request<Outgoing>) -> Option<Box<Span>> {
         let (context, template) = self.trace.as_ref()?;
-        // The method is one that a route has.
-        let method = match self.method {
-            Method::HEAD => "HEAD",
-            Method::POST => "POST",
-            Method::PUT => "PUT",
-            Method::PATCH => "PATCH",
-            Method::DELETE => "DELETE",
-            _ => "GET",
-        };
+        let method = method_name(&self.method);
         let name = format!("{method} {template}");
         let mut span = Box::new(self.core.world.tracer.child(*context, Kind::Client, name)?);
         traces::http::asks(&mut span, method, template, self.retries_made);
@@ -409,12 +402,9 @@ fn is_odd(response: &Response<Incoming>, websocket: bool) -> bool {
         let to = headers.get(UPGRADE).map_or(&[][..], HeaderValue::as_bytes);
         return !(websocket && to.eq_ignore_ascii_case(b"websocket"));
     }
-    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
-    let length = lengths.next();
-    let is_number = |value: &HeaderValue| value.as_bytes().iter().all(u8::is_ascii_digit);
-    lengths.next().is_some()
-        || length.is_some_and(|value| !is_number(value))
-        || (headers.contains_key(TRANSFER_ENCODING) && (length.is_some() || !is_just_chunked(headers)))
+    !is_length_clear(headers)
+        || (headers.contains_key(TRANSFER_ENCODING)
+            && (headers.contains_key(CONTENT_LENGTH) || !is_just_chunked(headers)))
 }
 
 fn report(permit: Option<Permit>, how: impl FnOnce(Permit)) {

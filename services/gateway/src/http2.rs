@@ -144,9 +144,7 @@ impl Streams {
             }
         }
     }
-}
 
-impl Streams {
     /// Returns a while after the goodbye, when what came in that very moment is answered.
     async fn let_go(&self) {
         sleep(GOODBYE_MAX).await;

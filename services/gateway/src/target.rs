@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use contracts::problem::ProblemCode;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Uri, request};
+use http::{HeaderMap, HeaderValue, Uri, Version, request};
 
 use crate::link::Link;
 use crate::refusal::Refusal;
@@ -27,12 +27,8 @@ pub(crate) fn check(head: &request::Parts, link: &Link) -> Result<(), Refusal> {
     if link.is_odd(&head.method) {
         return Err(Refusal::malformed("A line must end with CR and LF, and the address have no fragment."));
     }
-    // HTTP/1 has one by now; HTTP/2 may have any number.
-    let mut lengths = head.headers.get_all(CONTENT_LENGTH).iter();
-    let length = lengths.next();
-    let is_number =
-        |length: &HeaderValue| !length.is_empty() && length.as_bytes().iter().all(u8::is_ascii_digit);
-    if lengths.next().is_some() || length.is_some_and(|length| !is_number(length)) {
+    // Of HTTP/1 hyper has seen to that.
+    if head.version == Version::HTTP_2 && !is_length_clear(&head.headers) {
         return Err(Refusal::malformed("There must be one Content-Length at most, and it a number."));
     }
     // hyper has taken the Content-Length out, reads the chunks and closes the connection afterwards, which is safe; but a client
@@ -45,6 +41,15 @@ pub(crate) fn check(head: &request::Parts, link: &Link) -> Result<(), Refusal> {
         ));
     }
     Ok(())
+}
+
+/// Whether there is one Content-Length at most, and it a number (RFC 9110 §8.6).
+pub(crate) fn is_length_clear(headers: &HeaderMap) -> bool {
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let length = lengths.next();
+    let is_number =
+        |length: &HeaderValue| !length.is_empty() && length.as_bytes().iter().all(u8::is_ascii_digit);
+    lengths.next().is_none() && length.is_none_or(is_number)
 }
 
 /// Whether the one coding is `chunked`: any other would have to be undone, or told on.

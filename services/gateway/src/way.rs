@@ -18,7 +18,7 @@ use traces::context::SPAN_ID;
 use crate::body::{ReplyBody, discard};
 use crate::canary::Who;
 use crate::client::Peer;
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, method_name};
 use crate::forward::{Answer, Errand, Parcel};
 use crate::gateway::Core;
 use crate::headers::{self, REQUEST_ID, TRACEPARENT};
@@ -59,12 +59,14 @@ pub(crate) async fn answer(
     let mut exchange = begin(&core, &snapshot, peer, link, &head);
     exchange.log_access(snapshot.access_log);
     let mut body = Some(body);
-    let expects = head.headers.contains_key(EXPECT);
+    // Asked before its headers are taken on, and only where there is something to send.
+    let expects =
+        body.as_ref().is_some_and(|body| !body.is_end_stream()) && head.headers.contains_key(EXPECT);
     let passed = pass(&core, &snapshot, peer, &mut head, &mut body, &mut exchange).await;
     let mut is_last = core.is_leaving() || matches!(passed, Ok(Passed::Service(_, Rest::Unasked)));
     match body {
         // Nobody told the client to send it: whether it will cannot be known, nor so where its next request begins.
-        Some(body) if expects && !body.is_end_stream() => is_last = true,
+        Some(_) if expects => is_last = true,
         Some(body) => discard(body),
         None => {}
     }
@@ -218,16 +220,7 @@ fn begin(
     let request_id =
         headers::request_id(&head.headers).cloned().unwrap_or_else(|| value(traceparent.slice(SPAN_ID)));
     let traceparent = value(traceparent);
-    let method = match head.method {
-        Method::GET => "GET",
-        Method::HEAD => "HEAD",
-        Method::POST => "POST",
-        Method::PUT => "PUT",
-        Method::PATCH => "PATCH",
-        Method::DELETE => "DELETE",
-        Method::OPTIONS => "OPTIONS",
-        _ => "other",
-    };
+    let method = method_name(&head.method);
     let mut exchange = Exchange::begin(Arc::clone(core), link, started, method, request_id, traceparent);
     if snapshot.sampling.is_on() && context.is_sampled() {
         let mut span = core.world.tracer.server(context, told, method);

@@ -1,14 +1,14 @@
 //! [`KeyRing`]: the public keys that tokens may be signed with, by `kid`.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex as SyncMutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use contracts::auth::{AuthClient, Jwk, JwkSet};
 use jsonwebtoken::{Algorithm, DecodingKey};
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
 use crate::identity::Part;
@@ -45,9 +45,15 @@ pub struct KeyRing {
     parts: HashMap<Part, Arc<[PublicKey]>>,
     client: Option<AuthClient>,
     /// Held by whoever asks auth; the others wait for what comes of it.
-    last: Mutex<Option<Question>>,
+    asked: Mutex<Asked>,
+}
+
+/// What auth was asked so far.
+#[derive(Default)]
+struct Asked {
+    last: Option<Question>,
     /// The last time that it was about to be asked for keys that are known.
-    anew: SyncMutex<Option<Instant>>,
+    anew: Option<Instant>,
 }
 
 /// The last time that auth was asked for its keys.
@@ -75,8 +81,7 @@ impl KeyRing {
             edition: AtomicU64::default(),
             parts: keys_of_parts(services),
             client: Some(client),
-            last: Mutex::default(),
-            anew: SyncMutex::default(),
+            asked: Mutex::default(),
         }
     }
 
@@ -87,8 +92,7 @@ impl KeyRing {
             edition: AtomicU64::default(),
             parts: keys_of_parts(services),
             client: None,
-            last: Mutex::default(),
-            anew: SyncMutex::default(),
+            asked: Mutex::default(),
         }
     }
 
@@ -115,11 +119,11 @@ impl KeyRing {
         }
         let Some(client) = &self.client else { return Ok(None) };
         let came = Instant::now();
-        let mut last = self.last.lock().await;
+        let mut asked = self.asked.lock().await;
         if let Some(signer) = self.known(kid) {
             return Ok(Some(signer));
         }
-        match *last {
+        match asked.last {
             Some(Question { at, was_answered: true }) if at >= came => return Ok(None),
             Some(Question { at, was_answered: false }) if at >= came => return Err(Unreadable),
             Some(Question { at, was_answered: true }) => {
@@ -128,32 +132,28 @@ impl KeyRing {
             // What could not be answered is asked again; a peer that fails is rested by the client.
             _ => {}
         }
-        if self.ask(client, &mut last).await { Ok(self.known(kid)) } else { Err(Unreadable) }
+        if self.ask(client, &mut asked).await { Ok(self.known(kid)) } else { Err(Unreadable) }
     }
 
     /// Asks auth once its keys have been known for long; whoever comes meanwhile goes by what is known, and so does everybody if auth does not
     /// answer.
     async fn read_anew(&self) -> bool {
         let Some(client) = &self.client else { return false };
-        let Ok(mut last) = self.last.try_lock() else { return false };
+        let Ok(mut asked) = self.asked.try_lock() else { return false };
         let is_old = |at: Instant| at.elapsed() >= GOOD_FOR;
-        if !last.is_some_and(|question| is_old(question.at))
-            || !self.anew.lock().is_ok_and(|at| at.is_none_or(is_old))
-        {
+        if !asked.last.is_some_and(|question| is_old(question.at)) || !asked.anew.is_none_or(is_old) {
             return false;
         }
         // Noted before it is done, so that whoever gives up waiting has asked all the same, and the next one does not wait too.
-        if let Ok(mut anew) = self.anew.lock() {
-            *anew = Some(Instant::now());
-        }
-        timeout(ANEW_MAX, self.ask(client, &mut last)).await.unwrap_or(false)
+        asked.anew = Some(Instant::now());
+        timeout(ANEW_MAX, self.ask(client, &mut asked)).await.unwrap_or(false)
     }
 
     /// Answers whether auth did.
-    async fn ask(&self, client: &AuthClient, last: &mut MutexGuard<'_, Option<Question>>) -> bool {
+    async fn ask(&self, client: &AuthClient, asked: &mut Asked) -> bool {
         let at = Instant::now();
         let answer = client.jwks().await;
-        **last = Some(Question { at, was_answered: answer.is_ok() });
+        asked.last = Some(Question { at, was_answered: answer.is_ok() });
         let Ok(keys) = answer else { return false };
         self.replace(&keys);
         true

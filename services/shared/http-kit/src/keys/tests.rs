@@ -1,3 +1,4 @@
+use std::sync::Mutex as SyncMutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Router;
@@ -21,6 +22,7 @@ const CALLERS: usize = 50;
 struct Auth {
     keys: SyncMutex<Vec<Jwk>>,
     is_down: SyncMutex<bool>,
+    hangs: SyncMutex<bool>,
     asked: AtomicUsize,
 }
 
@@ -39,6 +41,9 @@ impl Auth {
         // What it will say is settled when it is asked.
         let keys = JwkSet { keys: self.keys.lock().unwrap().clone() };
         tokio::time::sleep(THINKS).await;
+        if *self.hangs.lock().unwrap() {
+            std::future::pending::<()>().await;
+        }
         if *self.is_down.lock().unwrap() {
             return StatusCode::SERVICE_UNAVAILABLE.into_response();
         }
@@ -146,4 +151,25 @@ async fn a_key_that_auth_has_taken_back_is_noticed_in_time_though_nobody_brings_
     later().await;
     assert_eq!((finds("k2").await, ring.edition()), (Ok(true), 1));
     assert_eq!(finds("k1").await, Ok(false));
+}
+
+#[tokio::test]
+async fn an_auth_service_that_hangs_keeps_nobody_whose_key_is_known() {
+    let auth = Arc::new(Auth::default());
+    auth.publish("k1");
+    let ring = ring(&auth).await;
+    let finds = async || ring.find("k1").await.map(|signer| signer.is_some());
+    assert_eq!(finds().await, Ok(true));
+    tokio::time::pause();
+    tokio::time::advance(GOOD_FOR).await;
+    tokio::time::resume();
+    *auth.hangs.lock().unwrap() = true;
+    // One who has less time than the question takes.
+    let _ = tokio::time::timeout(THINKS, finds()).await;
+    assert_eq!((finds().await, finds().await), (Ok(true), Ok(true)));
+    assert_eq!(
+        auth.asked.load(Ordering::Relaxed),
+        2,
+        "it is asked once more, and then not again for a while"
+    );
 }
