@@ -15,15 +15,17 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 const IDLE: Duration = Duration::from_mins(2);
 const LIFETIME: Duration = Duration::from_mins(30);
 
-/// Limits of a session that serves requests. A request is answered long before; these end what nobody waits for. And the server asks a silent
-/// session's machine whether it is there: one that lost its power holds its rows' locks for four seconds, and not until those limits.
-const LIMITS: [(&str, &str); 6] = [
+/// Limits of a session that serves requests. A request is answered long before; these end what nobody waits for. A machine that lost its power
+/// holds its rows' locks for four seconds, and not until those limits: the server asks one that is silent whether it is there, and
+/// waits no longer than that for word that an answer has arrived.
+const LIMITS: [(&str, &str); 7] = [
     ("statement_timeout", "15s"),
     ("lock_timeout", "5s"),
     ("idle_in_transaction_session_timeout", "30s"),
     ("tcp_keepalives_idle", "1"),
     ("tcp_keepalives_interval", "1"),
     ("tcp_keepalives_count", "3"),
+    ("tcp_user_timeout", "4s"),
 ];
 
 /// Where the two schemas are. Holds the password: it has no `Debug`.

@@ -5,6 +5,7 @@ mod erasure;
 mod files;
 mod idempotency;
 mod instants;
+mod lost;
 mod migrations;
 mod outbox;
 mod rewrap;
