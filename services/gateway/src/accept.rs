@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use http::Request;
 use http_kit::stop::Phase;
 use hyper::body::{Body, Incoming};
@@ -140,6 +142,14 @@ enum After<S> {
     End,
 }
 
+/// What calls a connection away from its requests.
+enum Call {
+    /// The gateway is to end.
+    Leave,
+    /// Nobody has used it for a while.
+    Rest,
+}
+
 /// Serves one connection until nobody has used it for a while, and then gives it back: what hyper needs for a request is a hundred times what
 /// a connection needs that waits for one.
 async fn serve_until_unused<S>(
@@ -161,29 +171,41 @@ where
     let connection = http1::Builder::new()
         // Idle and slow clients are the edge's business: one timer a connection instead of one a request.
         .header_read_timeout(None)
+        // Answers go out with what comes of them meanwhile, in one buffer: that is written faster than a list of two.
+        .writev(false)
         .max_buf_size(HEADERS_BYTES_MAX + URI_BYTES_MAX)
         .max_header_size(HEADERS_BYTES_MAX)
         .serve_connection(TokioIo::new(edge), service);
     let mut connection = Box::new(connection);
+    // Seldom, while the connection is polled with every request: so it is asked only when it has something to say.
+    let mut call = FuturesUnordered::from_iter([async {
+        tokio::select! {
+            biased;
+            _ = phase.wait_for(|phase| *phase >= Phase::Draining) => Call::Leave,
+            () = link.unused() => Call::Rest,
+        }
+    }]);
     let ended = tokio::select! {
         biased;
-        ended = &mut *connection => Some(ended),
-        _ = phase.wait_for(|phase| *phase >= Phase::Draining) => None,
-        () = link.unused() => {
+        ended = &mut *connection => Ok(ended),
+        Some(call) = call.next() => Err(call),
+    };
+    drop(call);
+    let ended = match ended {
+        Ok(ended) => ended,
+        Err(Call::Rest) => {
             let parts = connection.into_parts();
             let mut edge = parts.io.into_inner();
             edge.put_back(&parts.read_buf);
             link.forget();
             return After::Rest(edge);
         }
-    };
-    let ended = if let Some(ended) = ended {
-        ended
-    } else {
-        Pin::new(&mut *connection).graceful_shutdown();
-        tokio::select! {
-            ended = &mut *connection => ended,
-            _ = phase.wait_for(|phase| *phase == Phase::Ended) => return After::End,
+        Err(Call::Leave) => {
+            Pin::new(&mut *connection).graceful_shutdown();
+            tokio::select! {
+                ended = &mut *connection => ended,
+                _ = phase.wait_for(|phase| *phase == Phase::Ended) => return After::End,
+            }
         }
     };
     // How a connection ends is the client's business; requests are logged where they are answered.

@@ -14,7 +14,9 @@ use hyper::body::{Body, Incoming};
 use resilience::balance::Pick;
 use resilience::breaker::Permit;
 use resilience::health::Failure;
-use resilience::retry::{Attempt, Outcome, RetryBudget, RetryPolicy, Verdict, decide, parse_retry_after};
+use resilience::retry::{
+    Attempt, Outcome, Reason, RetryBudget, RetryPolicy, Verdict, decide, parse_retry_after,
+};
 use tokio::time::timeout_at;
 use traces::http::{answered, not_answered};
 use traces::{Kind, Span, TraceContext};
@@ -336,6 +338,10 @@ impl<'a> Errand<'a> {
     }
 
     fn verdict(&self, outcome: Outcome) -> Verdict {
+        // Nearly always: an answer, for which nobody need look at the clock.
+        if matches!(outcome, Outcome::Answered { status: ..429, .. }) {
+            return Verdict::Stop(Reason::Final);
+        }
         let attempt = Attempt {
             idempotent: self.can_repeat(),
             retries_made: self.retries_made,
@@ -388,8 +394,9 @@ fn tell(span: &mut Span, sent: Option<&Result<(Response<Incoming>, Connection), 
 /// An answer is an answer; whether "later" is one is for the retry policy to say.
 fn judge(response: Response<Incoming>, answering: Answering, websocket: bool) -> Attempted {
     let status = response.status().as_u16();
-    let asked = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-    let outcome = Outcome::Answered { status, retry_after: asked.and_then(parse_retry_after) };
+    let asked = || response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+    let retry_after = if status < 429 { None } else { asked().and_then(parse_retry_after) };
+    let outcome = Outcome::Answered { status, retry_after };
     let stands = if is_odd(&response, websocket) { Err(broke_off()) } else { Ok((response, answering)) };
     Attempted { outcome, stands }
 }

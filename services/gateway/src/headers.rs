@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use contracts::problem::ProblemCode;
 
 use crate::client::{Client, FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO};
+use crate::names::Names;
 use crate::refusal::Refusal;
 
 /// `X-Request-Id`.
@@ -42,10 +43,13 @@ struct Stripped {
 
 /// Takes out what is meant for this connection alone (RFC 9110 §7.6.1), those named in `Connection` included. One that names what is meant for
 /// all recipients, which a sender must not, comes back: an `If-Match` that vanished on the way would make a write unconditional.
-fn strip_hop_by_hop(headers: &mut HeaderMap) -> Result<Stripped, &'static str> {
+fn strip_hop_by_hop(headers: &mut HeaderMap, there: Names) -> Result<Stripped, &'static str> {
     let mut is_upgrade = false;
-    if headers.contains_key(CONNECTION) {
-        let lines: Vec<HeaderValue> = headers.get_all(CONNECTION).iter().cloned().collect();
+    if there.have(Names::CONNECTION) {
+        // Nearly always that is all it says, and it names nothing.
+        let is_plain = |line: &HeaderValue| line == "keep-alive" || line == "close";
+        let lines: Vec<HeaderValue> =
+            headers.get_all(CONNECTION).iter().filter(|line| !is_plain(line)).cloned().collect();
         for name in lines.iter().filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(',')) {
             let name = name.trim();
             if let Some(known) = END_TO_END.iter().find(|known| known.eq_ignore_ascii_case(name)) {
@@ -58,10 +62,14 @@ fn strip_hop_by_hop(headers: &mut HeaderMap) -> Result<Stripped, &'static str> {
         }
         headers.remove(CONNECTION);
     }
-    for name in [KEEP_ALIVE, PROXY_CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TRANSFER_ENCODING] {
-        headers.remove(name);
+    if there.have(Names::HOP_BY_HOP) {
+        for name in [KEEP_ALIVE, PROXY_CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TRANSFER_ENCODING]
+        {
+            headers.remove(name);
+        }
     }
-    Ok(Stripped { te: headers.remove(TE), upgrade: headers.remove(UPGRADE), is_upgrade })
+    let mut taken = |names, name| if there.have(names) { headers.remove(name) } else { None };
+    Ok(Stripped { te: taken(Names::TE, TE), upgrade: taken(Names::UPGRADE, UPGRADE), is_upgrade })
 }
 
 /// Fields that a request is not the same without.
@@ -99,9 +107,11 @@ pub(crate) fn towards_service(
     (client, is_peer_trusted): (&Client, bool),
     traceparent: &HeaderValue,
 ) -> Result<Asked, Refusal> {
-    let stripped = strip_hop_by_hop(headers)
+    let there = Names::of(headers);
+    let stripped = strip_hop_by_hop(headers, there)
         .map_err(|name| Refusal::malformed(&format!("Connection must not name {name}, which is for all.")))?;
-    let to_continue = match headers.remove(EXPECT) {
+    let expected = if there.have(Names::EXPECT) { headers.remove(EXPECT) } else { None };
+    let to_continue = match expected {
         // HTTP/1.0 knows no interim answer, and hyper's HTTP/2 sends none: the expectation is passed over.
         Some(expected) if version == Version::HTTP_11 => {
             if !expected.as_bytes().eq_ignore_ascii_case(b"100-continue") {
@@ -124,16 +134,19 @@ pub(crate) fn towards_service(
         headers.insert(CONNECTION, HeaderValue::from_static("te"));
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
-    headers.remove(REAL_IP);
-    if !is_peer_trusted {
+    if there.have(Names::REAL_IP) {
+        headers.remove(REAL_IP);
+    }
+    if !is_peer_trusted && there.have(Names::CLAIM) {
         forget_claims(headers);
     }
-    let host = headers.remove(HOST);
-    if !is_peer_trusted || !headers.contains_key(FORWARDED_HOST) {
-        headers.remove(FORWARDED_HOST);
-        if let Some(host) = host {
-            headers.insert(FORWARDED_HOST, host);
-        }
+    // Each endpoint's own takes its place.
+    let host = headers.insert(HOST, HeaderValue::from_static(""));
+    // A stranger's claim is gone by now.
+    if !(there.have(Names::FORWARDED_HOST) && headers.contains_key(FORWARDED_HOST))
+        && let Some(host) = host
+    {
+        headers.insert(FORWARDED_HOST, host);
     }
     headers.insert(FORWARDED_FOR, client.address.clone());
     headers.insert(FORWARDED_PROTO, client.proto.clone());
@@ -149,12 +162,7 @@ fn has_trailers(te: &HeaderValue) -> bool {
 
 /// Takes out what a stranger says of where it is and what it asked for, in whatever words proxies have for that.
 fn forget_claims(headers: &mut HeaderMap) {
-    let is_claim = |name: &HeaderName| {
-        let name = name.as_str();
-        name.starts_with("x-forwarded-")
-            || name.starts_with("x-original-")
-            || matches!(name, "x-rewrite-url" | "x-client-ip" | "x-cluster-client-ip" | "true-client-ip")
-    };
+    let is_claim = |name: &HeaderName| Names::one(name.as_str()).have(Names::CLAIM);
     while let Some(claim) = headers.keys().find(|name| is_claim(name)).cloned() {
         headers.remove(claim);
     }
@@ -162,10 +170,11 @@ fn forget_claims(headers: &mut HeaderMap) {
 
 /// Makes a service's headers those of an answer to a client.
 pub(crate) fn towards_client(headers: &mut HeaderMap) {
+    let there = Names::of(headers);
     // A service that strips what is for all has lost that, no more: it is one of ours.
-    let _ = strip_hop_by_hop(headers);
+    let _ = strip_hop_by_hop(headers, there);
     // Answers hold health data: nobody keeps them who was not told to.
-    if !headers.contains_key(CACHE_CONTROL) {
+    if !there.have(Names::CACHE_CONTROL) || !headers.contains_key(CACHE_CONTROL) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
 }

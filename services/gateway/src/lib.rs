@@ -45,6 +45,7 @@ mod kubernetes;
 mod limits;
 mod link;
 mod metrics;
+mod names;
 mod own;
 mod process;
 mod raw_head;

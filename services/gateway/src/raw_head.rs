@@ -17,11 +17,9 @@ pub(crate) struct RawHead {
 }
 
 /// Whether nothing in these bytes is worth a second look. A line that ended between two reads is: that is rare.
-#[expect(clippy::naive_bytecount, reason = "a head is short, and the compiler counts many bytes at once")]
 pub(crate) fn is_plain(bytes: &[u8]) -> bool {
-    let feeds = bytes.iter().filter(|byte| **byte == b'\n').count();
-    let ends = bytes.iter().zip(bytes.iter().skip(1)).filter(|pair| *pair == (&b'\r', &b'\n')).count();
-    feeds == ends && !bytes.contains(&b'#')
+    let mut marks = memchr::memchr2_iter(b'\n', b'#', bytes);
+    marks.all(|at| bytes[at] == b'\n' && at > 0 && bytes[at - 1] == b'\r')
 }
 
 impl RawHead {

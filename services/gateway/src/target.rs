@@ -65,12 +65,16 @@ pub(crate) fn normalise(path: &str) -> Result<Cow<'_, str>, Refusal> {
     if !plain.starts_with('/') {
         return Err(Refusal::malformed("The path must begin with a slash."));
     }
-    // A trailing slash leaves one empty segment at the end; the router will not find it.
-    let mut segments = plain[1..].split('/').peekable();
-    while let Some(segment) = segments.next() {
-        let is_last = segments.peek().is_none();
-        if segment == "." || segment == ".." || (segment.is_empty() && !is_last) {
-            return Err(Refusal::malformed("The path must not have empty or dot segments."));
+    // Only a slash with another or a dot behind it can begin such a segment: most paths have none, and are looked at once. A slash at the end
+    // leaves one empty segment; the router will not find it.
+    let begins_oddly = |pair: &[u8]| pair[0] == b'/' && matches!(pair[1], b'/' | b'.');
+    if plain.as_bytes().windows(2).any(begins_oddly) {
+        let mut segments = plain[1..].split('/').peekable();
+        while let Some(segment) = segments.next() {
+            let is_last = segments.peek().is_none();
+            if segment == "." || segment == ".." || (segment.is_empty() && !is_last) {
+                return Err(Refusal::malformed("The path must not have empty or dot segments."));
+            }
         }
     }
     Ok(plain)

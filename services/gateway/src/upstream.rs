@@ -109,7 +109,8 @@ impl std::fmt::Debug for Connection {
 
 impl Connection {
     async fn begin(stream: Stream) -> Result<Self, hyper::Error> {
-        let (sender, driver) = http1::handshake(TokioIo::new(stream)).await?;
+        // Requests are small, and one buffer is written faster than a list of them.
+        let (sender, driver) = http1::Builder::new().writev(false).handshake(TokioIo::new(stream)).await?;
         Ok(Self { sender, driver: Box::pin(driver), is_open: true })
     }
 
@@ -133,7 +134,12 @@ impl Connection {
         drive(&mut self.driver, &mut self.is_open, cx);
     }
 
-    /// Whether it can take a request: it is open, has read its last answer to the end and sent the whole of its last request.
+    /// Whether it is through with its last request: it has read the answer to the end and sent the whole of the request.
+    fn is_done(&mut self) -> bool {
+        (self.is_open && self.sender.is_ready()) || self.is_idle()
+    }
+
+    /// Whether it can take a request: it is through with its last one, and as far as can be seen still open.
     pub(crate) fn is_idle(&mut self) -> bool {
         self.drive(&mut Context::from_waker(Waker::noop()));
         self.is_open && self.sender.is_ready()
@@ -260,7 +266,7 @@ impl Endpoint {
     /// Takes back a connection whose last answer has been read to its end. One that is still busy with its last request's body, which its
     /// service did not want to read, is closed. `since` then it counts as unused.
     pub(crate) fn keep(&self, mut connection: Connection, since: Instant) {
-        if !connection.is_idle() {
+        if !connection.is_done() {
             return;
         }
         let mut idle = self.pool();
