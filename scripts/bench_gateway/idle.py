@@ -16,8 +16,9 @@ def opened(proxy, count, token=None):
 def answered(port, request, count):
     waiting, some = selectors.DefaultSelector(), []
     for _ in range(count):
-        # From several addresses: ours gives no one more than half of its places.
-        one = socket.create_connection(("127.0.0.1", port), timeout=10, source_address=(f"127.0.0.{2 + len(some) % 8}", 0))
+        # From several addresses: ours gives no one more than half of its places. From none that the services listen on: for a minute, the
+        # ports of connections that have gone are not free there.
+        one = socket.create_connection(("127.0.0.1", port), timeout=10, source_address=(f"127.0.1.{1 + len(some) % 8}", 0))
         one.sendall(request)
         one.setblocking(False)
         waiting.register(one, selectors.EVENT_READ, bytearray())

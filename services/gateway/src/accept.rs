@@ -69,32 +69,31 @@ pub(crate) async fn run(listener: TcpListener, Door { tls, core }: Door) {
             core.meters.turned_away.inc();
             continue;
         };
-        let (core, tls) = (Arc::clone(&core), tls.clone());
-        tokio::spawn(async move {
-            serve(stream, address, tls, core).await;
-            drop(place);
-        });
+        // Answers are written whole; waiting for more to send only adds latency.
+        let _ = stream.set_nodelay(true);
+        let core = Arc::clone(&core);
+        match tls.clone() {
+            None => tokio::spawn(async move {
+                converse(stream, Origin { address, is_tls: false }, core).await;
+                drop(place);
+            }),
+            Some(tls) => tokio::spawn(async move {
+                converse_in_secret(stream, address, tls, core).await;
+                drop(place);
+            }),
+        };
     }
 }
 
-async fn serve(stream: TcpStream, address: IpAddr, tls: Option<Arc<ServerConfig>>, core: Arc<Core>) {
-    // Answers are written whole; waiting for more to send only adds latency.
-    let _ = stream.set_nodelay(true);
-    match tls {
-        None => converse(stream, Origin { address, is_tls: false }, core).await,
-        // In a box, so that a connection without TLS is not as large as one with it.
-        Some(tls) => {
-            let converse = async move {
-                let Ok(stream) = tls::accept(tls, stream).await else { return };
-                let origin = Origin { address, is_tls: true };
-                if stream.get_ref().1.alpn_protocol() == Some(http2::ALPN) {
-                    Box::pin(http2::converse(stream, origin, core)).await;
-                } else {
-                    converse(Box::new(stream), origin, core).await;
-                }
-            };
-            Box::pin(converse).await;
-        }
+/// The same behind TLS.
+async fn converse_in_secret(stream: TcpStream, address: IpAddr, tls: Arc<ServerConfig>, core: Arc<Core>) {
+    // In boxes: the handshake's is gone with it, and the stream is large.
+    let Ok(stream) = Box::pin(async { tls::accept(tls, stream).await.map(Box::new) }).await else { return };
+    let origin = Origin { address, is_tls: true };
+    if stream.get_ref().1.alpn_protocol() == Some(http2::ALPN) {
+        Box::pin(http2::converse(stream, origin, core)).await;
+    } else {
+        converse(stream, origin, core).await;
     }
 }
 
@@ -105,29 +104,36 @@ pub(crate) struct Origin {
     pub(crate) is_tls: bool,
 }
 
-/// Serves one connection to its end.
-pub(crate) async fn converse<S>(stream: S, origin: Origin, core: Arc<Core>)
+/// Serves one connection to its end. What it needs while it rests is all that the future is made of, since thousands do: so nothing is taken as
+/// an argument and then moved, for which there would be room twice.
+pub(crate) fn converse<S>(stream: S, origin: Origin, core: Arc<Core>) -> impl Future<Output = ()> + Send
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let (mut edge, link) = Edge::new(stream, Arc::clone(&core));
     let mut phase = core.phase.clone();
-    loop {
-        // In a box, which is gone while the connection rests.
-        edge = match Box::pin(serve_until_unused(edge, origin, &core, &link, &mut phase)).await {
-            After::Rest(edge) => edge,
-            // In a box: few connections come to that, and none that rests should have room for it.
-            After::Http(edge, read) => return Box::pin(leave(edge, read, &core, &link)).await,
-            After::End => return,
-        };
-        let more = tokio::select! {
-            biased;
-            more = edge.wait() => more,
-            _ = phase.wait_for(|phase| *phase >= Phase::Draining) => return,
-            () = core.crowd.pressed() => return,
-        };
-        if !more {
-            return;
+    async move {
+        loop {
+            // In a box, which is gone while the connection rests.
+            let read;
+            (edge, read) = match Box::pin(serve_until_unused(edge, origin, &core, &link, &mut phase)).await {
+                After::Rest(edge) => (edge, None),
+                After::Http(edge, read) => (edge, Some(read)),
+                After::End => return,
+            };
+            if let Some(read) = read {
+                // In a box: few connections come to that, and none that rests should have room for it.
+                return Box::pin(leave(edge, read, &core, &link)).await;
+            }
+            let more = tokio::select! {
+                biased;
+                more = edge.wait() => more,
+                _ = phase.wait_for(|phase| *phase >= Phase::Draining) => return,
+                () = core.crowd.pressed() => return,
+            };
+            if !more {
+                return;
+            }
         }
     }
 }

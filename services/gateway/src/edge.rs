@@ -12,7 +12,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use contracts::problem::{Problem, ProblemCode};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use crate::gateway::Core;
@@ -176,10 +176,15 @@ impl<S: AsyncRead + Unpin> Edge<S> {
         if !self.ahead.is_empty() {
             return true;
         }
-        let mut first = [0; FIRST_BYTES];
-        let read = self.read(&mut first).await.unwrap_or(0);
-        self.put_back(&first[..read]);
-        read > 0
+        std::future::poll_fn(|cx| {
+            // Not a part of the future: most of the time there is nothing to read.
+            let mut first = [0; FIRST_BYTES];
+            let mut first = ReadBuf::new(&mut first);
+            let read = ready!(Pin::new(&mut *self).poll_read(cx, &mut first));
+            self.put_back(first.filled());
+            Poll::Ready(read.is_ok() && !self.ahead.is_empty())
+        })
+        .await
     }
 }
 
