@@ -96,7 +96,7 @@ mod tests {
             ("/routes/0", "routes.0.later"),
             ("/routes/0/retries", "routes.0.retries.later"),
             ("/routes/0/circuitBreaker", "routes.0.circuitBreaker.later"),
-            ("/routes/0/fallback/staleRead", "routes.0.fallback.staleRead.later"),
+            ("/routes/0/fallback/staleRead", "routes.0.fallback.later"),
             ("/routes/0/rateLimits", "routes.0.rateLimits.later"),
             ("/rateLimits", "rateLimits.later"),
             ("/rateLimits/perClient", "rateLimits.perClient.later"),
