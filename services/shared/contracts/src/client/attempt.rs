@@ -62,10 +62,15 @@ impl Transport {
         // The connections of this moment: what this process shows of itself may have changed since the last attempt.
         let answered = answer(&self.connections.http(), request, span.as_mut()).await;
         let (now, waited) = (Instant::now(), begun.elapsed());
+        // A peer is not to blame for a caller who hardly waited: that one's permit goes back uncounted.
+        let is_hasty = time < bounds.attempt && waited < self.policies.fair;
         match answered {
             Ok(Answer { status, is_sick, retry_after, body }) => {
                 if is_sick {
-                    permit.failure(now);
+                    // A peer that was told how long there is gives up first, and says so by 504.
+                    if !(is_hasty && status == 504) {
+                        permit.failure(now);
+                    }
                 } else {
                     permit.success(now, if bounds.held_open { Duration::ZERO } else { waited });
                 }
@@ -73,9 +78,7 @@ impl Transport {
                 (ended, Some(Outcome::Answered { status, retry_after }), read(status, &body))
             }
             Err(error) => {
-                // A peer is not to blame for a caller who hardly waited: that one's permit goes back uncounted.
-                let was_cut_short = error.is_timeout() && time < bounds.attempt;
-                if !was_cut_short || waited >= self.policies.fair {
+                if !(is_hasty && error.is_timeout()) {
                     permit.failure(now);
                 }
                 let (ended, outcome) = match (error.is_connect(), error.is_timeout()) {

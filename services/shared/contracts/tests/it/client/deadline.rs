@@ -69,7 +69,13 @@ async fn callers_who_hardly_wait_say_nothing_of_the_peer_and_those_who_wait_do()
     for _ in 0..10 {
         within(20).await.unwrap_err();
     }
+    // Told how long there is, it may give up first.
+    peer.now(Does::Refuse(504, None));
+    for _ in 0..10 {
+        within(150).await.unwrap_err();
+    }
     assert_eq!((caller.breaker(), caller.calls("answered")), (0, 0));
+    peer.now(Does::AnswerAfter(Duration::from_millis(150)));
     assert_eq!(caller.look().await.unwrap(), 42);
 
     peer.now(Does::Hang);
