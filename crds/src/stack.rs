@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use chrono_tz::Tz;
 use contracts::permission::Permission;
-use settings::{Balancing, Breaker, Fallback, RateLimits, Retries, ServiceName};
+use settings::{Balancing, Breaker, Fallback, RateLimits, Retries, ServiceCalls, ServiceName};
 
 use crate::Currency;
 use crate::spec::{
@@ -30,6 +30,8 @@ pub struct Stack {
     pub image: Image,
     /// All seven services, those that are switched off among them.
     pub services: BTreeMap<ServiceName, Service>,
+    /// On what terms they call each other.
+    pub service_calls: ServiceCalls,
     /// The gateway.
     pub gateway: Gateway,
     /// Where data is kept on a cluster.

@@ -19,6 +19,7 @@ pub fn plan_service(stack: &Stack, service: ServiceName, placement: &Placement) 
         time_zone: stack.time_zone.name().to_owned(),
         currency: stack.currency.code().to_owned(),
         peers: stack.enabled().map(|peer| (peer, Peer { address: placement.address(stack, peer) })).collect(),
+        calls: stack.service_calls,
         auth: AuthSettings {
             issuer: issuer(stack),
             audience: AUDIENCE.to_owned(),

@@ -187,9 +187,13 @@ pub struct BreakerSpec {
     /// The window, in calls.
     #[schemars(range(min = 1, max = 10_000))]
     pub window_calls: u32,
-    /// No decision before this many calls; at most the window.
+    /// No decision by their share before this many calls; at most the window.
     #[schemars(range(min = 1, max = 10_000))]
     pub min_calls: u32,
+    /// Opens too when so many calls in a row failed or were slow; 0: never. An endpoint that has others beside it is set aside after five
+    /// failures in a row whatever stands here.
+    #[schemars(range(min = 0, max = 10_000))]
+    pub consecutive_failures: u32,
     /// A call that takes longer counts as failed: 1ms to 10m.
     #[schemars(extend("x-kubernetes-validations" = rules::between("1ms", "10m")))]
     pub slow_call: Span,
@@ -208,6 +212,7 @@ impl Default for BreakerSpec {
             failure_rate_percent: default.failure_rate_percent,
             window_calls: default.window_calls,
             min_calls: default.min_calls,
+            consecutive_failures: default.consecutive_failures,
             slow_call: Span::from_millis(default.slow_call_ms),
             open_for: Span::from_millis(default.open_ms),
             half_open_calls: default.half_open_calls,

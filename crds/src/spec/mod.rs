@@ -8,6 +8,7 @@
 
 mod auth;
 mod backup;
+mod calls;
 mod cluster;
 mod database;
 mod exposure;
@@ -25,6 +26,7 @@ mod workload;
 
 pub use auth::AuthSpec;
 pub use backup::{Backup, BackupVolume, KeySecretRef, RestoreFrom};
+pub use calls::{CallBreakerSpec, CallRetriesSpec, ServiceCallsSpec};
 pub use cluster::{NetworkPolicySpec, Scheduling, TaintEffect, Toleration, TolerationOperator};
 pub use database::{CloudNativePgDatabase, DatabaseSpec, ExternalDatabase, ManagedDatabase, Storage};
 pub use exposure::{GatewayService, GatewayServiceType, GatewayTls, IngressSpec, IngressTls, ParentRef};
@@ -86,6 +88,9 @@ pub struct HealthcareStackSpec {
     /// How each service runs. A service that is not named here runs with the defaults.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub services: Option<ServicesSpec>,
+    /// On what terms the services call each other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_calls: Option<ServiceCallsSpec>,
     /// What stands in front of the services.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gateway: Option<GatewaySpec>,
@@ -133,6 +138,7 @@ impl Default for HealthcareStackSpec {
             version: None,
             image: None,
             services: None,
+            service_calls: None,
             gateway: None,
             database: None,
             auth: None,

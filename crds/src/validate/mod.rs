@@ -3,6 +3,7 @@
 //! A rule adds a fault and goes on, so that all are found at once. Rules that compare two fields speak of the object that holds them.
 
 mod bounds;
+mod calls;
 mod cluster;
 mod database;
 mod document;
@@ -54,6 +55,7 @@ fn validate(name: &str, namespace: &str, spec: &HealthcareStackSpec, faults: &mu
     document::check_name(name, faults);
     document::check_namespace(namespace, faults);
     let services = services::validate(&spec.services.clone().unwrap_or_default(), faults);
+    let service_calls = calls::validate(spec.service_calls.unwrap_or_default(), faults);
     let gateway = gateway::validate(&spec.gateway.clone().unwrap_or_default(), &services, faults);
     let database = database::validate(spec, faults);
     let auth = auth(spec.auth.unwrap_or_default(), faults);
@@ -72,6 +74,7 @@ fn validate(name: &str, namespace: &str, spec: &HealthcareStackSpec, faults: &mu
         image: image(spec, &version),
         version,
         services,
+        service_calls,
         gateway,
         database: database?,
         backup: spec.database.as_ref().and_then(|database| database.backup.clone()),

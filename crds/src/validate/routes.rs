@@ -79,7 +79,7 @@ fn permissions(path: &str, spec: &RouteSpec, faults: &mut Faults) -> Vec<Permiss
     known
 }
 
-fn retries(path: &str, spec: RetriesSpec, faults: &mut Faults) -> Retries {
+pub(super) fn retries(path: &str, spec: RetriesSpec, faults: &mut Faults) -> Retries {
     let RetriesSpec { backoff, max_backoff, .. } = spec;
     let millisecond = Span::from_millis(1);
     bounds::span(format!("{path}.backoff"), backoff, millisecond, Span::from_secs(10), faults);
@@ -101,7 +101,7 @@ impl From<RetriesSpec> for Retries {
     }
 }
 
-fn breaker(path: &str, spec: BreakerSpec, faults: &mut Faults) -> Breaker {
+pub(super) fn breaker(path: &str, spec: BreakerSpec, faults: &mut Faults) -> Breaker {
     let BreakerSpec { min_calls, window_calls, .. } = spec;
     bounds::span(format!("{path}.slowCall"), spec.slow_call, Span::from_millis(1), MINUTES_10, faults);
     bounds::span(format!("{path}.openFor"), spec.open_for, Span::from_millis(10), MINUTES_10, faults);
@@ -112,6 +112,7 @@ fn breaker(path: &str, spec: BreakerSpec, faults: &mut Faults) -> Breaker {
         failure_rate_percent: spec.failure_rate_percent,
         window_calls,
         min_calls,
+        consecutive_failures: spec.consecutive_failures,
         slow_call_ms: spec.slow_call.millis(),
         open_ms: spec.open_for.millis(),
         half_open_calls: spec.half_open_calls,

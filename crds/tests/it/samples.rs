@@ -42,6 +42,17 @@ fn a_stack_that_says_nothing_has_every_default() {
     assert!(stack.gateway.access_log);
 }
 
+/// docs/resilience.md shows every policy with its default.
+#[test]
+fn the_defaults_that_the_documentation_shows_are_the_defaults() {
+    let page = crate::read("docs/resilience.md");
+    let shown = page.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let shown = Stack::from_yaml(&sample("minimal").replace("spec: {}", shown)).unwrap();
+    let bare = crate::stack("gateway: { routes: [{ path: /api/patients, service: patient }] }");
+    assert_eq!(shown.service_calls, settings::ServiceCalls::default());
+    assert_eq!((shown.service_calls, shown.gateway), (bare.service_calls, bare.gateway));
+}
+
 #[test]
 fn a_stack_without_a_spec_is_one_that_says_nothing() {
     let without = sample("minimal").replace("spec: {}", "");

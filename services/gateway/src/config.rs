@@ -15,7 +15,7 @@ use crate::Error;
 pub(crate) fn from_yaml(text: &str) -> Result<GatewayConfig, Error> {
     let mut unknown = Vec::new();
     let config = serde_saphyr::with_deserializer_from_str(text, |deserializer| {
-        serde_ignored::deserialize(deserializer, |path| unknown.push(path.to_string()))
+        serde_ignored::deserialize(deserializer, |path| unknown.push(place(&path)))
     });
     // The further lines of the complaint show the file.
     let config = config.map_err(|error: serde_saphyr::Error| {
@@ -30,9 +30,14 @@ pub(crate) fn from_yaml(text: &str) -> Result<GatewayConfig, Error> {
 pub(crate) fn from_json(text: &str) -> Result<(GatewayConfig, Vec<String>), Error> {
     let mut unknown = Vec::new();
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let config = serde_ignored::deserialize(&mut deserializer, |path| unknown.push(path.to_string()))?;
+    let config = serde_ignored::deserialize(&mut deserializer, |path| unknown.push(place(&path)))?;
     deserializer.end()?;
     Ok((config, unknown))
+}
+
+/// Where a member stands; `serde_ignored` shows each `Option` on the way as a question mark.
+fn place(path: &serde_ignored::Path<'_>) -> String {
+    path.to_string().replace(".?", "")
 }
 
 /// Configurations taken into force, and those refused.
@@ -82,5 +87,67 @@ mod tests {
         let (read, unknown) = from_json(&json.to_string()).unwrap();
         assert_eq!((read, unknown), (config, vec!["routes.0.mirror".to_owned()]));
         assert!(from_json(&format!("{json} {{}}")).is_err(), "one document, not two");
+    }
+
+    /// Wherever it stands: what a person writes and what an operator writes is made of the same types.
+    #[test]
+    fn that_goes_for_every_depth() {
+        let places = [
+            ("/routes/0", "routes.0.later"),
+            ("/routes/0/retries", "routes.0.retries.later"),
+            ("/routes/0/circuitBreaker", "routes.0.circuitBreaker.later"),
+            ("/routes/0/fallback/staleRead", "routes.0.fallback.later"),
+            ("/routes/0/rateLimits", "routes.0.rateLimits.later"),
+            ("/rateLimits", "rateLimits.later"),
+            ("/rateLimits/perClient", "rateLimits.perClient.later"),
+            ("/rateLimits/perKey", "rateLimits.perKey.later"),
+            ("/rateLimitStore", "rateLimitStore.later"),
+            ("/rateLimitStore/password", "rateLimitStore.password.later"),
+            ("/upstreams/patient-service", "upstreams.patient-service.later"),
+            ("/upstreams/patient-service/healthCheck", "upstreams.patient-service.healthCheck.later"),
+            ("/auth", "auth.later"),
+            ("/observability", "observability.later"),
+            ("/observability/tracing", "observability.tracing.later"),
+        ];
+        let mut known = serde_json::to_value(from_yaml(EXAMPLE).unwrap()).unwrap();
+        let limit = serde_json::json!({"requestsPerSecond": 1, "burst": 1});
+        known["routes"][0]["retries"] = serde_json::json!({"attempts": 1});
+        known["routes"][0]["circuitBreaker"] = serde_json::json!({});
+        known["routes"][0]["fallback"] = serde_json::json!({"staleRead": {"maxAgeSeconds": 1}});
+        known["routes"][0]["rateLimits"] = serde_json::json!({});
+        known["rateLimits"]["perClient"] = limit;
+        known["rateLimits"]["perKey"] =
+            serde_json::json!({"header": "X-API-Key", "requestsPerSecond": 1, "burst": 1});
+        known["rateLimitStore"] =
+            serde_json::json!({"host": "redis", "password": {"secret": "a", "key": "b"}});
+        known["upstreams"]["patient-service"]["healthCheck"] = serde_json::json!({});
+        known["observability"]["tracing"] =
+            serde_json::json!({"endpoint": "http://a:4318", "samplePercent": 1});
+        let (config, unknown) = from_json(&known.to_string()).unwrap();
+        assert!(unknown.is_empty(), "{unknown:?}");
+        for (pointer, place) in places {
+            let mut newer = known.clone();
+            newer.pointer_mut(pointer).unwrap()["later"] = true.into();
+            assert_eq!(
+                from_yaml(&newer.to_string()).unwrap_err().to_string(),
+                format!("{place} is not known")
+            );
+            assert_eq!(from_json(&newer.to_string()).unwrap(), (config.clone(), vec![place.to_owned()]));
+        }
+    }
+
+    #[test]
+    fn what_a_member_is_to_be_is_not_guessed() {
+        let config = serde_json::to_value(from_yaml(EXAMPLE).unwrap()).unwrap();
+        for (pointer, value) in [
+            ("/routes/0/access", serde_json::json!({"anyOf": ["patients:read"]})),
+            ("/routes/0/fallback", serde_json::json!({"guess": {}})),
+            ("/routes/0/balancing", "Weighted".into()),
+        ] {
+            let mut newer = config.clone();
+            let (parent, member) = pointer.rsplit_once('/').unwrap();
+            newer.pointer_mut(parent).unwrap()[member] = value;
+            assert!(from_json(&newer.to_string()).is_err(), "{pointer}");
+        }
     }
 }

@@ -264,6 +264,7 @@ fn breaker_config(terms: settings::Breaker) -> BreakerConfig {
         failure_rate_percent: terms.failure_rate_percent,
         window_calls: terms.window_calls,
         min_calls: terms.min_calls,
+        consecutive_failures: terms.consecutive_failures,
         slow_call_ms: terms.slow_call_ms,
         open_ms: terms.open_ms,
         half_open_calls: terms.half_open_calls,

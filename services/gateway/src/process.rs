@@ -18,7 +18,7 @@ use http_kit::revocation::RevocationList;
 use http_kit::stop::Signals;
 use http_kit::telemetry::{Metrics, change_logging, count_panics, start_logging};
 use http_kit::token::Verifier;
-use settings::{Address, GATEWAY_NAME, GatewayConfig, LogFormat, Observability};
+use settings::{Address, GATEWAY_NAME, GatewayConfig, LogFormat, Observability, ServiceCalls, ServiceName};
 use tls::{Certificate, Credentials};
 use traces::Tracer;
 
@@ -263,7 +263,9 @@ impl Process {
     }
 
     fn way(&self, address: &Address, token: TokenSource) -> Result<Arc<Transport>, Error> {
-        Ok(Transport::new(address, self.credentials.clone(), token, self.random.clone())?)
+        let target = self.metrics.clients(GATEWAY_NAME).target(ServiceName::AuthService.as_str());
+        let calls = ServiceCalls::default();
+        Ok(Transport::on(&calls, target, address, self.credentials.clone(), token, self.random.clone())?)
     }
 
     fn token_source(&self, config: &GatewayConfig) -> Result<Option<TokenSource>, Error> {

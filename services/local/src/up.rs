@@ -68,9 +68,11 @@ pub async fn up(args: Box<Up>) -> Result<(), Fault> {
     // The process has one verifier, in auth's name: auth cannot be switched off.
     let auth = plan_service(&stack, ServiceName::AuthService, &placement);
     let identity = kit::identity(auth.service, &auth, &data.secrets(), &clock, &random).map_err(failed)?;
-    let verifier = kit::verifier(&auth, None, &identity, &data.secrets(), &clock, &random).map_err(failed)?;
-    let way_to_auth = kit::transport(&auth, auth.service, None, &identity, &random).map_err(failed)?;
     let metrics = Metrics::default();
+    let verifier = kit::verifier(&auth, None, &identity, &data.secrets(), &clock, &random, &metrics);
+    let verifier = verifier.map_err(failed)?;
+    let way_to_auth = kit::transport(&auth, auth.service, None, &identity, &random, &metrics);
+    let way_to_auth = way_to_auth.map_err(failed)?;
     let seed = u64::from_le_bytes(random.bytes());
     let tracer = Tracer::new(settings::GATEWAY_NAME, seed, Some(data.path().join("secrets")));
     metrics.register_tracer(settings::GATEWAY_NAME, &tracer);

@@ -63,6 +63,7 @@ impl Scene {
             time_zone: "Europe/Berlin".to_owned(),
             currency: "EUR".to_owned(),
             peers: [(ServiceName::AuthService, nobody)].into(),
+            calls: settings::ServiceCalls::default(),
             auth: AuthSettings {
                 issuer: "https://clinic.test".to_owned(),
                 audience: "healthcare-stack".to_owned(),

@@ -1,52 +1,43 @@
 //! What the typed clients stand on: one service calling another.
 //!
-//! A [`Transport`] holds the connection pool to one peer and signs each call with this service's own identity. It keeps a deadline,
-//! rests a peer that fails (circuit breaker), and repeats what may be repeated, within a budget. A call that is made for a request belongs to
-//! that request's trace.
+//! A [`Transport`] holds the connection pool to one peer and signs each call with this service's own identity. Its [`Policies`] are those
+//! of the gateway, from the same crate: a deadline for the call and one for each attempt, repetitions of what may be repeated, within a
+//! budget, a breaker that rests a peer which fails, and a bulkhead, so that one which hangs does not take all there is. A call that is made
+//! for a request belongs to that request's trace, and takes no longer than whoever asked waits.
 
+mod attempt;
 mod connections;
+mod metrics;
+mod policies;
 
 use std::fmt::Display;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use resilience::breaker::{Breaker, BreakerConfig};
-use resilience::retry::{
-    Attempt, Backoff, Outcome, RetryBudget, RetryPolicy, Verdict, decide, parse_retry_after,
-};
-use settings::{Address, Method};
+use resilience::retry::{Attempt, Reason, Verdict, decide};
+use settings::{Address, Method, ServiceCalls};
 use tls::Credentials;
 use traces::{Current, Kind, Span};
 
 use crate::ambient::Random;
+use crate::deadline;
 use crate::endpoint::{Endpoint, Operation};
 use crate::problem::{Problem, ProblemCode};
+use attempt::Bounds;
 use connections::Connections;
+pub use metrics::{ClientMetrics, Target};
+use metrics::{Ended, Retry};
+use policies::Policies;
 
 /// Gives a fresh token of this service's own identity.
 pub type TokenSource = Arc<dyn Fn() -> String + Send + Sync>;
-
-/// Within a stack a call that takes longer than this has failed, repetitions included.
-const DEADLINE: Duration = Duration::from_secs(5);
-
-const RETRIES: RetryPolicy = RetryPolicy { retries_max: 2, backoff: Backoff { base_ms: 20, max_ms: 500 } };
-const BREAKER: BreakerConfig = BreakerConfig {
-    failure_rate_percent: 50,
-    window_calls: 50,
-    min_calls: 10,
-    slow_call_ms: 3_000,
-    open_ms: 1_000,
-    half_open_calls: 2,
-};
-const RETRY_BUDGET_PERCENT: u32 = 20;
-const RETRY_FLOOR_PER_SECOND: u32 = 10;
 
 /// Calls one peer.
 pub struct Transport {
     connections: Connections,
     token: TokenSource,
-    breaker: Breaker,
-    budget: RetryBudget,
+    policies: Policies,
+    target: Target,
     random: Random,
 }
 
@@ -54,6 +45,24 @@ impl std::fmt::Debug for Transport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Transport").field("base", &self.connections.base).finish_non_exhaustive()
     }
+}
+
+/// What is asked of a peer.
+struct Asked<'a> {
+    operation: &'static Operation,
+    /// Whether doing it twice has the effect of doing it once.
+    idempotent: bool,
+    /// The request, but for what differs from one attempt to the next.
+    request: reqwest::Request,
+    current: Option<&'a Current>,
+}
+
+/// How one call differs from others to the same peer.
+#[derive(Clone, Copy, Debug, Default)]
+struct Terms<'a> {
+    /// Another time than the usual one.
+    timeout: Option<Duration>,
+    idempotency_key: Option<&'a str>,
 }
 
 /// Why a call gave no answer.
@@ -87,8 +96,8 @@ pub fn found<T>(answer: Result<T, ClientError>) -> Result<Option<T>, ClientError
 }
 
 impl Transport {
-    /// A transport to a peer. At an `https://` address both show a certificate: the peer the one of the address's host, this process that of
-    /// its credentials.
+    /// A transport to a peer, on the usual terms and not counted. At an `https://` address both show a certificate: the peer the one of the
+    /// address's host, this process that of its credentials.
     ///
     /// # Errors
     /// If the address asks for credentials and there are none, or the HTTP client cannot be built.
@@ -98,67 +107,131 @@ impl Transport {
         token: TokenSource,
         random: Random,
     ) -> Result<Arc<Self>, ClientError> {
-        Ok(Arc::new(Self {
-            connections: Connections::new(address, credentials)?,
-            token,
-            breaker: Breaker::new(BREAKER),
-            budget: RetryBudget::new(RETRY_BUDGET_PERCENT, RETRY_FLOOR_PER_SECOND, Instant::now()),
-            random,
-        }))
+        Self::on(&ServiceCalls::default(), Target::default(), address, credentials, token, random)
     }
 
-    /// Makes a call; the typed clients' methods are the way to use it. `deadline` counts from now.
-    pub async fn call_within<E: Endpoint>(
+    /// [`Transport::new`] on these terms, counted as calls to this target.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn on(
+        calls: &ServiceCalls,
+        target: Target,
+        address: &Address,
+        credentials: Option<Arc<Credentials>>,
+        token: TokenSource,
+        random: Random,
+    ) -> Result<Arc<Self>, ClientError> {
+        let connections = Connections::new(address, credentials)?;
+        let policies = Policies::new(calls, Instant::now());
+        target.watch(&policies);
+        Ok(Arc::new(Self { connections, token, policies, target, random }))
+    }
+
+    /// Makes a call; the typed clients' methods are the way to use it.
+    pub async fn call<E: Endpoint>(
         &self,
-        deadline: Duration,
         ids: &[&(dyn Display + Sync)],
         query: &E::Query,
         body: &E::Body,
     ) -> Result<E::Reply, ClientError> {
-        let started = Instant::now();
+        self.call_on::<E>(Terms::default(), ids, query, body).await
+    }
+
+    /// [`Transport::call`] that may take this long, counted from now. Longer than the usual time, it is a question that the peer holds open
+    /// until it has something to say: that it takes long is no sign of its being slow.
+    pub async fn call_within<E: Endpoint>(
+        &self,
+        timeout: Duration,
+        ids: &[&(dyn Display + Sync)],
+        query: &E::Query,
+        body: &E::Body,
+    ) -> Result<E::Reply, ClientError> {
+        self.call_on::<E>(Terms { timeout: Some(timeout), ..Terms::default() }, ids, query, body).await
+    }
+
+    /// [`Transport::call`] of what the peer does once for a key, however often it is asked (`Idempotency-Key`): it may be repeated,
+    /// whatever its method.
+    pub async fn call_once<E: Endpoint>(
+        &self,
+        idempotency_key: &str,
+        ids: &[&(dyn Display + Sync)],
+        query: &E::Query,
+        body: &E::Body,
+    ) -> Result<E::Reply, ClientError> {
+        let terms = Terms { idempotency_key: Some(idempotency_key), ..Terms::default() };
+        self.call_on::<E>(terms, ids, query, body).await
+    }
+
+    async fn call_on<E: Endpoint>(
+        &self,
+        terms: Terms<'_>,
+        ids: &[&(dyn Display + Sync)],
+        query: &E::Query,
+        body: &E::Body,
+    ) -> Result<E::Reply, ClientError> {
+        let begun = Instant::now();
+        let mut call = self.target.begin();
         let operation = E::OPERATION;
-        let url = format!("{}{}", self.connections.base, fill(operation.path, ids));
-        let body = match operation.body {
-            Some(_) => Some(serde_json::to_vec(body).map_err(ClientError::unavailable)?),
-            None => None,
-        };
-        self.budget.deposit(started);
         let current = traces::current();
+        let url = format!("{}{}", self.connections.base, fill(operation.path, ids));
+        let mut request = self.connections.http().request(method(operation.method), url);
+        if operation.query.is_some() {
+            request = request.query(query);
+        }
+        if operation.body.is_some() {
+            let body = serde_json::to_vec(body).map_err(ClientError::unavailable)?;
+            request = request.header("content-type", "application/json").body(body);
+        }
+        if let Some(key) = terms.idempotency_key {
+            request = request.header("idempotency-key", key);
+        }
+        let request = request.build().map_err(ClientError::unavailable)?;
+        let idempotent = terms.idempotency_key.is_some() || is_idempotent(operation.method);
+        let asked = Asked { operation, idempotent, request, current: current.as_ref() };
+        let bounds = self.policies.bounds(begun, terms.timeout, deadline::current());
+        let (ended, result) = self.repeat(&asked, bounds).await;
+        call.ended(ended);
+        result
+    }
+
+    /// Attempts, until one counts.
+    async fn repeat<R: serde::de::DeserializeOwned>(
+        &self,
+        asked: &Asked<'_>,
+        bounds: Bounds,
+    ) -> (Ended, Result<R, ClientError>) {
+        self.policies.budget.deposit(bounds.begun);
         let mut retries_made = 0;
         loop {
-            let time_left = deadline.saturating_sub(started.elapsed());
-            let span = current.as_ref().and_then(|current| self.span(current, operation, retries_made));
-            let mut request = self
-                .connections
-                .http()
-                .request(method(operation.method), &url)
-                .timeout(time_left)
-                .bearer_auth((self.token)());
-            if operation.query.is_some() {
-                request = request.query(query);
-            }
-            if let Some(body) = &body {
-                request = request.header("content-type", "application/json").body(body.clone());
-            }
-            if let Some(current) = &current {
-                let context = span.as_ref().map_or(current.context, Span::context);
-                request = request.header("traceparent", &context.header()[..]);
-            }
-            // A question that is given more than the usual time is one that the peer holds open until it has something to say.
-            let may_take_long = deadline > DEADLINE;
-            let (outcome, result) = self.attempt::<E::Reply>(request, may_take_long, span).await;
-            let attempt = Attempt {
-                idempotent: operation.method != Method::Post,
-                retries_made,
-                time_left: deadline.saturating_sub(started.elapsed()),
+            let Some(time) = bounds.time_of_attempt(Instant::now()) else {
+                let why = "there is no time left to ask it";
+                return (Ended::NoTime, Err(ClientError::unavailable(why)));
             };
-            match decide(&RETRIES, attempt, outcome, u64::from_le_bytes(self.random.bytes())) {
-                Verdict::Retry { after } if self.budget.try_withdraw(Instant::now()) => {
-                    tokio::time::sleep(after).await;
-                    retries_made += 1;
+            let (ended, outcome, result) = self.attempt(asked, retries_made, time, bounds).await;
+            let Some(outcome) = outcome else { return (ended, result) };
+            let attempt = Attempt {
+                idempotent: asked.idempotent,
+                retries_made,
+                time_left: bounds.time_left(Instant::now()),
+            };
+            let random = u64::from_le_bytes(self.random.bytes());
+            let after = match decide(&self.policies.retries, attempt, outcome, random) {
+                Verdict::Retry { after } => after,
+                Verdict::Stop(reason) => {
+                    if reason == Reason::TooLate {
+                        self.target.retry(Retry::TooLate);
+                    }
+                    return (ended, result);
                 }
-                _ => return result,
+            };
+            if !self.policies.budget.try_withdraw(Instant::now()) {
+                self.target.retry(Retry::OverBudget);
+                return (ended, result);
             }
+            self.target.retry(Retry::Made);
+            tokio::time::sleep(after).await;
+            retries_made += 1;
         }
     }
 
@@ -170,81 +243,11 @@ impl Transport {
         traces::http::towards(&mut span, &self.connections.address);
         Some(span)
     }
-
-    /// [`Transport::call_within`] the usual deadline.
-    pub async fn call<E: Endpoint>(
-        &self,
-        ids: &[&(dyn Display + Sync)],
-        query: &E::Query,
-        body: &E::Body,
-    ) -> Result<E::Reply, ClientError> {
-        self.call_within::<E>(DEADLINE, ids, query, body).await
-    }
-
-    async fn attempt<R: serde::de::DeserializeOwned>(
-        &self,
-        request: reqwest::RequestBuilder,
-        may_take_long: bool,
-        mut span: Option<Span>,
-    ) -> (Outcome, Result<R, ClientError>) {
-        let begun = Instant::now();
-        let permit = match self.breaker.try_acquire(begun) {
-            Ok(permit) => permit,
-            Err(open) => {
-                let why = format_args!("it has failed, and rests for {} ms", open.retry_after.as_millis());
-                traces::http::not_sent(span.as_mut(), "circuit_open");
-                return (Outcome::NotSent, Err(ClientError::unavailable(why)));
-            }
-        };
-        let answer = match request.send().await {
-            Ok(answer) => answer,
-            Err(error) => {
-                permit.failure(Instant::now());
-                let outcome = if error.is_connect() { Outcome::NotSent } else { Outcome::NoAnswer };
-                traces::http::not_answered(span.as_mut(), error.is_timeout(), error.is_connect());
-                return (outcome, Err(ClientError::unavailable(error.without_url())));
-            }
-        };
-        let status = answer.status().as_u16();
-        traces::http::answered(span.as_mut(), Kind::Client, status);
-        let retry_after = answer
-            .headers()
-            .get("retry-after")
-            .and_then(|value| value.to_str().ok())
-            .and_then(parse_retry_after);
-        let body = match answer.bytes().await {
-            Ok(body) => body,
-            Err(error) => {
-                permit.failure(Instant::now());
-                traces::http::not_answered(span.as_mut(), error.is_timeout(), false);
-                return (Outcome::NoAnswer, Err(ClientError::unavailable(error.without_url())));
-            }
-        };
-        if status >= 500 {
-            permit.failure(Instant::now());
-        } else {
-            permit.success(Instant::now(), if may_take_long { Duration::ZERO } else { begun.elapsed() });
-        }
-        (Outcome::Answered { status, retry_after }, read(status, &body))
-    }
 }
 
-/// Reads an answer. Members that this version does not know are passed over: the peer may be newer.
-fn read<R: serde::de::DeserializeOwned>(status: u16, body: &[u8]) -> Result<R, ClientError> {
-    if (200..300).contains(&status) {
-        return serde_json::from_slice(body).map_err(|error| {
-            // The error's own text may repeat a value, which may be health data.
-            ClientError::unavailable(format_args!(
-                "its answer is not understood at line {} column {}",
-                error.line(),
-                error.column()
-            ))
-        });
-    }
-    Err(serde_json::from_slice(body).map_or_else(
-        |_| ClientError::unavailable(format_args!("it answered {status}")),
-        |problem| ClientError::Problem(Box::new(problem)),
-    ))
+/// RFC 9110 §9.2.2. A PATCH is not, nor a POST.
+const fn is_idempotent(method: Method) -> bool {
+    matches!(method, Method::Get | Method::Put | Method::Delete)
 }
 
 fn method(method: Method) -> reqwest::Method {

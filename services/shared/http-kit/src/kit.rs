@@ -1,6 +1,7 @@
 //! [`Kit`]: what a service is built from; [`Service`]: a service as something that can be started.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use contracts::ambient::{Clock, Random};
 use contracts::auth::{AuthClient, JwkSet};
@@ -53,7 +54,13 @@ pub struct Kit {
     pub identity: ServiceIdentity,
     /// How far it is on its way out.
     pub phase: watch::Receiver<Phase>,
+    /// Its ways to the others, one to each.
+    pub ways: Ways,
 }
+
+/// A service's ways to the others, made when they are first asked for. Whatever in it calls a peer knows how that one is.
+#[derive(Clone, Debug, Default)]
+pub struct Ways(Arc<Mutex<BTreeMap<ServiceName, Arc<Transport>>>>);
 
 /// A service that can be started.
 #[derive(Clone, Copy)]
@@ -85,8 +92,14 @@ impl Kit {
 
     /// A way to a peer.
     pub fn transport(&self, peer: ServiceName) -> Result<Arc<Transport>, ClientError> {
-        let World { credentials, random, .. } = &self.world;
-        transport(&self.settings, peer, credentials.as_ref(), &self.identity, random)
+        let World { credentials, random, metrics, .. } = &self.world;
+        let mut ways = self.ways.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(way) = ways.get(&peer) {
+            return Ok(Arc::clone(way));
+        }
+        let way = transport(&self.settings, peer, credentials.as_ref(), &self.identity, random, metrics)?;
+        ways.insert(peer, Arc::clone(&way));
+        Ok(way)
     }
 
     /// A way to a peer that a stack may be without: `None` if it is switched off.
@@ -157,8 +170,9 @@ pub fn verifier(
     secrets: &Secrets,
     clock: &Clock,
     random: &Random,
+    metrics: &Metrics,
 ) -> Result<Arc<Verifier>, WorldError> {
-    let auth = transport(settings, ServiceName::AuthService, credentials, identity, random)?;
+    let auth = transport(settings, ServiceName::AuthService, credentials, identity, random, metrics)?;
     let keys = KeyRing::new(&service_identities(secrets)?, AuthClient::new(auth));
     Ok(Arc::new(Verifier::new(
         &settings.auth.issuer,
@@ -169,18 +183,21 @@ pub fn verifier(
     )))
 }
 
-/// A way from one service to another.
+/// A way from one service to another, of its own.
 pub fn transport(
     settings: &ServiceSettings,
     peer: ServiceName,
     credentials: Option<&Arc<Credentials>>,
     identity: &ServiceIdentity,
     random: &Random,
+    metrics: &Metrics,
 ) -> Result<Arc<Transport>, ClientError> {
     let address = settings
         .peers
         .get(&peer)
         .map(|peer| &peer.address)
         .ok_or_else(|| ClientError::Unavailable(format!("the settings name no {peer}")))?;
-    Transport::new(address, credentials.cloned(), identity.source(), random.clone())
+    let target = metrics.clients(settings.service.as_str()).target(peer.as_str());
+    let (credentials, token) = (credentials.cloned(), identity.source());
+    Transport::on(&settings.calls, target, address, credentials, token, random.clone())
 }

@@ -45,7 +45,7 @@ pub fn main(service: Service) -> ExitCode {
             Some("serve") => on_runtime(serve(service)),
             Some("migrate") => on_runtime(migrate(service)),
             Some("rewrap") => under().and_then(|under| on_runtime(rewrap(service, under))),
-            Some("healthcheck") => settings().and_then(|settings| {
+            Some("healthcheck") => settings().and_then(|(settings, _)| {
                 // Without TLS, which the settings may ask for at the other one.
                 Ok(healthcheck(settings.admin_listen.as_ref().unwrap_or(&settings.listen))?)
             }),
@@ -80,10 +80,32 @@ fn environment(name: &str) -> Result<String, Fault> {
     std::env::var(name).map_err(|_| format!("{name} is not set").into())
 }
 
-fn settings() -> Result<ServiceSettings, Fault> {
+/// The settings, and what stands there that this version does not know.
+fn settings() -> Result<(ServiceSettings, Vec<String>), Fault> {
     let path = environment("HEALTHCARE_SETTINGS")?;
     let text = std::fs::read(&path).map_err(|error| format!("{path}: {error}"))?;
-    Ok(serde_json::from_slice(&text).map_err(|error| format!("{path}: {error}"))?)
+    Ok(read_settings(&text).map_err(|error| format!("{path}: {error}"))?)
+}
+
+/// What an operator wrote, which may be newer: what is not known is passed over, so that a version can be rolled out and back.
+fn read_settings(text: &[u8]) -> Result<(ServiceSettings, Vec<String>), serde_json::Error> {
+    let mut unknown = Vec::new();
+    let mut json = serde_json::Deserializer::from_slice(text);
+    let settings = serde_ignored::deserialize(&mut json, |path| {
+        // Each `Option` on the way is shown as a question mark.
+        unknown.push(path.to_string().replace(".?", ""));
+    })?;
+    json.end()?;
+    Ok((settings, unknown))
+}
+
+/// Starts the log, and tells in it what of the settings was passed over.
+fn start_logging(settings: &ServiceSettings, unknown: &[String]) {
+    telemetry::start_logging(&settings.observability);
+    if !unknown.is_empty() {
+        let unknown = unknown.join(", ");
+        tracing::warn!(unknown, "the settings say what this version does not know; it is passed over");
+    }
 }
 
 fn world(service: Service, settings: &ServiceSettings) -> Result<World, Fault> {
@@ -92,9 +114,10 @@ fn world(service: Service, settings: &ServiceSettings) -> Result<World, Fault> {
     let (clock, random) = (Clock::system(), Random::system());
     let identity = kit::identity(service.name, settings, &secrets, &clock, &random)?;
     let credentials = kit::credentials(settings, &secrets)?;
-    let verifier = kit::verifier(settings, credentials.as_ref(), &identity, &secrets, &clock, &random)?;
-    let admin_password = environment("HEALTHCARE_ADMIN_PASSWORD").ok().map(Arc::from);
     let metrics = Metrics::default();
+    let verifier =
+        kit::verifier(settings, credentials.as_ref(), &identity, &secrets, &clock, &random, &metrics)?;
+    let admin_password = environment("HEALTHCARE_ADMIN_PASSWORD").ok().map(Arc::from);
     let seed = u64::from_le_bytes(random.bytes());
     let tracer = Tracer::new(service.name.as_str(), seed, Some(folder.into()));
     metrics.register_tracer(service.name.as_str(), &tracer);
@@ -102,8 +125,8 @@ fn world(service: Service, settings: &ServiceSettings) -> Result<World, Fault> {
 }
 
 async fn migrate(service: Service) -> Result<(), Fault> {
-    let settings = settings()?;
-    telemetry::start_logging(&settings.observability);
+    let (settings, unknown) = settings()?;
+    start_logging(&settings, &unknown);
     let mut signals = Signals::listen()?;
     let world = world(service, &settings)?;
     tokio::select! {
@@ -114,8 +137,8 @@ async fn migrate(service: Service) -> Result<(), Fault> {
 }
 
 async fn rewrap(service: Service, under: Option<String>) -> Result<(), Fault> {
-    let settings = settings()?;
-    telemetry::start_logging(&settings.observability);
+    let (settings, unknown) = settings()?;
+    start_logging(&settings, &unknown);
     let mut signals = Signals::listen()?;
     let secrets = db::Secrets::new(environment("HEALTHCARE_SECRETS_DIR")?);
     let open = async || {
@@ -172,8 +195,8 @@ async fn patiently(open: impl AsyncFn() -> Result<db::Db, StartError>) -> Result
 
 async fn serve(service: Service) -> Result<(), Fault> {
     let mut signals = Signals::listen()?;
-    let settings = settings()?;
-    telemetry::start_logging(&settings.observability);
+    let (settings, unknown) = settings()?;
+    start_logging(&settings, &unknown);
     let world = world(service, &settings)?;
     telemetry::count_panics(&world.metrics, service.name.as_str());
     if let Some(tracing) = &settings.observability.tracing {
@@ -183,7 +206,8 @@ async fn serve(service: Service) -> Result<(), Fault> {
     world.verifier.revocations().register(&world.metrics, service.name.as_str());
     let identity = kit::identity(service.name, &settings, &world.secrets, &world.clock, &world.random)?;
     let auth = settings::ServiceName::AuthService;
-    let auth = kit::transport(&settings, auth, world.credentials.as_ref(), &identity, &world.random)?;
+    let World { credentials, random, metrics, .. } = &world;
+    let auth = kit::transport(&settings, auth, credentials.as_ref(), &identity, random, metrics)?;
     let (verifier, clock) = (Arc::clone(&world.verifier), world.clock.clone());
     // What it does beside answering, until it ends.
     let mut beside = JoinSet::new();
@@ -251,4 +275,37 @@ pub async fn serve_admin(listener: TcpListener, metrics: Metrics, services: Star
 pub async fn stop_signal() -> std::io::Result<()> {
     Signals::listen()?.asked().await;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SETTINGS: &str = r#"{
+        "service": "patient-service", "listen": "unix:/run/p.sock",
+        "database": {"sqlite": {"path": "/p", "keysPath": "/k"}},
+        "timeZone": "Europe/Berlin", "currency": "EUR",
+        "peers": {"auth-service": {"address": "unix:/run/a.sock"}},
+        "auth": {
+            "issuer": "i", "audience": "a", "accessTokenSeconds": 600, "refreshTokenSeconds": 601, "sessionSeconds": 602,
+            "passwordPolicy": {}
+        }
+    }"#;
+
+    #[test]
+    fn settings_of_a_newer_operator_are_read_and_what_is_not_known_is_told() {
+        let (known, unknown) = read_settings(SETTINGS.as_bytes()).unwrap();
+        assert!(unknown.is_empty(), "{unknown:?}");
+        let mut newer: serde_json::Value = serde_json::from_str(SETTINGS).unwrap();
+        newer["audit"] = serde_json::json!({"retainDays": 30});
+        newer["auth"]["passwordPolicy"]["maxAgeDays"] = 90.into();
+        newer["calls"] = serde_json::json!({"circuitBreaker": {"window": "10s"}});
+        let (read, mut unknown) = read_settings(newer.to_string().as_bytes()).unwrap();
+        unknown.sort();
+        assert_eq!(unknown, ["audit", "auth.passwordPolicy.maxAgeDays", "calls.circuitBreaker.window"]);
+        let breaker = settings::Breaker::default();
+        let calls = settings::ServiceCalls { circuit_breaker: breaker, ..known.calls };
+        assert_eq!(read, ServiceSettings { calls, ..known });
+        assert!(read_settings(format!("{newer} {{}}").as_bytes()).is_err(), "one document, not two");
+    }
 }

@@ -148,7 +148,8 @@ async fn traced<T>(
 async fn deliver(transport: &Transport, claimed: &ClaimedEvent) -> Result<(), Undelivered> {
     let event: Event = serde_json::from_slice(&claimed.body)
         .map_err(|_| Undelivered::Refused("the event is not of a known shape".to_owned()))?;
-    match transport.call::<Deliver>(&[], &(), &event).await {
+    // The inbox knows an event that came before by its id: it may be repeated at once.
+    match transport.call_once::<Deliver>(event.id.as_str(), &[], &(), &event).await {
         Ok(_) => Ok(()),
         Err(error @ ClientError::Unavailable(_)) => Err(Undelivered::Down(error.to_string())),
         Err(ClientError::Problem(problem)) if problem.status >= 500 => {

@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::kit::{BuildError, Kit, Service, World, WorldError, identity};
+use crate::kit::{BuildError, Kit, Service, Ways, World, WorldError, identity};
 use crate::listen::listen;
 use crate::ready::Ready;
 use crate::stop::{DRAIN, Phase};
@@ -102,7 +102,8 @@ pub async fn start_on(
     let name = service.name;
     let identity = identity(name, &settings, &world.secrets, &world.clock, &world.random)?;
     let (phase, phase_seen) = watch::channel(Phase::Running);
-    let kit = Kit { settings: Arc::new(settings), db: db.clone(), world, identity, phase: phase_seen };
+    let (settings, ways) = (Arc::new(settings), Ways::default());
+    let kit = Kit { settings, db: db.clone(), world, identity, phase: phase_seen, ways };
     let app =
         (service.build)(kit.clone()).await.map_err(|source| StartError::Build { service: name, source })?;
     let address = kit.settings.listen.clone();

@@ -1,9 +1,11 @@
 //! Logs and metrics. Neither ever holds health data: paths are templates, people are ids.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use contracts::client::ClientMetrics;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::exemplar::HistogramWithExemplars;
@@ -79,7 +81,13 @@ fn lines(settings: &Observability) -> Lines {
 
 /// A registry that parts of a process share.
 #[derive(Clone, Default)]
-pub struct Metrics(Arc<Mutex<Registry>>);
+pub struct Metrics(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    registry: Mutex<Registry>,
+    clients: Mutex<HashMap<&'static str, ClientMetrics>>,
+}
 
 impl std::fmt::Debug for Metrics {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -90,7 +98,7 @@ impl std::fmt::Debug for Metrics {
 impl Metrics {
     /// Registers metrics under `healthcare_`, with a label that names the part.
     pub fn register<T>(&self, part: &'static str, with: impl FnOnce(&mut Registry) -> T) -> T {
-        let mut registry = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut registry = self.0.registry.lock().unwrap_or_else(PoisonError::into_inner);
         let registry = registry.sub_registry_with_prefix("healthcare");
         with(registry.sub_registry_with_label(("service".into(), part.into())))
     }
@@ -100,9 +108,20 @@ impl Metrics {
         self.register(part, |registry| tracer.register(registry));
     }
 
+    /// What is counted of a part's calls to others: one for all of its ways to them.
+    pub fn clients(&self, part: &'static str) -> ClientMetrics {
+        let mut clients = self.0.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = || {
+            let metrics = ClientMetrics::default();
+            self.register(part, |registry| metrics.register(registry));
+            metrics
+        };
+        clients.entry(part).or_insert_with(new).clone()
+    }
+
     /// The page that Prometheus reads (`OpenMetrics` text).
     pub fn page(&self) -> String {
-        let registry = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let registry = self.0.registry.lock().unwrap_or_else(PoisonError::into_inner);
         let mut page = String::new();
         if prometheus_client::encoding::text::encode(&mut page, &registry).is_err() {
             let _ = writeln!(page, "# EOF");

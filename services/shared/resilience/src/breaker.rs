@@ -2,7 +2,7 @@
 //! again.
 //!
 //! ```text
-//!            share of bad calls reached                 rest over
+//!     share of bad calls, or so many in a row           rest over
 //!   Closed ─────────────────────────────> Open ─────────────────────> HalfOpen
 //!     ^                                     ^      a probe fails         │
 //!     │                                     └────────────────────────────┤
@@ -33,8 +33,10 @@ pub struct BreakerConfig {
     pub failure_rate_percent: u32,
     /// The window, in calls: the latest so many are judged. At least one.
     pub window_calls: u32,
-    /// No decision before this many calls. At most the window, or there would never be one.
+    /// No decision by their share before this many calls. At most the window, or there would never be one.
     pub min_calls: u32,
+    /// Opens too when so many calls in a row failed or were slow, however few there were in all; 0: never.
+    pub consecutive_failures: u32,
     /// A call longer than this counts as failed, milliseconds.
     pub slow_call_ms: u64,
     /// How long it stays open before it probes, milliseconds.
@@ -80,6 +82,8 @@ struct Inner {
 struct Core {
     stage: Stage,
     window: Window,
+    /// Bad calls since the last good one.
+    in_a_row: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -113,7 +117,7 @@ impl Breaker {
             half_open_calls: config.half_open_calls.max(1),
             ..config
         };
-        let core = Core { stage: Stage::Closed, window: Window::new(window_calls) };
+        let core = Core { stage: Stage::Closed, window: Window::new(window_calls), in_a_row: 0 };
         let turn = AtomicU64::new(next_turn(0, State::Closed));
         Self { inner: Arc::new(Inner { config, turn, core: Mutex::new(core) }) }
     }
@@ -175,7 +179,8 @@ impl Permit {
         self.inner.settle(self.turn, |inner, core| match &mut core.stage {
             Stage::Closed => {
                 core.window.push(!well);
-                if inner.tripped(&core.window) {
+                core.in_a_row = if well { 0 } else { core.in_a_row.saturating_add(1) };
+                if inner.tripped(&core.window, core.in_a_row) {
                     inner.enter(&mut core.stage, Stage::Open { since: now });
                 }
             }
@@ -185,6 +190,7 @@ impl Permit {
                 *probes_passed += 1;
                 if *probes_passed == inner.config.half_open_calls {
                     core.window.clear();
+                    core.in_a_row = 0;
                     inner.enter(&mut core.stage, Stage::Closed);
                 }
             }
@@ -234,10 +240,11 @@ impl Inner {
         }
     }
 
-    fn tripped(&self, window: &Window) -> bool {
-        let BreakerConfig { min_calls, failure_rate_percent, .. } = self.config;
-        window.calls() >= min_calls
-            && u64::from(window.bad()) * 100 >= u64::from(failure_rate_percent) * u64::from(window.calls())
+    fn tripped(&self, window: &Window, in_a_row: u32) -> bool {
+        let BreakerConfig { min_calls, failure_rate_percent, consecutive_failures, .. } = self.config;
+        let by_share = window.calls() >= min_calls
+            && u64::from(window.bad()) * 100 >= u64::from(failure_rate_percent) * u64::from(window.calls());
+        by_share || (consecutive_failures > 0 && in_a_row >= consecutive_failures)
     }
 
     /// Moves on to another stage. `stage` is borrowed from the locked core, which is what makes the plain store safe.

@@ -24,7 +24,7 @@
 //!
 //! struct Endpoint { address: &'static str, breaker: Breaker }
 //!
-//! # let config = BreakerConfig { failure_rate_percent: 50, window_calls: 100, min_calls: 20, slow_call_ms: 5_000, open_ms: 5_000, half_open_calls: 3 };
+//! # let config = BreakerConfig { failure_rate_percent: 50, window_calls: 100, min_calls: 20, consecutive_failures: 0, slow_call_ms: 5_000, open_ms: 5_000, half_open_calls: 3 };
 //! # let (now, random) = (Instant::now(), 4);
 //! let endpoints = ["10.0.0.1:8082", "10.0.0.2:8082"].map(|address| Endpoint { address, breaker: Breaker::new(config) });
 //! let balancer = Balancer::new(Balancing::PeakEwma, endpoints, now);

@@ -179,7 +179,7 @@ impl Method {
 
 /// Who may pass a route.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub enum RouteAccess {
     /// Anybody, without a token.
     Public,
@@ -201,7 +201,7 @@ pub struct GatewayAuth {
 
 /// Attempts after the first.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Retries {
     /// How many further attempts at most. Only idempotent methods are repeated.
     #[schemars(range(min = 0, max = 5))]
@@ -222,7 +222,7 @@ pub struct Retries {
 
 /// When an endpoint is given a rest.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Breaker {
     /// Opens when at least this share of calls in the window failed or were slow, percent.
     #[serde(default = "defaults::failure_rate_percent")]
@@ -232,10 +232,14 @@ pub struct Breaker {
     #[serde(default = "defaults::window_calls")]
     #[schemars(range(min = 1, max = 10_000))]
     pub window_calls: u32,
-    /// No decision before this many calls.
+    /// No decision by their share before this many calls.
     #[serde(default = "defaults::min_calls")]
     #[schemars(range(min = 1, max = 10_000))]
     pub min_calls: u32,
+    /// Opens too when so many calls in a row failed or were slow; 0: never.
+    #[serde(default, skip_serializing_if = "is_nought")]
+    #[schemars(range(min = 0, max = 10_000))]
+    pub consecutive_failures: u32,
     /// A call longer than this counts as failed, milliseconds.
     #[serde(default = "defaults::slow_call_ms")]
     #[schemars(range(min = 1, max = 600_000))]
@@ -256,11 +260,17 @@ impl Default for Breaker {
             failure_rate_percent: defaults::failure_rate_percent(),
             window_calls: defaults::window_calls(),
             min_calls: defaults::min_calls(),
+            consecutive_failures: 0,
             slow_call_ms: defaults::slow_call_ms(),
             open_ms: defaults::open_ms(),
             half_open_calls: defaults::half_open_calls(),
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+const fn is_nought(number: &u32) -> bool {
+    *number == 0
 }
 
 mod defaults {
@@ -299,7 +309,7 @@ mod defaults {
 
 /// What a caller gets when the service cannot answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub enum Fallback {
     /// 503 with `Retry-After`, as a problem document.
     Unavailable,

@@ -5,12 +5,19 @@
 //! [`SecretRef`], and its value is the file `HEALTHCARE_SECRETS_DIR/<secret>/<key>`.
 //!
 //! Every duration is in milliseconds or seconds and says so in its name.
+//!
+//! No type here refuses members that it does not know: what writes them may be newer than what reads them, and an older process must
+//! start on what a newer operator says. Whoever reads what a person wrote gathers them (`serde_ignored`, or the resource's schema) and
+//! refuses them there; whoever reads what a program wrote tells of them. A *value* that is not known (another way of balancing, a kind
+//! of access) is refused everywhere: to guess what is meant by it could open what is to be closed.
 
+mod calls;
 mod gateway;
 mod limits;
 mod service;
 mod upstream;
 
+pub use calls::ServiceCalls;
 pub use gateway::{
     Breaker, Canary, Fallback, GatewayAuth, GatewayConfig, HeaderMatch, Method, Retries, Rewrite, Route,
     RouteAccess,
@@ -147,7 +154,7 @@ impl std::fmt::Display for Address {
 
 /// Names a secret's value without holding it: the file `HEALTHCARE_SECRETS_DIR/<secret>/<key>`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct SecretRef {
     /// The Secret's name; locally a folder.
     #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
@@ -155,6 +162,11 @@ pub struct SecretRef {
     /// The key inside it; locally a file.
     #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
     pub key: String,
+}
+
+/// Whether it need not be written, being what holds if nothing is said.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 #[cfg(test)]
@@ -174,6 +186,40 @@ mod tests {
             let address = Address(text.to_owned());
             assert_eq!((address.authority(), address.is_tls()), (authority, is_tls), "{text}");
         }
+    }
+
+    /// Whether `text` is read as it would be without its member `later`, which only a newer version knows.
+    fn passes_over<T: serde::de::DeserializeOwned + PartialEq + std::fmt::Debug>(text: &str) {
+        let newer: serde_json::Value = serde_json::from_str(text).unwrap();
+        let mut known = newer.clone();
+        assert!(known.as_object_mut().unwrap().remove("later").is_some(), "{text}");
+        let known: T = serde_json::from_value(known).unwrap();
+        assert_eq!(serde_json::from_value::<T>(newer).unwrap(), known, "{text}");
+    }
+
+    /// During an upgrade the operator is newer than what it writes for.
+    #[test]
+    fn members_that_only_a_newer_version_knows_are_passed_over() {
+        passes_over::<RateLimit>(r#"{"requestsPerSecond": 1, "burst": 2, "later": 3}"#);
+        passes_over::<RateLimits>(r#"{"later": {}}"#);
+        passes_over::<KeyLimit>(r#"{"header": "X-API-Key", "requestsPerSecond": 1, "burst": 2, "later": 3}"#);
+        passes_over::<Retries>(r#"{"attempts": 1, "later": 3}"#);
+        passes_over::<Breaker>(r#"{"later": true}"#);
+        passes_over::<ServiceCalls>(r#"{"later": true}"#);
+        passes_over::<SecretRef>(r#"{"secret": "a", "key": "b", "later": "c"}"#);
+        passes_over::<PasswordPolicy>(r#"{"later": true}"#);
+        passes_over::<MailSettings>(r#"{"host": "a", "port": 25, "from": "a@b.example", "later": []}"#);
+        passes_over::<Observability>(r#"{"later": {"level": "info"}}"#);
+        passes_over::<Tracing>(r#"{"endpoint": "http://a:4318", "samplePercent": 1, "later": 2}"#);
+    }
+
+    #[test]
+    fn a_fallback_with_a_member_more_is_the_same_fallback_and_another_fallback_is_none() {
+        let read = |text: &str| serde_json::from_str::<Fallback>(text);
+        let stale = Fallback::StaleRead { max_age_seconds: 60 };
+        assert_eq!(read(r#"{"staleRead": {"maxAgeSeconds": 60, "later": 1}}"#).unwrap(), stale);
+        assert!(read(r#"{"guess": {}}"#).is_err());
+        assert!(serde_json::from_str::<RouteAccess>(r#"{"anyOf": []}"#).is_err());
     }
 
     #[test]

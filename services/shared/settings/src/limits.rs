@@ -7,7 +7,7 @@ use crate::SecretRef;
 
 /// Sustained rate and burst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct RateLimit {
     /// Sustained, requests a second.
     #[schemars(range(min = 1, max = 1_000_000))]
@@ -19,7 +19,7 @@ pub struct RateLimit {
 
 /// Limits by who asks, each beside the others. Absent: no limit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct RateLimits {
     /// Per client address; of IPv6 per /64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -38,7 +38,7 @@ pub struct RateLimits {
 /// A limit for each value of a header. Whoever sends none is not limited by it, and nobody checks who may send which: it is a word between
 /// friends, and never in the place of the other limits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct KeyLimit {
     /// The header, such as `X-API-Key`. What it says is kept as a digest alone, and in no log.
     #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?$"))]

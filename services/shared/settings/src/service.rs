@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Address, SecretRef, ServiceName};
+use crate::{Address, SecretRef, ServiceCalls, ServiceName, is_default};
 
 /// What a service is told; JSON in the file that `HEALTHCARE_SETTINGS` names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,6 +30,9 @@ pub struct ServiceSettings {
     pub currency: String,
     /// The other services, itself among them.
     pub peers: BTreeMap<ServiceName, Peer>,
+    /// On what terms it calls them.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub calls: ServiceCalls,
     /// Tokens, and for auth itself their lifetimes and the password policy.
     pub auth: AuthSettings,
     /// Systems outside the stack.
@@ -102,7 +105,7 @@ pub struct AuthSettings {
 
 /// What a password must be when it is set. Not applied at login. NIST SP 800-63B §5.1.1.2: length, no composition rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct PasswordPolicy {
     /// Fewest characters.
     #[schemars(range(min = 8, max = 64))]
@@ -139,7 +142,7 @@ pub struct Integrations {
 
 /// An SMTP submission server (RFC 6409).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct MailSettings {
     /// Host name.
     #[schemars(length(min = 1, max = 253))]

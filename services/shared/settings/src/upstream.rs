@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Address;
+use crate::{Address, is_default};
 
 /// Where a service answers and how its endpoints share the work.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -88,10 +88,6 @@ impl Default for Ejection {
     fn default() -> Self {
         Self { failures: 5, connect_failures: 2, base_ms: 5_000, max_ms: 60_000 }
     }
-}
-
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
 }
 
 /// How an endpoint is picked among those that are well.

@@ -184,6 +184,7 @@ impl TestStack {
             time_zone: "Europe/Berlin".to_owned(),
             currency: "EUR".to_owned(),
             peers: ServiceName::ALL.into_iter().map(peer).collect(),
+            calls: settings::ServiceCalls::default(),
             auth: AuthSettings {
                 issuer: ISSUER.to_owned(),
                 audience: AUDIENCE.to_owned(),

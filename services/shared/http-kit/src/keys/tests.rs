@@ -75,6 +75,15 @@ async fn at_once(ring: &Arc<KeyRing>, kid: impl Fn(usize) -> String) -> Vec<Resu
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_caller_who_has_no_time_left_asks_for_the_others_all_the_same() {
+    let auth = Arc::new(Auth::default());
+    auth.publish("k1");
+    let ring = ring(&auth).await;
+    let hasty = contracts::deadline::within(Some(std::time::Instant::now()), ring.find("k1"));
+    assert!(hasty.await.is_ok_and(|signer| signer.is_some()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_first_callers_of_a_new_process_all_find_the_key() {
     let auth = Arc::new(Auth::default());
     auth.publish("k1");

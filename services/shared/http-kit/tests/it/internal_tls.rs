@@ -61,11 +61,24 @@ struct Scene {
     port: u16,
 }
 
+/// A port that nobody has, below those that the kernel gives away: no connection of another test takes it before it is listened at.
+fn free_port() -> u16 {
+    static TRIED: AtomicUsize = AtomicUsize::new(0);
+    let first = usize::try_from(std::process::id()).unwrap() * 97;
+    loop {
+        let port = 20_000 + (first + TRIED.fetch_add(1, Ordering::Relaxed)) % 12_000;
+        let port = u16::try_from(port).unwrap();
+        if std::net::TcpListener::bind(("0.0.0.0", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
 impl Scene {
     async fn set(authority: &Authority) -> Self {
         let test = TestDb::new(Engine::Sqlite, ServiceName::PatientService, &no_tables()).await;
         let (folder, credentials) = authority.part(&[authority]);
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let settings = settings(test.settings().clone(), Address(format!("[::]:{port}")));
         let world = World { credentials: Some(Arc::clone(&credentials)), ..world(&test) };
         let metrics = world.metrics.clone();

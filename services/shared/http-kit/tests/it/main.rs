@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
+mod clients;
 mod follow;
 mod internal_tls;
 mod life;
@@ -70,6 +71,7 @@ fn settings(database: Database, listen: Address) -> ServiceSettings {
             settings::Peer { address: Address("http://127.0.0.1:9".to_owned()) },
         )]
         .into(),
+        calls: settings::ServiceCalls::default(),
         listen,
         admin_listen: None,
         tls: None,

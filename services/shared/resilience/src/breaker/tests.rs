@@ -10,6 +10,7 @@ const CONFIG: BreakerConfig = BreakerConfig {
     failure_rate_percent: 50,
     window_calls: 10,
     min_calls: 4,
+    consecutive_failures: 0,
     slow_call_ms: 1_000,
     open_ms: 5_000,
     half_open_calls: 2,
@@ -63,6 +64,39 @@ fn old_failures_leave_the_window() {
         }
         assert_eq!(breaker.state(), State::Closed, "round {round}: forty percent is not fifty");
     }
+}
+
+#[test]
+fn so_many_bad_calls_in_a_row_open_it_before_there_are_enough_for_a_share() {
+    let now = Instant::now();
+    let breaker = Breaker::new(BreakerConfig { min_calls: 10, consecutive_failures: 3, ..CONFIG });
+    for _ in 0..2 {
+        breaker.try_acquire(now).unwrap().failure(now);
+        breaker.try_acquire(now).unwrap().success(now, Duration::from_millis(1_001));
+        assert_eq!(breaker.state(), State::Closed, "two are not three");
+        breaker.try_acquire(now).unwrap().success(now, FAST);
+    }
+    for _ in 0..3 {
+        assert_eq!(breaker.state(), State::Closed);
+        breaker.try_acquire(now).unwrap().failure(now);
+    }
+    assert_eq!(breaker.state(), State::Open);
+}
+
+#[test]
+fn those_in_a_row_before_the_rest_are_forgotten() {
+    let now = Instant::now();
+    let breaker = Breaker::new(BreakerConfig { min_calls: 10, consecutive_failures: 3, ..CONFIG });
+    for _ in 0..3 {
+        breaker.try_acquire(now).unwrap().failure(now);
+    }
+    for _ in 0..2 {
+        breaker.try_acquire(now + REST).unwrap().success(now + REST, FAST);
+    }
+    for _ in 0..2 {
+        breaker.try_acquire(now + REST).unwrap().failure(now + REST);
+    }
+    assert_eq!(breaker.state(), State::Closed);
 }
 
 #[test]
