@@ -9,6 +9,7 @@ pub mod auth;
 pub mod bills;
 #[cfg(feature = "client")]
 pub mod client;
+pub mod deadline;
 pub mod endpoint;
 pub mod event;
 pub mod field;
