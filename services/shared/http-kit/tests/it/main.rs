@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
+mod deadline;
 mod follow;
 mod internal_tls;
 mod life;
