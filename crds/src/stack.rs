@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use chrono_tz::Tz;
 use contracts::permission::Permission;
-use settings::{Balancing, Breaker, Fallback, RateLimits, Retries, ServiceName};
+use settings::{Balancing, Breaker, Fallback, Hedge, RateLimits, Retries, ServiceName};
 
 use crate::Currency;
 use crate::spec::{
@@ -193,6 +193,8 @@ pub struct RoutePolicy {
     pub circuit_breaker: Breaker,
     /// What a caller gets when the service cannot answer.
     pub fallback: Fallback,
+    /// When a slow read is made a second time.
+    pub hedge: Option<Hedge>,
     /// Limits of its own, filled up with the gateway's.
     pub rate_limits: Option<RateLimits>,
     /// How an endpoint is picked, if not as the gateway has it.
@@ -211,6 +213,7 @@ impl RoutePolicy {
             retries: crate::spec::RetriesSpec::default().into(),
             circuit_breaker: Breaker::default(),
             fallback: Fallback::Unavailable,
+            hedge: None,
             rate_limits: None,
             balancing: None,
         }

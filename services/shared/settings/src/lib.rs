@@ -12,8 +12,8 @@ mod service;
 mod upstream;
 
 pub use gateway::{
-    Breaker, Canary, Fallback, GatewayAuth, GatewayConfig, HeaderMatch, Method, Retries, Rewrite, Route,
-    RouteAccess,
+    Breaker, Canary, Fallback, GatewayAuth, GatewayConfig, HeaderMatch, Hedge, Method, Retries, Rewrite,
+    Route, RouteAccess, StaticAnswer,
 };
 pub use limits::{KeyLimit, RateLimit, RateLimitStore, RateLimits, StoreTls};
 pub use service::{
