@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::Response;
 use http_body_util::Full;
-use settings::{Hedge, Method, Retries, Route};
+use settings::{Hedge, Method, Retries, Route, Tracing};
+use testkit::collector::{Answers, Collector};
 use tokio::io::AsyncReadExt;
 
 use crate::backend::{Backend, eventually, read_head};
@@ -73,6 +74,25 @@ async fn whoever_answers_second_is_hung_up_on() {
     let page = house.metrics.page();
     let busy = page.lines().filter(|line| line.contains("endpoint_in_flight{") && !line.ends_with(" 0"));
     assert_eq!(busy.count(), 0, "{page}");
+}
+
+#[tokio::test]
+async fn both_attempts_stand_in_the_trace_and_which_was_cut_off() {
+    let (slow, quick) = (takes(3_000, "slow").await, takes(0, "quick").await);
+    let collector = Collector::start(Answers::Takes).await;
+    let endpoints = vec![slow.address.clone(), quick.address.clone()];
+    let mut config = config(endpoints, vec![hedged(20, 100, public(Method::Get, "/x"))]);
+    let endpoint = collector.endpoint().to_owned();
+    config.observability.tracing = Some(Tracing { endpoint, sample_percent: 100, ..Tracing::default() });
+    let house = House::with(config).await;
+    assert_eq!(house.get("/x").await.text(), "quick");
+    let spans = collector.wait_for("three spans", |spans| spans.len() == 3).await;
+    let attempts = |backend: &Backend| {
+        let (_, port) = backend.address.authority().unwrap().split_once(':').unwrap();
+        spans.iter().find(|span| span.kind == 3 && span.says("server.port") == port).unwrap()
+    };
+    assert_eq!(attempts(&slow).says("error.type"), "cancelled");
+    assert_eq!(attempts(&quick).says("http.response.status_code"), "200");
 }
 
 #[tokio::test]

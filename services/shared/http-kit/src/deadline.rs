@@ -40,3 +40,40 @@ pub(crate) async fn keep<F: Future>(work: F) -> Option<F::Output> {
     };
     within(Some(until), stopped).await
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use contracts::deadline::hold;
+
+    use super::*;
+
+    /// What comes of work that takes long, and calls this in the middle.
+    async fn long(left: Duration, in_the_middle: fn()) -> Option<&'static str> {
+        let work = async {
+            in_the_middle();
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            "done"
+        };
+        within(Some(Instant::now() + left), keep(work)).await
+    }
+
+    #[tokio::test]
+    async fn a_commit_under_way_is_waited_for_and_nothing_else_is() {
+        assert_eq!(long(Duration::from_millis(20), || ()).await, None);
+        assert_eq!(long(Duration::from_millis(20), hold).await, Some("done"));
+        assert_eq!(long(Duration::from_mins(1), || ()).await, Some("done"));
+        assert_eq!(long(Duration::ZERO, hold).await, None, "it is not begun");
+    }
+
+    #[tokio::test]
+    async fn a_commit_of_what_went_before_holds_nothing() {
+        let until = Instant::now() + Duration::from_millis(20);
+        let stopped = within(Some(until), async {
+            hold();
+            keep(std::future::pending::<()>()).await
+        });
+        assert_eq!(stopped.await, None);
+    }
+}
