@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use chrono_tz::Tz;
 use contracts::permission::Permission;
-use settings::{Balancing, Breaker, Fallback, RateLimits, Retries, ServiceCalls, ServiceName};
+use settings::{Balancing, Breaker, Fallback, Hedge, RateLimits, Retries, ServiceCalls, ServiceName};
 
 use crate::Currency;
 use crate::spec::{
@@ -195,6 +195,8 @@ pub struct RoutePolicy {
     pub circuit_breaker: Breaker,
     /// What a caller gets when the service cannot answer.
     pub fallback: Fallback,
+    /// When a slow read is made a second time.
+    pub hedge: Option<Hedge>,
     /// Limits of its own, filled up with the gateway's.
     pub rate_limits: Option<RateLimits>,
     /// How an endpoint is picked, if not as the gateway has it.
@@ -213,6 +215,7 @@ impl RoutePolicy {
             retries: crate::spec::RetriesSpec::default().into(),
             circuit_breaker: Breaker::default(),
             fallback: Fallback::Unavailable,
+            hedge: None,
             rate_limits: None,
             balancing: None,
         }

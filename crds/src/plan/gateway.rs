@@ -74,9 +74,10 @@ fn service_route(stack: &Stack, operation: &Operation, service: ServiceName) -> 
         retries: repeatable.then_some(policy.retries),
         circuit_breaker: Some(policy.circuit_breaker),
         fallback: Some(match operation.method {
-            Method::Get => policy.fallback,
+            Method::Get => policy.fallback.clone(),
             _ => Fallback::Unavailable,
         }),
+        hedge: policy.hedge.filter(|_| operation.method == Method::Get),
         rate_limits: policy.rate_limits.as_ref().map(|own| limits(own, &stack.gateway.rate_limits)),
         rate_limits_as: policy.rate_limits.as_ref().map(|_| policy.path.clone()),
         balancing: policy.balancing.filter(|own| *own != stack.gateway.balancing),

@@ -118,7 +118,7 @@ impl Default for CallBreakerSpec {
 impl From<CallRetriesSpec> for RetriesSpec {
     fn from(spec: CallRetriesSpec) -> Self {
         let CallRetriesSpec { attempts, backoff, max_backoff, budget_percent } = spec;
-        Self { attempts, backoff, max_backoff, budget_percent }
+        Self { attempts, backoff, max_backoff, budget_percent, per_try: None }
     }
 }
 

@@ -122,6 +122,9 @@ pub struct RouteSpec {
     /// What a caller gets when the service cannot answer. Left out: 503 with `Retry-After`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback: Option<FallbackSpec>,
+    /// When a read that is slow is made a second time, at another pod of the service. Left out: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hedge: Option<HedgeSpec>,
     /// Limits of this route, which all operations that it covers count against together, and no other. `perClient`, `perUser` and `perKey` that
     /// are left out are as the gateway has them; `total`, of all callers together, is no limit then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -163,6 +166,30 @@ pub struct RetriesSpec {
     /// Repetitions may be at most this share of all requests, percent.
     #[schemars(range(min = 0, max = 100))]
     pub budget_percent: u32,
+    /// An attempt without an answer after this long, 1ms to 5m and at most the route's `timeout`, is given up where another may still be made; the
+    /// last has all the time that is left. Left out: each has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = rules::between("1ms", "5m")))]
+    pub per_try: Option<Span>,
+}
+
+/// A second attempt beside a slow read; whichever answers first is taken, and the other is cut off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HedgeSpec {
+    /// A read without an answer after this long: 1ms to 60s, and at most the route's `timeout`.
+    #[schemars(extend("x-kubernetes-validations" = rules::between("1ms", "60s")))]
+    pub after: Span,
+    /// Second attempts may be at most this share of an operation's requests, percent.
+    #[serde(default = "HedgeSpec::default_max_percent")]
+    #[schemars(range(min = 1, max = 100))]
+    pub max_percent: u32,
+}
+
+impl HedgeSpec {
+    const fn default_max_percent() -> u32 {
+        10
+    }
 }
 
 impl Default for RetriesSpec {
@@ -172,6 +199,7 @@ impl Default for RetriesSpec {
             backoff: Span::from_millis(50),
             max_backoff: Span::from_secs(1),
             budget_percent: 20,
+            per_try: None,
         }
     }
 }
@@ -221,7 +249,7 @@ impl Default for BreakerSpec {
 }
 
 /// What a caller gets when the service cannot answer: exactly one of these.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("x-kubernetes-validations" = rules::fallback()))]
 pub struct FallbackSpec {
@@ -232,6 +260,10 @@ pub struct FallbackSpec {
     /// records: an old allergy list looks like a current one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stale_read: Option<StaleRead>,
+    /// Always the same answer to a GET, marked as such; 503 for everything else. Refused for medical records and patients: what is empty would
+    /// look like no known allergies.
+    #[serde(rename = "static", skip_serializing_if = "Option::is_none")]
+    pub static_answer: Option<StaticAnswerSpec>,
 }
 
 /// 503 with `Retry-After`. Nothing to set: write `unavailable: {}`.
@@ -245,4 +277,23 @@ pub struct StaleRead {
     /// Older than this is not served: 1s to 1h.
     #[schemars(extend("x-kubernetes-validations" = rules::between("1s", "1h")))]
     pub max_age: Span,
+}
+
+/// An answer that is written down beforehand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StaticAnswerSpec {
+    /// The status.
+    #[serde(default = "StaticAnswerSpec::default_status")]
+    #[schemars(range(min = 200, max = 599))]
+    pub status: u16,
+    /// The body: JSON, as text.
+    #[schemars(length(min = 1, max = 16384))]
+    pub body: String,
+}
+
+impl StaticAnswerSpec {
+    const fn default_status() -> u16 {
+        200
+    }
 }

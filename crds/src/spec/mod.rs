@@ -33,7 +33,8 @@ pub use exposure::{GatewayService, GatewayServiceType, GatewayTls, IngressSpec, 
 pub(crate) use forms::in_words;
 pub(crate) use gateway::DEFAULT_RATE_LIMIT;
 pub use gateway::{
-    BreakerSpec, FallbackSpec, GatewaySpec, RetriesSpec, RouteAuth, RouteSpec, StaleRead, Unavailable,
+    BreakerSpec, FallbackSpec, GatewaySpec, HedgeSpec, RetriesSpec, RouteAuth, RouteSpec, StaleRead,
+    StaticAnswerSpec, Unavailable,
 };
 pub use integrations::{
     CalDav, Calendar, Ehr, EhrAuth, Fcm, GoogleCalendar, IntegrationsSpec, Payer, Payments, PushSpec,

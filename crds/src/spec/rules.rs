@@ -128,11 +128,29 @@ pub(super) fn route() -> Vec<Rule> {
         .field_path(".fallback.staleRead")
         .reason(Reason::FieldValueForbidden),
         rule(
+            "!(self.service in ['records', 'patient']) || !has(self.fallback) || !has(self.fallback.static)",
+            "is refused for medical records and patients: what is empty would look like no known allergies",
+        )
+        .field_path(".fallback.static")
+        .reason(Reason::FieldValueForbidden),
+        no_longer_than_timeout("self.hedge", "after").field_path(".hedge.after"),
+        no_longer_than_timeout("self.retries", "perTry").field_path(".retries.perTry"),
+        rule(
             "!has(self.auth) || self.auth != 'None' || !has(self.permissions) || size(self.permissions) == 0",
             "must be empty where auth is None: for a permission a token is needed",
         )
         .field_path(".permissions"),
     ]
+}
+
+fn no_longer_than_timeout(part: &str, name: &str) -> Rule {
+    let span = format!("{part}.{name}");
+    rule(
+        format!(
+            "!has({part}) || !has({span}) || [{span}, self.timeout].exists(s, s.contains('d')) || duration({span}) <= duration(self.timeout)"
+        ),
+        "must be at most the route's timeout",
+    )
 }
 
 pub(super) fn retries() -> Vec<Rule> {
@@ -246,7 +264,14 @@ pub(super) fn calendar() -> Vec<Rule> {
 }
 
 pub(super) fn fallback() -> Vec<Rule> {
-    vec![exactly_one(&["unavailable", "staleRead"])]
+    vec![
+        exactly_one(&["unavailable", "staleRead", "static"]),
+        rule(
+            "!has(self.static) || self.static.status <= 203 || self.static.status >= 400",
+            "must be the status of an answer with a body: 200 to 203, or 400 and above",
+        )
+        .field_path(".static.status"),
+    ]
 }
 
 pub(super) fn toleration() -> Vec<Rule> {

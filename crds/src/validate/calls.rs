@@ -17,7 +17,7 @@ pub(super) fn validate(spec: ServiceCallsSpec, faults: &mut Faults) -> ServiceCa
         timeout_ms: timeout.millis(),
         attempt_timeout_ms: attempt_timeout.millis(),
         calls_max: spec.max_concurrent,
-        retries: routes::retries(&format!("{PATH}.retries"), spec.retries.into(), faults),
+        retries: routes::retries(&format!("{PATH}.retries"), spec.retries.into(), timeout, faults),
         circuit_breaker: routes::breaker(
             &format!("{PATH}.circuitBreaker"),
             spec.circuit_breaker.into(),

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use contracts::endpoint::{Access, Operation};
 use contracts::permission::Permission;
-use settings::{Breaker, Fallback, Retries, ServiceName};
+use settings::{Breaker, Fallback, Hedge, Retries, ServiceName, StaticAnswer};
 
 use super::bounds;
 use crate::fault::Faults;
 use crate::plan::{policy_of, prefix_covers};
-use crate::spec::{BreakerSpec, FallbackSpec, RetriesSpec, RouteAuth, RouteSpec, Span};
+use crate::spec::{
+    BreakerSpec, FallbackSpec, HedgeSpec, RetriesSpec, RouteAuth, RouteSpec, Span, StaticAnswerSpec,
+};
 use crate::{RoutePolicy, Service};
 
 /// Operations that nobody could sign in without.
@@ -50,15 +52,16 @@ fn route(path: &str, spec: &RouteSpec, faults: &mut Faults) -> RoutePolicy {
         auth: spec.auth,
         permissions: permissions(path, spec, faults),
         timeout: spec.timeout,
-        retries: retries(&format!("{path}.retries"), spec.retries.unwrap_or_default(), faults),
+        retries: retries(&format!("{path}.retries"), spec.retries.unwrap_or_default(), spec.timeout, faults),
         circuit_breaker: breaker(
             &format!("{path}.circuitBreaker"),
             spec.circuit_breaker.unwrap_or_default(),
             faults,
         ),
-        fallback: spec.fallback.map_or(Fallback::Unavailable, |fallback| {
+        fallback: spec.fallback.as_ref().map_or(Fallback::Unavailable, |fallback| {
             self::fallback(&format!("{path}.fallback"), spec.service.into(), fallback, faults)
         }),
+        hedge: spec.hedge.map(|hedge| self::hedge(&format!("{path}.hedge"), hedge, spec.timeout, faults)),
         rate_limits: spec.rate_limits.clone(),
         balancing: spec.load_balancing,
     }
@@ -79,13 +82,18 @@ fn permissions(path: &str, spec: &RouteSpec, faults: &mut Faults) -> Vec<Permiss
     known
 }
 
-pub(super) fn retries(path: &str, spec: RetriesSpec, faults: &mut Faults) -> Retries {
+pub(super) fn retries(path: &str, spec: RetriesSpec, timeout: Span, faults: &mut Faults) -> Retries {
     let RetriesSpec { backoff, max_backoff, .. } = spec;
     let millisecond = Span::from_millis(1);
     bounds::span(format!("{path}.backoff"), backoff, millisecond, Span::from_secs(10), faults);
     bounds::span(format!("{path}.maxBackoff"), max_backoff, millisecond, Span::from_secs(60), faults);
     if backoff > max_backoff {
         faults.add(path, format!("backoff ({backoff}) must be at most maxBackoff ({max_backoff})"));
+    }
+    if let Some(per_try) = spec.per_try {
+        let path = format!("{path}.perTry");
+        bounds::span(&path, per_try, millisecond, Span::from_secs(300), faults);
+        no_longer_than(path, per_try, timeout, faults);
     }
     spec.into()
 }
@@ -97,8 +105,22 @@ impl From<RetriesSpec> for Retries {
             base_backoff_ms: spec.backoff.millis(),
             max_backoff_ms: spec.max_backoff.millis(),
             budget_percent: spec.budget_percent,
+            per_try_ms: spec.per_try.map(Span::millis),
         }
     }
+}
+
+fn no_longer_than(path: String, span: Span, timeout: Span, faults: &mut Faults) {
+    if span > timeout {
+        faults.add(path, format!("must be at most the route's timeout ({timeout})"));
+    }
+}
+
+fn hedge(path: &str, spec: HedgeSpec, timeout: Span, faults: &mut Faults) -> Hedge {
+    let path = format!("{path}.after");
+    bounds::span(&path, spec.after, Span::from_millis(1), Span::from_secs(60), faults);
+    no_longer_than(path, spec.after, timeout, faults);
+    Hedge { after_ms: spec.after.millis(), percent_max: spec.max_percent }
 }
 
 pub(super) fn breaker(path: &str, spec: BreakerSpec, faults: &mut Faults) -> Breaker {
@@ -119,10 +141,10 @@ pub(super) fn breaker(path: &str, spec: BreakerSpec, faults: &mut Faults) -> Bre
     }
 }
 
-fn fallback(path: &str, service: ServiceName, spec: FallbackSpec, faults: &mut Faults) -> Fallback {
-    match (spec.unavailable, spec.stale_read) {
-        (Some(_), None) => Fallback::Unavailable,
-        (None, Some(stale_read)) => {
+fn fallback(path: &str, service: ServiceName, spec: &FallbackSpec, faults: &mut Faults) -> Fallback {
+    match (spec.unavailable, spec.stale_read, &spec.static_answer) {
+        (Some(_), None, None) => Fallback::Unavailable,
+        (None, Some(stale_read), None) => {
             let path = format!("{path}.staleRead");
             if service == ServiceName::MedicalRecordsService {
                 faults.add(
@@ -139,11 +161,36 @@ fn fallback(path: &str, service: ServiceName, spec: FallbackSpec, faults: &mut F
             );
             Fallback::StaleRead { max_age_seconds: stale_read.max_age.secs() }
         }
-        (Some(_), Some(_)) | (None, None) => {
-            faults.add(path, "must have exactly one of unavailable and staleRead");
+        (None, None, Some(answer)) => static_answer(&format!("{path}.static"), service, answer, faults),
+        _ => {
+            faults.add(path, "must have exactly one of unavailable, staleRead and static");
             Fallback::Unavailable
         }
     }
+}
+
+fn static_answer(path: &str, service: ServiceName, spec: &StaticAnswerSpec, faults: &mut Faults) -> Fallback {
+    if matches!(service, ServiceName::MedicalRecordsService | ServiceName::PatientService) {
+        faults.add(
+            path,
+            "is refused for medical records and patients: what is empty would look like no known allergies",
+        );
+    }
+    if !matches!(spec.status, 200..=203 | 400..=599) {
+        faults.add(
+            format!("{path}.status"),
+            "must be the status of an answer with a body: 200 to 203, or 400 and above",
+        );
+    }
+    if serde_json::from_str::<serde::de::IgnoredAny>(&spec.body).is_err() {
+        faults.add(format!("{path}.body"), "must be JSON");
+    }
+    Fallback::Static(StaticAnswer {
+        status: spec.status,
+        content_type: "application/json".to_owned(),
+        body: spec.body.clone(),
+        headers: BTreeMap::new(),
+    })
 }
 
 /// The route among the others and among the services.

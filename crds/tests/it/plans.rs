@@ -30,7 +30,8 @@ fn table(config: &settings::GatewayConfig) -> String {
             RouteAccess::Permissions(names) => names.join(" + "),
         };
         let retries = route.retries.map_or(0, |retries| retries.attempts);
-        let fallback = route.fallback.map_or_else(|| "none".to_owned(), |fallback| format!("{fallback:?}"));
+        let fallback =
+            route.fallback.as_ref().map_or_else(|| "none".to_owned(), |fallback| format!("{fallback:?}"));
         let (method, path, service, timeout) =
             (route.method.as_str(), &route.path, &route.service, route.timeout_ms);
         format!("{method:6} {path:42} {service:23} {access:19} {timeout:5} ms, retries {retries}, {fallback}")

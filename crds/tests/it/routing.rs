@@ -1,6 +1,6 @@
 //! Routes of a stack: which are refused, and what the others do to operations.
 
-use settings::{Balancing, Fallback, GatewayConfig, RateLimit, Route, RouteAccess};
+use settings::{Balancing, Fallback, GatewayConfig, Hedge, RateLimit, Route, RouteAccess};
 use stack::{Placement, Stack, plan_gateway};
 
 use crate::with_spec;
@@ -121,8 +121,32 @@ fn records_are_never_stale() {
         faults_of(&[
             "path: /api/bills, service: billing, fallback: { staleRead: { maxAge: 2h }, unavailable: {} }"
         ]),
-        "spec.gateway.routes[0].fallback: must have exactly one of unavailable and staleRead"
+        "spec.gateway.routes[0].fallback: must have exactly one of unavailable, staleRead and static"
     );
+}
+
+#[test]
+fn nothing_stands_in_for_what_is_known_of_a_patient() {
+    for (service, path) in [("records", "/api/records"), ("patient", "/api/patients")] {
+        let route = format!("path: {path}, service: {service}, fallback: {{ static: {{ body: '[]' }} }}");
+        assert_eq!(
+            faults_of(&[&route]),
+            "spec.gateway.routes[0].fallback.static: is refused for medical records and patients: what is empty would look like no known allergies"
+        );
+    }
+}
+
+#[test]
+fn a_static_answer_and_a_second_attempt_are_for_reads_alone() {
+    let config = planned(&[
+        "path: /api/providers, service: provider, timeout: 2s, retries: { perTry: 500ms }, hedge: { after: 50ms }, fallback: { static: { body: '{\"items\":[]}' } }",
+    ]);
+    let get = route(&config, "GET /api/providers");
+    assert_eq!(get.hedge, Some(Hedge { after_ms: 50, percent_max: 10 }));
+    assert_eq!(get.retries.and_then(|retries| retries.per_try_ms), Some(500));
+    assert!(matches!(&get.fallback, Some(Fallback::Static(answer)) if answer.body == "{\"items\":[]}"));
+    let post = route(&config, "POST /api/providers");
+    assert_eq!((post.hedge, &post.fallback), (None, &Some(Fallback::Unavailable)));
 }
 
 #[test]
@@ -132,12 +156,21 @@ fn policies_make_sense_in_themselves() {
         ("timeout: 5ms", "timeout: must be at least 10ms"),
         ("retries: { attempts: 6 }", "retries.attempts: must be at most 5"),
         ("retries: { backoff: 2s }", "retries: backoff (2s) must be at most maxBackoff (1s)"),
+        ("retries: { perTry: 11s }", "retries.perTry: must be at most the route's timeout (10s)"),
+        ("retries: { perTry: 0ms }", "retries.perTry: must be at least 1ms"),
+        ("timeout: 1s, hedge: { after: 2s }", "hedge.after: must be at most the route's timeout (1s)"),
+        ("hedge: { after: 10ms, maxPercent: 101 }", "hedge.maxPercent: must be at most 100"),
+        (
+            "fallback: { static: { status: 304, body: '{}' } }",
+            "fallback.static.status: must be the status of an answer with a body: 200 to 203, or 400 and above",
+        ),
+        ("fallback: { static: { body: '{' } }", "fallback.static.body: must be JSON"),
         (
             "circuitBreaker: { minCalls: 101 }",
             "circuitBreaker: minCalls (101) must be at most windowCalls (100)",
         ),
         ("circuitBreaker: { openFor: 1ms }", "circuitBreaker.openFor: must be at least 10ms"),
-        ("fallback: {}", "fallback: must have exactly one of unavailable and staleRead"),
+        ("fallback: {}", "fallback: must have exactly one of unavailable, staleRead and static"),
         (
             "rateLimits: { perUser: { requestsPerSecond: 0, burst: 1 } }",
             "rateLimits.perUser.requestsPerSecond: must be at least 1",
@@ -198,7 +231,7 @@ fn only_what_is_safe_is_repeated_and_only_reads_may_be_stale() {
     assert_eq!(get.retries.map(|retries| retries.attempts), Some(3));
     assert_eq!(get.fallback, Some(Fallback::StaleRead { max_age_seconds: 60 }));
     let post = route(&config, "POST /api/bills");
-    assert_eq!((post.retries, post.fallback), (None, Some(Fallback::Unavailable)));
+    assert_eq!((post.retries, &post.fallback), (None, &Some(Fallback::Unavailable)));
     assert_eq!(route(&config, "GET /api/patients").retries, None);
 }
 

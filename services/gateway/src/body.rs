@@ -286,6 +286,11 @@ impl Body for ReplyBody {
         Poll::Ready(match frame {
             Some(Ok(frame)) => {
                 this.exchange.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+                if let (Some(copy), Some(data)) = (&mut this.exchange.copy, frame.data_ref())
+                    && !copy.add(data)
+                {
+                    this.exchange.copy = None;
+                }
                 // Nothing follows trailers.
                 *ended |= frame.is_trailers();
                 Some(Ok(frame))

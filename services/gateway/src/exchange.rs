@@ -12,6 +12,7 @@ use traces::context::TRACE_ID;
 use traces::http::{answered, serves};
 use traces::{Kind, Span};
 
+use crate::fallback;
 use crate::gateway::Core;
 use crate::limits::Standing;
 use crate::link::Link;
@@ -53,6 +54,10 @@ pub(crate) struct Exchange {
     pub(crate) retries: u32,
     /// It went to the route's canary.
     pub(crate) is_canary: bool,
+    /// What stood in for the service's answer.
+    pub(crate) fallback: Option<fallback::Kind>,
+    /// Its answer, being copied to stand in for a later one.
+    pub(crate) copy: Option<Box<fallback::Passing>>,
     end: End,
 }
 
@@ -97,6 +102,8 @@ impl Exchange {
             bytes: 0,
             retries: 0,
             is_canary: false,
+            fallback: None,
+            copy: None,
             end: End::Open,
         }
     }
@@ -117,6 +124,9 @@ impl Exchange {
     /// The answer reached its end.
     pub(crate) fn completed(&mut self) {
         self.end = End::Whole;
+        if let Some(copy) = self.copy.take() {
+            copy.keep();
+        }
     }
 
     /// The service broke off.
@@ -164,6 +174,7 @@ impl Exchange {
             user = self.caller.as_ref().map_or("-", |caller| &*caller.user),
             upstream = service.unwrap_or("-"),
             retries = self.retries,
+            fallback = self.fallback.map_or("-", fallback::Kind::as_str),
             broken = self.end == End::Broken,
         );
     }
@@ -181,6 +192,9 @@ impl Drop for Exchange {
                 span.forget();
             }
             return;
+        }
+        if let (Some(kind), Some(route)) = (self.fallback, route) {
+            meters.fell_back(&route.meters, kind);
         }
         let took = self.started.elapsed();
         let trace = self.span.as_ref().map(|span| span.context());

@@ -1,36 +1,34 @@
 //! Forwarding: an endpoint picked, a request sent, sent again where that is safe, and the answer's head brought back.
 
-use std::pin::pin;
+mod attempt;
+mod hedge;
+
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::task::Context;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use contracts::problem::ProblemCode;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, RETRY_AFTER, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::header::{EXPECT, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use resilience::balance::Pick;
-use resilience::breaker::Permit;
-use resilience::health::Failure;
-use resilience::retry::{
-    Attempt, Outcome, Reason, RetryBudget, RetryPolicy, Verdict, decide, parse_retry_after,
-};
+use resilience::retry::{Attempt, Outcome, Reason, RetryBudget, RetryPolicy, Verdict, decide};
 use tokio::time::timeout_at;
-use traces::http::{answered, not_answered};
-use traces::{Kind, Span, TraceContext};
+use traces::TraceContext;
 
 use crate::body::{Broken, ClientBody, Intake, Outgoing};
-use crate::exchange::method_name;
 use crate::gateway::Core;
-use crate::headers::{Asked, TRACEPARENT};
+use crate::headers::Asked;
 use crate::invitation::Invitation;
 use crate::kept::{Lane, Member};
 use crate::link::Link;
+use crate::pace::{Pace, Time};
 use crate::refusal::Refusal;
-use crate::target::{is_just_chunked, is_length_clear};
-use crate::upstream::{Connection, SendError, Stream};
+use crate::upstream::{Connection, Stream};
+use attempt::Attempted;
 
 /// A body up to this size is read first, so that the request can be made again.
 const REPLAY_BYTES_MAX: u64 = 64 * 1024;
@@ -43,9 +41,8 @@ pub(crate) struct Errand<'a> {
     lane: &'a Lane,
     policy: RetryPolicy,
     budget: &'a RetryBudget,
-    /// When the request's head was there.
-    begun: Instant,
-    deadline: Instant,
+    pace: &'a Pace,
+    time: Time,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -53,6 +50,8 @@ pub(crate) struct Errand<'a> {
     intake: Option<Arc<Intake>>,
     invitation: Option<Invitation>,
     websocket: bool,
+    /// For the next repetition the budget was asked already, and agreed.
+    paid: AtomicBool,
     pub(crate) retries_made: u32,
     /// Where the request stands in its trace, and its route, if the trace is recorded: each attempt then has a span of its own.
     pub(crate) trace: Option<(TraceContext, Arc<str>)>,
@@ -99,13 +98,6 @@ impl Answering {
     }
 }
 
-/// What one attempt came to.
-struct Attempted {
-    outcome: Outcome,
-    /// What the client gets if there is no further one.
-    stands: Result<Answer, Refusal>,
-}
-
 /// An answer's head, with its body still to be read.
 pub(crate) type Answer = (Response<Incoming>, Answering);
 
@@ -119,17 +111,6 @@ pub(crate) struct Parcel {
     pub(crate) asked: Asked,
 }
 
-/// Whether an answer speaks against the endpoint. A service that refuses in order (503, with a problem document) is well: it sheds what
-/// it cannot do just now, such as writes to a full disk, and the rest must go on reaching it.
-fn is_sick(response: &Response<Incoming>) -> bool {
-    let is_problem =
-        || response.headers().get(CONTENT_TYPE).is_some_and(|value| value == http_kit::problem::MEDIA_TYPE);
-    match response.status().as_u16() {
-        503 => !is_problem(),
-        status => matches!(status, 500 | 502 | 504),
-    }
-}
-
 impl<'a> Errand<'a> {
     /// Whether it had the client's body in hand, so that a refusal leaves some of it unread on the connection.
     pub(crate) fn is_streaming(&self) -> bool {
@@ -140,7 +121,7 @@ impl<'a> Errand<'a> {
     pub(crate) async fn prepare(
         (core, link): (&'a Core, &'a Link),
         (lane, policy, budget): (&'a Lane, RetryPolicy, &'a RetryBudget),
-        (begun, deadline): (Instant, Instant),
+        (pace, time): (&'a Pace, Time),
         parcel: Parcel,
     ) -> Result<Self, Refusal> {
         let Parcel { method, uri, headers, body, bytes_max, asked } = parcel;
@@ -151,8 +132,8 @@ impl<'a> Errand<'a> {
             lane,
             policy,
             budget,
-            begun,
-            deadline,
+            pace,
+            time,
             method,
             uri,
             headers,
@@ -160,6 +141,7 @@ impl<'a> Errand<'a> {
             intake: None,
             invitation: None,
             websocket: asked.websocket,
+            paid: AtomicBool::new(false),
             retries_made: 0,
             trace: None,
         };
@@ -170,9 +152,10 @@ impl<'a> Errand<'a> {
         let is_small = known.is_some_and(|bytes| bytes <= REPLAY_BYTES_MAX);
         if is_small && !asked.to_continue && policy.retries_max > 0 && errand.is_idempotent() {
             // In a box, as everything here that is rare and large: a request's future is moved about, with all that it may ever need.
-            let read = Box::pin(timeout_at(deadline.into(), body.collect())).await;
+            let read = Box::pin(timeout_at(time.deadline.into(), body.collect())).await;
             let bytes = read.map_err(|_| client_fault(Broken::Idle))?.map_err(client_fault)?.to_bytes();
             errand.body = Load::Kept(bytes);
+            errand.pace.tell(&mut errand.headers, time.begun);
         } else {
             errand.intake = Some(intake);
             errand.invitation = asked.to_continue.then(Invitation::default);
@@ -202,12 +185,22 @@ impl<'a> Errand<'a> {
 
     /// Gets an answer's head, in as many attempts as are safe, allowed and in time.
     pub(crate) async fn run(&mut self) -> Result<Answer, Refusal> {
-        self.budget.deposit(self.begun);
+        self.budget.deposit(self.time.begun);
+        let hedging = self.pace.hedging.as_deref().filter(|_| self.may_hedge());
+        if let Some(hedging) = hedging {
+            hedging.budget.deposit(self.time.begun);
+        }
         let mut avoid = None;
         loop {
-            let Attempted { outcome, stands } = self.attempt(&mut avoid).await?;
+            let Attempted { outcome, stands } = match hedging {
+                // In a box: with two requests under way it is twice as large.
+                Some(hedging) if avoid.is_none() => Box::pin(self.hedged(hedging, &mut avoid)).await?,
+                _ => self.attempt(&mut avoid).await?,
+            };
             match self.verdict(outcome) {
-                Verdict::Retry { after } if self.budget.try_withdraw(Instant::now()) => {
+                Verdict::Retry { after }
+                    if std::mem::take(self.paid.get_mut()) || self.budget.try_withdraw(Instant::now()) =>
+                {
                     drop(stands);
                     self.retries_made += 1;
                     self.core.meters.retries.inc();
@@ -218,125 +211,6 @@ impl<'a> Errand<'a> {
         }
     }
 
-    /// One attempt: pick, ask the breaker, send, report. An error ends the errand.
-    async fn attempt(&mut self, avoid: &mut Option<usize>) -> Result<Attempted, Refusal> {
-        // What came before the first attempt is a few microseconds, and looking at the clock is not free.
-        let started = if avoid.is_none() { self.begun } else { Instant::now() };
-        let (pick, permit) = self.pick(started, *avoid)?;
-        *avoid = Some(pick.index());
-        let mut sent = self.send(&pick, Some(started)).await?;
-        if matches!(sent, Some(Err(SendError::NoAnswer { maybe_stale: true, .. }))) && self.can_repeat() {
-            // The service closed a kept connection just as we used it. That speaks neither against it nor against a new one.
-            sent = self.send(&pick, None).await?;
-        }
-        let now = Instant::now();
-        let (outcome, refusal) = match sent {
-            Some(Ok((response, connection))) => {
-                pick.answered(now);
-                let is_sick = is_sick(&response);
-                if is_sick {
-                    self.lane.failed(&pick, now, Failure::BadAnswer);
-                } else {
-                    pick.endpoint.health.answered();
-                }
-                report(permit, |permit| {
-                    if is_sick { permit.failure(now) } else { permit.success(now, now - started) }
-                });
-                if let Some(invitation) = &self.invitation {
-                    invitation.answered();
-                }
-                let answering = Answering { pick, connection: Some(connection), since: now };
-                return Ok(judge(response, answering, self.websocket));
-            }
-            None => {
-                pick.answered(now);
-                self.lane.failed(&pick, now, Failure::Silent);
-                report(permit, |permit| permit.failure(now));
-                return Err(Refusal::bare(ProblemCode::DeadlineExceeded));
-            }
-            Some(Err(SendError::NotSent(request, why))) => {
-                tracing::debug!(service = %self.lane.service, endpoint = %pick.address, %why, "not reached");
-                if let Load::Stream(stream) = &mut self.body {
-                    *stream = Some(*request);
-                }
-                self.lane.failed(&pick, now, Failure::Unreached);
-                (Outcome::NotSent, unreachable())
-            }
-            Some(Err(SendError::NoAnswer { why, .. })) => {
-                tracing::debug!(service = %self.lane.service, endpoint = %pick.address, %why, "no answer");
-                self.lane.failed(&pick, now, Failure::Silent);
-                (Outcome::NoAnswer, broke_off())
-            }
-        };
-        report(permit, |permit| permit.failure(now));
-        Ok(Attempted { outcome, stands: Err(refusal) })
-    }
-
-    /// Sends once, at `now` on a kept connection or else on a new one; `None` when the deadline passes. What the client did wrong with its body ends the errand, and says nothing of
-    /// the endpoint.
-    async fn send(
-        &mut self,
-        endpoint: &Member,
-        now: Option<Instant>,
-    ) -> Result<Option<Result<(Response<Incoming>, Connection), SendError>>, Refusal> {
-        let Some(mut request) = self.next() else { return Err(unreachable()) };
-        request.headers_mut().insert(HOST, endpoint.endpoint.host.clone());
-        let mut span = self.span(endpoint, &mut request);
-        let sending = pin!(endpoint.endpoint.send(request, now));
-        let sent = self.link.within(self.deadline.into(), sending).await;
-        if let Some(span) = &mut span {
-            tell(span, sent.as_ref());
-        }
-        match self.intake.as_ref().and_then(|intake| intake.fault()) {
-            Some(fault) => Err(client_fault(fault)),
-            None if sent.is_none() && self.intake.as_ref().is_some_and(|intake| intake.is_waiting()) => {
-                Err(client_fault(Broken::Idle))
-            }
-            None => Ok(sent),
-        }
-    }
-
-    /// The span of an attempt, whose place in the trace the service is told.
-    fn span(&self, endpoint: &Member, request: &mut Request<Outgoing>) -> Option<Box<Span>> {
-        let (context, template) = self.trace.as_ref()?;
-        let method = method_name(&self.method);
-        let name = format!("{method} {template}");
-        let mut span = Box::new(self.core.world.tracer.child(*context, Kind::Client, name)?);
-        traces::http::asks(&mut span, method, template, self.retries_made);
-        traces::http::towards(&mut span, &endpoint.address);
-        let traceparent = HeaderValue::from_maybe_shared(Bytes::from_owner(span.context().header()));
-        if let Ok(traceparent) = traceparent {
-            request.headers_mut().insert(TRACEPARENT, traceparent);
-        }
-        Some(span)
-    }
-
-    /// An endpoint that is well and not the one that has just failed, with leave to call it.
-    fn pick(
-        &self,
-        now: Instant,
-        avoid: Option<usize>,
-    ) -> Result<(Pick<Arc<Member>>, Option<Permit>), Refusal> {
-        let balancer = &self.lane.balancer;
-        let share = |member: &Arc<Member>| self.lane.share(member, now);
-        let Some(pick) = balancer.pick_but(avoid, now, self.core.roll(), share) else {
-            return Err(unreachable());
-        };
-        let Some(breaker) = &pick.breaker else { return Ok((pick, None)) };
-        // With more than half of the endpoints unwell, the load is spread over all rather than crush the rest; with all breakers open
-        // there is nothing left to spread.
-        let admits = |member: &Member| member.breaker.as_ref().is_none_or(|breaker| breaker.admits(now));
-        let permit = if pick.is_panic() && balancer.endpoints().any(|(member, _)| admits(member)) {
-            breaker.acquire_anyway(now)
-        } else {
-            breaker.try_acquire(now).map_err(|open| {
-                let detail = format!("{} is being given a rest after failures.", self.lane.service);
-                Refusal::unavailable(detail, open.retry_after)
-            })?
-        };
-        Ok((pick, Some(permit)))
-    }
-
     fn verdict(&self, outcome: Outcome) -> Verdict {
         // Nearly always: an answer, for which nobody need look at the clock.
         if matches!(outcome, Outcome::Answered { status: ..429, .. }) {
@@ -345,7 +219,7 @@ impl<'a> Errand<'a> {
         let attempt = Attempt {
             idempotent: self.can_repeat(),
             retries_made: self.retries_made,
-            time_left: self.deadline.saturating_duration_since(Instant::now()),
+            time_left: self.time.deadline.saturating_duration_since(Instant::now()),
         };
         decide(&self.policy, attempt, outcome, self.core.roll())
     }
@@ -376,57 +250,13 @@ impl<'a> Errand<'a> {
             || (self.method == Method::POST && self.headers.contains_key(IDEMPOTENCY_KEY))
     }
 
+    fn is_read(&self) -> bool {
+        matches!(self.method, Method::GET | Method::HEAD)
+    }
+
     fn can_repeat(&self) -> bool {
         self.is_idempotent() && !matches!(self.body, Load::Stream(None))
     }
-}
-
-/// What an attempt's span says of how it ended.
-fn tell(span: &mut Span, sent: Option<&Result<(Response<Incoming>, Connection), SendError>>) {
-    match sent {
-        Some(Ok((response, _))) => answered(Some(span), Kind::Client, response.status().as_u16()),
-        Some(Err(SendError::NotSent(..))) => not_answered(Some(span), false, true),
-        Some(Err(SendError::NoAnswer { .. })) => not_answered(Some(span), false, false),
-        None => not_answered(Some(span), true, false),
-    }
-}
-
-/// An answer is an answer; whether "later" is one is for the retry policy to say.
-fn judge(response: Response<Incoming>, answering: Answering, websocket: bool) -> Attempted {
-    let status = response.status().as_u16();
-    let asked = || response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-    let retry_after = if status < 429 { None } else { asked().and_then(parse_retry_after) };
-    let outcome = Outcome::Answered { status, retry_after };
-    let stands = if is_odd(&response, websocket) { Err(broke_off()) } else { Ok((response, answering)) };
-    Attempted { outcome, stands }
-}
-
-/// Whether the service speaks another language: of an upgrade nobody asked for, or with a body whose end two readers could see in two
-/// places (RFC 9112 §6.3), or in a coding that we would have to undo before it is told on.
-fn is_odd(response: &Response<Incoming>, websocket: bool) -> bool {
-    let headers = response.headers();
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        let to = headers.get(UPGRADE).map_or(&[][..], HeaderValue::as_bytes);
-        return !(websocket && to.eq_ignore_ascii_case(b"websocket"));
-    }
-    !is_length_clear(headers)
-        || (headers.contains_key(TRANSFER_ENCODING)
-            && (headers.contains_key(CONTENT_LENGTH) || !is_just_chunked(headers)))
-}
-
-fn report(permit: Option<Permit>, how: impl FnOnce(Permit)) {
-    if let Some(permit) = permit {
-        how(permit);
-    }
-}
-
-fn unreachable() -> Refusal {
-    Refusal::unavailable("The service cannot be reached.", Duration::from_secs(1))
-}
-
-fn broke_off() -> Refusal {
-    let detail = "The service broke off. If this was a write it may have happened: read before repeating.";
-    Refusal::unavailable(detail, Duration::from_secs(1))
 }
 
 /// What the client is told of its own body.

@@ -172,7 +172,7 @@ impl Gateway {
         let (phase, phase_seen) = watch::channel(Phase::Running);
         let kept = Kept::new(world.credentials.clone(), world.secrets.clone());
         let tracing = config.observability.tracing.clone();
-        let meters = Meters::register(&world.metrics, kept.lanes(), tracing.is_some());
+        let meters = Meters::register(&world.metrics, kept.shown(), tracing.is_some());
         let snapshot = ArcSwap::from_pointee(Snapshot::build(config, &kept, &meters)?);
         world.tracer.configure(tracing.as_ref());
         let dice = AtomicU64::new(u64::from_le_bytes(world.random.bytes()));
@@ -214,7 +214,7 @@ impl Gateway {
     /// Whether a configuration would be taken.
     pub fn check(config: &GatewayConfig, credentials: Option<&Arc<Credentials>>) -> Result<(), ConfigError> {
         let kept = Kept::new(credentials.cloned(), None);
-        let meters = Meters::register(&Metrics::default(), kept.lanes(), false);
+        let meters = Meters::register(&Metrics::default(), kept.shown(), false);
         Snapshot::build(config.clone(), &kept, &meters).map(drop)
     }
 
@@ -299,6 +299,7 @@ async fn sweep(core: Weak<Core>) {
         tokio::time::sleep(SWEEP_EVERY).await;
         let Some(core) = core.upgrade() else { return };
         core.kept.sweep_connections();
+        core.kept.sweep_answers();
         have_memory_returned();
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use resilience::balance::{Balancer, Balancing, Seat, Share};
@@ -16,6 +16,7 @@ use settings::{Address, HealthCheck, RateLimitStore, Upstream};
 use tls::Credentials;
 use tokio::sync::watch;
 
+use crate::fallback::Larder;
 use crate::limits::{Buckets, Store, StoreMeters, Stores};
 use crate::upstream::{BadAddress, Endpoint};
 
@@ -88,6 +89,8 @@ pub(crate) struct Kept {
     budgets: Mutex<Vec<(String, u32, Arc<RetryBudget>)>>,
     secrets: Option<PathBuf>,
     store: watch::Sender<Option<Arc<Store>>>,
+    /// There since the first configuration that asked for it.
+    larder: Arc<OnceLock<Arc<Larder>>>,
 }
 
 /// The lanes in use, also read by the metrics page.
@@ -104,7 +107,18 @@ impl Kept {
             budgets: Mutex::default(),
             secrets,
             store: watch::Sender::default(),
+            larder: Arc::default(),
         }
+    }
+
+    /// Where good answers are kept.
+    pub(crate) fn larder(&self) -> &Arc<Larder> {
+        self.larder.get_or_init(|| Arc::new(Larder::new()))
+    }
+
+    /// What the metrics page shows of it.
+    pub(crate) fn shown(&self) -> (Lanes, Arc<OnceLock<Arc<Larder>>>) {
+        (self.lanes(), Arc::clone(&self.larder))
     }
 
     pub(crate) fn lanes(&self) -> Lanes {
@@ -221,6 +235,13 @@ impl Kept {
         let budget = Arc::new(RetryBudget::new(percent, RetryBudget::FLOOR_PER_SECOND, Instant::now()));
         budgets.push((service.to_owned(), percent, Arc::clone(&budget)));
         budget
+    }
+
+    /// Lets go of good answers that may not be served any more.
+    pub(crate) fn sweep_answers(&self) {
+        if let Some(larder) = self.larder.get() {
+            larder.sweep(Instant::now());
+        }
     }
 
     /// Closes connections that have been unused for long.

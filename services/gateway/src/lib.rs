@@ -13,7 +13,9 @@
 //! | `way.rs` | a request's way |
 //! | `target.rs`, `host.rs`, `client.rs`, `limits/`, `headers.rs` | its steps: address, who asks, how often, what is passed on |
 //! | `canary.rs`, `rewrite.rs` | where to: which version, and by which path |
-//! | `forward.rs`, `upstream.rs`, `body.rs` | attempts, connections to services, bodies streamed both ways |
+//! | `forward/`, `upstream.rs`, `body.rs` | attempts, connections to services, bodies streamed both ways |
+//! | `pace.rs` | how long: in all, each attempt, before a read is made a second time |
+//! | `fallback/` | what a read gets whose service cannot answer |
 //! | `invitation.rs`, `tunnel.rs` | a body that is sent when it is wanted; a connection that becomes a WebSocket |
 //! | `checks.rs` | endpoints asked how they are |
 //! | `exchange.rs`, `metrics.rs` | what is remembered of a request: one log line, a few counts |
@@ -34,6 +36,7 @@ mod crowd;
 mod docs;
 mod edge;
 mod exchange;
+mod fallback;
 mod forward;
 mod gateway;
 mod headers;
@@ -47,6 +50,7 @@ mod link;
 mod metrics;
 mod names;
 mod own;
+mod pace;
 mod process;
 mod raw_head;
 mod refusal;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use http_kit::telemetry::{Metrics, TraceLabel, status_class};
@@ -18,6 +18,7 @@ use resilience::breaker::{Breaker, State};
 use resilience::health::Standing;
 use traces::TraceContext;
 
+use crate::fallback::{Kind, Larder};
 use crate::kept::Lanes;
 use crate::limits::{By, StoreMeters};
 
@@ -39,6 +40,10 @@ pub(crate) struct Meters {
     refused: [Counter; 4],
     pub(crate) store: StoreMeters,
     pub(crate) retries: Counter,
+    /// Reads made a second time, and of these the ones whose second attempt answered first.
+    pub(crate) hedges: Counter,
+    pub(crate) hedges_won: Counter,
+    fallbacks: Family<FallbackLabels, Counter>,
     aborted: Counter,
     versions: Family<VersionLabels, Counter>,
     not_requests: Counter,
@@ -112,6 +117,12 @@ struct StatusLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FallbackLabels {
+    route: String,
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct LimiterLabels {
     by: &'static str,
 }
@@ -130,7 +141,11 @@ struct EndpointLabels {
 }
 
 impl Meters {
-    pub(crate) fn register(metrics: &Metrics, lanes: Lanes, is_traced: bool) -> Self {
+    pub(crate) fn register(
+        metrics: &Metrics,
+        (lanes, larder): (Lanes, Arc<OnceLock<Arc<Larder>>>),
+        is_traced: bool,
+    ) -> Self {
         let total = Family::default();
         let seconds = Family::new_with_constructor(if is_traced { Seconds::TRACED } else { Seconds::PLAIN });
         let refused: Family<LimiterLabels, Counter> = Family::default();
@@ -144,6 +159,9 @@ impl Meters {
             refused: By::ALL.map(|by| refused.get_or_create_owned(&LimiterLabels { by: by.name() })),
             store: metrics.register("api-gateway", StoreMeters::register),
             retries: Counter::default(),
+            hedges: Counter::default(),
+            hedges_won: Counter::default(),
+            fallbacks: Family::default(),
             aborted: Counter::default(),
             versions: Family::default(),
             not_requests: Counter::default(),
@@ -166,6 +184,21 @@ impl Meters {
             );
             registry.register("gateway_rate_limited", "Requests refused by a rate limit", refused);
             registry.register("gateway_retries", "Attempts made again", this.retries.clone());
+            registry.register(
+                "gateway_hedges",
+                "Reads made a second time beside the first",
+                this.hedges.clone(),
+            );
+            registry.register(
+                "gateway_hedges_won",
+                "Reads whose second attempt answered first",
+                this.hedges_won.clone(),
+            );
+            registry.register(
+                "gateway_fallbacks",
+                "Requests answered in a service's place, by the last good answer or a static one",
+                this.fallbacks.clone(),
+            );
             registry.register("gateway_aborted", "Requests given up by the client", this.aborted.clone());
             registry.register(
                 "gateway_canary_requests",
@@ -178,6 +211,7 @@ impl Meters {
                 this.not_requests.clone(),
             );
             registry.register_collector(Box::new(Endpoints(lanes)));
+            registry.register_collector(Box::new(Shelves(larder)));
         });
         this
     }
@@ -215,6 +249,12 @@ impl Meters {
         let by = if is_canary { "canary" } else { "stable" };
         let labels = VersionLabels { canary: canary.to_owned(), by, status: status_class(status) };
         self.versions.get_or_create(&labels).inc();
+    }
+
+    /// Counts a request that was answered in its service's place.
+    pub(crate) fn fell_back(&self, route: &RouteMeters, kind: Kind) {
+        let labels = FallbackLabels { route: route.labels.route.clone(), kind: kind.as_str() };
+        self.fallbacks.get_or_create(&labels).inc();
     }
 
     /// Counts a request whose client did not wait.
@@ -257,6 +297,26 @@ impl RouteMeters {
 /// The state of breakers and endpoints, read when the page is asked for.
 #[derive(Debug)]
 struct Endpoints(Lanes);
+
+/// How much is kept to be served stale, once anything is.
+#[derive(Debug)]
+struct Shelves(Arc<OnceLock<Arc<Larder>>>);
+
+impl Collector for Shelves {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let Some(larder) = self.0.get() else { return Ok(()) };
+        let (answers, bytes) = larder.size();
+        let gauges = [
+            ("gateway_kept_answers", "Answers kept to be served stale", answers),
+            ("gateway_kept_answer_bytes", "What they take in memory", bytes),
+        ];
+        for (name, help, value) in gauges {
+            let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+            gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
+        }
+        Ok(())
+    }
+}
 
 /// What the page says of an endpoint.
 #[derive(Default)]

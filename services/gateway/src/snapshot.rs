@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use contracts::permission::{Permission, Permissions};
 use http::uri::PathAndQuery;
@@ -12,10 +11,12 @@ use traces::{Sampling, Tracer};
 
 use crate::canary::Canary;
 use crate::client::Trusted;
+use crate::fallback::{self, Fallback};
 use crate::kept::{Kept, Lane};
 use crate::limits::{Buckets, Limits, Store};
 use crate::metrics::{Meters, RouteMeters};
 use crate::own::Own;
+use crate::pace::{self, Pace};
 use crate::rewrite::{self, Rewrite};
 use crate::routing::{Routes, Wanted};
 
@@ -46,12 +47,14 @@ pub(crate) struct Route {
     pub(crate) template: Arc<str>,
     /// `None`: anybody.
     pub(crate) needs: Option<Permissions>,
-    pub(crate) timeout: Duration,
+    pub(crate) pace: Pace,
     pub(crate) body_bytes_max: u64,
     pub(crate) rewrite: Option<Rewrite>,
     pub(crate) limits: Limits,
     pub(crate) buckets: Arc<Buckets>,
     pub(crate) target: Target,
+    /// `None`: an answer is passed on, whatever it is, and nothing is kept of it.
+    pub(crate) fallback: Option<Box<Fallback>>,
     pub(crate) meters: RouteMeters,
 }
 
@@ -157,6 +160,7 @@ impl Snapshot {
             }
             None => Target::Own(Own::at(&route.path).unwrap_or(Own::Live)),
         };
+        let larder = fallback::check::is_any_stale(config).then(|| kept.larder());
         let scope = scope(route);
         let none = settings::RateLimits::default();
         let limits = match &target {
@@ -168,12 +172,13 @@ impl Snapshot {
             method: route.method,
             template: route.path.as_str().into(),
             needs,
-            timeout: Duration::from_millis(route.timeout_ms),
+            pace: Pace::of(route),
             body_bytes_max: route.body_bytes_max.unwrap_or(config.body_bytes_max),
             rewrite: route.rewrite.as_ref().map(Rewrite::new),
             limits: Limits::new(limits, config.replicas, &scope),
             buckets: kept.buckets(&scope),
             target,
+            fallback: Fallback::of(route, larder),
             meters: meters.route(route.method, &route.path),
         }
     }
@@ -250,6 +255,8 @@ fn check(config: &GatewayConfig, kept: &Kept) -> Result<Trusted, ConfigError> {
         if route.timeout_ms == 0 {
             fault("timeoutMs", "must be more than nothing".to_owned());
         }
+        pace::check(route, &mut fault);
+        fallback::check::check(route, &mut fault);
         if let Some(header) = route.rate_limits.as_ref().and_then(bad_header) {
             fault("rateLimits.perKey.header", header);
         }

@@ -19,6 +19,7 @@ use crate::body::{ReplyBody, discard};
 use crate::canary::Who;
 use crate::client::Peer;
 use crate::exchange::{Exchange, method_name};
+use crate::fallback::{self, Asking, Settled};
 use crate::forward::{Answer, Errand, Parcel};
 use crate::gateway::Core;
 use crate::headers::{self, REQUEST_ID, TRACEPARENT};
@@ -118,7 +119,7 @@ async fn pass(
     // Who asks. A token seen before costs one look; what it was worth then is checked for expiry and revocation now.
     let caller = match route.needs {
         Some(_) => {
-            authenticate(core, exchange, &head.headers, exchange.started + route.timeout).await.map(Some)
+            authenticate(core, exchange, &head.headers, exchange.started + route.pace.timeout).await.map(Some)
         }
         None => Ok(None),
     };
@@ -154,8 +155,6 @@ async fn pass(
         }
     };
 
-    // The deadline counts from the request's head: whatever was spent above is gone.
-    let times = (exchange.started, exchange.started + route.timeout);
     let bytes_max = route.body_bytes_max;
     if body.as_ref().is_some_and(|body| body.size_hint().lower() > bytes_max) {
         return Err(Refusal { close: true, ..Refusal::bare(ProblemCode::PayloadTooLarge) });
@@ -172,10 +171,24 @@ async fn pass(
     let asked =
         headers::towards_service(&mut headers, (&head.method, head.version), from, &exchange.traceparent)?;
     headers.insert(REQUEST_ID, exchange.request_id.clone());
+    // The deadline counts from the request's head: whatever was spent above is gone.
+    let time = route.pace.begin(&mut headers, exchange.started);
+    let standby = route.fallback.as_deref().and_then(|fallback| {
+        fallback.standby(&Asking {
+            method: &head.method,
+            path: &path,
+            query: head.uri.query(),
+            headers: &headers,
+            caller: exchange.caller.as_deref(),
+            since: exchange.started,
+            has_body: body.as_ref().is_some_and(|body| !body.is_end_stream()),
+        })
+    });
     let Some(incoming) = body.take() else { return Err(Refusal::bare(ProblemCode::Internal)) };
     let parcel = Parcel { method: head.method.clone(), uri, headers, body: incoming, bytes_max, asked };
     let link = Arc::clone(exchange.link());
-    let mut errand = Errand::prepare((core, &link), (lane, policy, budget), times, parcel).await?;
+    let mut errand =
+        Errand::prepare((core, &link), (lane, policy, budget), (&route.pace, time), parcel).await?;
     errand.trace = exchange.span.as_ref().map(|span| (span.context(), Arc::clone(&route.template)));
     let answer = errand.run().await;
     exchange.retries = errand.retries_made;
@@ -183,7 +196,10 @@ async fn pass(
     let is_streaming = errand.is_streaming();
     let answer = answer.map_err(|refusal| Refusal { close: refusal.close || is_streaming, ..refusal });
     let rest = if errand.is_declined() { Rest::Unasked } else { Rest::Read };
-    Ok(Passed::Service(answer?, rest))
+    Ok(match fallback::settle(standby, answer, exchange)? {
+        Settled::Service(answer) => Passed::Service(answer, rest),
+        Settled::Own(response) => Passed::Own(response),
+    })
 }
 
 /// Gives the request its names: an id of its own, and its place in a trace.

@@ -28,7 +28,9 @@ pub fn of_service(service: ServiceName) -> Value {
 
 const DESCRIPTION: &str = "Sign in with `POST /api/auth/login` and send the token as `Authorization: Bearer …`. \
     Errors are problem documents (RFC 9457) with a stable `code`; each has its place on [the page of problems](/api/docs/problems). \
-    Lists are read with `limit` and `cursor`. A PUT takes the members to change (RFC 7396).";
+    Lists are read with `limit` and `cursor`. A PUT takes the members to change (RFC 7396). \
+    An answer with `X-Fallback: stale` is the last good one, `Age` seconds old, given because its service cannot answer; one with `X-Fallback: static` is no service's. \
+    Whoever waits less long than the gateway says so with `X-Request-Timeout-Ms`.";
 
 fn document(title: &str, description: &str, is_in: impl Fn(&Operation) -> bool) -> Value {
     let operations: Vec<&Operation> =

@@ -13,7 +13,8 @@ use tokio::io::AsyncWriteExt;
 use crate::backend::{Backend, eventually, read_head};
 use crate::house::{House, config, public};
 
-const RETRIES: Retries = Retries { attempts: 2, base_backoff_ms: 1, max_backoff_ms: 5, budget_percent: 100 };
+const RETRIES: Retries =
+    Retries { attempts: 2, base_backoff_ms: 1, max_backoff_ms: 5, budget_percent: 100, per_try_ms: None };
 
 fn retried(method: Method) -> Route {
     Route { retries: Some(RETRIES), ..public(method, "/x") }

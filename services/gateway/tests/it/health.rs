@@ -251,8 +251,13 @@ async fn one_that_is_gone_is_set_aside_after_two_connections_that_fail_and_found
     let mut endpoints: Vec<_> = patients.iter().map(Patient::address).collect();
     endpoints.push(gone.clone());
     let mut config = checked(endpoints);
-    config.routes[0].retries =
-        Some(settings::Retries { attempts: 2, base_backoff_ms: 1, max_backoff_ms: 5, budget_percent: 100 });
+    config.routes[0].retries = Some(settings::Retries {
+        attempts: 2,
+        base_backoff_ms: 1,
+        max_backoff_ms: 5,
+        budget_percent: 100,
+        per_try_ms: None,
+    });
     let upstream = config.upstreams.get_mut("patient-service").unwrap();
     // So that it is requests that notice, and that its time would not be over before the test is.
     upstream.health_check.as_mut().unwrap().fall = 1_000_000;

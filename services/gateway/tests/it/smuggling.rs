@@ -113,8 +113,9 @@ fn latin1(bytes: impl Iterator<Item = u8>) -> String {
 }
 
 fn without_ours(request: &str) -> String {
-    const OURS: [&str; 7] = [
+    const OURS: [&str; 8] = [
         "host",
+        "x-request-timeout-ms",
         "x-forwarded-for",
         "x-forwarded-proto",
         "x-forwarded-host",

@@ -149,8 +149,13 @@ async fn deciding(first: &'static str) -> Backend {
 async fn the_client_is_told_to_go_on_when_the_service_says_so() {
     let backend = deciding("HTTP/1.1 100 Continue\r\n\r\n").await;
     // One that could be sent again is not gathered before either.
-    let retries =
-        settings::Retries { attempts: 2, base_backoff_ms: 1, max_backoff_ms: 5, budget_percent: 100 };
+    let retries = settings::Retries {
+        attempts: 2,
+        base_backoff_ms: 1,
+        max_backoff_ms: 5,
+        budget_percent: 100,
+        per_try_ms: None,
+    };
     let route = |method| Route { retries: Some(retries), ..public(method, "/x") };
     let house = House::before(&backend, vec![route(Method::Post), route(Method::Put)]).await;
     for method in ["POST", "PUT"] {

@@ -107,7 +107,13 @@ async fn each_attempt_is_a_span_and_says_what_it_came_to() {
     let (sick, well) = (Backend::status(502).await, Backend::echo().await);
     let collector = Collector::start(Answers::Takes).await;
     let mut route = public(Method::Get, "/x/{id}");
-    route.retries = Some(Retries { attempts: 2, base_backoff_ms: 1, max_backoff_ms: 2, budget_percent: 100 });
+    route.retries = Some(Retries {
+        attempts: 2,
+        base_backoff_ms: 1,
+        max_backoff_ms: 2,
+        budget_percent: 100,
+        per_try_ms: None,
+    });
     let config = config(vec![sick.address.clone(), well.address.clone()], vec![route]);
     let house = House::with(traced(config, &collector, 100)).await;
     for _ in 0..2 {

@@ -4,8 +4,10 @@
 //! differ by more than a request takes. It is rounded down, so that whoever is asked gives up first and still says so. A claim that
 //! cannot be read is none, and a claim only ever shortens: nobody gets more time by asking for it.
 
+#[cfg(feature = "deadline")]
+use std::cell::Cell;
 use std::time::Duration;
-#[cfg(feature = "client")]
+#[cfg(feature = "deadline")]
 use std::time::Instant;
 
 /// The header, in HTTP/2's small letters.
@@ -30,21 +32,40 @@ pub fn parse(value: &[u8]) -> Option<Duration> {
     Some(Duration::from_millis(millis))
 }
 
-#[cfg(feature = "client")]
+#[cfg(feature = "deadline")]
 tokio::task_local! {
-    static CURRENT: Option<Instant>;
+    static CURRENT: Scope;
+}
+
+/// Work with a deadline.
+#[cfg(feature = "deadline")]
+struct Scope {
+    until: Option<Instant>,
+    is_held: Cell<bool>,
 }
 
 /// When the answer that is being worked on is of no use any more, if whoever asked has said so.
-#[cfg(feature = "client")]
+#[cfg(feature = "deadline")]
 pub fn current() -> Option<Instant> {
-    CURRENT.try_with(|until| *until).ok().flatten()
+    CURRENT.try_with(|scope| scope.until).ok().flatten()
 }
 
 /// Does work whose calls to others are to end by then. It does not end the work itself.
-#[cfg(feature = "client")]
+#[cfg(feature = "deadline")]
 pub async fn within<F: Future>(until: Option<Instant>, work: F) -> F::Output {
-    CURRENT.scope(until, work).await
+    CURRENT.scope(Scope { until, is_held: Cell::new(false) }, work).await
+}
+
+/// From here on the work is not to be dropped at its deadline: a commit is under way, and whoever asked is to hear how it ended.
+#[cfg(feature = "deadline")]
+pub fn hold() {
+    let _ = CURRENT.try_with(|scope| scope.is_held.set(true));
+}
+
+/// Whether the work has called [`hold`].
+#[cfg(feature = "deadline")]
+pub fn is_held() -> bool {
+    CURRENT.try_with(|scope| scope.is_held.get()).unwrap_or(false)
 }
 
 #[cfg(test)]
@@ -79,12 +100,26 @@ mod tests {
         assert_eq!(parse(b"00004870"), Some(Duration::from_millis(4870)));
     }
 
-    #[cfg(feature = "client")]
+    #[cfg(feature = "deadline")]
     #[tokio::test]
     async fn work_knows_its_deadline_and_what_comes_after_it_does_not() {
         let until = Instant::now() + Duration::from_secs(1);
         assert_eq!(current(), None);
         assert_eq!(within(Some(until), async { current() }).await, Some(until));
         assert_eq!(current(), None);
+    }
+    #[cfg(feature = "deadline")]
+    #[tokio::test]
+    async fn work_is_held_from_where_it_says_so_and_no_other_is() {
+        within(None, async {
+            assert!(!is_held());
+            within(None, async { hold() }).await;
+            assert!(!is_held(), "that was another's");
+            hold();
+            assert!(is_held());
+        })
+        .await;
+        hold();
+        assert!(!is_held(), "outside of all work there is nothing to hold");
     }
 }

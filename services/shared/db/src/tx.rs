@@ -40,6 +40,8 @@ impl Tx {
     /// Makes it so. An error means that nothing was kept, but for a connection lost during the commit itself
     /// ([`Error::Unavailable`]): then it may have been.
     pub async fn commit(self) -> Result<(), Error> {
+        // Dropped in the middle, nobody would know whether it is so.
+        contracts::deadline::hold();
         match self.kind {
             TxKind::Postgres(tx) => tx.commit().await?,
             TxKind::Sqlite(tx) => tx.commit().await?,

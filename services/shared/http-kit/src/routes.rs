@@ -23,6 +23,7 @@ use traces::{Current, Kind, Span, TraceContext, Tracer};
 
 use crate::answer::{self, Answer};
 use crate::call::{Call, Parsed, header, parse};
+use crate::deadline;
 use crate::kit::Kit;
 use crate::problem;
 use crate::ready::{self, Ready};
@@ -96,7 +97,9 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
                 // Others are asked within the same trace, whether or not it is recorded.
                 let context = span.as_ref().map(Span::context).or(told);
                 let current = context.map(|context| Current { context, tracer });
+                let until = deadline::told(&parts, started);
                 let handled = handle(&kit, &state, &handler, shape.as_deref(), (parts, body), context);
+                let handled = contracts::deadline::within(until, handled);
                 let response = traces::within(current, handled).await;
                 let status = response.status().as_u16();
                 traces::http::answered(span.as_mut(), Kind::Server, status);
@@ -186,11 +189,15 @@ where
         Ok(Parsed::Replay(kept)) => Ok(kept),
         Ok(Parsed::Call(call)) => {
             let receipt = call.receipt.clone();
-            let outcome = AssertUnwindSafe(handler(state.clone(), *call)).catch_unwind().await;
-            let result = match outcome {
-                Ok(Ok(answer)) => Ok(answer.render()),
-                Ok(Err(failure)) => Err(log_and_show(&failure, E::OPERATION.id, trace_id.as_deref())),
-                Err(_) => {
+            let work = AssertUnwindSafe(handler(state.clone(), *call)).catch_unwind();
+            let result = match deadline::keep(work).await {
+                None => {
+                    tracing::debug!(operation = E::OPERATION.id, trace_id, "whoever asked waits no longer");
+                    Err(Problem::new(ProblemCode::DeadlineExceeded))
+                }
+                Some(Ok(Ok(answer))) => Ok(answer.render()),
+                Some(Ok(Err(failure))) => Err(log_and_show(&failure, E::OPERATION.id, trace_id.as_deref())),
+                Some(Err(_)) => {
                     tracing::error!(operation = E::OPERATION.id, trace_id, "a handler panicked");
                     Err(Problem::new(ProblemCode::Internal))
                 }

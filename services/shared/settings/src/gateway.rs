@@ -69,6 +69,9 @@ pub struct Route {
     /// What is answered when the service cannot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback: Option<Fallback>,
+    /// When a read that is slow is made a second time, elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hedge: Option<Hedge>,
     /// Limits of this route alone, in place of the gateway's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_limits: Option<RateLimits>,
@@ -105,6 +108,7 @@ impl Route {
             retries: None,
             circuit_breaker: None,
             fallback: None,
+            hedge: None,
             rate_limits: None,
             rate_limits_as: None,
             headers: Vec::new(),
@@ -218,6 +222,24 @@ pub struct Retries {
     #[serde(default = "defaults::budget_percent")]
     #[schemars(range(min = 0, max = 100))]
     pub budget_percent: u32,
+    /// An attempt that has no answer after this long, milliseconds, is given up as failed where another may still be made; the last has all the
+    /// time that is left. Absent: each has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 300_000))]
+    pub per_try_ms: Option<u64>,
+}
+
+/// When a read that is slow is made a second time, at another endpoint. Whichever answers first is taken, and the other is cut off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Hedge {
+    /// A read that has no answer after this long, milliseconds.
+    #[schemars(range(min = 1, max = 60_000))]
+    pub after_ms: u64,
+    /// Second attempts may be at most this share of the route's requests, percent, over the last ten seconds.
+    #[serde(default = "defaults::hedge_percent_max")]
+    #[schemars(range(min = 1, max = 100))]
+    pub percent_max: u32,
 }
 
 /// When an endpoint is given a rest.
@@ -287,6 +309,15 @@ mod defaults {
     pub(super) const fn budget_percent() -> u32 {
         20
     }
+    pub(super) const fn hedge_percent_max() -> u32 {
+        10
+    }
+    pub(super) const fn static_status() -> u16 {
+        200
+    }
+    pub(super) fn content_type() -> String {
+        "application/json".to_owned()
+    }
     pub(super) const fn failure_rate_percent() -> u32 {
         50
     }
@@ -307,8 +338,8 @@ mod defaults {
     }
 }
 
-/// What a caller gets when the service cannot answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// What a caller gets when the service cannot answer: nobody is reached, all rest, no answer comes in time, or it is 502, 503 or 504.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Fallback {
     /// 503 with `Retry-After`, as a problem document.
@@ -320,4 +351,26 @@ pub enum Fallback {
         #[schemars(range(min = 1, max = 3600))]
         max_age_seconds: u32,
     },
+    /// Always the same answer to a GET. Never where clinical data is read: nothing must look like "none known".
+    Static(StaticAnswer),
+}
+
+/// An answer that is written down beforehand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StaticAnswer {
+    /// The status.
+    #[serde(default = "defaults::static_status")]
+    #[schemars(range(min = 200, max = 599))]
+    pub status: u16,
+    /// What the body is.
+    #[serde(default = "defaults::content_type")]
+    #[schemars(length(min = 3, max = 128))]
+    pub content_type: String,
+    /// The body, as it is sent: JSON, unless `contentType` says otherwise.
+    #[schemars(length(max = 16384))]
+    pub body: String,
+    /// Further headers.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
 }

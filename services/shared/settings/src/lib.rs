@@ -19,8 +19,8 @@ mod upstream;
 
 pub use calls::ServiceCalls;
 pub use gateway::{
-    Breaker, Canary, Fallback, GatewayAuth, GatewayConfig, HeaderMatch, Method, Retries, Rewrite, Route,
-    RouteAccess,
+    Breaker, Canary, Fallback, GatewayAuth, GatewayConfig, HeaderMatch, Hedge, Method, Retries, Rewrite,
+    Route, RouteAccess, StaticAnswer,
 };
 pub use limits::{KeyLimit, RateLimit, RateLimitStore, RateLimits, StoreTls};
 pub use service::{

@@ -1,0 +1,117 @@
+//! Which fallbacks a route may have, and what is made of them when a configuration is made ready.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue};
+use settings::{GatewayConfig, Method, Route, RouteAccess, ServiceName, StaticAnswer};
+
+use super::{Fallback, Larder, ready};
+use crate::snapshot::GATEWAY;
+
+/// Larger ones belong into a service.
+const STATIC_BYTES_MAX: usize = 16 * 1024;
+/// What says how an answer is framed is not the configuration's to say, and a cookie is nobody's fallback.
+const NOT_ITS_OWN: [&str; 9] = [
+    "connection",
+    "content-length",
+    "content-type",
+    "keep-alive",
+    "set-cookie",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "x-fallback",
+];
+
+impl Fallback {
+    /// What a route has of it; `larder` gives where answers are kept, if any route of the configuration keeps them.
+    pub(crate) fn of(route: &Route, larder: Option<&Arc<Larder>>) -> Option<Box<Self>> {
+        if route.service == GATEWAY {
+            return None;
+        }
+        let fallback = match &route.fallback {
+            Some(settings::Fallback::Static(answer)) => Self::Static(ready(answer)),
+            Some(settings::Fallback::StaleRead { max_age_seconds }) => Self::Stale {
+                larder: Arc::clone(larder?),
+                age_max: Duration::from_secs((*max_age_seconds).into()),
+                route: name(route).into(),
+            },
+            _ if route.method != Method::Get => Self::Outdates(Arc::clone(larder?)),
+            _ => return None,
+        };
+        Some(Box::new(fallback))
+    }
+}
+
+/// Whether any route keeps answers.
+pub(crate) fn is_any_stale(config: &GatewayConfig) -> bool {
+    config.routes.iter().any(|route| matches!(route.fallback, Some(settings::Fallback::StaleRead { .. })))
+}
+
+/// What an answer depends on beside the request: kept ones must not outlive a change of it.
+fn name(route: &Route) -> String {
+    format!("{} {} {:?} {:?}", route.service, route.path, route.rewrite, route.headers)
+}
+
+/// Tells what is wrong with a route's fallback.
+pub(crate) fn check(route: &Route, mut fault: impl FnMut(&str, String)) {
+    let (member, is_static) = match &route.fallback {
+        None | Some(settings::Fallback::Unavailable) => return,
+        Some(settings::Fallback::StaleRead { .. }) => ("fallback.staleRead", false),
+        Some(settings::Fallback::Static(_)) => ("fallback.static", true),
+    };
+    if route.method != Method::Get {
+        fault(member, "is for reads alone: nothing stands in for a write".to_owned());
+    }
+    if route.service == GATEWAY {
+        fault(member, "is for services: the gateway answers by itself".to_owned());
+    }
+    if reads(route, "records:") || route.service == ServiceName::MedicalRecordsService.as_str() {
+        fault(
+            member,
+            "is refused for medical records: an old allergy list looks like a current one".to_owned(),
+        );
+    } else if is_static
+        && (reads(route, "patients:") || route.service == ServiceName::PatientService.as_str())
+    {
+        fault(member, "is refused for patients: what is empty would look like no known allergies".to_owned());
+    }
+    match &route.fallback {
+        Some(settings::Fallback::StaleRead { max_age_seconds }) if !(1..=3_600).contains(max_age_seconds) => {
+            fault("fallback.staleRead.maxAgeSeconds", "must be from 1 to 3600".to_owned());
+        }
+        Some(settings::Fallback::Static(answer)) => {
+            check_static(answer, |field, what| fault(&format!("fallback.static.{field}"), what));
+        }
+        _ => {}
+    }
+}
+
+/// Whether who passes needs a permission of this kind.
+fn reads(route: &Route, kind: &str) -> bool {
+    matches!(&route.access, RouteAccess::Permissions(names) if names.iter().any(|name| name.starts_with(kind)))
+}
+
+fn check_static(answer: &StaticAnswer, mut fault: impl FnMut(&str, String)) {
+    // Those between have no body, or are a part of one.
+    if !matches!(answer.status, 200..=203 | 400..=599) {
+        fault("status", format!("{} is no status of an answer with a body", answer.status));
+    }
+    if answer.content_type.is_empty() || HeaderValue::try_from(answer.content_type.as_str()).is_err() {
+        fault("contentType", "is no media type".to_owned());
+    }
+    if answer.body.len() > STATIC_BYTES_MAX {
+        fault("body", format!("must have {STATIC_BYTES_MAX} bytes at most"));
+    }
+    let is_json = answer.content_type.split(';').next().is_some_and(|kind| kind.trim().ends_with("json"));
+    if is_json && serde_json::from_str::<serde::de::IgnoredAny>(&answer.body).is_err() {
+        fault("body", format!("is not {}", answer.content_type));
+    }
+    for (name, value) in &answer.headers {
+        let is_header = name.parse::<HeaderName>().is_ok_and(|name| !NOT_ITS_OWN.contains(&name.as_str()));
+        if !is_header || HeaderValue::try_from(value.as_str()).is_err() {
+            fault("headers", format!("{name} cannot be sent"));
+        }
+    }
+}

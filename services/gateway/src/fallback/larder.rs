@@ -1,0 +1,190 @@
+//! [`Larder`]: the last good answers of reads that may be served stale: in memory alone, within bounds, and no longer than they may be served.
+
+use std::hash::RandomState;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use hashlink::LruCache;
+use http::HeaderMap;
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, ETAG, SET_COOKIE};
+
+use super::key::{self, Key};
+use super::writes::Writes;
+use crate::headers;
+
+/// A larger answer is passed on and not kept.
+const ANSWER_BYTES_MAX: usize = 256 * 1024;
+/// Beyond it those that were not used for longest go.
+const BYTES_MAX: usize = 16 * 1024 * 1024;
+const ANSWERS_MAX: usize = 4_096;
+/// What an answer takes beside its own bytes, about.
+const OVERHEAD_BYTES: usize = 512;
+
+/// All of them.
+#[derive(Debug)]
+pub(crate) struct Larder {
+    shelf: Mutex<Shelf>,
+    writes: Writes,
+}
+
+#[derive(Debug)]
+struct Shelf {
+    answers: LruCache<Key, Good, RandomState>,
+    bytes: usize,
+}
+
+/// A good answer.
+#[derive(Clone, Debug)]
+pub(super) struct Good {
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+    /// When its request came: nothing in it is younger.
+    pub(super) asked: Instant,
+    age_max: Duration,
+    bytes: usize,
+}
+
+impl Larder {
+    pub(crate) fn new() -> Self {
+        let shelf = Shelf { answers: LruCache::with_hasher(usize::MAX, RandomState::new()), bytes: 0 };
+        Self { shelf: Mutex::new(shelf), writes: Writes::new() }
+    }
+
+    /// Answers kept, and what they take.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        let shelf = self.shelf();
+        (shelf.answers.len(), shelf.bytes)
+    }
+
+    /// Lets go of all that may not be served any more.
+    pub(crate) fn sweep(&self, now: Instant) {
+        let mut shelf = self.shelf();
+        let Shelf { answers, bytes } = &mut *shelf;
+        answers.retain(|key, good| {
+            let stays = self.is_servable(key, good, now);
+            if !stays {
+                *bytes -= good.bytes;
+            }
+            stays
+        });
+    }
+
+    pub(super) fn get(&self, key: &Key, now: Instant) -> Option<Good> {
+        let mut shelf = self.shelf();
+        let good = shelf.answers.get(key)?;
+        self.is_servable(key, good, now).then(|| good.clone())
+    }
+
+    pub(super) fn remove(&self, key: &Key) {
+        self.shelf().remove(key);
+    }
+
+    /// The service says that what the client has is current. If it is what is kept, that is current too.
+    pub(super) fn confirm(&self, key: &Key, told: &HeaderMap, (asked, age_max): (Instant, Duration)) {
+        let mut shelf = self.shelf();
+        if let Some(good) = shelf.answers.get_mut(key)
+            && told.contains_key(ETAG)
+            && told.get(ETAG) == good.headers.get(ETAG)
+        {
+            good.asked = good.asked.max(asked);
+            good.age_max = age_max;
+        }
+    }
+
+    /// It was written there, until now.
+    pub(super) fn outdate(&self, path: &str, now: Instant) {
+        self.writes.mark(path, now);
+    }
+
+    fn put(&self, key: Key, good: Good) {
+        let mut shelf = self.shelf();
+        // Of two that were under way at once the one that was asked later is no older.
+        if shelf.answers.peek(&key).is_some_and(|kept| kept.asked > good.asked) {
+            return;
+        }
+        shelf.remove(&key);
+        shelf.bytes += good.bytes;
+        shelf.answers.insert(key, good);
+        while shelf.bytes > BYTES_MAX || shelf.answers.len() > ANSWERS_MAX {
+            let Some((_, good)) = shelf.answers.remove_lru() else { break };
+            shelf.bytes -= good.bytes;
+        }
+    }
+
+    fn is_servable(&self, key: &Key, good: &Good, now: Instant) -> bool {
+        now.saturating_duration_since(good.asked) <= good.age_max
+            && self.writes.is_current(key.path(), good.asked)
+    }
+
+    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shelf {
+    fn remove(&mut self, key: &Key) {
+        if let Some(good) = self.answers.remove(key) {
+            self.bytes -= good.bytes;
+        }
+    }
+}
+
+/// A good answer on its way to the client, copied as it passes. Kept when it has passed whole.
+pub(crate) struct Passing {
+    larder: Arc<Larder>,
+    key: Key,
+    headers: HeaderMap,
+    body: Vec<u8>,
+    asked: Instant,
+    age_max: Duration,
+}
+
+impl Passing {
+    /// `None`: this one is not to be kept.
+    pub(super) fn begin(
+        larder: Arc<Larder>,
+        key: Key,
+        headers: &HeaderMap,
+        (asked, age_max): (Instant, Duration),
+    ) -> Option<Box<Self>> {
+        let length =
+            headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+        let is_too_long = length.is_some_and(|length| length > ANSWER_BYTES_MAX);
+        if is_too_long
+            || is_secret(headers)
+            || headers.contains_key(SET_COOKIE)
+            || !key::holds_all_of(headers)
+        {
+            return None;
+        }
+        let mut headers = headers.clone();
+        headers::towards_client(&mut headers);
+        headers.remove(CONTENT_LENGTH);
+        let body = Vec::with_capacity(length.unwrap_or_default());
+        Some(Box::new(Self { larder, key, headers, body, asked, age_max }))
+    }
+
+    /// Some more of it. `false`: it is too much, and need not go on.
+    pub(crate) fn add(&mut self, data: &[u8]) -> bool {
+        let fits = self.body.len() + data.len() <= ANSWER_BYTES_MAX;
+        if fits {
+            self.body.extend_from_slice(data);
+        }
+        fits
+    }
+
+    /// That was all of it.
+    pub(crate) fn keep(self) {
+        let Self { larder, key, headers, body, asked, age_max } = self;
+        let heads: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        let bytes = OVERHEAD_BYTES + key.len() + heads + body.len();
+        larder.put(key, Good { headers, body: body.into(), asked, age_max, bytes });
+    }
+}
+
+/// Whether its service wants it kept nowhere. `no-cache` is another matter: it says "not without asking", and was asked.
+fn is_secret(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(CACHE_CONTROL).iter().map(|line| line.to_str().unwrap_or("no-store"));
+    lines.flat_map(|line| line.split(',')).any(|directive| directive.trim().eq_ignore_ascii_case("no-store"))
+}

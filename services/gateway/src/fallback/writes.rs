@@ -1,0 +1,147 @@
+//! [`Writes`]: what was written through this gateway, and when, as far as needed to know that an answer kept from before is not current.
+//!
+//! A write to `/api/patients/1` outdates what was read there, above it (`/api/patients`, a list that it may stand in) and below it
+//! (`/api/patients/1/consents`). Times stand in a table of fixed size at the hashes of paths: where two meet, something is outdated that need not be,
+//! which costs an old answer and no truth. Marking costs a few hashes and stores, without a lock.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use super::Larder;
+
+const PLACES: usize = 4_096;
+/// What lies deeper counts as what lies here.
+const DEPTH_MAX: usize = 16;
+
+/// The last write at each path.
+#[derive(Debug)]
+pub(super) struct Writes {
+    born: Instant,
+    hasher: RandomState,
+    /// At a path itself.
+    at: Box<[AtomicU64]>,
+    /// At a path or below it.
+    within: Box<[AtomicU64]>,
+}
+
+impl Writes {
+    pub(super) fn new() -> Self {
+        let table = || (0..PLACES).map(|_| AtomicU64::new(0)).collect();
+        Self { born: Instant::now(), hasher: RandomState::new(), at: table(), within: table() }
+    }
+
+    /// It was written there, until now.
+    pub(super) fn mark(&self, path: &str, now: Instant) {
+        let now = self.time(now);
+        let mut last = None;
+        for prefix in prefixes(path) {
+            let place = self.place(prefix);
+            self.within[place].fetch_max(now, Ordering::AcqRel);
+            last = Some(place);
+        }
+        if let Some(place) = last {
+            self.at[place].fetch_max(now, Ordering::AcqRel);
+        }
+    }
+
+    /// Whether nothing was written since that would show in what was read there.
+    pub(super) fn is_current(&self, path: &str, asked: Instant) -> bool {
+        let asked = self.time(asked);
+        let mut whole = None;
+        for prefix in prefixes(path) {
+            let place = self.place(prefix);
+            if self.at[place].load(Ordering::Acquire) >= asked {
+                return false;
+            }
+            whole = Some(place);
+        }
+        whole.is_none_or(|place| self.within[place].load(Ordering::Acquire) < asked)
+    }
+
+    fn place(&self, prefix: &str) -> usize {
+        usize::try_from(self.hasher.hash_one(prefix) % PLACES as u64).unwrap_or_default()
+    }
+
+    /// Never 0, which is no write.
+    fn time(&self, instant: Instant) -> u64 {
+        let nanos = instant.saturating_duration_since(self.born).as_nanos();
+        u64::try_from(nanos).unwrap_or(u64::MAX).saturating_add(1)
+    }
+}
+
+/// `/a`, `/a/b`, `/a/b/c`.
+fn prefixes(path: &str) -> impl Iterator<Item = &str> {
+    let ends = path.char_indices().skip(1).filter(|(_, one)| *one == '/').map(|(at, _)| at);
+    ends.chain([path.len()]).filter_map(|end| path.get(..end)).take(DEPTH_MAX)
+}
+
+/// A write under way: when it ends, whichever way, what was read there before is outdated.
+pub(crate) struct Written {
+    larder: Arc<Larder>,
+    path: Option<Box<str>>,
+}
+
+impl Written {
+    pub(super) fn at(larder: Arc<Larder>, path: &str) -> Self {
+        Self { larder, path: Some(path.into()) }
+    }
+
+    /// Nothing was written.
+    pub(super) fn forget(mut self) {
+        self.path = None;
+    }
+}
+
+impl Drop for Written {
+    fn drop(&mut self) {
+        if let Some(path) = &self.path {
+            self.larder.outdate(path, Instant::now());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn is_current_after(read: &str, written: &str) -> bool {
+        let writes = Writes::new();
+        let asked = writes.born + Duration::from_secs(1);
+        writes.mark(written, writes.born + Duration::from_secs(2));
+        writes.is_current(read, asked)
+    }
+
+    #[test]
+    fn a_write_outdates_what_lies_above_and_below_and_nothing_beside_it() {
+        for related in ["/api/patients/1", "/api/patients", "/api", "/api/patients/1/consents/2"] {
+            assert!(!is_current_after(related, "/api/patients/1"), "{related}");
+        }
+        for other in ["/api/patients/2", "/api/patients/10", "/api/bills", "/api/patients/2/consents"] {
+            assert!(is_current_after(other, "/api/patients/1"), "{other}");
+        }
+    }
+
+    #[test]
+    fn what_was_read_after_the_write_is_current() {
+        let writes = Writes::new();
+        writes.mark("/a/b", writes.born + Duration::from_secs(2));
+        assert!(!writes.is_current("/a/b", writes.born + Duration::from_secs(2)));
+        assert!(writes.is_current("/a/b", writes.born + Duration::from_secs(3)));
+    }
+
+    proptest! {
+        #[test]
+        fn no_read_that_a_write_touches_stays_current(
+            segments in prop::collection::vec("[ab]{1,2}", 1..30), read in 1_usize..30, written in 1_usize..30,
+        ) {
+            let path = |length: usize| format!("/{}", segments[..length.min(segments.len())].join("/"));
+            prop_assert!(!is_current_after(&path(read), &path(written)));
+        }
+    }
+}

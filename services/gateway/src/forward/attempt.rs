@@ -1,0 +1,274 @@
+//! One attempt: an endpoint picked, its breaker asked, the request sent, and what came of it reported.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use contracts::problem::ProblemCode;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, RETRY_AFTER, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderValue, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use resilience::balance::Pick;
+use resilience::breaker::Permit;
+use resilience::health::Failure;
+use resilience::retry::{Outcome, parse_retry_after};
+use traces::http::{answered, not_answered};
+use traces::{Kind, Span};
+
+use super::{Answer, Answering, Errand, Load, client_fault};
+use crate::body::{Broken, Outgoing};
+use crate::exchange::method_name;
+use crate::headers::TRACEPARENT;
+use crate::kept::Member;
+use crate::refusal::Refusal;
+use crate::target::{is_just_chunked, is_length_clear};
+use crate::upstream::{Connection, SendError};
+
+/// What one attempt came to.
+pub(super) struct Attempted {
+    pub(super) outcome: Outcome,
+    /// What the client gets if there is no further one.
+    pub(super) stands: Result<Answer, Refusal>,
+}
+
+/// What came of sending; `None`: nothing in time.
+pub(super) type Sent = Option<Result<(Response<Incoming>, Connection), SendError>>;
+
+impl Errand<'_> {
+    /// One attempt: pick, ask the breaker, send, report. An error ends the errand.
+    pub(super) async fn attempt(&mut self, avoid: &mut Option<usize>) -> Result<Attempted, Refusal> {
+        // What came before the first attempt is a few microseconds, and looking at the clock is not free.
+        let started = if avoid.is_none() { self.time.begun } else { Instant::now() };
+        let (pick, permit) = self.pick(started, *avoid)?;
+        *avoid = Some(pick.index());
+        let until = self.until(started);
+        let mut sent = self.send(&pick, Some(started), until).await?;
+        if is_stale(&sent) && self.can_repeat() {
+            // The service closed a kept connection just as we used it. That speaks neither against it nor against a new one.
+            sent = self.send(&pick, None, until).await?;
+        }
+        self.settle((pick, permit), sent, started)
+    }
+
+    /// Until when this attempt is waited for: less long than all of them only where another may still be made.
+    pub(super) fn until(&self, started: Instant) -> Instant {
+        let deadline = self.time.deadline;
+        match self.pace.per_try {
+            Some(per_try)
+                if self.retries_made < self.policy.retries_max
+                    && !matches!(self.body, Load::Stream(_))
+                    && self.is_idempotent() =>
+            {
+                deadline.min(started + per_try)
+            }
+            _ => deadline,
+        }
+    }
+
+    /// Reports an attempt's end, and says what it comes to.
+    pub(super) fn settle(
+        &mut self,
+        (pick, permit): (Pick<Arc<Member>>, Option<Permit>),
+        sent: Sent,
+        started: Instant,
+    ) -> Result<Attempted, Refusal> {
+        let now = Instant::now();
+        let (outcome, refusal) = match sent {
+            Some(Ok((response, connection))) => {
+                pick.answered(now);
+                let is_sick = is_sick(&response);
+                if is_sick {
+                    self.lane.failed(&pick, now, Failure::BadAnswer);
+                } else {
+                    pick.endpoint.health.answered();
+                }
+                report(permit, |permit| {
+                    if is_sick { permit.failure(now) } else { permit.success(now, now - started) }
+                });
+                if let Some(invitation) = &self.invitation {
+                    invitation.answered();
+                }
+                let answering = Answering { pick, connection: Some(connection), since: now };
+                return Ok(judge(response, answering, self.websocket));
+            }
+            None => {
+                pick.answered(now);
+                let refusal = Refusal::bare(ProblemCode::DeadlineExceeded);
+                let is_over = now >= self.time.deadline;
+                // A client that is in a hurry could have every endpoint set aside by it.
+                if !(is_over && self.time.is_hurried) {
+                    self.lane.failed(&pick, now, Failure::Silent);
+                    report(permit, |permit| permit.failure(now));
+                }
+                if is_over {
+                    return Err(refusal);
+                }
+                return Ok(Attempted { outcome: Outcome::NoAnswer, stands: Err(refusal) });
+            }
+            Some(Err(SendError::NotSent(request, why))) => {
+                tracing::debug!(service = %self.lane.service, endpoint = %pick.address, %why, "not reached");
+                if let Load::Stream(stream) = &mut self.body {
+                    *stream = Some(*request);
+                }
+                self.lane.failed(&pick, now, Failure::Unreached);
+                (Outcome::NotSent, unreachable())
+            }
+            Some(Err(SendError::NoAnswer { why, .. })) => {
+                tracing::debug!(service = %self.lane.service, endpoint = %pick.address, %why, "no answer");
+                self.lane.failed(&pick, now, Failure::Silent);
+                (Outcome::NoAnswer, broke_off())
+            }
+        };
+        report(permit, |permit| permit.failure(now));
+        Ok(Attempted { outcome, stands: Err(refusal) })
+    }
+
+    /// Sends once, at `now` on a kept connection or else on a new one. What the client did wrong with its body ends the errand, and says
+    /// nothing of the endpoint.
+    async fn send(
+        &mut self,
+        endpoint: &Member,
+        now: Option<Instant>,
+        mut until: Instant,
+    ) -> Result<Sent, Refusal> {
+        let Some(mut request) = self.next() else { return Err(unreachable()) };
+        request.headers_mut().insert(HOST, endpoint.endpoint.host.clone());
+        if self.retries_made > 0 {
+            self.pace.tell(request.headers_mut(), self.time.begun);
+        }
+        let mut span = self.span(endpoint, &mut request);
+        let mut sending = pin!(endpoint.endpoint.send(request, now));
+        let sent = loop {
+            let sent = self.link.within(until.into(), sending.as_mut()).await;
+            // Given up only for another one: without leave for that, this one is all there is.
+            if sent.is_some() || until >= self.time.deadline || self.pays() {
+                break sent;
+            }
+            until = self.time.deadline;
+        };
+        if let Some(span) = &mut span {
+            tell(span, &sent);
+        }
+        match self.intake.as_ref().and_then(|intake| intake.fault()) {
+            Some(fault) => Err(client_fault(fault)),
+            None if sent.is_none() && self.intake.as_ref().is_some_and(|intake| intake.is_waiting()) => {
+                Err(client_fault(Broken::Idle))
+            }
+            None => Ok(sent),
+        }
+    }
+
+    /// Takes leave for a repetition before this attempt is given up.
+    pub(super) fn pays(&self) -> bool {
+        let is_granted = self.budget.try_withdraw(Instant::now());
+        self.paid.store(is_granted, Ordering::Relaxed);
+        is_granted
+    }
+
+    /// The span of an attempt, whose place in the trace the service is told.
+    pub(super) fn span(&self, endpoint: &Member, request: &mut Request<Outgoing>) -> Option<Box<Span>> {
+        let (context, template) = self.trace.as_ref()?;
+        let method = method_name(&self.method);
+        let name = format!("{method} {template}");
+        let mut span = Box::new(self.core.world.tracer.child(*context, Kind::Client, name)?);
+        traces::http::asks(&mut span, method, template, self.retries_made);
+        traces::http::towards(&mut span, &endpoint.address);
+        let traceparent = HeaderValue::from_maybe_shared(Bytes::from_owner(span.context().header()));
+        if let Ok(traceparent) = traceparent {
+            request.headers_mut().insert(TRACEPARENT, traceparent);
+        }
+        Some(span)
+    }
+
+    /// An endpoint that is well and not the one that has just failed, with leave to call it.
+    pub(super) fn pick(
+        &self,
+        now: Instant,
+        avoid: Option<usize>,
+    ) -> Result<(Pick<Arc<Member>>, Option<Permit>), Refusal> {
+        let balancer = &self.lane.balancer;
+        let share = |member: &Arc<Member>| self.lane.share(member, now);
+        let Some(pick) = balancer.pick_but(avoid, now, self.core.roll(), share) else {
+            return Err(unreachable());
+        };
+        let Some(breaker) = &pick.breaker else { return Ok((pick, None)) };
+        // With more than half of the endpoints unwell, the load is spread over all rather than crush the rest; with all breakers open
+        // there is nothing left to spread.
+        let admits = |member: &Member| member.breaker.as_ref().is_none_or(|breaker| breaker.admits(now));
+        let permit = if pick.is_panic() && balancer.endpoints().any(|(member, _)| admits(member)) {
+            breaker.acquire_anyway(now)
+        } else {
+            breaker.try_acquire(now).map_err(|open| {
+                let detail = format!("{} is being given a rest after failures.", self.lane.service);
+                Refusal::unavailable(detail, open.retry_after)
+            })?
+        };
+        Ok((pick, Some(permit)))
+    }
+}
+
+/// Whether a kept connection was closed by the service just as it was used.
+pub(super) fn is_stale(sent: &Sent) -> bool {
+    matches!(sent, Some(Err(SendError::NoAnswer { maybe_stale: true, .. })))
+}
+
+/// Whether an answer speaks against the endpoint. A service that refuses in order (503, with a problem document) is well: it sheds what
+/// it cannot do just now, such as writes to a full disk, and the rest must go on reaching it.
+fn is_sick(response: &Response<Incoming>) -> bool {
+    let is_problem =
+        || response.headers().get(CONTENT_TYPE).is_some_and(|value| value == http_kit::problem::MEDIA_TYPE);
+    match response.status().as_u16() {
+        503 => !is_problem(),
+        status => matches!(status, 500 | 502 | 504),
+    }
+}
+
+/// What an attempt's span says of how it ended.
+pub(super) fn tell(span: &mut Span, sent: &Sent) {
+    match sent {
+        Some(Ok((response, _))) => answered(Some(span), Kind::Client, response.status().as_u16()),
+        Some(Err(SendError::NotSent(..))) => not_answered(Some(span), false, true),
+        Some(Err(SendError::NoAnswer { .. })) => not_answered(Some(span), false, false),
+        None => not_answered(Some(span), true, false),
+    }
+}
+
+/// An answer is an answer; whether "later" is one is for the retry policy to say.
+fn judge(response: Response<Incoming>, answering: Answering, websocket: bool) -> Attempted {
+    let status = response.status().as_u16();
+    let asked = || response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+    let retry_after = if status < 429 { None } else { asked().and_then(parse_retry_after) };
+    let outcome = Outcome::Answered { status, retry_after };
+    let stands = if is_odd(&response, websocket) { Err(broke_off()) } else { Ok((response, answering)) };
+    Attempted { outcome, stands }
+}
+
+/// Whether the service speaks another language: of an upgrade nobody asked for, or with a body whose end two readers could see in two
+/// places (RFC 9112 §6.3), or in a coding that we would have to undo before it is told on.
+fn is_odd(response: &Response<Incoming>, websocket: bool) -> bool {
+    let headers = response.headers();
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        let to = headers.get(UPGRADE).map_or(&[][..], HeaderValue::as_bytes);
+        return !(websocket && to.eq_ignore_ascii_case(b"websocket"));
+    }
+    !is_length_clear(headers)
+        || (headers.contains_key(TRANSFER_ENCODING)
+            && (headers.contains_key(CONTENT_LENGTH) || !is_just_chunked(headers)))
+}
+
+fn report(permit: Option<Permit>, how: impl FnOnce(Permit)) {
+    if let Some(permit) = permit {
+        how(permit);
+    }
+}
+
+fn unreachable() -> Refusal {
+    Refusal::unavailable("The service cannot be reached.", Duration::from_secs(1))
+}
+
+fn broke_off() -> Refusal {
+    let detail = "The service broke off. If this was a write it may have happened: read before repeating.";
+    Refusal::unavailable(detail, Duration::from_secs(1))
+}
