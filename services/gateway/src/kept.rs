@@ -12,11 +12,12 @@ use resilience::balance::{Balancer, Balancing, Seat, Share};
 use resilience::breaker::{Breaker, BreakerConfig};
 use resilience::health::{EjectionConfig, Failure, Standing};
 use resilience::retry::RetryBudget;
-use settings::{Address, HealthCheck, RateLimitStore, Upstream};
+use settings::{Address, HealthCheck, Prometheus, RateLimitStore, Upstream};
 use tls::Credentials;
 use tokio::sync::watch;
 
 use crate::limits::{Buckets, Store, StoreMeters, Stores};
+use crate::status::Fleet;
 use crate::upstream::{BadAddress, Endpoint};
 
 /// Callers active at a time, over all routes that share the gateway's limits.
@@ -88,6 +89,7 @@ pub(crate) struct Kept {
     budgets: Mutex<Vec<(String, u32, Arc<RetryBudget>)>>,
     secrets: Option<PathBuf>,
     store: watch::Sender<Option<Arc<Store>>>,
+    fleet: Mutex<Option<Arc<Fleet>>>,
 }
 
 /// The lanes in use, also read by the metrics page.
@@ -104,6 +106,7 @@ impl Kept {
             budgets: Mutex::default(),
             secrets,
             store: watch::Sender::default(),
+            fleet: Mutex::default(),
         }
     }
 
@@ -208,6 +211,16 @@ impl Kept {
     /// The store in force, now and later.
     pub(crate) fn stores(&self) -> Stores {
         self.store.subscribe()
+    }
+
+    /// Who counts for all gateways, on these terms, from now on.
+    pub(crate) fn fleet(&self, settings: Option<&Prometheus>) -> Option<Arc<Fleet>> {
+        let mut kept = self.fleet.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_it = |fleet: &Arc<Fleet>| settings.is_some_and(|settings| fleet.is_of(settings));
+        if !kept.as_ref().is_some_and(is_it) {
+            *kept = settings.map(|settings| Arc::new(Fleet::new(settings.clone())));
+        }
+        kept.clone()
     }
 
     /// A service's retry budget.

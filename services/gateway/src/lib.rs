@@ -18,6 +18,7 @@
 //! | `checks.rs` | endpoints asked how they are |
 //! | `exchange.rs`, `metrics.rs` | what is remembered of a request: one log line, a few counts |
 //! | `own.rs`, `docs.rs`, `openapi/` | what the gateway answers itself |
+//! | `status/` | of that, how it is: counted by itself, or by Prometheus for all gateways |
 //! | `admin.rs` | the admin port |
 //! | `command.rs`, `process.rs` | the binary `gateway`: its command line; what surrounds a gateway in a process of its own |
 //! | `standalone.rs`, `kubernetes/`, `config.rs` | where its configuration comes from: a file, or a cluster |
@@ -54,6 +55,7 @@ mod rewrite;
 mod routing;
 mod snapshot;
 mod standalone;
+mod status;
 mod target;
 mod tunnel;
 mod upstream;

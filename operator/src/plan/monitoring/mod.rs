@@ -55,7 +55,8 @@ fn pod_monitor(context: &Context<'_>) -> Value {
 
 /// The labels that all samples of this stack have, as `PromQL` selects by them.
 fn selector(context: &Context<'_>) -> String {
-    format!(r#"namespace="{}",stack="{}""#, context.stack.namespace, names::label(&context.stack.name))
+    let labels = names::sample_labels(&context.stack.namespace, &context.stack.name);
+    labels.iter().map(|(name, value)| format!(r#"{name}="{value}""#)).collect::<Vec<_>>().join(",")
 }
 
 fn of_prometheus_operator(

@@ -8,6 +8,7 @@
 
 mod gateway;
 mod limits;
+mod prometheus;
 mod service;
 mod upstream;
 
@@ -16,6 +17,7 @@ pub use gateway::{
     RouteAccess,
 };
 pub use limits::{KeyLimit, RateLimit, RateLimitStore, RateLimits, StoreTls};
+pub use prometheus::Prometheus;
 pub use service::{
     AuthSettings, Database, Integrations, InternalTls, LogFormat, MailSettings, MailTls, Observability,
     PasswordPolicy, Peer, ServiceSettings, Tracing, TracingHeader,
