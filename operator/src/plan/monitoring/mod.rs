@@ -45,10 +45,14 @@ fn pod_monitor(context: &Context<'_>) -> Value {
             "port": pod::ADMIN,
             "path": "/metrics",
             "interval": "15s",
-            "relabelings": [{
-                "sourceLabels": ["__meta_kubernetes_pod_label_healthcarestack_dev_stack"],
-                "targetLabel": "stack",
-            }],
+            "relabelings": [
+                {
+                    "sourceLabels": ["__meta_kubernetes_pod_label_healthcarestack_dev_stack"],
+                    "targetLabel": "stack",
+                },
+                // The Prometheus operator calls the port so, and what the gateway calls so would be renamed: `exported_endpoint`.
+                { "action": "labeldrop", "regex": "endpoint" },
+            ],
         }],
     })
 }
