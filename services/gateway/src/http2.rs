@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::Request;
+use http::header::COOKIE;
+use http::{HeaderMap, HeaderValue, Request};
 use http_kit::stop::Phase;
 use hyper::body::Incoming;
 use hyper::rt::Executor;
@@ -98,6 +99,17 @@ where
         _ = connection => {}
         () = streams.let_go(), if is_idle => {}
         _ = phase.wait_for(|phase| *phase == Phase::Ended) => {}
+    }
+}
+
+/// One line of cookies, where there are several: clients divide them for the sake of compression, and HTTP/1.1 knows one line (§8.2.3).
+pub(crate) fn join_cookies(headers: &mut HeaderMap) {
+    let lines: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if lines.len() > 1
+        && let Ok(mut line) = HeaderValue::from_bytes(&lines.join(&b"; "[..]))
+    {
+        line.set_sensitive(true);
+        headers.insert(COOKIE, line);
     }
 }
 

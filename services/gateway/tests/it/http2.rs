@@ -84,6 +84,21 @@ async fn requests_share_a_connection_and_go_the_same_way() {
     );
 }
 
+/// RFC 9113 §8.2.3: the sender may divide them, and a service that reads HTTP/1.1 may look at the first line alone.
+#[tokio::test]
+async fn cookies_in_several_lines_reach_the_service_in_one() {
+    let backend = Backend::echo().await;
+    let (front, house) = house(&backend, vec![public(Method::Get, "/x")]).await;
+    let mut client = client(&front, &house).await;
+    let mut asked = request("GET", "/x", full(""));
+    for cookie in ["a=1", "b=2; c=3", "d=4"] {
+        asked.headers_mut().append("cookie", cookie.parse().unwrap());
+    }
+    assert_eq!(client.send_request(asked).await.unwrap().status(), 200);
+    let seen = &backend.requests()[0].headers;
+    assert_eq!(seen.get_all("cookie").iter().collect::<Vec<_>>(), ["a=1; b=2; c=3; d=4"]);
+}
+
 #[tokio::test]
 async fn who_does_not_offer_http2_gets_http_1() {
     let backend = Backend::echo().await;
