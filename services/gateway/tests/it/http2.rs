@@ -307,3 +307,25 @@ async fn a_gateway_that_stops_finishes_what_is_under_way_and_says_that_it_goes()
         timeout(Duration::from_secs(5), client.send_request(request("GET", "/x", full("")))).await.unwrap();
     assert!(after.is_err(), "the connection has ended");
 }
+
+#[tokio::test]
+async fn who_rests_gives_way_to_those_who_come() {
+    let (backend, front) = (Backend::echo().await, Front::new());
+    let mut config = config(vec![backend.address.clone()], vec![public(Method::Get, "/x")]);
+    config.trusted_proxies = vec!["127.0.0.1/32".to_owned()];
+    let house = House::on(config, |socket| front.listener(socket).with_room_for(3)).await;
+    let mut clients = Vec::new();
+    for number in 0..5 {
+        let mut client = timeout(Duration::from_secs(10), client(&front, &house))
+            .await
+            .unwrap_or_else(|_| panic!("{number} waits"));
+        assert_eq!(client.send_request(request("GET", "/x", full(""))).await.unwrap().status(), 200);
+        clients.push(client);
+    }
+    eventually("two have gone", || clients.iter().filter(|client| client.is_closed()).count() >= 2).await;
+    assert_eq!(
+        clients[4].send_request(request("GET", "/x", full(""))).await.unwrap().status(),
+        200,
+        "who has just come stays"
+    );
+}
