@@ -249,6 +249,18 @@ impl Kept {
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
         lanes.retain(|lane| lanes_in_use.iter().any(|used| Arc::ptr_eq(used, lane)));
         drop(lanes);
+        self.forget_buckets();
+    }
+
+    /// Forgets what was made for a configuration that was refused, and has gone: nobody else has it.
+    pub(crate) fn forget(&self) {
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        lanes.retain(|lane| Arc::strong_count(lane) > 1);
+        drop(lanes);
+        self.forget_buckets();
+    }
+
+    fn forget_buckets(&self) {
         let is_used = |count: usize| count > 1;
         let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
         own.retain(|(_, buckets)| is_used(Arc::strong_count(buckets)));

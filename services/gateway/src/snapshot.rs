@@ -101,6 +101,8 @@ impl Snapshot {
             }
         }
         if !faults.is_empty() {
+            drop(snapshot);
+            kept.forget();
             return Err(ConfigError { faults });
         }
         snapshot.routes.finish();
