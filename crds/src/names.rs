@@ -7,6 +7,8 @@
 //! No two stacks of a namespace share an object: shortened names have a double dash, which no other has, and no part's name ends in a dash
 //! and another part's name.
 
+use std::collections::BTreeMap;
+
 use aws_lc_rs::digest::{SHA256, digest};
 use data_encoding::BASE32_DNSSEC;
 use settings::ServiceName;
@@ -162,6 +164,14 @@ pub fn label(stack: &str) -> String {
     }
     // No stack's name has an underscore, so that no other stack is called so.
     format!("{}_{}", readable(stack, LABEL_MAX - DIGEST_LEN - 1), short_digest(stack))
+}
+
+/// The labels that Prometheus gives to all samples of a stack, and to no others.
+pub fn sample_labels(namespace: &str, stack: &str) -> BTreeMap<String, String> {
+    [("namespace", namespace.to_owned()), ("stack", label(stack))]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 /// RFC 1035: small letters, digits and dashes, a letter first, no dash last.

@@ -131,6 +131,7 @@ fn config(socket: PathBuf) -> GatewayConfig {
         trusted_proxies: Vec::new(),
         body_bytes_max: 1024,
         access_log: false,
+        prometheus: None,
         observability: Observability::default(),
     }
 }

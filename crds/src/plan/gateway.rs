@@ -3,13 +3,13 @@
 use contracts::endpoint::{Access, Operation};
 use contracts::permission::Permission;
 use settings::{
-    Fallback, GatewayAuth, GatewayConfig, HealthCheck, Method, RateLimitStore, RateLimits, Route,
+    Fallback, GatewayAuth, GatewayConfig, HealthCheck, Method, Prometheus, RateLimitStore, RateLimits, Route,
     RouteAccess, ServiceName, StoreTls, Upstream,
 };
 
 use super::{AUDIENCE, Placement, issuer, observability};
 use crate::spec::{RateLimitStoreSpec, RouteAuth};
-use crate::{RoutePolicy, Stack};
+use crate::{RoutePolicy, Stack, names};
 
 /// The largest request body: 1 MiB.
 const BODY_BYTES_MAX: u64 = 1 << 20;
@@ -56,6 +56,7 @@ pub fn plan_gateway(stack: &Stack, placement: &Placement) -> GatewayConfig {
         trusted_proxies: stack.gateway.trusted_proxies.clone(),
         body_bytes_max: BODY_BYTES_MAX,
         access_log: stack.gateway.access_log,
+        prometheus: prometheus(stack, placement),
         observability: observability(stack),
     }
 }
@@ -107,6 +108,15 @@ fn rate_limit_store(stack: &Stack, spec: &RateLimitStoreSpec) -> RateLimitStore 
         // Several stacks may share a store, and several clusters.
         prefix: format!("{}/{}", stack.namespace, stack.name),
     }
+}
+
+/// The one that the stack names, or that runs beside it. By these labels samples are told from those of other stacks, whoever collects them.
+fn prometheus(stack: &Stack, placement: &Placement) -> Option<Prometheus> {
+    let named = stack.observability.prometheus.as_ref().map(|prometheus| prometheus.url.clone());
+    Some(Prometheus {
+        url: named.or_else(|| placement.prometheus())?,
+        labels: names::sample_labels(&stack.namespace, &stack.name),
+    })
 }
 
 /// A route that never leaves the gateway, so that there is nothing to repeat or to fall back from.

@@ -87,6 +87,14 @@ impl Placement {
         }
     }
 
+    /// The Prometheus that runs beside the stack in any case.
+    pub(crate) fn prometheus(&self) -> Option<String> {
+        match self {
+            Self::Compose => Some("http://prometheus:9090".to_owned()),
+            Self::Local { .. } | Self::Kubernetes => None,
+        }
+    }
+
     /// Where a service listens.
     pub(crate) fn listen(&self, stack: &Stack, service: ServiceName) -> Address {
         self.any(service.port()).unwrap_or_else(|| self.address(stack, service))

@@ -20,8 +20,8 @@ pub struct ObservabilitySpec {
     /// How the Prometheus operator is told to collect the stack's metrics, if the cluster has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub monitoring: Option<Monitoring>,
-    /// The Prometheus that collects the stack's metrics, so that `GET /api/gateway` answers for all replicas together. Accepted, and without
-    /// effect yet.
+    /// The Prometheus that collects the stack's metrics, so that `GET /api/gateway` answers for all replicas together. Left out, or while
+    /// it does not answer: each gateway tells of itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prometheus: Option<Prometheus>,
     /// Where traces go. Left out: none are made.
@@ -64,7 +64,8 @@ impl Default for Monitoring {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Prometheus {
-    /// Its address, such as `http://prometheus.monitoring:9090`.
+    /// Its address, such as `http://prometheus.monitoring:9090`. It must give the stack's samples the labels `namespace` and `stack`, as the
+    /// `PodMonitor` has it do.
     #[schemars(length(min = 1, max = 2048), regex(pattern = forms::URL))]
     pub url: String,
 }

@@ -136,6 +136,20 @@ fn on_a_cluster_every_part_is_reached_with_tls_and_in_one_process_none() {
 }
 
 #[test]
+fn the_gateway_asks_the_prometheus_that_the_stack_names_or_that_runs_beside_it() {
+    let asked = |name: &str, placement: &Placement| {
+        plan_gateway(&Stack::from_yaml(&sample(name)).unwrap(), placement).prometheus
+    };
+    let here = local(LocalDatabase::Sqlite);
+    let named = asked("full", &Placement::Kubernetes).unwrap();
+    assert_eq!(named.url, "http://prometheus.monitoring:9090");
+    assert_eq!(named.labels.keys().collect::<Vec<_>>(), ["namespace", "stack"]);
+    assert_eq!(asked("full", &here), Some(named));
+    assert_eq!(asked("minimal", &Placement::Compose).unwrap().url, "http://prometheus:9090");
+    assert_eq!([asked("minimal", &Placement::Kubernetes), asked("minimal", &here)], [None, None]);
+}
+
+#[test]
 fn a_service_that_is_switched_off_is_nowhere() {
     let stack = stack("services: { billing: { enabled: false } }");
     let config = plan_gateway(&stack, &Placement::Kubernetes);

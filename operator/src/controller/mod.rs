@@ -1,5 +1,6 @@
 //! [`Operator`]: what all reconciles share, and [`run`]: the loop that makes them happen.
 
+mod kept;
 mod watches;
 
 use std::collections::HashMap;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use contracts::ambient::{Clock, Random};
 use futures_util::{FutureExt, Stream, StreamExt};
+use kept::{BACKOFF_MAX, Generation, Kept, pause_after};
 use kube::runtime::controller::{Action, Config, Error as LoopError, applier};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{self, ObjectRef, Store};
@@ -26,7 +28,7 @@ use crate::live::{Live, StackId};
 use crate::metrics::Metrics;
 use crate::plan::Capabilities;
 use crate::queue::Queue;
-use crate::reconcile::{Memory, reconcile};
+use crate::reconcile::reconcile;
 use crate::scope::Scope;
 use crate::stacks::{self, Guarded};
 use crate::trail::{self, Traced, Trail};
@@ -38,11 +40,6 @@ use crate::{Error, MANAGER, discover};
 const AT_ONCE: u16 = 8;
 /// A reconcile that takes longer hangs on something.
 const RECONCILE_MAX: Duration = Duration::from_mins(2);
-/// What happens to a stack within so short a time is looked at together.
-const BREATH: Duration = Duration::from_millis(50);
-/// The first pause after a failure; it doubles.
-const BACKOFF: Duration = Duration::from_secs(1);
-const BACKOFF_MAX: Duration = Duration::from_mins(5);
 
 /// What all reconciles share.
 pub struct Operator {
@@ -72,17 +69,6 @@ pub struct Operator {
     pub image: Option<String>,
     capabilities: RwLock<Capabilities>,
     stacks: Mutex<HashMap<StackId, Arc<tokio::sync::Mutex<Kept>>>>,
-}
-
-/// What is kept of a stack.
-#[derive(Debug, Default)]
-struct Kept {
-    uid: Option<String>,
-    generation: Option<i64>,
-    memory: Memory,
-    failures: u32,
-    not_before: Option<Instant>,
-    began: Option<Instant>,
 }
 
 impl Operator {
@@ -203,40 +189,6 @@ fn at_version(mut stack: Stack, spec: &HealthcareStackSpec, version: &str) -> St
     stack
 }
 
-/// Doubles with each failure, and differs from stack to stack.
-fn pause_after(failures: u32, random: &Random) -> Duration {
-    let pause = BACKOFF.saturating_mul(2_u32.saturating_pow(failures.min(16))).min(BACKOFF_MAX);
-    let share = u32::try_from(random.below(400)).unwrap_or(0);
-    pause * (800 + share) / 1_000
-}
-
-impl Kept {
-    /// How long it is too early for another look. An edit of the spec waits for no back-off.
-    fn pause(&self, is_edited: bool) -> Option<Duration> {
-        if is_edited {
-            return None;
-        }
-        let now = Instant::now();
-        let backoff = self.not_before.and_then(|at| at.checked_duration_since(now));
-        let breath = self.began.and_then(|at| (at + BREATH).checked_duration_since(now));
-        backoff.max(breath).filter(|pause| !pause.is_zero())
-    }
-}
-
-trait Generation {
-    fn meta_generation(&self) -> Option<i64>;
-}
-
-impl Generation for Guarded {
-    /// A stack that is being deleted counts as edited once more.
-    fn meta_generation(&self) -> Option<i64> {
-        let metadata = kube::Resource::meta(self);
-        metadata
-            .generation
-            .map(|generation| generation * 2 + i64::from(metadata.deletion_timestamp.is_some()))
-    }
-}
-
 /// What the operator is started with.
 pub struct Start {
     /// The API server.
@@ -332,26 +284,6 @@ mod tests {
     use super::*;
     use kube::runtime::watcher;
 
-    #[tokio::test(start_paused = true)]
-    async fn a_stack_that_fails_for_ever_is_tried_less_and_less_often() {
-        let random = Random::system();
-        let (mut kept, began) = (Kept::default(), Instant::now());
-        let (mut attempts, mut looks) = (0_u32, 0_u32);
-        while began.elapsed() < Duration::from_hours(1) {
-            // However often something happens to it meanwhile.
-            looks += 1;
-            if kept.pause(false).is_none() {
-                attempts += 1;
-                kept.began = Some(Instant::now());
-                kept.not_before = Some(Instant::now() + pause_after(kept.failures, &random));
-                kept.failures += 1;
-            }
-            tokio::time::advance(Duration::from_millis(500)).await;
-        }
-        assert!((15..=25).contains(&attempts), "{attempts} attempts in an hour, {looks} looks");
-        assert!(kept.pause(true).is_none(), "an edit waits for no back-off");
-    }
-
     /// The loop reads a stack when it pops it, and looks at it later.
     #[tokio::test]
     async fn what_happens_to_a_stack_between_its_turn_and_its_reconcile_is_not_lost() {
@@ -394,15 +326,6 @@ mod tests {
                 stack = at_version(stack, &resource.spec, "own-7");
             }
             assert_eq!((stack.version.as_str(), stack.image.tag.as_str()), (version, tag), "{spec}");
-        }
-    }
-
-    #[test]
-    fn a_pause_has_bounds_whatever_the_count() {
-        let random = Random::system();
-        for failures in [0, 1, 9, 10, 40, u32::MAX] {
-            let pause = pause_after(failures, &random);
-            assert!(pause >= BACKOFF * 8 / 10 && pause <= BACKOFF_MAX * 12 / 10, "{failures}: {pause:?}");
         }
     }
 }

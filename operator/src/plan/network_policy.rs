@@ -2,7 +2,8 @@
 //! whose network does not know them is as open as before.
 //!
 //! What runs outside the stack has an address that is not known here. Then the port alone is allowed: DNS, the API server, a mail server, a
-//! database that somebody else runs, an object store, a Redis where limits are counted, a collector of traces.
+//! database that somebody else runs, an object store, a Redis where limits are counted, a collector of traces, a
+//! Prometheus.
 
 use std::net::IpAddr;
 
@@ -90,6 +91,7 @@ fn gateway(context: &Context<'_>) -> NetworkPolicy {
     let store = context.stack.gateway.rate_limit_store.iter();
     egress.extend(store.map(|store| to(address(&store.host).into_iter().collect(), &[store.port])));
     egress.extend(collector(context));
+    egress.extend(prometheus(context));
     let from = namespaces(&context.stack.network_policy.gateway_from);
     let ingress = vec![admit(from.into_iter().collect(), GATEWAY_PORT), admit_metrics(context)];
     policy(context, names::API_GATEWAY, part_selector(context, names::API_GATEWAY), ingress, egress)
@@ -235,8 +237,16 @@ fn mail(mail: &MailSettings) -> NetworkPolicyEgressRule {
 
 /// Where traces go.
 fn collector(context: &Context<'_>) -> Option<NetworkPolicyEgressRule> {
-    let tracing = context.stack.observability.tracing.as_ref()?;
-    let (host, port) = object_store::address(&tracing.endpoint)?;
+    to_url(&context.stack.observability.tracing.as_ref()?.endpoint)
+}
+
+/// Where the gateway reads what all gateways have counted.
+fn prometheus(context: &Context<'_>) -> Option<NetworkPolicyEgressRule> {
+    to_url(&context.stack.observability.prometheus.as_ref()?.url)
+}
+
+fn to_url(url: &str) -> Option<NetworkPolicyEgressRule> {
+    let (host, port) = object_store::address(url)?;
     Some(to(address(&host).into_iter().collect(), &[port]))
 }
 

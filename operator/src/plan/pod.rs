@@ -187,9 +187,13 @@ impl Mounts {
         self.volume(volume, SETTINGS_DIR.to_owned(), true)
     }
 
-    /// The Secret `object`, which the program inside knows as `name`.
+    /// The Secret `object`, which the program inside knows as `name`. The pod waits for it.
     #[must_use]
-    pub fn secret(mut self, name: &str, object: String) -> Self {
+    pub fn secret(self, name: &str, object: String) -> Self {
+        self.mount(name, object, false)
+    }
+
+    fn mount(mut self, name: &str, object: String, optional: bool) -> Self {
         if self.secrets.iter().any(|(mounted, _)| mounted == name) {
             return self;
         }
@@ -197,6 +201,7 @@ impl Mounts {
         let source = SecretVolumeSource {
             secret_name: Some(object),
             default_mode: Some(SECRET_MODE),
+            optional: optional.then_some(true),
             ..SecretVolumeSource::default()
         };
         let volume = Volume { secret: Some(source), ..volume(&short("secret", name)) };
@@ -207,6 +212,13 @@ impl Mounts {
     #[must_use]
     pub fn named_secret(self, name: &str) -> Self {
         self.secret(name, name.to_owned())
+    }
+
+    /// The same, for what the program goes on without: a pod does not wait for it, and sees it when it comes. Where another needs the same
+    /// Secret, say so first.
+    #[must_use]
+    pub fn optional_secret(self, name: &str) -> Self {
+        self.mount(name, name.to_owned(), true)
     }
 
     /// A folder that can be written to, empty at the start.

@@ -4,6 +4,7 @@ mod backup;
 mod every_stack;
 mod limits;
 mod rewrap;
+mod waits;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

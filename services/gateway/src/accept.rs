@@ -202,8 +202,8 @@ where
         Err(Call::Rest) => {
             let parts = connection.into_parts();
             let mut edge = parts.io.into_inner();
-            edge.put_back(&parts.read_buf);
             link.forget();
+            edge.go_back(&parts.read_buf);
             return After::Rest(edge);
         }
         Err(Call::Leave) => {

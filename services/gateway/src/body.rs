@@ -15,6 +15,7 @@ use tokio::time::Sleep;
 use crate::exchange::Exchange;
 use crate::forward::Answering;
 use crate::invitation::{Gate, Invitation};
+use crate::link::Link;
 
 /// A client that sends no further byte of a body for this long has stopped.
 const CLIENT_IDLE_MAX: Duration = Duration::from_secs(10);
@@ -62,6 +63,11 @@ impl Intake {
         matches!(self.0.load(Ordering::Acquire), Self::MOVING | Self::WAITING)
     }
 
+    /// Whether all of it was read.
+    fn is_read(&self) -> bool {
+        self.0.load(Ordering::Acquire) == Self::READ
+    }
+
     /// Whether it is the client who has yet to send.
     pub(crate) fn is_waiting(&self) -> bool {
         self.0.load(Ordering::Acquire) == Self::WAITING
@@ -80,15 +86,21 @@ pub(crate) struct ClientBody {
     bytes_left: u64,
     idle: Option<Pin<Box<Sleep>>>,
     intake: Arc<Intake>,
+    /// Who is told that all was read, and of which request.
+    link: (Arc<Link>, u32),
     /// There until the body is wanted, if its client waits to be told.
     gate: Option<Box<Gate>>,
 }
 
 impl ClientBody {
-    pub(crate) fn new(inner: Incoming, bytes_max: u64) -> (Self, Arc<Intake>) {
+    pub(crate) fn new(inner: Incoming, bytes_max: u64, link: &Arc<Link>) -> (Self, Arc<Intake>) {
         let intake = Arc::new(Intake::default());
         let kept = Arc::clone(&intake);
-        (Self { inner: Some(inner), bytes_left: bytes_max, idle: None, intake: kept, gate: None }, intake)
+        let link = (Arc::clone(link), link.requests());
+        (
+            Self { inner: Some(inner), bytes_left: bytes_max, idle: None, intake: kept, link, gate: None },
+            intake,
+        )
     }
 
     /// Not read before the service has asked for it.
@@ -161,10 +173,10 @@ impl Body for ClientBody {
 /// A service that answers early leaves the rest of a body unread.
 impl Drop for ClientBody {
     fn drop(&mut self) {
-        if let Some(rest) = self.inner.take()
-            && self.gate.is_none()
-            && self.intake.has_rest()
-        {
+        let Some(rest) = self.inner.take() else { return };
+        if rest.is_end_stream() || self.intake.is_read() {
+            self.link.0.has_read(self.link.1);
+        } else if self.gate.is_none() && self.intake.has_rest() {
             discard(rest);
         }
     }

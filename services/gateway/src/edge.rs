@@ -73,6 +73,14 @@ impl<S> Edge<S> {
         self.ahead = bytes.to_vec();
     }
 
+    /// What hyper had read of the next request, and nobody had looked at: it came with the last of a body, or before the answer's end.
+    pub(crate) fn go_back(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.on_read(bytes);
+        }
+        self.put_back(bytes);
+    }
+
     /// Whether its end was told, or is being.
     pub(crate) fn is_shut(&self) -> bool {
         self.is_shut

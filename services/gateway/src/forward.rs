@@ -119,7 +119,7 @@ impl<'a> Errand<'a> {
 
     /// Takes a request's body in hand: nothing, read first, or streamed.
     pub(crate) async fn prepare(
-        (core, link): (&'a Core, &'a Link),
+        (core, link): (&'a Core, &'a Arc<Link>),
         (lane, policy, budget): (&'a Lane, RetryPolicy, &'a RetryBudget),
         (pace, time): (&'a Pace, Time),
         parcel: Parcel,
@@ -148,7 +148,7 @@ impl<'a> Errand<'a> {
         if body.is_end_stream() {
             return Ok(errand);
         }
-        let (body, intake) = ClientBody::new(body, bytes_max);
+        let (body, intake) = ClientBody::new(body, bytes_max, link);
         let is_small = known.is_some_and(|bytes| bytes <= REPLAY_BYTES_MAX);
         if is_small && !asked.to_continue && policy.retries_max > 0 && errand.is_idempotent() {
             // In a box, as everything here that is rare and large: a request's future is moved about, with all that it may ever need.

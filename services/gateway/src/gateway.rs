@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use contracts::ambient::{Clock, Random};
 use contracts::auth::JwkSet;
+use contracts::gateway::GatewayDetails;
+use data_encoding::HEXLOWER;
 use http_kit::stop::{DRAIN, Phase};
 use http_kit::telemetry::Metrics;
 use http_kit::token::Verifier;
@@ -24,6 +26,7 @@ use crate::crowd::Crowd;
 use crate::kept::Kept;
 use crate::metrics::Meters;
 use crate::snapshot::{ConfigError, Snapshot};
+use crate::status::Recent;
 use crate::{checks, limits, worker};
 
 /// Unused connections to services are looked through so often: one that its service has closed is closed here no later.
@@ -119,6 +122,8 @@ pub(crate) struct Core {
     pub(crate) meters: Meters,
     pub(crate) phase: watch::Receiver<Phase>,
     pub(crate) crowd: Arc<Crowd>,
+    /// Of this gateway alone.
+    pub(crate) details: Recent<GatewayDetails>,
     /// Told when another configuration is in force.
     pub(crate) changed: Arc<Notify>,
     /// Whether the phase is past running: beside it, since every request looks, and must not meet others at a lock for it.
@@ -172,10 +177,11 @@ impl Gateway {
         let (phase, phase_seen) = watch::channel(Phase::Running);
         let kept = Kept::new(world.credentials.clone(), world.secrets.clone());
         let tracing = config.observability.tracing.clone();
-        let meters = Meters::register(&world.metrics, kept.shown(), tracing.is_some());
+        let dice = AtomicU64::new(u64::from_le_bytes(world.random.bytes()));
+        let process = HEXLOWER.encode(&world.random.bytes::<8>());
+        let meters = Meters::register(&world.metrics, kept.shown(), tracing.is_some(), process);
         let snapshot = ArcSwap::from_pointee(Snapshot::build(config, &kept, &meters)?);
         world.tracer.configure(tracing.as_ref());
-        let dice = AtomicU64::new(u64::from_le_bytes(world.random.bytes()));
         let core = Arc::new(Core {
             world,
             snapshot,
@@ -183,6 +189,7 @@ impl Gateway {
             meters,
             phase: phase_seen,
             crowd: Arc::new(Crowd::new(connections_max)),
+            details: Recent::default(),
             changed: Arc::default(),
             is_leaving: AtomicBool::new(false),
             born: Instant::now(),
@@ -214,7 +221,7 @@ impl Gateway {
     /// Whether a configuration would be taken.
     pub fn check(config: &GatewayConfig, credentials: Option<&Arc<Credentials>>) -> Result<(), ConfigError> {
         let kept = Kept::new(credentials.cloned(), None);
-        let meters = Meters::register(&Metrics::default(), kept.shown(), false);
+        let meters = Meters::register(&Metrics::default(), kept.shown(), false, String::new());
         Snapshot::build(config.clone(), &kept, &meters).map(drop)
     }
 
@@ -247,9 +254,9 @@ impl Gateway {
         self.local_addr
     }
 
-    /// Requests answered and errors, as `GET /api/gateway` tells them.
+    /// What this gateway has answered, as `GET /api/gateway` tells it where nobody counts for all gateways.
     pub fn report(&self) -> contracts::gateway::GatewayReport {
-        crate::own::report(&self.core)
+        crate::status::of_this_one(&self.core)
     }
 
     /// Whether every upstream that has endpoints was reached once, or can be now.

@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use contracts::problem::ProblemCode;
 
 use crate::client::{Client, FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO};
+use crate::http2;
 use crate::names::Names;
 use crate::refusal::Refusal;
 
@@ -133,6 +134,9 @@ pub(crate) fn towards_service(
         // Trailers are taken by the client, and so by us (RFC 9110 §6.5.1).
         headers.insert(CONNECTION, HeaderValue::from_static("te"));
         headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
+    if version == Version::HTTP_2 {
+        http2::join_cookies(headers);
     }
     if there.have(Names::REAL_IP) {
         headers.remove(REAL_IP);

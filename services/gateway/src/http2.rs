@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::Request;
+use http::header::COOKIE;
+use http::{HeaderMap, HeaderValue, Request};
 use http_kit::stop::Phase;
 use hyper::body::Incoming;
 use hyper::rt::Executor;
@@ -24,6 +25,7 @@ use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use crate::accept::Origin;
 use crate::client::Peer;
+use crate::crowd::Crowd;
 use crate::gateway::Core;
 use crate::link::Link;
 use crate::target::HEADERS_BYTES_MAX;
@@ -49,8 +51,9 @@ const STALL_MAX: Duration = Duration::from_secs(40);
 const FIRST_MAX: Duration = Duration::from_secs(10);
 const IDLE_MAX: Duration = Duration::from_secs(75);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// A client that was told that the connection ends has so long to let it.
+/// A client that was told that the connection ends has so long to let it; and where others wait for its place.
 const GOODBYE_MAX: Duration = Duration::from_secs(5);
+const GIVE_WAY_MAX: Duration = Duration::from_millis(500);
 
 /// What TLS calls it.
 pub(crate) const ALPN: &[u8] = b"h2";
@@ -87,17 +90,29 @@ where
         .keep_alive_timeout(PONG_MAX)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
-    let is_idle = tokio::select! {
+    let goodbye = tokio::select! {
         // How a connection ends is the client's business; requests are logged where they are answered.
         _ = connection.as_mut() => return,
-        () = streams.unused() => true,
-        () = leaving(&mut phase, &streams) => false,
+        () = streams.unused() => Some(GOODBYE_MAX),
+        () = streams.pressed(&core.crowd) => Some(GIVE_WAY_MAX),
+        () = leaving(&mut phase, &streams) => None,
     };
     connection.as_mut().graceful_shutdown();
     tokio::select! {
         _ = connection => {}
-        () = streams.let_go(), if is_idle => {}
+        () = streams.let_go(goodbye.unwrap_or_default()), if goodbye.is_some() => {}
         _ = phase.wait_for(|phase| *phase == Phase::Ended) => {}
+    }
+}
+
+/// One line of cookies, where there are several: clients divide them for the sake of compression, and HTTP/1.1 knows one line (§8.2.3).
+pub(crate) fn join_cookies(headers: &mut HeaderMap) {
+    let lines: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if lines.len() > 1
+        && let Ok(mut line) = HeaderValue::from_bytes(&lines.join(&b"; "[..]))
+    {
+        line.set_sensitive(true);
+        headers.insert(COOKIE, line);
     }
 }
 
@@ -145,9 +160,37 @@ impl Streams {
         }
     }
 
+    /// Returns when it should give way to others: it waits in line with all who rest for as long as no request is under way, nor was lately.
+    async fn pressed(&self, crowd: &Crowd) {
+        let mut seen = 0;
+        loop {
+            sleep(LOOK_EVERY).await;
+            if !self.rests(&mut seen) {
+                continue;
+            }
+            let mut pressed = pin!(crowd.pressed());
+            while self.rests(&mut seen) {
+                if timeout(LOOK_EVERY, pressed.as_mut()).await.is_err() {
+                    continue;
+                }
+                // If not, it was the wrong one to ask, and another will be.
+                if self.rests(&mut seen) {
+                    return;
+                }
+                break;
+            }
+        }
+    }
+
+    /// Whether nothing is under way, nor has been since the last look.
+    fn rests(&self, seen: &mut u32) -> bool {
+        let begun = self.0.begun.load(Ordering::Relaxed);
+        std::mem::replace(seen, begun) == begun && begun > 0 && self.0.open.load(Ordering::Relaxed) == 0
+    }
+
     /// Returns a while after the goodbye, when what came in that very moment is answered.
-    async fn let_go(&self) {
-        sleep(GOODBYE_MAX).await;
+    async fn let_go(&self, goodbye: Duration) {
+        sleep(goodbye).await;
         while self.0.open.load(Ordering::Relaxed) > 0 {
             sleep(LOOK_EVERY).await;
         }

@@ -12,12 +12,13 @@ use resilience::balance::{Balancer, Balancing, Seat, Share};
 use resilience::breaker::{Breaker, BreakerConfig};
 use resilience::health::{EjectionConfig, Failure, Standing};
 use resilience::retry::RetryBudget;
-use settings::{Address, HealthCheck, RateLimitStore, Upstream};
+use settings::{Address, HealthCheck, Prometheus, RateLimitStore, Upstream};
 use tls::Credentials;
 use tokio::sync::watch;
 
 use crate::fallback::Larder;
 use crate::limits::{Buckets, Store, StoreMeters, Stores};
+use crate::status::Fleet;
 use crate::upstream::{BadAddress, Endpoint};
 
 /// Callers active at a time, over all routes that share the gateway's limits.
@@ -91,6 +92,7 @@ pub(crate) struct Kept {
     store: watch::Sender<Option<Arc<Store>>>,
     /// There since the first configuration that asked for it.
     larder: Arc<OnceLock<Arc<Larder>>>,
+    fleet: Mutex<Option<Arc<Fleet>>>,
 }
 
 /// The lanes in use, also read by the metrics page.
@@ -108,6 +110,7 @@ impl Kept {
             secrets,
             store: watch::Sender::default(),
             larder: Arc::default(),
+            fleet: Mutex::default(),
         }
     }
 
@@ -224,6 +227,16 @@ impl Kept {
         self.store.subscribe()
     }
 
+    /// Who counts for all gateways, on these terms, from now on.
+    pub(crate) fn fleet(&self, settings: Option<&Prometheus>) -> Option<Arc<Fleet>> {
+        let mut kept = self.fleet.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_it = |fleet: &Arc<Fleet>| settings.is_some_and(|settings| fleet.is_of(settings));
+        if !kept.as_ref().is_some_and(is_it) {
+            *kept = settings.map(|settings| Arc::new(Fleet::new(settings.clone())));
+        }
+        kept.clone()
+    }
+
     /// A service's retry budget.
     pub(crate) fn budget(&self, service: &str, percent: u32) -> Arc<RetryBudget> {
         let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
@@ -257,6 +270,18 @@ impl Kept {
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
         lanes.retain(|lane| lanes_in_use.iter().any(|used| Arc::ptr_eq(used, lane)));
         drop(lanes);
+        self.forget_buckets();
+    }
+
+    /// Forgets what was made for a configuration that was refused, and has gone: nobody else has it.
+    pub(crate) fn forget(&self) {
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        lanes.retain(|lane| Arc::strong_count(lane) > 1);
+        drop(lanes);
+        self.forget_buckets();
+    }
+
+    fn forget_buckets(&self) {
         let is_used = |count: usize| count > 1;
         let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
         own.retain(|(_, buckets)| is_used(Arc::strong_count(buckets)));

@@ -13,13 +13,14 @@
 //! | `way.rs` | a request's way |
 //! | `target.rs`, `host.rs`, `client.rs`, `limits/`, `headers.rs` | its steps: address, who asks, how often, what is passed on |
 //! | `canary.rs`, `rewrite.rs` | where to: which version, and by which path |
-//! | `forward/`, `upstream.rs`, `body.rs` | attempts, connections to services, bodies streamed both ways |
+//! | `forward/`, `upstream.rs`, `patience.rs`, `body.rs` | attempts, connections to services, bodies streamed both ways |
 //! | `pace.rs` | how long: in all, each attempt, before a read is made a second time |
 //! | `fallback/` | what a read gets whose service cannot answer |
 //! | `invitation.rs`, `tunnel.rs` | a body that is sent when it is wanted; a connection that becomes a WebSocket |
 //! | `checks.rs` | endpoints asked how they are |
 //! | `exchange.rs`, `metrics.rs` | what is remembered of a request: one log line, a few counts |
 //! | `own.rs`, `docs.rs`, `openapi/` | what the gateway answers itself |
+//! | `status/` | of that, how it is: counted by itself, or by Prometheus for all gateways |
 //! | `admin.rs` | the admin port |
 //! | `command.rs`, `process.rs` | the binary `gateway`: its command line; what surrounds a gateway in a process of its own |
 //! | `standalone.rs`, `kubernetes/`, `config.rs` | where its configuration comes from: a file, or a cluster |
@@ -51,6 +52,7 @@ mod metrics;
 mod names;
 mod own;
 mod pace;
+mod patience;
 mod process;
 mod raw_head;
 mod refusal;
@@ -58,6 +60,7 @@ mod rewrite;
 mod routing;
 mod snapshot;
 mod standalone;
+mod status;
 mod target;
 mod tunnel;
 mod upstream;

@@ -1,7 +1,7 @@
 //! [`Link`]: what a connection and the requests on it know of each other.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, ready};
 use std::time::Duration;
@@ -18,13 +18,23 @@ use crate::tunnel::Tunnel;
 const FIRST_LOOK: Duration = Duration::from_millis(50);
 const LOOK_MAX: Duration = Duration::from_secs(1);
 
+/// Some of its body is still to be read.
+const UNREAD: u64 = 0;
+/// It has no body, and nothing of its answer has had to wait for the client.
+const BARE: u64 = 1;
+/// Its body is read, and so on.
+const READ: u64 = 2;
+/// Something of its answer had to wait, and nobody knows whether it still does. All bits are set: whatever it was before, it is this now.
+const STALLED: u64 = 3;
+const PROGRESS_BITS: u32 = 2;
+
 /// What they know of each other.
 #[derive(Debug, Default)]
 pub(crate) struct Link {
     requests: AtomicU32,
     answering: AtomicBool,
-    /// Nothing of the last request is still to be read, and nothing of its answer to be written.
-    settled: AtomicBool,
+    /// How far the last request is, and in front of that its number: who has read its body to the end may say so late.
+    progress: AtomicU64,
     /// Of an answer under way some may not be written.
     unwritten: AtomicBool,
     /// Some of a head came, and not all of it.
@@ -52,10 +62,16 @@ impl Link {
     /// A head was complete: a request is under way. `is_all`: it has no body.
     pub(crate) fn begin(&self, is_all: bool) {
         self.answering.store(true, Ordering::Relaxed);
-        self.settled.store(is_all, Ordering::Relaxed);
         self.unwritten.store(true, Ordering::Relaxed);
         self.is_begun.store(false, Ordering::Relaxed);
-        self.requests.fetch_add(1, Ordering::Relaxed);
+        let number = self.requests.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        self.progress.store(progress(number, u64::from(is_all)), Ordering::Relaxed);
+    }
+
+    /// The body of the request of this number was read to its end.
+    pub(crate) fn has_read(&self, number: u32) {
+        let (unread, read) = (progress(number, UNREAD), progress(number, READ));
+        let _ = self.progress.compare_exchange(unread, read, Ordering::Relaxed, Ordering::Relaxed);
     }
 
     /// Its answer's last byte was handed to hyper.
@@ -71,8 +87,7 @@ impl Link {
             pause = LOOK_MAX.min(pause * 2);
             let requests = self.requests();
             // Half a head keeps it awake: what is known of its bytes would be forgotten, and the rest of them not looked at.
-            let is_between =
-                !self.is_answering() && self.is_settled() && !self.is_begun.load(Ordering::Relaxed);
+            let is_between = !self.is_answering() && self.is_over() && !self.is_begun.load(Ordering::Relaxed);
             if requests == seen && requests > 0 && is_between {
                 return;
             }
@@ -151,9 +166,18 @@ impl Link {
         head.add(bytes);
     }
 
-    /// Nothing of the last answer waits to be written any more, nor will until the next request.
+    /// Nothing of the last answer waits to be written any more, nor will until the next request; and what comes now is no body.
     pub(crate) fn is_settled(&self) -> bool {
-        self.settled.load(Ordering::Relaxed)
+        self.how_far() == BARE
+    }
+
+    /// Nothing of the last request is still to be read, and nothing of its answer to be written.
+    fn is_over(&self) -> bool {
+        matches!(self.how_far(), BARE | READ)
+    }
+
+    fn how_far(&self) -> u64 {
+        self.progress.load(Ordering::Relaxed) & STALLED
     }
 
     /// All bytes there were are written.
@@ -179,7 +203,7 @@ impl Link {
 
     /// Until the next request nobody knows when all of the answer is written.
     pub(crate) fn unsettle(&self) {
-        self.settled.store(false, Ordering::Relaxed);
+        self.progress.fetch_or(STALLED, Ordering::Relaxed);
     }
 
     fn head(&self) -> MutexGuard<'_, RawHead> {
@@ -194,5 +218,40 @@ impl Link {
     /// Whether a request is under way.
     pub(crate) fn is_answering(&self) -> bool {
         self.answering.load(Ordering::Relaxed)
+    }
+}
+
+fn progress(number: u32, how_far: u64) -> u64 {
+    u64::from(number) << PROGRESS_BITS | how_far
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_over_when_its_body_is_read_and_its_answer_had_not_to_wait() {
+        let link = Link::default();
+        link.begin(true);
+        assert!(link.is_settled() && link.is_over());
+        link.unsettle();
+        assert!(!link.is_settled() && !link.is_over());
+        link.begin(false);
+        assert!(!link.is_settled() && !link.is_over());
+        link.has_read(2);
+        assert!(!link.is_settled() && link.is_over(), "what comes after a body was not looked at");
+        link.begin(false);
+        link.unsettle();
+        link.has_read(3);
+        assert!(!link.is_over());
+    }
+
+    #[test]
+    fn who_says_late_that_a_body_was_read_does_not_mean_the_next_one() {
+        let link = Link::default();
+        link.begin(false);
+        link.begin(false);
+        link.has_read(1);
+        assert!(!link.is_over());
     }
 }

@@ -1,7 +1,6 @@
 //! Counts and times. Labels come from the configuration alone, never from a request, so that nobody outside can add a series.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -49,9 +48,9 @@ pub(crate) struct Meters {
     not_requests: Counter,
     /// Of requests that no route took.
     pub(crate) unrouted: RouteMeters,
-    /// As `GET /api/gateway` tells them.
-    requests: AtomicU64,
-    errors: AtomicU64,
+    /// As `GET /api/gateway` tells them, of all gateways together too.
+    requests: Counter,
+    errors: Counter,
 }
 
 /// A route's, looked up once each, so that a request only adds. A series begins with its first request: a page of zeros for
@@ -127,6 +126,12 @@ struct LimiterLabels {
     by: &'static str,
 }
 
+/// One process, which no other is called as: its counts never fall.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ProcessLabels {
+    process: String,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct VersionLabels {
     canary: String,
@@ -141,11 +146,11 @@ struct EndpointLabels {
 }
 
 impl Meters {
-    pub(crate) fn register(
-        metrics: &Metrics,
-        (lanes, larder): (Lanes, Arc<OnceLock<Arc<Larder>>>),
-        is_traced: bool,
-    ) -> Self {
+    /// `process` is a name that no other gateway has, nor had before.
+    pub(crate) fn register(metrics: &Metrics, (lanes, larder): (Lanes, Arc<OnceLock<Arc<Larder>>>), is_traced: bool, process: String) -> Self {
+        let process = ProcessLabels { process };
+        let requests: Family<ProcessLabels, Counter> = Family::default();
+        let errors: Family<ProcessLabels, Counter> = Family::default();
         let total = Family::default();
         let seconds = Family::new_with_constructor(if is_traced { Seconds::TRACED } else { Seconds::PLAIN });
         let refused: Family<LimiterLabels, Counter> = Family::default();
@@ -165,8 +170,8 @@ impl Meters {
             aborted: Counter::default(),
             versions: Family::default(),
             not_requests: Counter::default(),
-            requests: AtomicU64::new(0),
-            errors: AtomicU64::new(0),
+            requests: requests.get_or_create_owned(&process),
+            errors: errors.get_or_create_owned(&process),
         };
         metrics.register("api-gateway", |registry| {
             registry.register("gateway_requests", "Requests answered", this.total.clone());
@@ -210,6 +215,12 @@ impl Meters {
                 "Bytes that were no HTTP request",
                 this.not_requests.clone(),
             );
+            registry.register("gateway_process_requests", "Requests answered by this process", requests);
+            registry.register(
+                "gateway_process_errors",
+                "Requests that this process answered with 5xx, or ended itself",
+                errors,
+            );
             registry.register_collector(Box::new(Endpoints(lanes)));
             registry.register_collector(Box::new(Shelves(larder)));
         });
@@ -229,9 +240,9 @@ impl Meters {
         took: Duration,
         trace: Option<TraceContext>,
     ) {
-        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.requests.inc();
         if is_error {
-            self.errors.fetch_add(1, Ordering::Relaxed);
+            self.errors.inc();
         }
         let class = usize::from(status / 100).clamp(1, CLASSES) - 1;
         route.total[class].get_or_init(|| route.counter(status)).inc();
@@ -265,12 +276,12 @@ impl Meters {
     /// Counts bytes that were no request.
     pub(crate) fn no_request(&self) {
         self.not_requests.inc();
-        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.requests.inc();
     }
 
     /// Requests answered, and errors among them.
     pub(crate) fn totals(&self) -> (u64, u64) {
-        (self.requests.load(Ordering::Relaxed), self.errors.load(Ordering::Relaxed))
+        (self.requests.get(), self.errors.get())
     }
 }
 

@@ -3,15 +3,17 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use contracts::gateway::{GatewayMetrics, GatewayReport};
+use contracts::permission::Permission;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
 use http::{HeaderValue, Response, StatusCode};
+use http_kit::token::Caller;
 use settings::{GatewayConfig, Method, RouteAccess, ServiceName};
 use tokio::time::timeout;
 
 use crate::docs;
 use crate::gateway::Core;
 use crate::snapshot::GATEWAY;
+use crate::status;
 
 /// A service that cannot be connected to within this time is not ready.
 const PROBE_MAX: Duration = Duration::from_millis(500);
@@ -84,10 +86,14 @@ impl Own {
     }
 
     /// The answer.
-    pub(crate) async fn answer(self, core: &Core) -> Response<Bytes> {
+    pub(crate) async fn answer(self, core: &Core, caller: Option<&Caller>) -> Response<Bytes> {
         match self {
             Self::Entrance => entrance(),
-            Self::Status => json(serde_json::to_vec(&report(core)).unwrap_or_default().into(), "no-store"),
+            Self::Status => {
+                let with_details = caller.is_some_and(|caller| caller.may(Permission::GatewayRead));
+                let report = status::report(core, with_details).await;
+                json(serde_json::to_vec(&report).unwrap_or_default().into(), "no-store")
+            }
             Self::Live => probe(StatusCode::OK),
             Self::Ready if is_ready(core).await => probe(StatusCode::OK),
             Self::Ready => probe(StatusCode::SERVICE_UNAVAILABLE),
@@ -96,13 +102,6 @@ impl Own {
             Self::OpenApiOf(service) => json(docs::of_service(service), "no-cache"),
         }
     }
-}
-
-/// How the gateway is.
-pub(crate) fn report(core: &Core) -> GatewayReport {
-    let (requests, errors) = core.meters.totals();
-    let status = if core.is_leaving() { "Draining" } else { "Running" };
-    GatewayReport { status: status.to_owned(), metrics: GatewayMetrics { requests, errors } }
 }
 
 /// Ready is who runs and has reached each service once, or can now. A service that falls ill later does not take the gateway with

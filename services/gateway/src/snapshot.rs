@@ -19,6 +19,7 @@ use crate::own::Own;
 use crate::pace::{self, Pace};
 use crate::rewrite::{self, Rewrite};
 use crate::routing::{Routes, Wanted};
+use crate::status::Fleet;
 
 /// The service's name of what the gateway answers itself.
 pub(crate) const GATEWAY: &str = "gateway";
@@ -37,6 +38,8 @@ pub(crate) struct Snapshot {
     pub(crate) needed: Vec<Arc<Lane>>,
     /// Where gateways count together.
     pub(crate) store: Option<Arc<Store>>,
+    /// Who counts for all gateways.
+    pub(crate) fleet: Option<Arc<Fleet>>,
 }
 
 /// One operation, ready.
@@ -87,6 +90,7 @@ impl Snapshot {
             lanes: Vec::new(),
             needed: Vec::new(),
             store: None,
+            fleet: None,
         };
         let mut faults = Vec::new();
         let own = Own::routes(&config);
@@ -100,10 +104,13 @@ impl Snapshot {
             }
         }
         if !faults.is_empty() {
+            drop(snapshot);
+            kept.forget();
             return Err(ConfigError { faults });
         }
         snapshot.routes.finish();
         snapshot.store = kept.store(config.rate_limit_store.as_ref(), &meters.store);
+        snapshot.fleet = kept.fleet(config.prometheus.as_ref());
         kept.sweep(&snapshot.lanes);
         Ok(snapshot)
     }
@@ -288,6 +295,7 @@ fn check(config: &GatewayConfig, kept: &Kept) -> Result<Trusted, ConfigError> {
     if let Some(Err(why)) = config.observability.tracing.as_ref().map(Tracer::check) {
         faults.push(format!("observability.tracing.endpoint: {why}"));
     }
+    faults.extend(config.prometheus.iter().flat_map(Fleet::check));
     let trusted = Trusted::parse(&config.trusted_proxies).unwrap_or_else(|block| {
         faults.push(format!("trustedProxies: {block} is no address block"));
         Trusted::default()

@@ -15,20 +15,20 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use resilience::balance::Load;
 use resilience::health::Health;
 use settings::Address;
-use socket2::TcpKeepalive;
 use tls::{Credentials, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use crate::body::Outgoing;
+use crate::patience::{Patience, Patient};
 use crate::worker;
 
 /// Beyond so many unused ones on a thread, further connections are closed.
@@ -36,16 +36,6 @@ const IDLE_CONNECTIONS_MAX: usize = 512;
 /// An unused connection is given up after this long; services keep theirs longer.
 const IDLE_MAX: Duration = Duration::from_secs(30);
 const CONNECT_MAX: Duration = Duration::from_secs(1);
-/// What was sent must have arrived at the other machine by then, or the connection counts as dead (RFC 5482). A node that lost its power
-/// says nothing; without this, requests on connections to it would wait until their own deadlines.
-#[cfg(target_os = "linux")]
-const ARRIVED_MAX: Duration = Duration::from_secs(3);
-/// On a connection on which nothing comes the other machine is asked so often whether it is there: it may have taken the request, and lost its
-/// power before it answered.
-const ASK_EVERY: Duration = Duration::from_secs(1);
-/// Where [`ARRIVED_MAX`] does not say how long it may be silent.
-#[cfg(not(target_os = "linux"))]
-const QUESTIONS_MAX: u32 = 3;
 /// A Unix socket whose queue is full refuses at once instead of letting wait, as TCP would.
 const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(2);
 
@@ -98,6 +88,7 @@ pub(crate) struct Connection {
     sender: SendRequest<Outgoing>,
     /// What reads and writes. Boxed, since it is moved from hand to hand.
     driver: Driver,
+    patience: Option<Patience>,
     is_open: bool,
 }
 
@@ -109,9 +100,10 @@ impl std::fmt::Debug for Connection {
 
 impl Connection {
     async fn begin(stream: Stream) -> Result<Self, hyper::Error> {
+        let patience = stream.patience();
         // Requests are small, and one buffer is written faster than a list of them.
         let (sender, driver) = http1::Builder::new().writev(false).handshake(TokioIo::new(stream)).await?;
-        Ok(Self { sender, driver: Box::pin(driver), is_open: true })
+        Ok(Self { sender, driver: Box::pin(driver), patience, is_open: true })
     }
 
     /// Sends a request and waits for its answer's head. The body comes as far as [`Connection::drive`] is called.
@@ -119,7 +111,10 @@ impl Connection {
         &mut self,
         request: Request<Outgoing>,
     ) -> Result<Response<Incoming>, TrySendError<Request<Outgoing>>> {
-        let Self { sender, driver, is_open } = self;
+        let Self { sender, driver, patience, is_open } = self;
+        if let Some(patience) = patience {
+            patience.ask(request.body().size_hint().upper());
+        }
         let mut answer = pin!(sender.try_send_request(request));
         std::future::poll_fn(|cx| {
             drive(driver, is_open, cx);
@@ -148,6 +143,9 @@ impl Connection {
     /// The bare stream, and what was read of it, once HTTP has ended on it.
     pub(crate) fn into_stream(self) -> Option<(Stream, Bytes)> {
         let parts = Pin::into_inner(self.driver).into_parts();
+        if let Some(patience) = &self.patience {
+            patience.ask(None);
+        }
         (!self.is_open).then(|| (parts.io.into_inner(), parts.read_buf))
     }
 }
@@ -249,9 +247,9 @@ impl Endpoint {
     pub(crate) async fn connect(&self) -> io::Result<Connection> {
         let connect = async {
             Ok::<_, io::Error>(match &self.target {
-                Target::Tcp(authority) => Stream::Tcp(connect_tcp(authority).await?),
+                Target::Tcp(authority) => Stream::Tcp(Patient::connect(authority).await?),
                 Target::Tls { authority, name, credentials } => {
-                    let stream = connect_tcp(authority).await?;
+                    let stream = Patient::connect(authority).await?;
                     Stream::Tls(Box::new(credentials.connect(name.clone(), stream).await?))
                 }
                 Target::Unix(path) => Stream::Unix(connect_unix(path).await?),
@@ -299,19 +297,6 @@ impl Endpoint {
     }
 }
 
-async fn connect_tcp(authority: &str) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect(authority).await?;
-    stream.set_nodelay(true)?;
-    let socket = socket2::SockRef::from(&stream);
-    let alive = TcpKeepalive::new().with_time(ASK_EVERY).with_interval(ASK_EVERY);
-    #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(ARRIVED_MAX))?;
-    #[cfg(not(target_os = "linux"))]
-    let alive = alive.with_retries(QUESTIONS_MAX);
-    socket.set_tcp_keepalive(&alive)?;
-    Ok(stream)
-}
-
 async fn connect_unix(path: &PathBuf) -> io::Result<UnixStream> {
     loop {
         match UnixStream::connect(path).await {
@@ -325,9 +310,20 @@ async fn connect_unix(path: &PathBuf) -> io::Result<UnixStream> {
 
 /// What a service is reached over.
 pub(crate) enum Stream {
-    Tcp(TcpStream),
-    Tls(Box<tls::Connected<TcpStream>>),
+    Tcp(Patient),
+    Tls(Box<tls::Connected<Patient>>),
     Unix(UnixStream),
+}
+
+impl Stream {
+    /// A machine's own sockets need none.
+    fn patience(&self) -> Option<Patience> {
+        match self {
+            Self::Tcp(stream) => Some(stream.patience()),
+            Self::Tls(stream) => Some(stream.get_ref().0.patience()),
+            Self::Unix(_) => None,
+        }
+    }
 }
 
 /// The same call on whichever it is.

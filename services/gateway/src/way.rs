@@ -143,7 +143,9 @@ async fn pass(
     }
 
     let (lane, policy, budget) = match &route.target {
-        Target::Own(own) => return Ok(Passed::Own(Box::pin(own.answer(core)).await)),
+        Target::Own(own) => {
+            return Ok(Passed::Own(Box::pin(own.answer(core, exchange.caller.as_deref())).await));
+        }
         Target::Service { lane, canary, retries, budget } => {
             let canary = canary.as_deref().filter(|canary| {
                 let who =

@@ -63,7 +63,7 @@ fn write_settings(stack: &Stack, files: &SecretFiles) -> Result<()> {
     }
     let gateway = plan_gateway(stack, &Placement::Compose);
     files.keep("gateway/gateway.json", &serde_json::to_vec_pretty(&gateway)?)?;
-    files.keep("settings/prometheus.yml", prometheus().as_bytes())
+    files.keep("settings/prometheus.yml", prometheus(stack).as_bytes())
 }
 
 /// Compose makes a container anew when its environment is another one; into the files that are mounted it does not look.
@@ -72,13 +72,17 @@ fn environment_for(settings: &[u8]) -> String {
     format!("HEALTHCARE_SETTINGS_DIGEST={}\n", data_encoding::HEXLOWER.encode(digest.as_ref()))
 }
 
-/// Every part under its name, since all metrics are at one port.
-fn prometheus() -> String {
+/// Every part under its name, since all metrics are at one port; with the labels that samples of the stack have on a cluster.
+fn prometheus(stack: &Stack) -> String {
     let parts = ServiceName::ALL.iter().map(|service| service.as_str()).chain([GATEWAY_NAME]);
     let targets: Vec<_> = parts.map(|part| format!("          - {part}:{ADMIN_PORT}\n")).collect();
+    let labels = names::sample_labels(&stack.namespace, &stack.name);
+    let labels: Vec<_> =
+        labels.iter().map(|(name, value)| format!("          {name}: \"{value}\"\n")).collect();
     format!(
-        "global:\n  scrape_interval: 5s\nscrape_configs:\n  - job_name: healthcare\n    static_configs:\n      - targets:\n{}",
-        targets.concat()
+        "global:\n  scrape_interval: 5s\nscrape_configs:\n  - job_name: healthcare\n    static_configs:\n      - targets:\n{}        labels:\n{}",
+        targets.concat(),
+        labels.concat()
     )
 }
 

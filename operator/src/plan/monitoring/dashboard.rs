@@ -91,6 +91,12 @@ fn panels(context: &Context<'_>) -> Vec<Panel> {
         )
     };
     let rate = |by: &str, metric: &str| format!("sum by ({by}) (rate({metric}{{{of}}}[$__rate_interval]))");
+    // Each once, however many gateways see it.
+    let endpoints = |metric: &str, state: u8| {
+        format!(
+            "count by (upstream) (max by (upstream, endpoint) (healthcare_gateway_{metric}{{{of}}}) == {state})"
+        )
+    };
     vec![
         panel("Requests", "reqps", vec![(rate("status", "healthcare_gateway_requests_total"), "{{status}}")]),
         panel(
@@ -142,12 +148,22 @@ fn panels(context: &Context<'_>) -> Vec<Panel> {
             )],
         ),
         panel(
-            "Open circuit breakers",
+            "Endpoints, as the gateway that sees each worst sees it",
             "short",
-            vec![(
-                format!("count by (upstream) (healthcare_gateway_breaker_state{{{of}}} == 2)"),
-                "{{upstream}}",
-            )],
+            vec![
+                (endpoints("endpoint_state", 0), "{{upstream}} well"),
+                (endpoints("endpoint_state", 1), "{{upstream}} joining"),
+                (endpoints("endpoint_state", 2), "{{upstream}} set aside"),
+                (endpoints("endpoint_state", 3), "{{upstream}} does not say that it is well"),
+            ],
+        ),
+        panel(
+            "Circuit breakers that are not closed",
+            "short",
+            vec![
+                (endpoints("breaker_state", 1), "{{upstream}} half open"),
+                (endpoints("breaker_state", 2), "{{upstream}} open"),
+            ],
         ),
         panel("Pods that answer", "short", vec![(format!("sum by (job) (up{{{of}}})"), "{{job}}")]),
     ]

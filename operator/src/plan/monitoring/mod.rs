@@ -45,17 +45,22 @@ fn pod_monitor(context: &Context<'_>) -> Value {
             "port": pod::ADMIN,
             "path": "/metrics",
             "interval": "15s",
-            "relabelings": [{
-                "sourceLabels": ["__meta_kubernetes_pod_label_healthcarestack_dev_stack"],
-                "targetLabel": "stack",
-            }],
+            "relabelings": [
+                {
+                    "sourceLabels": ["__meta_kubernetes_pod_label_healthcarestack_dev_stack"],
+                    "targetLabel": "stack",
+                },
+                // The Prometheus operator calls the port so, and what the gateway calls so would be renamed: `exported_endpoint`.
+                { "action": "labeldrop", "regex": "endpoint" },
+            ],
         }],
     })
 }
 
 /// The labels that all samples of this stack have, as `PromQL` selects by them.
 fn selector(context: &Context<'_>) -> String {
-    format!(r#"namespace="{}",stack="{}""#, context.stack.namespace, names::label(&context.stack.name))
+    let labels = names::sample_labels(&context.stack.namespace, &context.stack.name);
+    labels.iter().map(|(name, value)| format!(r#"{name}="{value}""#)).collect::<Vec<_>>().join(",")
 }
 
 fn of_prometheus_operator(

@@ -33,12 +33,14 @@ pub(super) fn deployment(context: &Context<'_>, tag: &str) -> Deployment {
     let store = gateway.rate_limit_store.iter();
     let store = store.flat_map(|store| store.password.iter().chain(store.tls.iter().flat_map(|tls| &tls.ca)));
     let tracing = context.stack.observability.tracing.iter().flat_map(stack::spec::Tracing::secrets);
-    let read_again = certificate.chain(store).chain(tracing);
+    // Without these it counts by itself, and sends no traces; without a certificate it could not answer.
+    let mounts = certificate.fold(own, |mounts, secret| mounts.named_secret(&secret.secret));
+    let mounts = store.chain(tracing).fold(mounts, |mounts, secret| mounts.optional_secret(&secret.secret));
     let mut template = Pod {
         part: names::API_GATEWAY,
         account: context.name(names::API_GATEWAY),
         container: super::watched(container, &probes),
-        mounts: read_again.fold(own, |mounts, secret| mounts.named_secret(&secret.secret)),
+        mounts,
         user: pod::USER,
         database: false,
     }

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::EnvVar;
+use serde::Serialize;
 use serde_json::Value;
-use settings::{ADMIN_PORT, SecretRef, ServiceName, ServiceSettings};
+use settings::{ADMIN_PORT, SecretRef, ServiceName};
 use stack::{Service, names};
 
 use crate::plan::pod::{self, Mounts, Pod};
@@ -62,11 +63,15 @@ pub(in crate::plan) fn mounts(context: &Context<'_>, name: ServiceName) -> Mount
     if name == ServiceName::AuthService {
         mounts = mounts.secret(names::SIGNING_KEYS, context.name(names::SIGNING_KEYS));
     }
-    named_secrets(&settings).iter().fold(mounts, |mounts, named| mounts.named_secret(named))
+    // A service goes on without traces, if the collector's secrets are missing; unless it needs the same ones for something else.
+    let mut needs = settings;
+    let tracing = needs.observability.tracing.take();
+    let mounts = named_secrets(&needs).iter().fold(mounts, |mounts, named| mounts.named_secret(named));
+    named_secrets(&tracing).iter().fold(mounts, |mounts, named| mounts.optional_secret(named))
 }
 
 /// The users' Secrets that the settings name, wherever in them: a new integration cannot be forgotten here.
-fn named_secrets(settings: &ServiceSettings) -> BTreeSet<String> {
+fn named_secrets(settings: &impl Serialize) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     collect(&serde_json::to_value(settings).unwrap_or_default(), &mut found);
     found.retain(|name| !names::is_reserved_secret(name));

@@ -213,3 +213,20 @@ async fn the_example_in_the_folder_is_a_good_configuration() {
     let house = House::with(example).await;
     house.get("/api/patients/1").await.assert_problem(401, "unauthenticated");
 }
+
+#[tokio::test]
+async fn of_a_configuration_that_is_refused_nothing_is_left() {
+    let backend = Backend::echo().await;
+    let routes = vec![public(Method::Get, "/x")];
+    let house = House::before(&backend, routes.clone()).await;
+    assert_eq!(house.get("/x").await.status, 200);
+    let mut refused = config(vec![backend.address.clone()], routes);
+    // Only the router knows that these two are one, when all else is made.
+    refused.routes.push(settings::Route { service: "ghost".to_owned(), ..public(Method::Get, "/y/{one}") });
+    refused.routes.push(public(Method::Get, "/y/{other}"));
+    refused.upstreams.insert("ghost".to_owned(), vec![Backend::nobody()].into());
+    house.gateway.apply(refused).unwrap_err();
+    let page = house.metrics.page();
+    assert!(page.contains(r#"upstream="patient-service""#) && !page.contains("ghost"), "{page}");
+    assert_eq!(house.get("/x").await.status, 200);
+}

@@ -27,6 +27,7 @@ use crate::wire::{Answer, Client};
 
 const ISSUER: &str = "healthcare";
 const AUDIENCE: &str = "healthcare-api";
+const SEED: u64 = 7;
 
 /// A gateway that runs, and what a test needs to talk to it.
 pub(crate) struct House {
@@ -58,6 +59,7 @@ pub(crate) fn config(endpoints: Vec<Address>, routes: Vec<Route>) -> GatewayConf
         trusted_proxies: Vec::new(),
         body_bytes_max: 1024,
         access_log: true,
+        prometheus: None,
         observability: Observability::default(),
     }
 }
@@ -83,17 +85,22 @@ impl House {
         Self::on(config, Into::into).await
     }
 
+    /// With chances of its own, as each gateway has them.
+    pub(crate) async fn seeded(config: GatewayConfig, seed: u64) -> Self {
+        Self::start(config, Into::into, None, None, seed).await
+    }
+
     /// Before services that speak TLS.
     pub(crate) async fn with_credentials(
         config: GatewayConfig,
         credentials: Option<Arc<Credentials>>,
     ) -> Self {
-        Self::start(config, Into::into, credentials, None).await
+        Self::start(config, Into::into, credentials, None, SEED).await
     }
 
     /// With secrets in a folder.
     pub(crate) async fn with_secrets(config: GatewayConfig, secrets: &Path) -> Self {
-        Self::start(config, Into::into, None, Some(secrets.to_owned())).await
+        Self::start(config, Into::into, None, Some(secrets.to_owned()), SEED).await
     }
 
     /// On threads of its own, each with a socket at the same address.
@@ -110,7 +117,7 @@ impl House {
         config: GatewayConfig,
         listener: impl FnOnce(std::net::TcpListener) -> gateway::Listener,
     ) -> Self {
-        Self::start(config, listener, None, None).await
+        Self::start(config, listener, None, None, SEED).await
     }
 
     async fn start(
@@ -118,6 +125,7 @@ impl House {
         listener: impl FnOnce(std::net::TcpListener) -> gateway::Listener,
         credentials: Option<Arc<Credentials>>,
         secrets: Option<PathBuf>,
+        seed: u64,
     ) -> Self {
         let clock = Clock::set_to(chrono::Utc.with_ymd_and_hms(2026, 1, 15, 10, 0, 0).unwrap());
         let (pkcs8, jwk) = generate_key("auth-1").unwrap();
@@ -129,7 +137,7 @@ impl House {
         metrics.register_tracer("api-gateway", &tracer);
         let world = GatewayWorld {
             clock: clock.clone(),
-            random: Random::seeded(7),
+            random: Random::seeded(seed),
             verifier,
             metrics: metrics.clone(),
             tracer: tracer.clone(),

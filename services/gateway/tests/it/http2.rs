@@ -84,6 +84,21 @@ async fn requests_share_a_connection_and_go_the_same_way() {
     );
 }
 
+/// RFC 9113 §8.2.3: the sender may divide them, and a service that reads HTTP/1.1 may look at the first line alone.
+#[tokio::test]
+async fn cookies_in_several_lines_reach_the_service_in_one() {
+    let backend = Backend::echo().await;
+    let (front, house) = house(&backend, vec![public(Method::Get, "/x")]).await;
+    let mut client = client(&front, &house).await;
+    let mut asked = request("GET", "/x", full(""));
+    for cookie in ["a=1", "b=2; c=3", "d=4"] {
+        asked.headers_mut().append("cookie", cookie.parse().unwrap());
+    }
+    assert_eq!(client.send_request(asked).await.unwrap().status(), 200);
+    let seen = &backend.requests()[0].headers;
+    assert_eq!(seen.get_all("cookie").iter().collect::<Vec<_>>(), ["a=1; b=2; c=3; d=4"]);
+}
+
 #[tokio::test]
 async fn who_does_not_offer_http2_gets_http_1() {
     let backend = Backend::echo().await;
@@ -291,4 +306,26 @@ async fn a_gateway_that_stops_finishes_what_is_under_way_and_says_that_it_goes()
     let after =
         timeout(Duration::from_secs(5), client.send_request(request("GET", "/x", full("")))).await.unwrap();
     assert!(after.is_err(), "the connection has ended");
+}
+
+#[tokio::test]
+async fn who_rests_gives_way_to_those_who_come() {
+    let (backend, front) = (Backend::echo().await, Front::new());
+    let mut config = config(vec![backend.address.clone()], vec![public(Method::Get, "/x")]);
+    config.trusted_proxies = vec!["127.0.0.1/32".to_owned()];
+    let house = House::on(config, |socket| front.listener(socket).with_room_for(3)).await;
+    let mut clients = Vec::new();
+    for number in 0..5 {
+        let mut client = timeout(Duration::from_secs(10), client(&front, &house))
+            .await
+            .unwrap_or_else(|_| panic!("{number} waits"));
+        assert_eq!(client.send_request(request("GET", "/x", full(""))).await.unwrap().status(), 200);
+        clients.push(client);
+    }
+    eventually("two have gone", || clients.iter().filter(|client| client.is_closed()).count() >= 2).await;
+    assert_eq!(
+        clients[4].send_request(request("GET", "/x", full(""))).await.unwrap().status(),
+        200,
+        "who has just come stays"
+    );
 }

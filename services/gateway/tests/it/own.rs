@@ -16,7 +16,10 @@ async fn the_status_has_the_documented_shape_and_counts() {
     let token = house.token("usr_1", Role::Patient);
     eventually("both are counted", || house.gateway.report().metrics.requests == 2).await;
     let answer = house.get_as(&token, "/api/gateway").await;
-    assert_eq!(answer.text(), r#"{"status":"Running","metrics":{"requests":2,"errors":0}}"#);
+    assert_eq!(
+        answer.text(),
+        r#"{"status":"Running","metrics":{"requests":2,"errors":0},"source":"gateway","replicas":1}"#
+    );
     let broken = Route { service: "patient-service".to_owned(), ..public(Method::Get, "/y") };
     house.gateway.apply(config(vec![Backend::nobody()], vec![broken])).unwrap();
     assert_eq!(house.get("/y").await.status, 503);

@@ -122,6 +122,72 @@ async fn a_proxy_fills_the_house_and_those_who_rest_give_way() {
     assert_eq!(clients[11].ask("GET", "/x", &[], "").await.status, 200);
 }
 
+/// A house that is full of connections that this address rests on, until the first of them gives way.
+async fn gives_way(house: &House, first: &mut Client) {
+    let mut clients = Vec::new();
+    for number in 0..8 {
+        let mut client = house.client().await;
+        let answer = timeout(Duration::from_secs(8), client.ask("GET", "/x", &[], "")).await;
+        assert_eq!(answer.unwrap_or_else(|_| panic!("{number} waits")).status, 200);
+        sleep(Duration::from_millis(200)).await;
+        clients.push(client);
+    }
+    assert!(timeout(Duration::from_secs(1), first.is_closed()).await.unwrap(), "it had rested longest");
+}
+
+#[tokio::test]
+async fn who_rests_after_a_request_with_a_body_gives_way_too() {
+    let backend = Backend::echo().await;
+    let routes = vec![public(Method::Get, "/x"), public(Method::Post, "/x"), public(Method::Put, "/x")];
+    let mut config = config(vec![backend.address.clone()], routes);
+    config.trusted_proxies = vec!["127.0.0.1/32".to_owned()];
+    for asked in [
+        "POST /x HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\nbody",
+        "POST /x HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n",
+    ] {
+        let house =
+            House::on(config.clone(), |socket| gateway::Listener::from(socket).with_room_for(4)).await;
+        let mut first = house.client().await;
+        first.send(asked).await;
+        assert_eq!(first.answer().await.unwrap().text(), "POST /x 4");
+        gives_way(&house, &mut first).await;
+    }
+}
+
+/// The half that came with the body is not looked at again, unless somebody does.
+#[tokio::test]
+async fn a_head_that_begins_with_the_end_of_a_body_is_waited_for_and_looked_at() {
+    let (_backend, house) = house().await;
+    let ask = async |rest: &str| {
+        let mut client = house.client().await;
+        client
+            .send("POST /x HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\nbodyGET /x HTTP/1.1\r\nho")
+            .await;
+        assert_eq!(client.answer().await.unwrap().text(), "POST /x 4");
+        // By now it would rest.
+        sleep(Duration::from_millis(600)).await;
+        client.send(rest).await;
+        client.answer().await.unwrap()
+    };
+    assert_eq!(ask("st: a\r\n\r\n").await.text(), "GET /x 0");
+    assert_eq!(
+        ask("st: a\nx-hidden: 1\r\n\r\n").await.status,
+        400,
+        "a bare LF is not taken for an end of line"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_begins_with_the_end_of_a_body_has_ten_seconds() {
+    let (_backend, house) = house().await;
+    let mut client = house.client().await;
+    client.send("POST /x HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\nbodyGET /x HTTP/1.1\r\nho").await;
+    assert_eq!(client.answer().await.unwrap().text(), "POST /x 4");
+    let since = Instant::now();
+    assert!(client.is_closed().await);
+    assert!(since.elapsed() < Duration::from_secs(20), "{:?}", since.elapsed());
+}
+
 #[tokio::test]
 async fn while_the_house_is_full_metrics_and_health_are_told_at_their_own_door() {
     let backend = Backend::echo().await;

@@ -206,3 +206,31 @@ async fn a_service_that_knows_no_expectations_gets_the_body_after_a_second() {
     client.send("body").await;
     assert_eq!(client.answer().await.unwrap().text(), "ok");
 }
+
+/// To the kernel a window that stays shut for three seconds looks like a machine without power.
+#[tokio::test]
+async fn an_upload_to_a_service_that_reads_late_arrives() {
+    const BYTES: usize = 24 << 20;
+    let backend = Backend::raw(|mut stream, _| async move {
+        let head = read_head(&mut stream).await;
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let mut read = head.split_once("\r\n\r\n").unwrap().1.len();
+        let mut buffer = vec![0; 64 * 1024];
+        while read < BYTES {
+            match stream.read(&mut buffer).await {
+                Ok(more @ 1..) => read += more,
+                _ => return,
+            }
+        }
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.unwrap();
+    })
+    .await;
+    let route =
+        Route { timeout_ms: 25_000, body_bytes_max: Some(BYTES as u64), ..public(Method::Post, "/upload") };
+    let house = House::before(&backend, vec![route]).await;
+    let mut client = house.client().await;
+    client.send(format!("POST /upload HTTP/1.1\r\nhost: a\r\ncontent-length: {BYTES}\r\n\r\n")).await;
+    client.send(vec![b'x'; BYTES]).await;
+    let answer = client.answer().await.unwrap();
+    assert_eq!((answer.status, answer.text()), (200, "ok"));
+}

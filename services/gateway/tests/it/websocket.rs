@@ -159,3 +159,26 @@ async fn a_gateway_that_stops_ends_tunnels_at_a_moment_of_quiet() {
     assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
     assert!(matches!(socket.next().await, None | Some(Err(_))));
 }
+
+#[tokio::test]
+async fn a_service_that_listens_late_keeps_its_tunnel() {
+    const BYTES: usize = 24 << 20;
+    let backend = Backend::raw(|stream, _| async move {
+        let Ok(mut socket) = accept_async(stream).await else { return };
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let mut heard = 0;
+        while heard < BYTES {
+            let Some(Ok(message)) = socket.next().await else { return };
+            heard += message.len();
+        }
+        let _ = socket.send(Message::text("all")).await;
+    })
+    .await;
+    let house = House::before(&backend, vec![public(Method::Get, "/live")]).await;
+    let mut socket = open(&house, None).await.unwrap();
+    for _ in 0..24 {
+        socket.send(Message::binary(vec![0; BYTES / 24])).await.unwrap();
+    }
+    let answer = timeout(Duration::from_secs(15), socket.next()).await.unwrap();
+    assert_eq!(answer.unwrap().unwrap(), Message::text("all"));
+}

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use contracts::ambient::Random;
 use serde_json::Value;
@@ -117,6 +118,26 @@ fn each_service_finds_its_settings_and_every_secret_that_they_name() {
             service == ServiceName::AuthService
         );
     }
+}
+
+/// By the same labels it tells samples of the stack from others, and the gateway asks for them.
+#[test]
+fn prometheus_labels_what_it_reads_as_the_gateway_will_ask_for_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("compose");
+    render(&out);
+    let file = out.join("settings/prometheus.yml");
+    let checked = Command::new("promtool").args(["check", "config"]).arg(&file).output();
+    let checked = checked.expect("promtool, which `scripts/prepare test` installs");
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+    let read: Value = serde_saphyr::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    let told: Value =
+        serde_json::from_str(&std::fs::read_to_string(out.join("gateway/gateway.json")).unwrap()).unwrap();
+    let targets = &read["scrape_configs"][0]["static_configs"][0];
+    assert!(texts(&targets["targets"]).contains(&"api-gateway:9464"));
+    let (labels, url) = (&told["prometheus"]["labels"], &told["prometheus"]["url"]);
+    assert_eq!(labels.as_object().unwrap().len(), 2, "{labels}");
+    assert_eq!((&targets["labels"], url), (labels, &Value::from("http://prometheus:9090")));
 }
 
 /// A file that is mounted by itself stays, in the container, what it was when another was put in its place. So a service's container must be

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Address, Balancing, Observability, RateLimitStore, RateLimits, ServiceName, Upstream};
+use crate::{
+    Address, Balancing, Observability, Prometheus, RateLimitStore, RateLimits, ServiceName, Upstream,
+};
 
 /// The gateway's whole configuration. A change is a new one, swapped in atomically.
 ///
@@ -41,6 +43,9 @@ pub struct GatewayConfig {
     pub body_bytes_max: u64,
     /// A line per request in the log.
     pub access_log: bool,
+    /// Who counts for all gateways together, as `GET /api/gateway` tells it. Absent: each tells of itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prometheus: Option<Prometheus>,
     /// The log of a gateway in a process of its own.
     #[serde(default)]
     pub observability: Observability,

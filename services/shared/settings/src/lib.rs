@@ -14,6 +14,7 @@
 mod calls;
 mod gateway;
 mod limits;
+mod prometheus;
 mod service;
 mod upstream;
 
@@ -23,6 +24,7 @@ pub use gateway::{
     Route, RouteAccess, StaticAnswer,
 };
 pub use limits::{KeyLimit, RateLimit, RateLimitStore, RateLimits, StoreTls};
+pub use prometheus::Prometheus;
 pub use service::{
     AuthSettings, Database, Integrations, InternalTls, LogFormat, MailSettings, MailTls, Observability,
     PasswordPolicy, Peer, ServiceSettings, Tracing, TracingHeader,
