@@ -147,7 +147,12 @@ struct EndpointLabels {
 
 impl Meters {
     /// `process` is a name that no other gateway has, nor had before.
-    pub(crate) fn register(metrics: &Metrics, (lanes, larder): (Lanes, Arc<OnceLock<Arc<Larder>>>), is_traced: bool, process: String) -> Self {
+    pub(crate) fn register(
+        metrics: &Metrics,
+        (lanes, larder): (Lanes, Arc<OnceLock<Arc<Larder>>>),
+        is_traced: bool,
+        process: String,
+    ) -> Self {
         let process = ProcessLabels { process };
         let requests: Family<ProcessLabels, Counter> = Family::default();
         let errors: Family<ProcessLabels, Counter> = Family::default();

@@ -26,7 +26,13 @@ impl Default for ServiceCalls {
             timeout_ms: 5_000,
             attempt_timeout_ms: 2_000,
             calls_max: 128,
-            retries: Retries { attempts: 2, base_backoff_ms: 20, max_backoff_ms: 500, budget_percent: 20, per_try_ms: None },
+            retries: Retries {
+                attempts: 2,
+                base_backoff_ms: 20,
+                max_backoff_ms: 500,
+                budget_percent: 20,
+                per_try_ms: None,
+            },
             circuit_breaker: Breaker {
                 failure_rate_percent: 50,
                 window_calls: 50,
