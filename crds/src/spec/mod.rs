@@ -9,6 +9,7 @@
 mod auth;
 mod backup;
 mod cluster;
+mod concurrency;
 mod database;
 mod exposure;
 mod forms;
@@ -26,6 +27,7 @@ mod workload;
 pub use auth::AuthSpec;
 pub use backup::{Backup, BackupVolume, KeySecretRef, RestoreFrom};
 pub use cluster::{NetworkPolicySpec, Scheduling, TaintEffect, Toleration, TolerationOperator};
+pub use concurrency::ConcurrencySpec;
 pub use database::{CloudNativePgDatabase, DatabaseSpec, ExternalDatabase, ManagedDatabase, Storage};
 pub use exposure::{GatewayService, GatewayServiceType, GatewayTls, IngressSpec, IngressTls, ParentRef};
 pub(crate) use forms::in_words;

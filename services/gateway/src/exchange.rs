@@ -53,6 +53,8 @@ pub(crate) struct Exchange {
     pub(crate) retries: u32,
     /// It went to the route's canary.
     pub(crate) is_canary: bool,
+    /// It counts among those that its service is busy with.
+    pub(crate) is_admitted: bool,
     end: End,
 }
 
@@ -97,6 +99,7 @@ impl Exchange {
             bytes: 0,
             retries: 0,
             is_canary: false,
+            is_admitted: false,
             end: End::Open,
         }
     }
@@ -175,6 +178,9 @@ impl Drop for Exchange {
         let meters = &self.core.meters;
         meters.in_flight.dec();
         let route = self.route.as_deref();
+        if let (true, Some(route)) = (self.is_admitted, route) {
+            route.admission.leave(self.is_canary);
+        }
         // Probes come every few seconds for ever, and would drown what people do.
         if matches!(route.map(|route| &route.target), Some(Target::Own(own)) if own.is_probe()) {
             if let Some(span) = self.span.take() {

@@ -13,6 +13,7 @@
 //! | `way.rs` | a request's way |
 //! | `target.rs`, `host.rs`, `client.rs`, `limits/`, `headers.rs` | its steps: address, who asks, how often, what is passed on |
 //! | `canary.rs`, `rewrite.rs` | where to: which version, and by which path |
+//! | `admission.rs` | whether the service has room for it |
 //! | `forward.rs`, `upstream.rs`, `body.rs` | attempts, connections to services, bodies streamed both ways |
 //! | `invitation.rs`, `tunnel.rs` | a body that is sent when it is wanted; a connection that becomes a WebSocket |
 //! | `checks.rs` | endpoints asked how they are |
@@ -25,6 +26,7 @@
 //! Not here: which routes there are (the planner in `stack` says), and whether a token is good (`http_kit::token` says).
 
 mod accept;
+mod admission;
 mod body;
 mod canary;
 mod checks;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use http_kit::telemetry::{Metrics, TraceLabel, status_class};
@@ -16,8 +16,10 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::{MetricType, TypedMetric};
 use resilience::breaker::{Breaker, State};
 use resilience::health::Standing;
+use settings::Priority;
 use traces::TraceContext;
 
+use crate::admission;
 use crate::kept::Lanes;
 use crate::limits::{By, StoreMeters};
 
@@ -41,6 +43,7 @@ pub(crate) struct Meters {
     pub(crate) retries: Counter,
     aborted: Counter,
     versions: Family<VersionLabels, Counter>,
+    shed: Family<ShedLabels, Counter>,
     not_requests: Counter,
     /// Of requests that no route took.
     pub(crate) unrouted: RouteMeters,
@@ -124,6 +127,12 @@ struct VersionLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ShedLabels {
+    upstream: String,
+    priority: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct EndpointLabels {
     upstream: String,
     endpoint: String,
@@ -146,6 +155,7 @@ impl Meters {
             retries: Counter::default(),
             aborted: Counter::default(),
             versions: Family::default(),
+            shed: Family::default(),
             not_requests: Counter::default(),
             requests: AtomicU64::new(0),
             errors: AtomicU64::new(0),
@@ -177,6 +187,12 @@ impl Meters {
                 "Bytes that were no HTTP request",
                 this.not_requests.clone(),
             );
+            registry.register(
+                "gateway_shed",
+                "Requests refused since their service had more to do than it can",
+                this.shed.clone(),
+            );
+            registry.register_collector(Box::new(admission::Shown(Arc::clone(&lanes))));
             registry.register_collector(Box::new(Endpoints(lanes)));
         });
         this
@@ -208,6 +224,12 @@ impl Meters {
     /// Counts a request that a limit refused.
     pub(crate) fn limited(&self, by: By) {
         self.refused[by as usize].inc();
+    }
+
+    /// Counts requests of a priority that an upstream had no room for.
+    pub(crate) fn shed(&self, upstream: &str, priority: Priority) -> Counter {
+        let labels = ShedLabels { upstream: upstream.to_owned(), priority: admission::name(priority) };
+        self.shed.get_or_create_owned(&labels)
     }
 
     /// Counts an answered request of a route with a canary.

@@ -12,15 +12,15 @@ mod service;
 mod upstream;
 
 pub use gateway::{
-    Breaker, Canary, Fallback, GatewayAuth, GatewayConfig, HeaderMatch, Method, Retries, Rewrite, Route,
-    RouteAccess,
+    Breaker, Canary, Fallback, GatewayAuth, GatewayConfig, HeaderMatch, Method, Priority, Retries, Rewrite,
+    Route, RouteAccess,
 };
 pub use limits::{KeyLimit, RateLimit, RateLimitStore, RateLimits, StoreTls};
 pub use service::{
     AuthSettings, Database, Integrations, InternalTls, LogFormat, MailSettings, MailTls, Observability,
     PasswordPolicy, Peer, ServiceSettings, Tracing, TracingHeader,
 };
-pub use upstream::{Balancing, Ejection, HealthCheck, Upstream};
+pub use upstream::{Balancing, Concurrency, Ejection, HealthCheck, Upstream};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
