@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 
 use chrono_tz::Tz;
 use contracts::permission::Permission;
-use settings::{Balancing, Breaker, Fallback, Hedge, RateLimits, Retries, ServiceCalls, ServiceName};
+use settings::{
+    Balancing, Breaker, Concurrency, Fallback, Hedge, RateLimits, Retries, ServiceCalls, ServiceName,
+};
 
 use crate::Currency;
 use crate::spec::{
@@ -134,6 +136,8 @@ pub struct Gateway {
     pub rate_limits: RateLimits,
     /// Where pods count together.
     pub rate_limit_store: Option<RateLimitStoreSpec>,
+    /// How much each service is given at once.
+    pub concurrency: Concurrency,
     /// How an endpoint of a service is picked where a route does not say.
     pub balancing: Balancing,
     /// Networks whose `X-Forwarded-For` is believed.

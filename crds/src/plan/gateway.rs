@@ -7,6 +7,7 @@ use settings::{
     RouteAccess, ServiceName, StoreTls, Upstream,
 };
 
+use super::priority::priority;
 use super::{AUDIENCE, Placement, issuer, observability};
 use crate::spec::{RateLimitStoreSpec, RouteAuth};
 use crate::{RoutePolicy, Stack, names};
@@ -33,10 +34,13 @@ pub fn plan_gateway(stack: &Stack, placement: &Placement) -> GatewayConfig {
     let upstreams = stack
         .enabled()
         .map(|service| {
-            let balancing = stack.gateway.balancing;
+            let (balancing, concurrency) = (stack.gateway.balancing, stack.gateway.concurrency);
             let endpoints = vec![placement.address(stack, service)];
             let health_check = Some(HealthCheck::default());
-            (service.to_string(), Upstream { balancing, health_check, ..Upstream::from(endpoints) })
+            (
+                service.to_string(),
+                Upstream { balancing, concurrency, health_check, ..Upstream::from(endpoints) },
+            )
         })
         .collect();
     GatewayConfig {
@@ -81,6 +85,7 @@ fn service_route(stack: &Stack, operation: &Operation, service: ServiceName) -> 
         hedge: policy.hedge.filter(|_| operation.method == Method::Get),
         rate_limits: policy.rate_limits.as_ref().map(|own| limits(own, &stack.gateway.rate_limits)),
         rate_limits_as: policy.rate_limits.as_ref().map(|_| policy.path.clone()),
+        priority: priority(operation, service),
         balancing: policy.balancing.filter(|own| *own != stack.gateway.balancing),
         ..Route::new(operation.method, operation.path, service.as_str(), access, timeout_ms)
     }

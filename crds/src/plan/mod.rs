@@ -4,6 +4,7 @@
 
 mod connections;
 mod gateway;
+mod priority;
 mod service;
 
 use std::path::PathBuf;

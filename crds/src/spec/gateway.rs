@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use settings::{Balancing, RateLimit, RateLimits};
 
 use super::{
-    Autoscaling, GatewayService, GatewayTls, IngressSpec, RateLimitStoreSpec, Resources, ServiceKey, Span,
-    forms, rules,
+    Autoscaling, ConcurrencySpec, GatewayService, GatewayTls, IngressSpec, RateLimitStoreSpec, Resources,
+    ServiceKey, Span, forms, rules,
 };
 
 /// What stands in front of the services: the only way in.
@@ -37,6 +37,9 @@ pub struct GatewaySpec {
     /// Where the gateway's pods count together. Left out: each keeps a fair share of the limits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate_limit_store: Option<RateLimitStoreSpec>,
+    /// How much each service is given at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<ConcurrencySpec>,
     /// How an endpoint of a service is picked, where no route to it says otherwise. `RoundRobin`: in a circle. `LeastConnections`: the
     /// less busy of two random ones. `PeakEwma`: the faster and less busy of two random ones.
     pub load_balancing: Balancing,
@@ -77,6 +80,7 @@ impl Default for GatewaySpec {
                 total: None,
             },
             rate_limit_store: None,
+            concurrency: None,
             load_balancing: Balancing::default(),
             trusted_proxies: Vec::new(),
             access_log: true,

@@ -163,6 +163,10 @@ pub(super) fn retries() -> Vec<Rule> {
     ]
 }
 
+pub(super) fn concurrency() -> Vec<Rule> {
+    vec![rule("self.min <= self.max", "must be at most max").field_path(".min")]
+}
+
 pub(super) fn breaker() -> Vec<Rule> {
     vec![rule("self.minCalls <= self.windowCalls", "must be at most windowCalls").field_path(".minCalls")]
 }

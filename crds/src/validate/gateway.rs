@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use settings::{RateLimits, ServiceName};
+use settings::{Concurrency, RateLimits, ServiceName};
 
 use super::{bounds, routes, services};
 use crate::fault::Faults;
-use crate::spec::{DEFAULT_RATE_LIMIT, GatewayService, GatewayServiceType, GatewaySpec, IngressSpec, Span};
+use crate::spec::{
+    ConcurrencySpec, DEFAULT_RATE_LIMIT, GatewayService, GatewayServiceType, GatewaySpec, IngressSpec, Span,
+};
 use crate::{Gateway, Ingress, IngressBy, Service};
 
 const PATH: &str = "spec.gateway";
@@ -48,6 +50,7 @@ pub(super) fn validate(
                 (format!("{PATH}.rateLimitStore.timeout"), Span::from_millis(1), Span::from_secs(1));
             bounds::span(path, store.timeout, min, max, faults);
         }),
+        concurrency: concurrency(spec.concurrency.unwrap_or_default(), faults),
         balancing: spec.load_balancing,
         trusted_proxies: spec.trusted_proxies.clone(),
         access_log: spec.access_log,
@@ -55,6 +58,16 @@ pub(super) fn validate(
         ingress: spec.ingress.as_ref().map(|ingress| self::ingress(ingress, faults)),
         tls: spec.tls.clone(),
     }
+}
+
+fn concurrency(spec: ConcurrencySpec, faults: &mut Faults) -> Concurrency {
+    let ConcurrencySpec { max, adaptive, min, fast } = spec;
+    let path = format!("{PATH}.concurrency");
+    bounds::span(format!("{path}.fast"), fast, Span::from_millis(1), Span::from_secs(60), faults);
+    if min > max {
+        faults.add(path, format!("min ({min}) must be at most max ({max})"));
+    }
+    Concurrency { max, adaptive, min, fast_ms: fast.millis() }
 }
 
 fn service(service: GatewayService, faults: &mut Faults) -> GatewayService {

@@ -34,7 +34,10 @@ fn table(config: &settings::GatewayConfig) -> String {
             route.fallback.as_ref().map_or_else(|| "none".to_owned(), |fallback| format!("{fallback:?}"));
         let (method, path, service, timeout) =
             (route.method.as_str(), &route.path, &route.service, route.timeout_ms);
-        format!("{method:6} {path:42} {service:23} {access:19} {timeout:5} ms, retries {retries}, {fallback}")
+        let priority = format!("{:?}", route.priority);
+        format!(
+            "{method:6} {path:42} {service:23} {access:19} {priority:8} {timeout:5} ms, retries {retries}, {fallback}"
+        )
     };
     config.routes.iter().map(row).collect::<Vec<_>>().join("\n")
 }

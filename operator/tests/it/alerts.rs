@@ -96,6 +96,21 @@ fn cases_of_the_gateway() -> Vec<Case> {
             json!({}),
         ),
         case(
+            "HealthcareOverloaded",
+            &[
+                (
+                    "healthcare_gateway_shed_total",
+                    r#"upstream="patient-service",priority="critical""#,
+                    "0x5 0+60x20",
+                ),
+                // What can wait is refused all the time.
+                ("healthcare_gateway_shed_total", r#"upstream="billing-service",priority="low""#, "0+60x25"),
+            ],
+            6,
+            12,
+            json!({"upstream": "patient-service"}),
+        ),
+        case(
             "HealthcareBreakerOpen",
             &[(
                 "healthcare_gateway_breaker_state",

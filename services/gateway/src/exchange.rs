@@ -58,6 +58,8 @@ pub(crate) struct Exchange {
     pub(crate) fallback: Option<fallback::Kind>,
     /// Its answer, being copied to stand in for a later one.
     pub(crate) copy: Option<Box<fallback::Passing>>,
+    /// It counts among those that its service is busy with.
+    pub(crate) is_admitted: bool,
     end: End,
 }
 
@@ -104,6 +106,7 @@ impl Exchange {
             is_canary: false,
             fallback: None,
             copy: None,
+            is_admitted: false,
             end: End::Open,
         }
     }
@@ -186,6 +189,9 @@ impl Drop for Exchange {
         let meters = &self.core.meters;
         meters.in_flight.dec();
         let route = self.route.as_deref();
+        if let (true, Some(route)) = (self.is_admitted, route) {
+            route.admission.leave(self.is_canary);
+        }
         // Probes come every few seconds for ever, and would drown what people do.
         if matches!(route.map(|route| &route.target), Some(Target::Own(own)) if own.is_probe()) {
             if let Some(span) = self.span.take() {

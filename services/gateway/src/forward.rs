@@ -73,7 +73,7 @@ pub(crate) struct Answering {
     pick: Pick<Arc<Member>>,
     connection: Option<Connection>,
     /// When its head came.
-    since: Instant,
+    pub(crate) since: Instant,
 }
 
 impl Answering {

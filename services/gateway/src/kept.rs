@@ -10,9 +10,11 @@ use std::time::{Duration, Instant};
 
 use resilience::balance::{Balancer, Balancing, Seat, Share};
 use resilience::breaker::{Breaker, BreakerConfig};
+use resilience::bulkhead::Bulkhead;
+use resilience::concurrency::{ConcurrencyConfig, Limiter};
 use resilience::health::{EjectionConfig, Failure, Standing};
 use resilience::retry::RetryBudget;
-use settings::{Address, HealthCheck, Prometheus, RateLimitStore, Upstream};
+use settings::{Address, Concurrency, HealthCheck, Prometheus, RateLimitStore, Upstream};
 use tls::Credentials;
 use tokio::sync::watch;
 
@@ -34,6 +36,8 @@ pub(crate) struct Lane {
     ejection: EjectionConfig,
     slow_start: Duration,
     pub(crate) balancer: Balancer<Arc<Member>>,
+    /// Of the whole upstream, whichever lane a request takes. `None`: it takes as many as come.
+    pub(crate) limiter: Option<Arc<Limiter>>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -88,6 +92,8 @@ pub(crate) struct Kept {
     shared: Arc<Buckets>,
     own: Mutex<Vec<(String, Arc<Buckets>)>>,
     budgets: Mutex<Vec<(String, u32, Arc<RetryBudget>)>>,
+    limiters: Mutex<Vec<(String, Concurrency, Arc<Limiter>)>>,
+    bulkheads: Mutex<Vec<(String, u32, Arc<Bulkhead>)>>,
     secrets: Option<PathBuf>,
     store: watch::Sender<Option<Arc<Store>>>,
     /// There since the first configuration that asked for it.
@@ -107,6 +113,8 @@ impl Kept {
             shared: Arc::new(Buckets::new(CALLERS_MAX)),
             own: Mutex::default(),
             budgets: Mutex::default(),
+            limiters: Mutex::default(),
+            bulkheads: Mutex::default(),
             secrets,
             store: watch::Sender::default(),
             larder: Arc::default(),
@@ -179,6 +187,7 @@ impl Kept {
             ejection: ejection_config(upstream.ejection),
             slow_start: Duration::from_millis(upstream.slow_start_ms),
             balancer: Balancer::seated(balancing, seats, zones),
+            limiter: self.limiter(service, upstream.concurrency),
             terms,
         });
         lanes.push(Arc::clone(&lane));
@@ -257,6 +266,37 @@ impl Kept {
         }
     }
 
+    /// An upstream's limit, with what it has found out.
+    fn limiter(&self, service: &str, terms: Concurrency) -> Option<Arc<Limiter>> {
+        if terms.max == 0 {
+            return None;
+        }
+        let mut limiters = self.limiters.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, _, limiter)) =
+            limiters.iter().find(|(name, known, _)| name == service && *known == terms)
+        {
+            return Some(Arc::clone(limiter));
+        }
+        let Concurrency { max, adaptive, min, fast_ms } = terms;
+        let config = ConcurrencyConfig { min, max, fast: Duration::from_millis(fast_ms), adaptive };
+        let limiter = Arc::new(Limiter::new(config, Instant::now()));
+        limiters.push((service.to_owned(), terms, Arc::clone(&limiter)));
+        Some(limiter)
+    }
+
+    /// A route's own bound.
+    pub(crate) fn bulkhead(&self, route: &str, max: u32) -> Arc<Bulkhead> {
+        let mut bulkheads = self.bulkheads.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, _, bulkhead)) =
+            bulkheads.iter().find(|(name, known, _)| name == route && *known == max)
+        {
+            return Arc::clone(bulkhead);
+        }
+        let bulkhead = Arc::new(Bulkhead::new(max));
+        bulkheads.push((route.to_owned(), max, Arc::clone(&bulkhead)));
+        bulkhead
+    }
+
     /// Closes connections that have been unused for long.
     pub(crate) fn sweep_connections(&self) {
         let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -287,6 +327,10 @@ impl Kept {
         own.retain(|(_, buckets)| is_used(Arc::strong_count(buckets)));
         let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
         budgets.retain(|(_, _, budget)| is_used(Arc::strong_count(budget)));
+        let mut limiters = self.limiters.lock().unwrap_or_else(PoisonError::into_inner);
+        limiters.retain(|(_, _, limiter)| is_used(Arc::strong_count(limiter)));
+        let mut bulkheads = self.bulkheads.lock().unwrap_or_else(PoisonError::into_inner);
+        bulkheads.retain(|(_, _, bulkhead)| is_used(Arc::strong_count(bulkhead)));
     }
 }
 

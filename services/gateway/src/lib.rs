@@ -13,6 +13,7 @@
 //! | `way.rs` | a request's way |
 //! | `target.rs`, `host.rs`, `client.rs`, `limits/`, `headers.rs` | its steps: address, who asks, how often, what is passed on |
 //! | `canary.rs`, `rewrite.rs` | where to: which version, and by which path |
+//! | `admission.rs` | whether the service has room for it |
 //! | `forward/`, `upstream.rs`, `patience.rs`, `body.rs` | attempts, connections to services, bodies streamed both ways |
 //! | `pace.rs` | how long: in all, each attempt, before a read is made a second time |
 //! | `fallback/` | what a read gets whose service cannot answer |
@@ -28,6 +29,7 @@
 //! Not here: which routes there are (the planner in `stack` says), and whether a token is good (`http_kit::token` says).
 
 mod accept;
+mod admission;
 mod body;
 mod canary;
 mod checks;

@@ -15,8 +15,10 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::{MetricType, TypedMetric};
 use resilience::breaker::{Breaker, State};
 use resilience::health::Standing;
+use settings::Priority;
 use traces::TraceContext;
 
+use crate::admission;
 use crate::fallback::{Kind, Larder};
 use crate::kept::Lanes;
 use crate::limits::{By, StoreMeters};
@@ -45,6 +47,7 @@ pub(crate) struct Meters {
     fallbacks: Family<FallbackLabels, Counter>,
     aborted: Counter,
     versions: Family<VersionLabels, Counter>,
+    shed: Family<ShedLabels, Counter>,
     not_requests: Counter,
     /// Of requests that no route took.
     pub(crate) unrouted: RouteMeters,
@@ -140,6 +143,12 @@ struct VersionLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ShedLabels {
+    upstream: String,
+    priority: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct EndpointLabels {
     upstream: String,
     endpoint: String,
@@ -174,6 +183,7 @@ impl Meters {
             fallbacks: Family::default(),
             aborted: Counter::default(),
             versions: Family::default(),
+            shed: Family::default(),
             not_requests: Counter::default(),
             requests: requests.get_or_create_owned(&process),
             errors: errors.get_or_create_owned(&process),
@@ -226,6 +236,12 @@ impl Meters {
                 "Requests that this process answered with 5xx, or ended itself",
                 errors,
             );
+            registry.register(
+                "gateway_shed",
+                "Requests refused since their service had more to do than it can",
+                this.shed.clone(),
+            );
+            registry.register_collector(Box::new(admission::Shown(Arc::clone(&lanes))));
             registry.register_collector(Box::new(Endpoints(lanes)));
             registry.register_collector(Box::new(Shelves(larder)));
         });
@@ -258,6 +274,12 @@ impl Meters {
     /// Counts a request that a limit refused.
     pub(crate) fn limited(&self, by: By) {
         self.refused[by as usize].inc();
+    }
+
+    /// Counts requests of a priority that an upstream had no room for.
+    pub(crate) fn shed(&self, upstream: &str, priority: Priority) -> Counter {
+        let labels = ShedLabels { upstream: upstream.to_owned(), priority: admission::name(priority) };
+        self.shed.get_or_create_owned(&labels)
     }
 
     /// Counts an answered request of a route with a canary.

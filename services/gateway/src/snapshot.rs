@@ -9,6 +9,7 @@ use resilience::retry::{Backoff, RetryBudget, RetryPolicy};
 use settings::{GatewayConfig, HealthCheck, RouteAccess, Upstream};
 use traces::{Sampling, Tracer};
 
+use crate::admission::{self, Admission, Tops};
 use crate::canary::Canary;
 use crate::client::Trusted;
 use crate::fallback::{self, Fallback};
@@ -58,6 +59,7 @@ pub(crate) struct Route {
     pub(crate) target: Target,
     /// `None`: an answer is passed on, whatever it is, and nothing is kept of it.
     pub(crate) fallback: Option<Box<Fallback>>,
+    pub(crate) admission: Admission,
     pub(crate) meters: RouteMeters,
 }
 
@@ -93,11 +95,11 @@ impl Snapshot {
             fleet: None,
         };
         let mut faults = Vec::new();
-        let own = Own::routes(&config);
+        let (own, tops) = (Own::routes(&config), admission::tops(&config));
         for (number, route) in config.routes.iter().chain(&own).enumerate() {
             // That they are headers was checked.
             let wanted = Wanted::parse(&route.headers).unwrap_or_default();
-            let ready = Arc::new(snapshot.route(route, &config, kept, meters));
+            let ready = Arc::new(snapshot.route(route, (&config, &tops), kept, meters));
             if let Err(error) = snapshot.routes.insert(&route.path, wanted, ready) {
                 let Some(_) = config.routes.get(number) else { continue };
                 faults.push(format!("routes[{number}].path: {} {error}", route.path));
@@ -136,7 +138,7 @@ impl Snapshot {
     fn route(
         &mut self,
         route: &settings::Route,
-        config: &GatewayConfig,
+        (config, tops): (&GatewayConfig, &Tops<'_>),
         kept: &Kept,
         meters: &Meters,
     ) -> Route {
@@ -168,6 +170,13 @@ impl Snapshot {
             None => Target::Own(Own::at(&route.path).unwrap_or(Own::Live)),
         };
         let larder = fallback::check::is_any_stale(config).then(|| kept.larder());
+        let admission = match &target {
+            Target::Own(_) => Admission::OPEN,
+            Target::Service { lane, canary, .. } => {
+                let canary = canary.as_deref().map(|canary| &*canary.lane);
+                Admission::new(route, tops, (lane, canary), kept, meters)
+            }
+        };
         let scope = scope(route);
         let none = settings::RateLimits::default();
         let limits = match &target {
@@ -186,6 +195,7 @@ impl Snapshot {
             buckets: kept.buckets(&scope),
             target,
             fallback: Fallback::of(route, larder),
+            admission,
             meters: meters.route(route.method, &route.path),
         }
     }
@@ -259,6 +269,7 @@ fn check(config: &GatewayConfig, kept: &Kept) -> Result<Trusted, ConfigError> {
                 fault("access", format!("there is no permission {name}"));
             }
         }
+        admission::check_route(route, &mut fault);
         if route.timeout_ms == 0 {
             fault("timeoutMs", "must be more than nothing".to_owned());
         }
@@ -269,18 +280,7 @@ fn check(config: &GatewayConfig, kept: &Kept) -> Result<Trusted, ConfigError> {
         }
     }
     faults.extend(seen.values().flat_map(|same| hidden(same)));
-    for (name, upstream) in &config.upstreams {
-        if let Some(check) = &upstream.health_check {
-            check_health(check, |field, what| {
-                faults.push(format!("upstreams.{name}.healthCheck.{field}: {what}"));
-            });
-        }
-        for address in &upstream.endpoints {
-            if let Err(fault) = kept.endpoint(address, upstream) {
-                faults.push(format!("upstreams.{name}.endpoints: {address} {fault}"));
-            }
-        }
-    }
+    faults.extend(check_upstreams(config, kept));
     if let Some(header) = bad_header(&config.rate_limits) {
         faults.push(format!("rateLimits.perKey.header: {header}"));
     }
@@ -301,6 +301,27 @@ fn check(config: &GatewayConfig, kept: &Kept) -> Result<Trusted, ConfigError> {
         Trusted::default()
     });
     if faults.is_empty() { Ok(trusted) } else { Err(ConfigError { faults }) }
+}
+
+/// What is wrong with where services answer, and on what terms.
+fn check_upstreams(config: &GatewayConfig, kept: &Kept) -> Vec<String> {
+    let mut faults = Vec::new();
+    for (name, upstream) in &config.upstreams {
+        if let Some(check) = &upstream.health_check {
+            check_health(check, |field, what| {
+                faults.push(format!("upstreams.{name}.healthCheck.{field}: {what}"));
+            });
+        }
+        admission::check(upstream.concurrency, |field, what| {
+            faults.push(format!("upstreams.{name}.concurrency.{field}: {what}"));
+        });
+        for address in &upstream.endpoints {
+            if let Err(fault) = kept.endpoint(address, upstream) {
+                faults.push(format!("upstreams.{name}.endpoints: {address} {fault}"));
+            }
+        }
+    }
+    faults
 }
 
 /// What is wrong with the header that programs name themselves in.

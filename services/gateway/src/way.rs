@@ -131,10 +131,13 @@ async fn pass(
         limited(core, exchange)?;
     }
 
+    // When the service's time began: what the store took is not its own.
+    let mut begun = exchange.started;
     // Where several gateways count together, they are asked once, for all of it; a token that was no good counts for its address there too.
     if let Some((store, line)) = line {
         exchange.standing = Box::pin(tally.settle(store, &line)).await;
         limited(core, exchange)?;
+        begun = Instant::now();
     }
 
     // The service checks again: this check is the first, not the only one.
@@ -162,6 +165,10 @@ async fn pass(
         return Err(Refusal { close: true, ..Refusal::bare(ProblemCode::PayloadTooLarge) });
     }
 
+    // A service that has more to do than it can is spared what can wait.
+    route.admission.enter(exchange.is_canary)?;
+    exchange.is_admitted = true;
+
     // From here on it is the service's request: its headers say what we know of the client, not what the client says of itself.
     let uri = match &route.rewrite {
         None => target::onward(&head.uri, &path)?,
@@ -187,6 +194,7 @@ async fn pass(
         })
     });
     let Some(incoming) = body.take() else { return Err(Refusal::bare(ProblemCode::Internal)) };
+    let is_bare = incoming.is_end_stream();
     let parcel = Parcel { method: head.method.clone(), uri, headers, body: incoming, bytes_max, asked };
     let link = Arc::clone(exchange.link());
     let mut errand =
@@ -194,6 +202,7 @@ async fn pass(
     errand.trace = exchange.span.as_ref().map(|span| (span.context(), Arc::clone(&route.template)));
     let answer = errand.run().await;
     exchange.retries = errand.retries_made;
+    route.admission.learn(exchange.is_canary, begun, &answer, is_bare && errand.retries_made == 0);
     // What is left of a body that was not sent on cannot be read as the next request: the connection ends, and says so.
     let is_streaming = errand.is_streaming();
     let answer = answer.map_err(|refusal| Refusal { close: refusal.close || is_streaming, ..refusal });

@@ -58,7 +58,7 @@ fn down(context: &Context<'_>) -> Alert {
     }
 }
 
-fn of_the_gateway(context: &Context<'_>) -> [Alert; 6] {
+fn of_the_gateway(context: &Context<'_>) -> [Alert; 7] {
     let of = selector(context);
     [
         Alert {
@@ -88,6 +88,17 @@ fn of_the_gateway(context: &Context<'_>) -> [Alert; 6] {
             severity: WARNING,
             summary: "The gateway gives {{ $labels.endpoint }} of {{ $labels.upstream }} a rest".to_owned(),
             description: "Its circuit breaker is open: the pod fails or is slow, and others take its requests.",
+        },
+        Alert {
+            name: "HealthcareOverloaded",
+            // What can wait is refused so that these are not: some of it is no alarm.
+            expr: format!(
+                r#"sum by (upstream) (rate(healthcare_gateway_shed_total{{{of},priority=~"critical|high"}}[5m])) > 0.1"#
+            ),
+            lasting: "2m",
+            severity: CRITICAL,
+            summary: "{{ $labels.upstream }} has more to do than it can".to_owned(),
+            description: "Work at patients is refused, and all that can wait before it. See the service's latency and its database; more pods help if those are well.",
         },
         Alert {
             name: "HealthcareConfigurationRefused",

@@ -128,6 +128,25 @@ fn panels(context: &Context<'_>) -> Vec<Panel> {
             ],
         ),
         panel(
+            "Refused since a service has no room",
+            "reqps",
+            vec![(rate("upstream, priority", "healthcare_gateway_shed_total"), "{{upstream}}, {{priority}}")],
+        ),
+        panel(
+            "Room at services, and what of it is taken",
+            "short",
+            vec![
+                (
+                    format!("sum by (upstream) (healthcare_gateway_concurrency_limit{{{of}}})"),
+                    "{{upstream}}: room",
+                ),
+                (
+                    format!("sum by (upstream) (healthcare_gateway_upstream_in_flight{{{of}}})"),
+                    "{{upstream}}: taken",
+                ),
+            ],
+        ),
+        panel(
             "Requests by service",
             "reqps",
             vec![(rate("service", "healthcare_requests_total"), "{{service}}")],

@@ -23,6 +23,7 @@ mod kubernetes;
 mod limits;
 mod limits_store;
 mod openapi;
+mod overload;
 mod own;
 mod process;
 mod prometheus;

@@ -274,6 +274,11 @@ async fn routes_that_nobody_could_reach_are_refused_by_their_place() {
         (settings::Route { canary: Some(canary("patient-service", 5.0)), ..x(&[]) }, "canary.upstream"),
         (settings::Route { canary: Some(canary("other", 100.1)), ..x(&[]) }, "canary.percent"),
         (settings::Route { canary: Some(canary("other", f64::NAN)), ..x(&[]) }, "canary.percent"),
+        (settings::Route { concurrency_max: Some(0), ..x(&[]) }, "concurrencyMax"),
+        (
+            settings::Route { priority: settings::Priority::Low, ..asking("/livez", &[], "gateway") },
+            "priority",
+        ),
         (
             settings::Route {
                 rewrite: Some(settings::Rewrite { prefix: "/y".to_owned(), with: String::new() }),

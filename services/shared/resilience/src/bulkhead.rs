@@ -40,16 +40,30 @@ impl Bulkhead {
 
     /// A place for one call, or at once that there is none.
     pub fn try_acquire(&self) -> Result<Place, Full> {
+        self.enter(self.inner.calls_max)?;
+        Ok(Place { inner: Arc::clone(&self.inner) })
+    }
+
+    /// Counts a call in if it makes no more than `bound` of them, or the maximum if that is less; answers how many there are with it. For
+    /// whoever has the bulkhead at hand until the call's end, which it tells by [`Bulkhead::leave`]: without a [`Place`] to hold, a call costs one
+    /// atomic step at each end.
+    pub fn enter(&self, bound: u32) -> Result<u32, Full> {
         let Inner { calls_max, calls } = &*self.inner;
+        let bound = bound.min(*calls_max);
         // Not add-then-check: a crowd of refused callers would then push each other over the edge.
         let mut taken = calls.load(Ordering::Relaxed);
-        while taken < *calls_max {
+        while taken < bound {
             match calls.compare_exchange_weak(taken, taken + 1, Ordering::Relaxed, Ordering::Relaxed) {
-                Ok(_) => return Ok(Place { inner: Arc::clone(&self.inner) }),
+                Ok(_) => return Ok(taken + 1),
                 Err(current) => taken = current,
             }
         }
-        Err(Full { calls_max: *calls_max })
+        Err(Full { calls_max: bound })
+    }
+
+    /// A call that was counted in by [`Bulkhead::enter`] is over: once each.
+    pub fn leave(&self) {
+        self.inner.calls.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Calls under way now, for metrics.
@@ -83,6 +97,17 @@ mod tests {
         drop(bulkhead.try_acquire().unwrap());
         assert_eq!(bulkhead.calls(), 0);
         assert!(bulkhead.try_acquire().is_ok());
+    }
+
+    #[test]
+    fn a_bound_below_the_maximum_holds_for_who_is_given_it() {
+        let bulkhead = Bulkhead::new(3);
+        assert_eq!(bulkhead.enter(1), Ok(1));
+        assert_eq!(bulkhead.enter(1), Err(Full { calls_max: 1 }));
+        assert_eq!((bulkhead.enter(9), bulkhead.enter(9)), (Ok(2), Ok(3)));
+        assert_eq!(bulkhead.enter(9), Err(Full { calls_max: 3 }), "the maximum holds for all");
+        bulkhead.leave();
+        assert_eq!(bulkhead.calls(), 2);
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! What keeps one failing part from taking the rest with it: circuit breakers, retries on a budget, load balancing,
-//! health, rate limits and bulkheads. The gateway's hot path and the typed clients stand on it.
+//! health, rate limits, bulkheads and limits of concurrency that find themselves. The gateway's hot path and the typed clients stand on it.
 //!
 //! Everything here is pure bookkeeping: no async runtime, no I/O, no waiting, and no crate of ours beneath it. The time
 //! comes in as an argument, and so does randomness (a uniformly random `u64`), so that what is decided can be tested
@@ -48,6 +48,7 @@
 pub mod balance;
 pub mod breaker;
 pub mod bulkhead;
+pub mod concurrency;
 pub mod health;
 pub mod limit;
 pub mod retry;

@@ -99,6 +99,12 @@ pub struct Route {
     /// Another version of the service, which takes a part of the requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary: Option<Canary>,
+    /// Who goes first when the service has more to do than it can.
+    #[serde(default, skip_serializing_if = "Priority::is_normal")]
+    pub priority: Priority,
+    /// At most so many requests of this route at once; what comes above it is 503. Absent: as many as the service takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency_max: Option<u32>,
 }
 
 impl Route {
@@ -121,6 +127,8 @@ impl Route {
             body_bytes_max: None,
             balancing: None,
             canary: None,
+            priority: Priority::default(),
+            concurrency_max: None,
         }
     }
 }
@@ -155,6 +163,30 @@ pub struct Canary {
     pub upstream: String,
     /// Its share of the users, percent, to hundredths.
     pub percent: f64,
+}
+
+/// Who goes first when a service has more to do than it can.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Priority {
+    /// What can be done in an hour as well: refused first.
+    Low,
+    /// What somebody waits for who can come again.
+    #[default]
+    Normal,
+    /// What work at a patient needs.
+    High,
+    /// What somebody reads at a patient's bed: refused last.
+    Critical,
+}
+
+impl Priority {
+    /// All of them, from the first to be refused to the last.
+    pub const ALL: [Self; 4] = [Self::Low, Self::Normal, Self::High, Self::Critical];
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+    fn is_normal(&self) -> bool {
+        *self == Self::Normal
+    }
 }
 
 /// HTTP methods a route can have.

@@ -20,8 +20,8 @@ mod upstream;
 
 pub use calls::ServiceCalls;
 pub use gateway::{
-    Breaker, Canary, Fallback, GatewayAuth, GatewayConfig, HeaderMatch, Hedge, Method, Retries, Rewrite,
-    Route, RouteAccess, StaticAnswer,
+    Breaker, Canary, Fallback, GatewayAuth, GatewayConfig, HeaderMatch, Hedge, Method, Priority, Retries,
+    Rewrite, Route, RouteAccess, StaticAnswer,
 };
 pub use limits::{KeyLimit, RateLimit, RateLimitStore, RateLimits, StoreTls};
 pub use prometheus::Prometheus;
@@ -29,7 +29,7 @@ pub use service::{
     AuthSettings, Database, Integrations, InternalTls, LogFormat, MailSettings, MailTls, Observability,
     PasswordPolicy, Peer, ServiceSettings, Tracing, TracingHeader,
 };
-pub use upstream::{Balancing, Ejection, HealthCheck, Upstream};
+pub use upstream::{Balancing, Concurrency, Ejection, HealthCheck, Upstream};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -28,6 +28,9 @@ pub struct Upstream {
     /// How long the share of one that is new, or is back, grows until it is as large as the others', milliseconds. 0: it is at once.
     #[serde(default = "slow_start_ms", skip_serializing_if = "is_slow_start_ms")]
     pub slow_start_ms: u64,
+    /// How many calls it is given at once.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub concurrency: Concurrency,
     /// The zones that an endpoint is for; whoever is not here is for all. On Kubernetes EndpointSlices say it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub zones: BTreeMap<Address, Vec<String>>,
@@ -43,6 +46,7 @@ impl From<Vec<Address>> for Upstream {
             health_check: None,
             ejection: Ejection::default(),
             slow_start_ms: slow_start_ms(),
+            concurrency: Concurrency::default(),
             zones: BTreeMap::new(),
         }
     }
@@ -87,6 +91,26 @@ pub struct Ejection {
 impl Default for Ejection {
     fn default() -> Self {
         Self { failures: 5, connect_failures: 2, base_ms: 5_000, max_ms: 60_000 }
+    }
+}
+
+/// How many calls a service is given at once by one gateway. What comes above it is 503 at once, what can wait first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Concurrency {
+    /// Never more than so many. 0: as many as come.
+    pub max: u32,
+    /// The limit moves with how long calls take: as soon as they take more than twice as long as usual, fewer are let through.
+    pub adaptive: bool,
+    /// It never comes below so many.
+    pub min: u32,
+    /// Calls that take no longer than this are not too slow, whatever they usually take, milliseconds.
+    pub fast_ms: u64,
+}
+
+impl Default for Concurrency {
+    fn default() -> Self {
+        Self { max: 1_024, adaptive: true, min: 10, fast_ms: 100 }
     }
 }
 
