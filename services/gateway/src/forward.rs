@@ -78,8 +78,14 @@ pub(crate) struct Answering {
 }
 
 impl Answering {
+    /// The answer broke off.
+    pub(crate) fn broke_off(&self) {
+        self.pick.failed(Instant::now(), Failure::BrokeOff);
+    }
+
     /// The answer was read to its end.
     pub(crate) fn reuse(&mut self) {
+        self.pick.endpoint.health.completed();
         if let Some(connection) = self.connection.take() {
             self.pick.endpoint.keep(connection, self.since);
         }
@@ -235,7 +241,7 @@ impl<'a> Errand<'a> {
                 pick.answered(now);
                 let is_sick = is_sick(&response);
                 if is_sick {
-                    self.lane.failed(&pick, now, Failure::BadAnswer);
+                    pick.failed(now, Failure::BadAnswer);
                 } else {
                     pick.endpoint.health.answered();
                 }
@@ -250,7 +256,7 @@ impl<'a> Errand<'a> {
             }
             None => {
                 pick.answered(now);
-                self.lane.failed(&pick, now, Failure::Silent);
+                pick.failed(now, Failure::Silent);
                 report(permit, |permit| permit.failure(now));
                 return Err(Refusal::bare(ProblemCode::DeadlineExceeded));
             }
@@ -259,12 +265,12 @@ impl<'a> Errand<'a> {
                 if let Load::Stream(stream) = &mut self.body {
                     *stream = Some(*request);
                 }
-                self.lane.failed(&pick, now, Failure::Unreached);
+                pick.failed(now, Failure::Unreached);
                 (Outcome::NotSent, unreachable())
             }
             Some(Err(SendError::NoAnswer { why, .. })) => {
                 tracing::debug!(service = %self.lane.service, endpoint = %pick.address, %why, "no answer");
-                self.lane.failed(&pick, now, Failure::Silent);
+                pick.failed(now, Failure::Silent);
                 (Outcome::NoAnswer, broke_off())
             }
         };
