@@ -13,7 +13,7 @@
 //! | `way.rs` | a request's way |
 //! | `target.rs`, `host.rs`, `client.rs`, `limits/`, `headers.rs` | its steps: address, who asks, how often, what is passed on |
 //! | `canary.rs`, `rewrite.rs` | where to: which version, and by which path |
-//! | `forward.rs`, `upstream.rs`, `body.rs` | attempts, connections to services, bodies streamed both ways |
+//! | `forward.rs`, `upstream.rs`, `place.rs`, `body.rs` | attempts, connections to services, where names lead, bodies streamed both ways |
 //! | `invitation.rs`, `tunnel.rs` | a body that is sent when it is wanted; a connection that becomes a WebSocket |
 //! | `checks.rs` | endpoints asked how they are |
 //! | `exchange.rs`, `metrics.rs` | what is remembered of a request: one log line, a few counts |
@@ -47,6 +47,7 @@ mod link;
 mod metrics;
 mod names;
 mod own;
+mod place;
 mod process;
 mod raw_head;
 mod refusal;
