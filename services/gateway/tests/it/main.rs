@@ -9,6 +9,7 @@ mod change;
 mod documented;
 mod edge;
 mod failures;
+mod faults;
 mod forwarding;
 mod front;
 mod front_tls;
