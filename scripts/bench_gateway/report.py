@@ -162,6 +162,18 @@ def balancing(found):
         "how long it took. So few requests are under way at a time here that the first often finds two endpoints with none, and has to guess.\n")
 
 
+def hung(found):
+    head = ["the other service is", "p50, ms", "p99, ms", "of the other: 200", "503 at once", "504 at the deadline", "reached it", "p50, ms", "p99, ms"]
+    lines = [[row["name"], span(row["p50_ms"], 2), span(row["p99_ms"], 2), span(row["provider_200"], 0), span(row["provider_503"], 0), span(row["provider_504"], 0),
+              span(row["provider_arrived"], 0), span(row["provider_p50_ms"], 2), span(row["provider_p99_ms"])] for row in found["rows"]]
+    return heading("Another service hangs", found) + (
+        f"The gateway on two threads, two services, and clients, all in one process (`services/gateway/examples/hung.rs`). {rounds(found)} Each service is asked\n"
+        f"{found['rate']} times a second, at random. A good answer takes from 1 to 3 ms; the route's deadline is {found['deadline_ms']} ms, with two further attempts and a breaker as a stack has them.\n"
+        "The first two figures are of the service that is well.\n\n") + table(head, lines) + (
+        f"\nThe p99 of who asks the service that is well, while the other hangs ÷ while both are well: {span(found['p99_ratio'], 2)}. Requests sent to the one that hangs ÷ requests for\n"
+        f"it: {span(found['sent_ratio'], 2)}.\n")
+
+
 def reached(found):
     """The aims, beside what was measured."""
     def ratio(part, name, figure="first_to_it_cpu_us"):
@@ -178,6 +190,6 @@ def reached(found):
 
 def write():
     found = json.loads(RESULTS.read_text())
-    forms = {"a": a, "b": b, "memory": memory, "syscalls": syscalls, "growth": growth, "tls": tls, "balancing": balancing}
+    forms = {"a": a, "b": b, "memory": memory, "syscalls": syscalls, "growth": growth, "tls": tls, "balancing": balancing, "hung": hung}
     PAGE.write_text("\n".join([METHOD, reached(found), *(form(found[name]) for name, form in forms.items() if name in found)]))
     PAGE.with_suffix(".svg").write_text(plot.drawn(found))

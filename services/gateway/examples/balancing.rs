@@ -3,35 +3,23 @@
 //!
 //!     cargo run --release -p gateway --example balancing -- [rounds] [seconds] [requests a second]
 //!
-//! Requests come when they come (a Poisson process), whether or not earlier ones were answered, and each is timed from the moment at which it
-//! was due: a client that waits for one answer before it asks again would hide what the slow endpoint does. Prints JSON.
+//! Prints JSON. How it asks: `load/mod.rs`.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use bytes::Bytes;
-use contracts::ambient::{Clock, Random};
-use contracts::auth::JwkSet;
-use gateway::{Gateway, GatewayWorld, Listener};
-use http::{Request, Response};
-use http_body_util::{BodyExt, Empty, Full};
-use http_kit::keys::KeyRing;
-use http_kit::token::Verifier;
-use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use gateway::Gateway;
 use serde_json::{Value, json};
 use settings::{Address, Balancing, GatewayConfig};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-use traces::Tracer;
 
-type Fallible<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+#[path = "load/mod.rs"]
+mod load;
+
+use load::{Clients, Dice, Fallible, at, millis};
 
 const WAYS: [(&str, Balancing); 3] = [
     ("round robin", Balancing::RoundRobin),
@@ -78,36 +66,36 @@ async fn one(balancing: Balancing, time: Duration, rate: u64, seed: u64) -> Fall
         let count = Arc::new(AtomicUsize::new(0));
         asked.push(Arc::clone(&count));
         let times = if number == ENDPOINTS - 1 { TIMES_SLOWER } else { 1 };
-        services.spawn(serve(socket, times, Dice::new(seed * 100 + number as u64), count));
+        let takes = Some((TAKES_US.0 * times, TAKES_US.1 * times));
+        services.spawn(load::serve(socket, takes, Dice::new(seed * 100 + number as u64), count));
     }
     let gateway = start(balancing, &endpoints).await?;
-    let clients = Arc::new(Clients { address: gateway.local_addr(), idle: Mutex::default() });
+    let clients = Clients::of(gateway.local_addr(), "/x");
     let mut dice = Dice::new(seed + 7_777);
-    load(&clients, &mut dice, WARM_UP, rate).await?;
+    load::load(&clients, &mut dice, WARM_UP, rate).await?;
     for count in &asked {
         count.store(0, Ordering::Relaxed);
     }
-    let mut took = load(&clients, &mut dice, time, rate).await?;
+    let came = load::load(&clients, &mut dice, time, rate).await?;
+    if let Some((status, _)) = came.iter().find(|(status, _)| *status != 200) {
+        return Err(format!("an answer is {status}").into());
+    }
+    let mut took: Vec<Duration> = came.into_iter().map(|(_, took)| took).collect();
     took.sort_unstable();
     gateway.stop().await;
     let soon = took.partition_point(|took| *took < SOON);
     let slow = asked.last().map_or(0, |count| count.load(Ordering::Relaxed));
-    let at = |percent: usize| took.get(took.len() * percent / 100).map(|took| millis(*took));
     Ok(json!({
         "requests": took.len(),
         "soon_percent": percent(soon, took.len()),
         "slow_percent": percent(slow, took.len()),
-        "p50_ms": at(50), "p99_ms": at(99), "max_ms": took.last().map(|took| millis(*took)),
+        "p50_ms": at(&took, 50), "p99_ms": at(&took, 99), "max_ms": took.last().map(|took| millis(*took)),
     }))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "for people")]
 fn percent(part: usize, whole: usize) -> f64 {
     part as f64 * 100.0 / whole.max(1) as f64
-}
-
-fn millis(time: Duration) -> f64 {
-    time.as_secs_f64() * 1_000.0
 }
 
 async fn start(balancing: Balancing, endpoints: &[String]) -> Fallible<Gateway> {
@@ -121,103 +109,5 @@ async fn start(balancing: Balancing, endpoints: &[String]) -> Fallible<Gateway> 
         upstream.balancing = balancing;
         upstream.endpoints = endpoints.iter().cloned().map(Address).collect();
     }
-    let clock = Clock::system();
-    let keys = KeyRing::fixed(&JwkSet::default(), &JwkSet::default());
-    let verifier = Arc::new(Verifier::new("i", "a", keys, Arc::default(), clock.clone()));
-    let metrics = http_kit::telemetry::Metrics::default();
-    let (random, tracer) = (Random::system(), Tracer::off());
-    let world = GatewayWorld { clock, random, verifier, metrics, tracer, credentials: None, secrets: None };
-    let sockets = http_kit::listen::listen_shared("127.0.0.1:0".parse()?, 2)?;
-    Ok(Gateway::start(config, Listener::on_threads(sockets), world).await?)
-}
-
-/// Answers at a socket, so many times slower than others.
-async fn serve(socket: TcpListener, times: u64, dice: Dice, count: Arc<AtomicUsize>) {
-    let dice = Arc::new(Mutex::new(dice));
-    let mut connections = JoinSet::new();
-    while let Ok((stream, _)) = socket.accept().await {
-        let (dice, count) = (Arc::clone(&dice), Arc::clone(&count));
-        let answer = service_fn(move |_| {
-            count.fetch_add(1, Ordering::Relaxed);
-            let (least, most) = TAKES_US;
-            let us = least + dice.lock().unwrap_or_else(PoisonError::into_inner).roll() % (most - least);
-            async move {
-                tokio::time::sleep(Duration::from_micros(us * times)).await;
-                Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"ok"))))
-            }
-        });
-        connections.spawn(async move {
-            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
-        });
-    }
-}
-
-/// Connections to the gateway, as many as are needed at a time.
-struct Clients {
-    address: SocketAddr,
-    idle: Mutex<Vec<SendRequest<Empty<Bytes>>>>,
-}
-
-impl Clients {
-    async fn ask(&self) -> Fallible<()> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut sender = if let Some(sender) = idle {
-            sender
-        } else {
-            let stream = TcpStream::connect(self.address).await?;
-            stream.set_nodelay(true)?;
-            let (sender, connection) = handshake(TokioIo::new(stream)).await?;
-            tokio::spawn(connection);
-            sender
-        };
-        let request = Request::get("/x").header("host", "gateway").body(Empty::new())?;
-        let answer = sender.send_request(request).await?;
-        if answer.status() != 200 {
-            return Err(format!("an answer is {}", answer.status()).into());
-        }
-        answer.into_body().collect().await?;
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
-        Ok(())
-    }
-}
-
-/// Asks for so long at that rate; what each took, from when it was due.
-async fn load(clients: &Arc<Clients>, dice: &mut Dice, time: Duration, rate: u64) -> Fallible<Vec<Duration>> {
-    let begun = Instant::now();
-    let mut due = begun;
-    let mut under_way = JoinSet::new();
-    loop {
-        due += dice.pause(rate);
-        if due > begun + time {
-            break;
-        }
-        tokio::time::sleep_until(due.into()).await;
-        let clients = Arc::clone(clients);
-        under_way.spawn(async move { clients.ask().await.map(|()| due.elapsed()) });
-    }
-    under_way.join_all().await.into_iter().collect()
-}
-
-/// `SplitMix64`.
-struct Dice(u64);
-
-impl Dice {
-    const fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// From one request to the next, where so many come in a second and none knows of the others.
-    #[expect(clippy::cast_precision_loss, reason = "53 bits are plenty")]
-    fn pause(&mut self, rate: u64) -> Duration {
-        let uniform = ((self.roll() >> 11) as f64 + 1.0) / (1_u64 << 53) as f64;
-        Duration::from_secs_f64(-uniform.ln() / rate as f64)
-    }
+    load::start(config).await
 }

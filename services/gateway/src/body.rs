@@ -291,6 +291,7 @@ impl Body for ReplyBody {
         let Poll::Ready(frame) = polled else {
             let idle = idle.get_or_insert_with(|| Box::pin(tokio::time::sleep(SERVICE_IDLE_MAX)));
             ready!(idle.as_mut().poll(cx));
+            answering.broke_off();
             this.exchange.broken();
             return Poll::Ready(Some(Err(Broken::Idle)));
         };
@@ -308,6 +309,7 @@ impl Body for ReplyBody {
                 Some(Ok(frame))
             }
             Some(Err(_)) => {
+                answering.broke_off();
                 this.exchange.broken();
                 // Told now, hyper would close without having written what it has.
                 *broken = true;

@@ -77,8 +77,14 @@ pub(crate) struct Answering {
 }
 
 impl Answering {
+    /// The answer broke off.
+    pub(crate) fn broke_off(&self) {
+        self.pick.failed(Instant::now(), Failure::BrokeOff);
+    }
+
     /// The answer was read to its end.
     pub(crate) fn reuse(&mut self) {
+        self.pick.endpoint.health.completed();
         if let Some(connection) = self.connection.take() {
             self.pick.endpoint.keep(connection, self.since);
         }

@@ -33,7 +33,6 @@ const ROUTE_CALLERS_MAX: usize = 4_096;
 pub(crate) struct Lane {
     pub(crate) service: Arc<str>,
     terms: Terms,
-    ejection: EjectionConfig,
     slow_start: Duration,
     pub(crate) balancer: Balancer<Arc<Member>>,
     /// Of the whole upstream, whichever lane a request takes. `None`: it takes as many as come.
@@ -66,22 +65,26 @@ impl Lane {
     pub(crate) fn standing(&self, member: &Member, now: Instant) -> Standing {
         member.endpoint.health.standing(now, self.slow_start)
     }
-
-    /// An attempt failed in a way that speaks against the endpoint.
-    pub(crate) fn failed(&self, member: &Member, now: Instant, failure: Failure) {
-        if let Some(time) = member.endpoint.health.failed(now, failure, &self.ejection) {
-            tracing::warn!(service = %self.service, endpoint = %member.address, ?failure, ?time, "an endpoint is set aside");
-        }
-    }
 }
 
 /// One endpoint in a lane.
 #[derive(Debug)]
 pub(crate) struct Member {
+    service: Arc<str>,
     pub(crate) address: Address,
     server_name: Option<String>,
     pub(crate) endpoint: Arc<Endpoint>,
     pub(crate) breaker: Option<Breaker>,
+    ejection: EjectionConfig,
+}
+
+impl Member {
+    /// An attempt failed in a way that speaks against the endpoint.
+    pub(crate) fn failed(&self, now: Instant, failure: Failure) {
+        if let Some(time) = self.endpoint.health.failed(now, failure, &self.ejection) {
+            tracing::warn!(service = %self.service, endpoint = %self.address, ?failure, ?time, "an endpoint is set aside");
+        }
+    }
 }
 
 /// All of it.
@@ -154,6 +157,7 @@ impl Kept {
         if let Some(lane) = lanes.iter().find(|lane| *lane.service == *service && lane.terms == terms) {
             return Ok(Arc::clone(lane));
         }
+        let (service, ejection): (Arc<str>, _) = (service.into(), ejection_config(upstream.ejection));
         let mut seats = Vec::with_capacity(upstream.endpoints.len());
         for address in &upstream.endpoints {
             let is_same =
@@ -173,7 +177,8 @@ impl Kept {
             let breaker = kept.or_else(|| breaker.map(|terms| Breaker::new(breaker_config(terms))));
             let (load, is_near) = (Arc::clone(&endpoint.load), is_near(upstream, zone, address));
             let (address, server_name) = (address.clone(), upstream.server_name.clone());
-            let value = Arc::new(Member { address, server_name, endpoint, breaker });
+            let service = Arc::clone(&service);
+            let value = Arc::new(Member { service, address, server_name, endpoint, breaker, ejection });
             seats.push(Seat { value, load, is_near });
         }
         let balancing = match upstream.balancing {
@@ -183,8 +188,7 @@ impl Kept {
         };
         let zones = upstream.zones.values().flatten().collect::<BTreeSet<_>>().len();
         let lane = Arc::new(Lane {
-            service: service.into(),
-            ejection: ejection_config(upstream.ejection),
+            service,
             slow_start: Duration::from_millis(upstream.slow_start_ms),
             balancer: Balancer::seated(balancing, seats, zones),
             limiter: self.limiter(service, upstream.concurrency),

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, ToSocketAddrs};
 
 /// What was sent must have arrived at the other machine by then, or the connection counts as dead. A node that lost its power says nothing;
 /// without this, requests on connections to it would wait until their own deadlines.
@@ -46,8 +46,8 @@ impl Patience {
 }
 
 impl Patient {
-    pub(crate) async fn connect(authority: &str) -> io::Result<Self> {
-        let stream = TcpStream::connect(authority).await?;
+    pub(crate) async fn connect(to: impl ToSocketAddrs) -> io::Result<Self> {
+        let stream = TcpStream::connect(to).await?;
         stream.set_nodelay(true)?;
         let alive =
             TcpKeepalive::new().with_time(ASK_EVERY).with_interval(ASK_EVERY).with_retries(QUESTIONS_MAX);

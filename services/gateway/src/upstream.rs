@@ -29,6 +29,7 @@ use tokio::time::timeout;
 
 use crate::body::Outgoing;
 use crate::patience::{Patience, Patient};
+use crate::place::Place;
 use crate::worker;
 
 /// Beyond so many unused ones on a thread, further connections are closed.
@@ -54,10 +55,10 @@ pub(crate) struct Endpoint {
 
 #[derive(Debug)]
 enum Target {
-    Tcp(String),
+    Tcp(Place),
     /// The name is its certificate's, whatever the address: pods are reached at addresses that no certificate has.
     Tls {
-        authority: String,
+        place: Place,
         name: ServerName<'static>,
         credentials: Arc<Credentials>,
     },
@@ -185,14 +186,14 @@ impl Endpoint {
                 let parsed = authority.parse::<http::uri::Authority>().map_err(|_| BadAddress::Form)?;
                 parsed.port_u16().filter(|_| !authority.contains('@')).ok_or(BadAddress::Form)?;
                 let host = HeaderValue::from_str(authority).map_err(|_| BadAddress::Form)?;
-                let authority = authority.to_owned();
+                let place = Place::of(&parsed).ok_or(BadAddress::Form)?;
                 if address.is_tls() {
                     let credentials = Arc::clone(credentials.ok_or(BadAddress::NoCredentials)?);
                     let name = name.unwrap_or_else(|| parsed.host().trim_matches(['[', ']'])).to_owned();
                     let name = ServerName::try_from(name).map_err(|_| BadAddress::Name)?;
-                    (Target::Tls { authority, name, credentials }, host)
+                    (Target::Tls { place, name, credentials }, host)
                 } else {
-                    (Target::Tcp(authority), host)
+                    (Target::Tcp(place), host)
                 }
             }
             _ => return Err(BadAddress::Form),
@@ -247,9 +248,9 @@ impl Endpoint {
     pub(crate) async fn connect(&self) -> io::Result<Connection> {
         let connect = async {
             Ok::<_, io::Error>(match &self.target {
-                Target::Tcp(authority) => Stream::Tcp(Patient::connect(authority).await?),
-                Target::Tls { authority, name, credentials } => {
-                    let stream = Patient::connect(authority).await?;
+                Target::Tcp(place) => Stream::Tcp(Patient::connect(&*place.addresses().await?).await?),
+                Target::Tls { place, name, credentials } => {
+                    let stream = Patient::connect(&*place.addresses().await?).await?;
                     Stream::Tls(Box::new(credentials.connect(name.clone(), stream).await?))
                 }
                 Target::Unix(path) => Stream::Unix(connect_unix(path).await?),

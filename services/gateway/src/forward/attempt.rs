@@ -80,7 +80,7 @@ impl Errand<'_> {
                 pick.answered(now);
                 let is_sick = is_sick(&response);
                 if is_sick {
-                    self.lane.failed(&pick, now, Failure::BadAnswer);
+                    pick.failed(now, Failure::BadAnswer);
                 } else {
                     pick.endpoint.health.answered();
                 }
@@ -99,7 +99,7 @@ impl Errand<'_> {
                 let is_over = now >= self.time.deadline;
                 // A client that is in a hurry could have every endpoint set aside by it.
                 if !(is_over && self.time.is_hurried) {
-                    self.lane.failed(&pick, now, Failure::Silent);
+                    pick.failed(now, Failure::Silent);
                     report(permit, |permit| permit.failure(now));
                 }
                 if is_over {
@@ -112,12 +112,12 @@ impl Errand<'_> {
                 if let Load::Stream(stream) = &mut self.body {
                     *stream = Some(*request);
                 }
-                self.lane.failed(&pick, now, Failure::Unreached);
+                pick.failed(now, Failure::Unreached);
                 (Outcome::NotSent, unreachable())
             }
             Some(Err(SendError::NoAnswer { why, .. })) => {
                 tracing::debug!(service = %self.lane.service, endpoint = %pick.address, %why, "no answer");
-                self.lane.failed(&pick, now, Failure::Silent);
+                pick.failed(now, Failure::Silent);
                 (Outcome::NoAnswer, broke_off())
             }
         };

@@ -16,14 +16,14 @@ use crate::process::{Process, gateway};
 
 /// What the API server has.
 #[derive(Default)]
-struct Cluster {
-    version: u64,
-    config: String,
-    pods: Vec<(String, u16)>,
+pub(crate) struct Cluster {
+    pub(crate) version: u64,
+    pub(crate) config: String,
+    pub(crate) pods: Vec<(String, u16)>,
     /// How many pods the gateway's own Service has.
-    gateways: u8,
+    pub(crate) gateways: u8,
     /// Watches end with 410 while this is so, as when the server has forgotten where they began.
-    is_forgetful: bool,
+    pub(crate) is_forgetful: bool,
 }
 
 impl Cluster {
@@ -50,9 +50,9 @@ impl Cluster {
     }
 }
 
-type Shared = Arc<Mutex<Cluster>>;
+pub(crate) type Shared = Arc<Mutex<Cluster>>;
 
-async fn answer(cluster: Shared, request: Request<Bytes>) -> Response<Full<Bytes>> {
+pub(crate) async fn answer(cluster: Shared, request: Request<Bytes>) -> Response<Full<Bytes>> {
     let is_slice = request.uri().path().ends_with("/endpointslices");
     let query = request.uri().query().unwrap_or_default().to_owned();
     let body = if query.contains("watch=true") {
@@ -88,7 +88,7 @@ async fn watch(cluster: &Shared, is_slice: bool, query: &str) -> String {
     String::new()
 }
 
-async fn becomes(process: &Process, path: &str, status: u16) {
+pub(crate) async fn becomes(process: &Process, path: &str, status: u16) {
     let begun = Instant::now();
     while process.get(process.address, path).await.status != status {
         assert!(begun.elapsed() < Duration::from_secs(8), "{path} never answers {status}");
@@ -97,7 +97,7 @@ async fn becomes(process: &Process, path: &str, status: u16) {
 }
 
 /// Answers for the cluster; and a folder with the way there.
-async fn api_server(cluster: &Shared) -> (Backend, tempfile::TempDir) {
+pub(crate) async fn api_server(cluster: &Shared) -> (Backend, tempfile::TempDir) {
     let cluster = Arc::clone(cluster);
     let api = Backend::answering(move |request| answer(Arc::clone(&cluster), request)).await;
     let dir = tempfile::tempdir().unwrap();
@@ -108,13 +108,13 @@ async fn api_server(cluster: &Shared) -> (Backend, tempfile::TempDir) {
     (api, dir)
 }
 
-async fn follower(dir: &std::path::Path) -> Process {
+pub(crate) async fn follower(dir: &std::path::Path) -> Process {
     let mut command = gateway(&["kubernetes", "--namespace", "clinic", "--config-map", "gw"]);
     Process::of(command.env("KUBECONFIG", dir.join("kubeconfig"))).await
 }
 
 /// What is written in the ConfigMap.
-fn written(mut config: settings::GatewayConfig) -> String {
+pub(crate) fn written(mut config: settings::GatewayConfig) -> String {
     let upstream = config.upstreams["patient-service"].clone();
     let auth = settings::Address("http://127.0.0.1:9".to_owned());
     config

@@ -1,7 +1,7 @@
 //! How often.
 
 use contracts::permission::Role;
-use settings::{KeyLimit, Method, RateLimit, RateLimits};
+use settings::{HeaderMatch, KeyLimit, Method, RateLimit, RateLimits, Route};
 
 use crate::backend::Backend;
 use crate::house::{House, config, guarded, public};
@@ -219,6 +219,40 @@ async fn routes_of_one_group_count_together() {
     assert_eq!(house.get("/reports/1").await.status, 200);
     assert_eq!(house.get("/reports").await.status, 429);
     assert_eq!(house.get("/reports/2").await.status, 429);
+}
+
+/// They have one bucket, and a bucket has one size.
+#[tokio::test]
+async fn routes_that_count_together_must_have_the_same_limits() {
+    let backend = Backend::echo().await;
+    let limited = |burst, header: Option<&str>| Route {
+        rate_limits: Some(RateLimits { total: Some(slow(burst)), ..RateLimits::default() }),
+        headers: header.map(|name| HeaderMatch { name: name.to_owned(), value: None }).into_iter().collect(),
+        ..public(Method::Get, "/x")
+    };
+    let of = |routes: Vec<Route>| config(vec![backend.address.clone()], routes);
+    let house = House::with(of(vec![limited(2, None), limited(2, Some("x-new"))])).await;
+    assert_eq!(house.get("/x").await.status, 200);
+    assert_eq!(house.ask("GET", "/x", &[("x-new", "1")], "").await.status, 200);
+    assert_eq!(house.get("/x").await.status, 429, "routes that differ in headers are one route to a limit");
+    assert_eq!(house.ask("GET", "/x", &[("x-new", "1")], "").await.status, 429);
+
+    let told = |routes| house.gateway.apply(of(routes)).map_err(|error| error.faults);
+    let other = |number: u32| {
+        Err(vec![format!(
+            "routes[{number}].rateLimits: are not those of the routes that it counts together with"
+        )])
+    };
+    assert_eq!(told(vec![limited(2, None), limited(3, Some("x-new"))]), other(1));
+    let group = |burst, path: &str| Route {
+        rate_limits_as: Some("g".to_owned()),
+        path: path.to_owned(),
+        ..limited(burst, None)
+    };
+    assert_eq!(told(vec![group(2, "/a"), limited(9, None), group(3, "/b")]), other(2));
+    // One that has the gateway's limits counts with those, whatever route stands beside it.
+    let without = Route { rate_limits: None, ..limited(1, Some("x-new")) };
+    assert_eq!(told(vec![limited(2, None), without, group(2, "/a"), group(2, "/b")]), Ok(()));
 }
 
 #[tokio::test]

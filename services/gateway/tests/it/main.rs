@@ -12,6 +12,7 @@ mod edge;
 mod failures;
 mod fallback;
 mod fleet;
+mod faults;
 mod forwarding;
 mod front;
 mod front_tls;

@@ -2,7 +2,7 @@
 
 use contracts::permission::Role;
 use contracts::problem::ProblemCode;
-use settings::{Method, Route};
+use settings::{Canary, Method, Route};
 
 use crate::backend::{Backend, eventually};
 use crate::house::{House, config, guarded, public};
@@ -48,6 +48,27 @@ async fn it_is_ready_when_every_service_can_be_reached() {
     assert_eq!(house.get("/readyz").await.status, 200);
     let alone = House::with(config(vec![Backend::nobody()], routes)).await;
     assert_eq!((alone.get("/livez").await.status, alone.get("/readyz").await.status), (200, 503));
+}
+
+/// Whoever cannot be sent to another version is sent to the one beside it. An upstream that a route has for itself is another matter, though a canary
+/// leads there too.
+#[tokio::test]
+async fn a_version_that_only_a_canary_leads_to_may_be_away_and_the_gateway_is_ready() {
+    let backend = Backend::echo().await;
+    let route = Route {
+        canary: Some(Canary { upstream: "next".to_owned(), percent: 100.0 }),
+        ..public(Method::Get, "/x")
+    };
+    let mut config = config(vec![backend.address.clone()], vec![route]);
+    config.upstreams.insert("next".to_owned(), vec![Backend::nobody()].into());
+    let house = House::with(config.clone()).await;
+    assert_eq!(house.get("/readyz").await.status, 200);
+    config.routes.push(Route { service: "next".to_owned(), ..public(Method::Get, "/y") });
+    house.gateway.apply(config.clone()).unwrap();
+    assert_eq!(house.get("/readyz").await.status, 503, "now a route has no other");
+    config.routes.reverse();
+    house.gateway.apply(config).unwrap();
+    assert_eq!(house.get("/readyz").await.status, 503, "in whatever order they stand");
 }
 
 #[tokio::test]

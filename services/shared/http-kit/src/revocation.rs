@@ -23,6 +23,8 @@ use crate::token::Caller;
 /// Auth holds a question open for 20 seconds; somewhat longer than that means that it hangs.
 const POLL_DEADLINE: Duration = Duration::from_secs(25);
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(500);
+/// Of a revocation that was over when it was heard of, the clock may be wrong: it is kept for longer than tokens are good for.
+const KEPT_IF_OVER: Duration = Duration::from_hours(1);
 
 /// What was revoked.
 #[derive(Debug)]
@@ -49,19 +51,33 @@ impl Default for RevocationList {
 
 #[derive(Debug, Default)]
 struct Revoked {
-    /// Session → (issued before, ms; may be forgotten after, s).
-    sessions: HashMap<String, (i64, i64)>,
-    users: HashMap<String, (i64, i64)>,
+    sessions: HashMap<String, Entry>,
+    users: HashMap<String, Entry>,
+}
+
+/// Which tokens are not good any more, and until when that is to be remembered: until both clocks say that they have expired. The time of day
+/// may jump ahead and back, and who was logged out would be in again.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    issued_before_ms: i64,
+    expires_at: i64,
+    keep_until: Instant,
 }
 
 impl RevocationList {
     /// Takes note of revocations.
     pub fn apply(&self, items: &[Revocation], clock: &Clock) {
-        let now = clock.now().timestamp();
+        let (now, instant) = (clock.now().timestamp(), Instant::now());
         let mut revoked = self.revoked.write().unwrap_or_else(PoisonError::into_inner);
-        let note = |map: &mut HashMap<String, (i64, i64)>, key: &String, item: &Revocation| {
-            let entry = map.entry(key.clone()).or_insert((item.issued_before, item.expires_at));
-            *entry = (entry.0.max(item.issued_before), entry.1.max(item.expires_at));
+        let note = |map: &mut HashMap<String, Entry>, key: &String, item: &Revocation| {
+            let left = u64::try_from(item.expires_at.saturating_sub(now)).ok().filter(|left| *left > 0);
+            let left = left.map_or(KEPT_IF_OVER, Duration::from_secs);
+            let keep_until = instant.checked_add(left).unwrap_or(instant + KEPT_IF_OVER);
+            let new = Entry { issued_before_ms: item.issued_before, expires_at: item.expires_at, keep_until };
+            let entry = map.entry(key.clone()).or_insert(new);
+            entry.issued_before_ms = entry.issued_before_ms.max(new.issued_before_ms);
+            entry.expires_at = entry.expires_at.max(new.expires_at);
+            entry.keep_until = entry.keep_until.max(new.keep_until);
         };
         for item in items {
             if let Some(session) = &item.session {
@@ -71,8 +87,9 @@ impl RevocationList {
                 note(&mut revoked.users, user, item);
             }
         }
-        revoked.sessions.retain(|_, (_, expires_at)| *expires_at > now);
-        revoked.users.retain(|_, (_, expires_at)| *expires_at > now);
+        let is_needed = |entry: &Entry| entry.expires_at > now || entry.keep_until > instant;
+        revoked.sessions.retain(|_, entry| is_needed(entry));
+        revoked.users.retain(|_, entry| is_needed(entry));
         drop(revoked);
         self.generation.fetch_add(1, Ordering::AcqRel);
     }
@@ -81,7 +98,7 @@ impl RevocationList {
     pub fn is_revoked(&self, caller: &Caller) -> bool {
         let revoked = self.revoked.read().unwrap_or_else(PoisonError::into_inner);
         let before =
-            |entry: Option<&(i64, i64)>| entry.is_some_and(|(before, _)| caller.issued_at_ms < *before);
+            |entry: Option<&Entry>| entry.is_some_and(|entry| caller.issued_at_ms < entry.issued_before_ms);
         before(caller.session.as_ref().and_then(|session| revoked.sessions.get(session)))
             || before(revoked.users.get(&caller.user))
     }

@@ -44,6 +44,8 @@ pub enum Failure {
     Silent,
     /// The answer speaks against the endpoint.
     BadAnswer,
+    /// The answer's head was good, and there was no end to what followed. Such count among themselves: each has been a good answer before.
+    BrokeOff,
 }
 
 /// Where an endpoint stands.
@@ -67,6 +69,8 @@ pub struct Health {
     marks: AtomicU32,
     /// Failures in a row since the last good answer; in the upper half, those that did not reach it.
     in_a_row: AtomicU64,
+    /// Answers in a row that broke off, since the last one that reached its end.
+    broke_off: AtomicU32,
     /// While ejected: until when, nanoseconds of its age.
     until: AtomicU64,
     /// While joining: since when, nanoseconds of its age.
@@ -100,6 +104,7 @@ impl Health {
             born: now,
             marks: AtomicU32::new(JOINING),
             in_a_row: AtomicU64::new(0),
+            broke_off: AtomicU32::new(0),
             until: AtomicU64::new(0),
             since: AtomicU64::new(0),
             past: Mutex::default(),
@@ -147,7 +152,14 @@ impl Health {
         }
     }
 
-    /// A call was answered well.
+    /// An answer was read to its end.
+    pub fn completed(&self) {
+        if self.broke_off.load(Ordering::Relaxed) != 0 {
+            self.broke_off.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// A call was answered well, as far as its answer's head goes.
     pub fn answered(&self) {
         if self.in_a_row.load(Ordering::Relaxed) != 0 {
             self.in_a_row.store(0, Ordering::Relaxed);
@@ -156,6 +168,11 @@ impl Health {
 
     /// A call failed. For how long that ejects it, if it does.
     pub fn failed(&self, now: Instant, failure: Failure, config: &EjectionConfig) -> Option<Duration> {
+        if failure == Failure::BrokeOff {
+            let broke_off = self.broke_off.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+            let is_enough = config.failures > 0 && broke_off >= config.failures;
+            return is_enough.then(|| self.eject(self.age(now), failure, config)).flatten();
+        }
         let one = if failure == Failure::Unreached { UNREACHED + 1 } else { 1 };
         let in_a_row = self.in_a_row.fetch_add(one, Ordering::Relaxed).wrapping_add(one);
         let (unreached, failures) = (in_a_row >> 32, in_a_row & u64::from(u32::MAX));
@@ -180,10 +197,14 @@ impl Health {
         past.times = (past.times + 1).min(TIMES_MAX);
         past.until = now.saturating_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
         self.until.store(past.until, Ordering::Release);
-        let why = if failure == Failure::BadAnswer { ANSWERED_BADLY } else { 0 };
+        let is_answer = matches!(failure, Failure::BadAnswer | Failure::BrokeOff);
+        let why = if is_answer { ANSWERED_BADLY } else { 0 };
         // One failure is enough from here on until it has answered.
         let almost = u64::from(config.failures.max(1) - 1) | (u64::from(config.unreached.max(1) - 1) << 32);
         self.in_a_row.store(almost, Ordering::Relaxed);
+        if failure == Failure::BrokeOff {
+            self.broke_off.store(config.failures.max(1) - 1, Ordering::Relaxed);
+        }
         self.marks.fetch_and(!ANSWERED_BADLY, Ordering::AcqRel);
         self.marks.fetch_or(EJECTED | why, Ordering::AcqRel);
         Some(time)

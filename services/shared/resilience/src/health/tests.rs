@@ -44,6 +44,29 @@ fn failures_in_a_row_eject_and_a_good_answer_between_them_forgives() {
 }
 
 #[test]
+fn answers_that_break_off_eject_though_each_begins_well_and_one_that_ends_forgives() {
+    let (health, mut now) = settled();
+    let break_off = |now: Instant, times: u32| {
+        (0..times).fold(None, |ejected, _| {
+            health.answered();
+            ejected.or(health.failed(now, Failure::BrokeOff, &CONFIG))
+        })
+    };
+    assert_eq!(break_off(now, 4), None);
+    health.completed();
+    assert_eq!(break_off(now, 4), None);
+    assert_eq!(break_off(now, 1), Some(SECOND));
+    assert!(!health.found_well(now), "whoever asks how it is gets an answer that is whole");
+    now += SECOND;
+    assert_ne!(health.share(now, SLOW_START), Share::NONE);
+    assert_eq!(break_off(now, 1), Some(2 * SECOND), "one is enough until an answer has reached its end");
+    now += 2 * SECOND;
+    assert_ne!(health.share(now, SLOW_START), Share::NONE);
+    health.completed();
+    assert_eq!(break_off(now, 4), None);
+}
+
+#[test]
 fn where_nobody_answers_the_door_fewer_are_enough() {
     let (health, now) = settled();
     assert_eq!(fail(&health, now, Failure::Unreached, 1), None);
