@@ -165,10 +165,6 @@ async fn pass(
         return Err(Refusal { close: true, ..Refusal::bare(ProblemCode::PayloadTooLarge) });
     }
 
-    // A service that has more to do than it can is spared what can wait.
-    route.admission.enter(exchange.is_canary)?;
-    exchange.is_admitted = true;
-
     // From here on it is the service's request: its headers say what we know of the client, not what the client says of itself.
     let uri = match &route.rewrite {
         None => target::onward(&head.uri, &path)?,
@@ -193,20 +189,29 @@ async fn pass(
             has_body: body.as_ref().is_some_and(|body| !body.is_end_stream()),
         })
     });
-    let Some(incoming) = body.take() else { return Err(Refusal::bare(ProblemCode::Internal)) };
-    let is_bare = incoming.is_end_stream();
-    let parcel = Parcel { method: head.method.clone(), uri, headers, body: incoming, bytes_max, asked };
-    let link = Arc::clone(exchange.link());
-    let mut errand =
-        Errand::prepare((core, &link), (lane, policy, budget), (&route.pace, time), parcel).await?;
-    errand.trace = exchange.span.as_ref().map(|span| (span.context(), Arc::clone(&route.template)));
-    let answer = errand.run().await;
-    exchange.retries = errand.retries_made;
-    route.admission.learn(exchange.is_canary, begun, &answer, is_bare && errand.retries_made == 0);
-    // What is left of a body that was not sent on cannot be read as the next request: the connection ends, and says so.
-    let is_streaming = errand.is_streaming();
-    let answer = answer.map_err(|refusal| Refusal { close: refusal.close || is_streaming, ..refusal });
-    let rest = if errand.is_declined() { Rest::Unasked } else { Rest::Read };
+    // A service that has more to do than it can is spared what can wait.
+    let (answer, rest) = match route.admission.enter(exchange.is_canary) {
+        Err(refusal) => (Err(refusal), Rest::Read),
+        Ok(()) => {
+            exchange.is_admitted = true;
+            let Some(incoming) = body.take() else { return Err(Refusal::bare(ProblemCode::Internal)) };
+            let is_bare = incoming.is_end_stream();
+            let parcel =
+                Parcel { method: head.method.clone(), uri, headers, body: incoming, bytes_max, asked };
+            let link = Arc::clone(exchange.link());
+            let mut errand =
+                Errand::prepare((core, &link), (lane, policy, budget), (&route.pace, time), parcel).await?;
+            errand.trace = exchange.span.as_ref().map(|span| (span.context(), Arc::clone(&route.template)));
+            let answer = errand.run().await;
+            exchange.retries = errand.retries_made;
+            route.admission.learn(exchange.is_canary, begun, &answer, is_bare && errand.retries_made == 0);
+            // What is left of a body that was not sent on cannot be read as the next request: the connection ends, and says so.
+            let is_streaming = errand.is_streaming();
+            let answer =
+                answer.map_err(|refusal| Refusal { close: refusal.close || is_streaming, ..refusal });
+            (answer, if errand.is_declined() { Rest::Unasked } else { Rest::Read })
+        }
+    };
     Ok(match fallback::settle(standby, answer, exchange)? {
         Settled::Service(answer) => Passed::Service(answer, rest),
         Settled::Own(response) => Passed::Own(response),
