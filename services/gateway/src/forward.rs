@@ -15,6 +15,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use resilience::balance::Pick;
+use resilience::health::Failure;
 use resilience::retry::{Attempt, Outcome, Reason, RetryBudget, RetryPolicy, Verdict, decide};
 use tokio::time::timeout_at;
 use traces::TraceContext;

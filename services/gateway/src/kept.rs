@@ -188,10 +188,10 @@ impl Kept {
         };
         let zones = upstream.zones.values().flatten().collect::<BTreeSet<_>>().len();
         let lane = Arc::new(Lane {
+            limiter: self.limiter(&service, upstream.concurrency),
             service,
             slow_start: Duration::from_millis(upstream.slow_start_ms),
             balancer: Balancer::seated(balancing, seats, zones),
-            limiter: self.limiter(service, upstream.concurrency),
             terms,
         });
         lanes.push(Arc::clone(&lane));

@@ -28,7 +28,7 @@ use crate::limits::Tally;
 use crate::link::Link;
 use crate::refusal::Refusal;
 use crate::routing::Found;
-use crate::snapshot::{Snapshot, Target};
+use crate::snapshot::{Route, Snapshot, Target};
 use crate::target;
 use crate::tunnel::Tunnel;
 
@@ -108,42 +108,8 @@ async fn pass(
     };
     exchange.route = Some(Arc::clone(&route));
 
-    // The address's limit comes before the token, since checking a forged token is work that costs the sender nothing.
     let client = peer.client(&head.headers, &snapshot.trusted);
-    let nanos = core.nanos(exchange.started);
-    let line = snapshot.store.as_ref().and_then(|store| Some((store, store.line()?)));
-    let mut tally = Tally::new(&route.limits, &route.buckets, nanos, line.is_some());
-    exchange.standing = tally.client(client.key);
-    limited(core, exchange)?;
-
-    // Who asks. A token seen before costs one look; what it was worth then is checked for expiry and revocation now.
-    let caller = match route.needs {
-        Some(_) => {
-            authenticate(core, exchange, &head.headers, exchange.started + route.pace.timeout).await.map(Some)
-        }
-        None => Ok(None),
-    };
-    if let Ok(caller) = &caller {
-        // A user's limit goes by the user, not by the token, so that logging in again earns no more.
-        exchange.caller.clone_from(caller);
-        let user = caller.as_ref().map(|caller| &*caller.user);
-        exchange.standing = tally.caller(user, &head.headers);
-        limited(core, exchange)?;
-    }
-
-    // When the service's time began: what the store took is not its own.
-    let mut begun = exchange.started;
-    // Where several gateways count together, they are asked once, for all of it; a token that was no good counts for its address there too.
-    if let Some((store, line)) = line {
-        exchange.standing = Box::pin(tally.settle(store, &line)).await;
-        limited(core, exchange)?;
-        begun = Instant::now();
-    }
-
-    // The service checks again: this check is the first, not the only one.
-    if let (Some(caller), Some(needs)) = (caller?, route.needs) {
-        permit(&caller, needs)?;
-    }
+    let begun = admit(core, snapshot, (&route, client.key), &head.headers, exchange).await?;
 
     let (lane, policy, budget) = match &route.target {
         Target::Own(own) => {
@@ -190,32 +156,74 @@ async fn pass(
         })
     });
     // A service that has more to do than it can is spared what can wait.
-    let (answer, rest) = match route.admission.enter(exchange.is_canary) {
-        Err(refusal) => (Err(refusal), Rest::Read),
-        Ok(()) => {
-            exchange.is_admitted = true;
-            let Some(incoming) = body.take() else { return Err(Refusal::bare(ProblemCode::Internal)) };
-            let is_bare = incoming.is_end_stream();
-            let parcel =
-                Parcel { method: head.method.clone(), uri, headers, body: incoming, bytes_max, asked };
-            let link = Arc::clone(exchange.link());
-            let mut errand =
-                Errand::prepare((core, &link), (lane, policy, budget), (&route.pace, time), parcel).await?;
-            errand.trace = exchange.span.as_ref().map(|span| (span.context(), Arc::clone(&route.template)));
-            let answer = errand.run().await;
-            exchange.retries = errand.retries_made;
-            route.admission.learn(exchange.is_canary, begun, &answer, is_bare && errand.retries_made == 0);
-            // What is left of a body that was not sent on cannot be read as the next request: the connection ends, and says so.
-            let is_streaming = errand.is_streaming();
-            let answer =
-                answer.map_err(|refusal| Refusal { close: refusal.close || is_streaming, ..refusal });
-            (answer, if errand.is_declined() { Rest::Unasked } else { Rest::Read })
-        }
+    let (answer, rest) = if let Err(refusal) = route.admission.enter(exchange.is_canary) {
+        (Err(refusal), Rest::Read)
+    } else {
+        exchange.is_admitted = true;
+        let Some(incoming) = body.take() else { return Err(Refusal::bare(ProblemCode::Internal)) };
+        let is_bare = incoming.is_end_stream();
+        let parcel = Parcel { method: head.method.clone(), uri, headers, body: incoming, bytes_max, asked };
+        let link = Arc::clone(exchange.link());
+        let mut errand =
+            Errand::prepare((core, &link), (lane, policy, budget), (&route.pace, time), parcel).await?;
+        errand.trace = exchange.span.as_ref().map(|span| (span.context(), Arc::clone(&route.template)));
+        let answer = errand.run().await;
+        exchange.retries = errand.retries_made;
+        route.admission.learn(exchange.is_canary, begun, &answer, is_bare && errand.retries_made == 0);
+        // What is left of a body that was not sent on cannot be read as the next request: the connection ends, and says so.
+        let is_streaming = errand.is_streaming();
+        let answer = answer.map_err(|refusal| Refusal { close: refusal.close || is_streaming, ..refusal });
+        (answer, if errand.is_declined() { Rest::Unasked } else { Rest::Read })
     };
     Ok(match fallback::settle(standby, answer, exchange)? {
         Settled::Service(answer) => Passed::Service(answer, rest),
         Settled::Own(response) => Passed::Own(response),
     })
+}
+
+/// Who asks, whether they may, and how often. Comes back with when the service's time began: what the store of the limits took is not its own.
+async fn admit(
+    core: &Core,
+    snapshot: &Snapshot,
+    (route, client): (&Route, u128),
+    headers: &HeaderMap,
+    exchange: &mut Exchange,
+) -> Result<Instant, Refusal> {
+    // The address's limit comes before the token, since checking a forged token is work that costs the sender nothing.
+    let nanos = core.nanos(exchange.started);
+    let line = snapshot.store.as_ref().and_then(|store| Some((store, store.line()?)));
+    let mut tally = Tally::new(&route.limits, &route.buckets, nanos, line.is_some());
+    exchange.standing = tally.client(client);
+    limited(core, exchange)?;
+
+    // Who asks. A token seen before costs one look; what it was worth then is checked for expiry and revocation now.
+    let caller = match route.needs {
+        Some(_) => {
+            authenticate(core, exchange, headers, exchange.started + route.pace.timeout).await.map(Some)
+        }
+        None => Ok(None),
+    };
+    if let Ok(caller) = &caller {
+        // A user's limit goes by the user, not by the token, so that logging in again earns no more.
+        exchange.caller.clone_from(caller);
+        let user = caller.as_ref().map(|caller| &*caller.user);
+        exchange.standing = tally.caller(user, headers);
+        limited(core, exchange)?;
+    }
+
+    let mut begun = exchange.started;
+    // Where several gateways count together, they are asked once, for all of it; a token that was no good counts for its address there too.
+    if let Some((store, line)) = line {
+        exchange.standing = Box::pin(tally.settle(store, &line)).await;
+        limited(core, exchange)?;
+        begun = Instant::now();
+    }
+
+    // The service checks again: this check is the first, not the only one.
+    if let (Some(caller), Some(needs)) = (caller?, route.needs) {
+        permit(&caller, needs)?;
+    }
+    Ok(begun)
 }
 
 /// Gives the request its names: an id of its own, and its place in a trace.

@@ -82,29 +82,61 @@ impl Panel {
     }
 }
 
-fn panels(context: &Context<'_>) -> Vec<Panel> {
-    let of = selector(context);
-    let panel = |title, unit, series| Panel { title, unit, series };
-    let quantile = |quantile: &str, by: &str, metric: &str| {
+/// Queries for this stack.
+struct Queries {
+    /// Its labels.
+    of: String,
+}
+
+impl Queries {
+    fn quantile(&self, quantile: &str, by: &str, metric: &str) -> String {
+        let of = &self.of;
         format!(
             "histogram_quantile({quantile}, sum by ({by}) (rate({metric}_bucket{{{of}}}[$__rate_interval])))"
         )
-    };
-    let rate = |by: &str, metric: &str| format!("sum by ({by}) (rate({metric}{{{of}}}[$__rate_interval]))");
-    // Each once, however many gateways see it.
-    let endpoints = |metric: &str, state: u8| {
+    }
+
+    fn rate(&self, by: &str, metric: &str) -> String {
+        format!("sum by ({by}) (rate({metric}{{{}}}[$__rate_interval]))", self.of)
+    }
+
+    fn sum(&self, by: &str, metric: &str) -> String {
+        format!("sum by ({by}) ({metric}{{{}}})", self.of)
+    }
+
+    /// Each once, however many gateways see it.
+    fn endpoints(&self, metric: &str, state: u8) -> String {
+        let of = &self.of;
         format!(
             "count by (upstream) (max by (upstream, endpoint) (healthcare_gateway_{metric}{{{of}}}) == {state})"
         )
-    };
+    }
+}
+
+const fn panel(title: &'static str, unit: &'static str, series: Vec<(String, &'static str)>) -> Panel {
+    Panel { title, unit, series }
+}
+
+fn panels(context: &Context<'_>) -> Vec<Panel> {
+    let ask = Queries { of: selector(context) };
+    [of_gateway(&ask), of_services(&ask), of_health(&ask)].into_iter().flatten().collect()
+}
+
+/// What the gateway has to do, and what becomes of it.
+fn of_gateway(ask: &Queries) -> Vec<Panel> {
+    let of = &ask.of;
     vec![
-        panel("Requests", "reqps", vec![(rate("status", "healthcare_gateway_requests_total"), "{{status}}")]),
+        panel(
+            "Requests",
+            "reqps",
+            vec![(ask.rate("status", "healthcare_gateway_requests_total"), "{{status}}")],
+        ),
         panel(
             "Time to answer",
             "s",
             vec![
-                (quantile("0.5", "le", "healthcare_gateway_request_seconds"), "half within"),
-                (quantile("0.99", "le", "healthcare_gateway_request_seconds"), "99 % within"),
+                (ask.quantile("0.5", "le", "healthcare_gateway_request_seconds"), "half within"),
+                (ask.quantile("0.99", "le", "healthcare_gateway_request_seconds"), "99 % within"),
             ],
         ),
         panel(
@@ -112,49 +144,50 @@ fn panels(context: &Context<'_>) -> Vec<Panel> {
             "short",
             vec![
                 (format!("sum(healthcare_gateway_requests_in_flight{{{of}}})"), "at the gateway"),
-                (
-                    format!("sum by (upstream) (healthcare_gateway_endpoint_in_flight{{{of}}})"),
-                    "{{upstream}}",
-                ),
+                (ask.sum("upstream", "healthcare_gateway_endpoint_in_flight"), "{{upstream}}"),
             ],
         ),
         panel(
             "Refused, repeated, given up",
             "reqps",
             vec![
-                (rate("by", "healthcare_gateway_rate_limited_total"), "over the limit of the {{by}}"),
-                (rate("stack", "healthcare_gateway_retries_total"), "repeated"),
-                (rate("stack", "healthcare_gateway_aborted_total"), "given up by the client"),
+                (ask.rate("by", "healthcare_gateway_rate_limited_total"), "over the limit of the {{by}}"),
+                (ask.rate("stack", "healthcare_gateway_retries_total"), "repeated"),
+                (ask.rate("stack", "healthcare_gateway_aborted_total"), "given up by the client"),
             ],
         ),
         panel(
             "Refused since a service has no room",
             "reqps",
-            vec![(rate("upstream, priority", "healthcare_gateway_shed_total"), "{{upstream}}, {{priority}}")],
+            vec![(
+                ask.rate("upstream, priority", "healthcare_gateway_shed_total"),
+                "{{upstream}}, {{priority}}",
+            )],
         ),
         panel(
             "Room at services, and what of it is taken",
             "short",
             vec![
-                (
-                    format!("sum by (upstream) (healthcare_gateway_concurrency_limit{{{of}}})"),
-                    "{{upstream}}: room",
-                ),
-                (
-                    format!("sum by (upstream) (healthcare_gateway_upstream_in_flight{{{of}}})"),
-                    "{{upstream}}: taken",
-                ),
+                (ask.sum("upstream", "healthcare_gateway_concurrency_limit"), "{{upstream}}: room"),
+                (ask.sum("upstream", "healthcare_gateway_upstream_in_flight"), "{{upstream}}: taken"),
             ],
         ),
+    ]
+}
+
+/// What each service has to do.
+fn of_services(ask: &Queries) -> Vec<Panel> {
+    let of = &ask.of;
+    vec![
         panel(
             "Requests by service",
             "reqps",
-            vec![(rate("service", "healthcare_requests_total"), "{{service}}")],
+            vec![(ask.rate("service", "healthcare_requests_total"), "{{service}}")],
         ),
         panel(
             "99 % of each service's answers within",
             "s",
-            vec![(quantile("0.99", "le, service", "healthcare_request_seconds"), "{{service}}")],
+            vec![(ask.quantile("0.99", "le, service", "healthcare_request_seconds"), "{{service}}")],
         ),
         panel(
             "Errors by service",
@@ -166,24 +199,30 @@ fn panels(context: &Context<'_>) -> Vec<Panel> {
                 "{{service}}",
             )],
         ),
+    ]
+}
+
+/// Who is well.
+fn of_health(ask: &Queries) -> Vec<Panel> {
+    vec![
         panel(
             "Endpoints, as the gateway that sees each worst sees it",
             "short",
             vec![
-                (endpoints("endpoint_state", 0), "{{upstream}} well"),
-                (endpoints("endpoint_state", 1), "{{upstream}} joining"),
-                (endpoints("endpoint_state", 2), "{{upstream}} set aside"),
-                (endpoints("endpoint_state", 3), "{{upstream}} does not say that it is well"),
+                (ask.endpoints("endpoint_state", 0), "{{upstream}} well"),
+                (ask.endpoints("endpoint_state", 1), "{{upstream}} joining"),
+                (ask.endpoints("endpoint_state", 2), "{{upstream}} set aside"),
+                (ask.endpoints("endpoint_state", 3), "{{upstream}} does not say that it is well"),
             ],
         ),
         panel(
             "Circuit breakers that are not closed",
             "short",
             vec![
-                (endpoints("breaker_state", 1), "{{upstream}} half open"),
-                (endpoints("breaker_state", 2), "{{upstream}} open"),
+                (ask.endpoints("breaker_state", 1), "{{upstream}} half open"),
+                (ask.endpoints("breaker_state", 2), "{{upstream}} open"),
             ],
         ),
-        panel("Pods that answer", "short", vec![(format!("sum by (job) (up{{{of}}})"), "{{job}}")]),
+        panel("Pods that answer", "short", vec![(ask.sum("job", "up"), "{{job}}")]),
     ]
 }

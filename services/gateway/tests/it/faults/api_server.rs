@@ -71,7 +71,8 @@ async fn while_it(mood: Mood) {
     // A Service has one port, so two pods are two addresses of this machine.
     let listener = TcpListener::bind(("127.0.0.2", place(&stays).1)).await.unwrap();
     let dies = Backend::on(listener, |_, _| async { Response::new(Full::new(Bytes::from_static(b"ok"))) });
-    let retries = Retries { attempts: 2, base_backoff_ms: 1, max_backoff_ms: 5, budget_percent: 20 };
+    let retries =
+        Retries { attempts: 2, base_backoff_ms: 1, max_backoff_ms: 5, budget_percent: 20, per_try_ms: None };
     let with = |paths: &[&str]| {
         let route = |path: &&str| Route { retries: Some(retries), ..public(Method::Get, path) };
         let service = Address("http://clinic-patient-service:8082".to_owned());

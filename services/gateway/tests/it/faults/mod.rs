@@ -28,7 +28,8 @@ use crate::house::{House, config};
 use crate::wire::{Answer, Client};
 
 /// Two further attempts that do not keep a test waiting, and what the planner gives a stack for a budget.
-const RETRIES: Retries = Retries { attempts: 2, base_backoff_ms: 1, max_backoff_ms: 5, budget_percent: 20 };
+const RETRIES: Retries =
+    Retries { attempts: 2, base_backoff_ms: 1, max_backoff_ms: 5, budget_percent: 20, per_try_ms: None };
 
 /// Endpoints that have their whole share from the first moment on.
 fn before(endpoints: Vec<Address>, routes: Vec<settings::Route>) -> GatewayConfig {

@@ -27,6 +27,7 @@ const BREAKER: BreakerConfig = BreakerConfig {
     failure_rate_percent: 50,
     window_calls: 20,
     min_calls: 10,
+    consecutive_failures: 0,
     slow_call_ms: 200,
     open_ms: 500,
     half_open_calls: 2,

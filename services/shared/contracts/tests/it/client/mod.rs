@@ -102,13 +102,7 @@ fn patient() -> ServiceCalls {
     ServiceCalls {
         timeout_ms: 3_000,
         attempt_timeout_ms: 2_000,
-        retries: Retries {
-            attempts: 2,
-            base_backoff_ms: 5,
-            max_backoff_ms: 20,
-            budget_percent: 20,
-            per_try_ms: None,
-        },
+        retries: Retries { base_backoff_ms: 5, max_backoff_ms: 20, ..ServiceCalls::default().retries },
         circuit_breaker: Breaker {
             window_calls: 10_000,
             min_calls: 10_000,
