@@ -9,14 +9,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use contracts::problem::ProblemCode;
-use prometheus_client::metrics::counter::Counter;
 use resilience::bulkhead::Bulkhead;
 use resilience::concurrency::{Limiter, Share, Track};
 use settings::{Concurrency, GatewayConfig, Priority};
 
 use crate::forward::Answer;
 use crate::kept::{Kept, Lane};
-use crate::metrics::Meters;
+use crate::metrics::{Meters, ShedMeter};
 use crate::refusal::Refusal;
 use crate::snapshot::GATEWAY;
 
@@ -42,7 +41,7 @@ pub(crate) struct Admission {
 struct Gate {
     /// `None`: it takes as many as come.
     limit: Option<Limit>,
-    shed: Counter,
+    shed: ShedMeter,
 }
 
 #[derive(Debug)]

@@ -116,7 +116,10 @@ async fn without_leave_to_repeat_an_attempt_is_not_given_up() {
     let backend = slow_at_first(999, Duration::from_millis(400)).await;
     let route = tries(1, 20, public(Method::Get, "/x"));
     let retries = route.retries.map(|retries| Retries { budget_percent: 0, ..retries });
-    let house = Arc::new(House::before(&backend, vec![Route { retries, ..route }]).await);
+    let mut config = config(vec![backend.address.clone()], vec![Route { retries, ..route }]);
+    // None of them is to be refused for want of room.
+    config.upstreams.get_mut("patient-service").unwrap().concurrency.max = 0;
+    let house = Arc::new(House::with(config).await);
     let clients = (0..60).map(|_| {
         let house = Arc::clone(&house);
         tokio::spawn(async move { house.get("/x").await.status })

@@ -189,7 +189,8 @@ where
         Ok(Parsed::Replay(kept)) => Ok(kept),
         Ok(Parsed::Call(call)) => {
             let receipt = call.receipt.clone();
-            let work = AssertUnwindSafe(handler(state.clone(), *call)).catch_unwind();
+            // In a box: it may have tens of kilobytes, and each of the layers around it would have room for it, some of them twice.
+            let work = AssertUnwindSafe(Box::pin(handler(state.clone(), *call))).catch_unwind();
             let result = match deadline::keep(work).await {
                 None => {
                     tracing::debug!(operation = E::OPERATION.id, trace_id, "whoever asked waits no longer");

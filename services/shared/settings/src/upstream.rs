@@ -110,7 +110,7 @@ pub struct Concurrency {
 
 impl Default for Concurrency {
     fn default() -> Self {
-        Self { max: 1_024, adaptive: true, min: 10, fast_ms: 100 }
+        Self { max: 1_024, adaptive: true, min: 32, fast_ms: 100 }
     }
 }
 
