@@ -124,6 +124,15 @@ impl Exchange {
         self.traceparent.to_str().ok().and_then(|text| text.get(TRACE_ID)).unwrap_or_default()
     }
 
+    /// Its service is through with it: its place is for somebody else.
+    pub(crate) fn give_back(&mut self) {
+        if std::mem::take(&mut self.is_admitted)
+            && let Some(route) = &self.route
+        {
+            route.admission.leave(self.is_canary);
+        }
+    }
+
     /// The answer reached its end.
     pub(crate) fn completed(&mut self) {
         self.end = End::Whole;
@@ -186,12 +195,10 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         self.link.end();
+        self.give_back();
         let meters = &self.core.meters;
         meters.in_flight.dec();
         let route = self.route.as_deref();
-        if let (true, Some(route)) = (self.is_admitted, route) {
-            route.admission.leave(self.is_canary);
-        }
         // Probes come every few seconds for ever, and would drown what people do.
         if matches!(route.map(|route| &route.target), Some(Target::Own(own)) if own.is_probe()) {
             if let Some(span) = self.span.take() {

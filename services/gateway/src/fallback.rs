@@ -143,7 +143,8 @@ impl Standby<'_> {
             }
             Self::Outdates(written) => {
                 // Of anything but a clear "no" it cannot be known that nothing was written.
-                if answer.is_ok() && status.is_client_error() {
+                let is_gone = matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE);
+                if answer.is_ok() && status.is_client_error() && !is_gone {
                     written.forget();
                 }
                 None
@@ -169,11 +170,12 @@ impl Stale<'_> {
             return None;
         }
         let seconds = age.as_secs();
+        let ttl = i64::try_from(seconds).map_or(i64::MIN, |seconds| -seconds);
         let status = match came {
             Some(status) => {
-                format!("healthcare-gateway; fwd=stale; fwd-status={}; ttl=-{seconds}", status.as_u16())
+                format!("healthcare-gateway; fwd=stale; fwd-status={}; ttl={ttl}", status.as_u16())
             }
-            None => format!("healthcare-gateway; fwd=stale; detail=no-answer; ttl=-{seconds}"),
+            None => format!("healthcare-gateway; fwd=stale; detail=no-answer; ttl={ttl}"),
         };
         let mut response = Response::new(good.body.clone());
         let headers = response.headers_mut();
@@ -198,9 +200,14 @@ impl Stale<'_> {
                 self.larder.confirm(&self.key, headers, (self.asked, self.age_max));
                 None
             }
-            // The service says that it is not to be seen any more.
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::GONE => {
+            // The service says that it is not to be seen any more, by this caller,
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 self.larder.remove(&self.key);
+                None
+            }
+            // or that it is gone, for anybody: it was erased, perhaps by way of another gateway.
+            StatusCode::NOT_FOUND | StatusCode::GONE => {
+                self.larder.forget(self.key.path(), Instant::now());
                 None
             }
             _ => None,

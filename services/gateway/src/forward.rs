@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use contracts::problem::ProblemCode;
-use http::header::{EXPECT, TRANSFER_ENCODING};
+use http::header::{EXPECT, IF_MATCH, IF_UNMODIFIED_SINCE, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
@@ -38,7 +38,7 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// A request to be made, as often as need be.
 pub(crate) struct Errand<'a> {
     core: &'a Core,
-    link: &'a Link,
+    link: &'a Arc<Link>,
     lane: &'a Lane,
     policy: RetryPolicy,
     budget: &'a RetryBudget,
@@ -50,7 +50,7 @@ pub(crate) struct Errand<'a> {
     body: Load,
     intake: Option<Arc<Intake>>,
     invitation: Option<Invitation>,
-    websocket: bool,
+    asked: Asked,
     /// For the next repetition the budget was asked already, and agreed.
     paid: AtomicBool,
     pub(crate) retries_made: u32,
@@ -59,13 +59,12 @@ pub(crate) struct Errand<'a> {
 }
 
 /// What the errand carries.
-#[expect(clippy::large_enum_variant, reason = "one a request, where a box would be one allocation more")]
 enum Load {
     Nothing,
     /// Can be sent again.
     Kept(Bytes),
-    /// Can be sent once; gone when it was.
-    Stream(Option<Request<Outgoing>>),
+    /// Can be sent once; gone when it was. In a box, since most requests have none, and are moved about.
+    Stream(Option<Box<Request<Outgoing>>>),
 }
 
 /// An answer that is being read: the endpoint counts as busy until it is, and the connection is kept then.
@@ -113,8 +112,6 @@ pub(crate) struct Parcel {
     pub(crate) method: Method,
     pub(crate) uri: Uri,
     pub(crate) headers: HeaderMap,
-    pub(crate) body: Incoming,
-    pub(crate) bytes_max: u64,
     pub(crate) asked: Asked,
 }
 
@@ -124,16 +121,15 @@ impl<'a> Errand<'a> {
         self.intake.is_some()
     }
 
-    /// Takes a request's body in hand: nothing, read first, or streamed.
-    pub(crate) async fn prepare(
+    /// A request without a body.
+    pub(crate) fn new(
         (core, link): (&'a Core, &'a Arc<Link>),
         (lane, policy, budget): (&'a Lane, RetryPolicy, &'a RetryBudget),
         (pace, time): (&'a Pace, Time),
         parcel: Parcel,
-    ) -> Result<Self, Refusal> {
-        let Parcel { method, uri, headers, body, bytes_max, asked } = parcel;
-        let known = body.size_hint().exact();
-        let mut errand = Self {
+    ) -> Self {
+        let Parcel { method, uri, headers, asked } = parcel;
+        Self {
             core,
             link,
             lane,
@@ -147,28 +143,33 @@ impl<'a> Errand<'a> {
             body: Load::Nothing,
             intake: None,
             invitation: None,
-            websocket: asked.websocket,
+            asked,
             paid: AtomicBool::new(false),
             retries_made: 0,
             trace: None,
-        };
+        }
+    }
+
+    /// Takes the request's body in hand: nothing, read first, or streamed.
+    pub(crate) async fn load(&mut self, body: Incoming, bytes_max: u64) -> Result<(), Refusal> {
         if body.is_end_stream() {
-            return Ok(errand);
+            return Ok(());
         }
-        let (body, intake) = ClientBody::new(body, bytes_max, link);
+        let known = body.size_hint().exact();
+        let (body, intake) = ClientBody::new(body, bytes_max, self.link);
         let is_small = known.is_some_and(|bytes| bytes <= REPLAY_BYTES_MAX);
-        if is_small && !asked.to_continue && policy.retries_max > 0 && errand.is_idempotent() {
+        if is_small && !self.asked.to_continue && self.policy.retries_max > 0 && self.is_idempotent() {
             // In a box, as everything here that is rare and large: a request's future is moved about, with all that it may ever need.
-            let read = Box::pin(timeout_at(time.deadline.into(), body.collect())).await;
+            let read = Box::pin(timeout_at(self.time.deadline.into(), body.collect())).await;
             let bytes = read.map_err(|_| client_fault(Broken::Idle))?.map_err(client_fault)?.to_bytes();
-            errand.body = Load::Kept(bytes);
-            errand.pace.tell(&mut errand.headers, time.begun);
+            self.body = Load::Kept(bytes);
+            self.pace.tell(&mut self.headers, self.time.begun);
         } else {
-            errand.intake = Some(intake);
-            errand.invitation = asked.to_continue.then(Invitation::default);
-            errand.body = Load::Stream(Some(errand.streaming(body, known.is_none())));
+            self.intake = Some(intake);
+            self.invitation = self.asked.to_continue.then(Invitation::default);
+            self.body = Load::Stream(Some(Box::new(self.streaming(body, known.is_none()))));
         }
-        Ok(errand)
+        Ok(())
     }
 
     fn streaming(&mut self, body: ClientBody, is_chunked: bool) -> Request<Outgoing> {
@@ -239,7 +240,7 @@ impl<'a> Errand<'a> {
                 let bytes = bytes.clone();
                 Some(self.request(Outgoing::Kept(Some(bytes))))
             }
-            Load::Stream(request) => request.take(),
+            Load::Stream(request) => request.take().map(|request| *request),
         }
     }
 
@@ -251,10 +252,17 @@ impl<'a> Errand<'a> {
         request
     }
 
-    /// Doing it twice is as good as once (RFC 9110 §9.2.2; a POST with a key is recognised by the service).
+    /// Doing it twice is as good as once (RFC 9110 §9.2.2; a POST with a key is recognised by the service). A write under a condition is not: where the
+    /// first has been done, the second meets what that has left, and would be told as refused.
     fn is_idempotent(&self) -> bool {
-        matches!(self.method, Method::GET | Method::HEAD | Method::PUT | Method::DELETE)
-            || (self.method == Method::POST && self.headers.contains_key(IDEMPOTENCY_KEY))
+        match self.method {
+            Method::GET | Method::HEAD => true,
+            Method::PUT | Method::DELETE => {
+                !self.headers.contains_key(IF_MATCH) && !self.headers.contains_key(IF_UNMODIFIED_SINCE)
+            }
+            Method::POST => self.headers.contains_key(IDEMPOTENCY_KEY),
+            _ => false,
+        }
     }
 
     fn is_read(&self) -> bool {

@@ -263,6 +263,13 @@ impl Kept {
         budget
     }
 
+    /// Lets go of all good answers.
+    pub(crate) fn forget_answers(&self) {
+        if let Some(larder) = self.larder.get() {
+            larder.clear();
+        }
+    }
+
     /// Lets go of good answers that may not be served any more.
     pub(crate) fn sweep_answers(&self) {
         if let Some(larder) = self.larder.get() {

@@ -70,9 +70,14 @@ impl Pace {
     }
 }
 
+/// Somewhat less than there is, so that it is the service that gives up first: it then rolls back and says so, instead of being cut off.
 fn told(left: Duration) -> HeaderValue {
-    HeaderValue::from(deadline::millis(left))
+    let margin = (left / 50).max(MARGIN_MIN).min(left / 2);
+    HeaderValue::from(deadline::millis(left.saturating_sub(margin)))
 }
+
+/// An answer needs so long to come.
+const MARGIN_MIN: Duration = Duration::from_millis(10);
 
 /// Longer than any pause that a person would take for one.
 const HEDGE_MS_MAX: u64 = 60_000;

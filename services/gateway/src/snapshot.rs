@@ -169,7 +169,12 @@ impl Snapshot {
             }
             None => Target::Own(Own::at(&route.path).unwrap_or(Own::Live)),
         };
-        let larder = fallback::check::is_any_stale(config).then(|| kept.larder());
+        let larder = if fallback::check::is_any_stale(config) {
+            Some(kept.larder())
+        } else {
+            kept.forget_answers();
+            None
+        };
         let admission = match &target {
             Target::Own(_) => Admission::OPEN,
             Target::Service { lane, canary, .. } => {

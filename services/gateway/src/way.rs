@@ -6,7 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use contracts::permission::Permissions;
 use contracts::problem::{Problem, ProblemCode};
-use http::header::{ALLOW, AUTHORIZATION, CONNECTION, EXPECT};
+use http::header::{ALLOW, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, request};
 use http_body_util::BodyExt;
 use http_kit::token::{Caller, TokenError, bearer};
@@ -31,6 +31,9 @@ use crate::routing::Found;
 use crate::snapshot::{Route, Snapshot, Target};
 use crate::target;
 use crate::tunnel::Tunnel;
+
+/// A service has handed over an answer of this size before its client has taken any of it.
+const SENT_AT_ONCE_MAX: u64 = 64 * 1024;
 
 /// What a request that may pass comes to.
 enum Passed {
@@ -155,26 +158,33 @@ async fn pass(
             has_body: body.as_ref().is_some_and(|body| !body.is_end_stream()),
         })
     });
-    // A service that has more to do than it can is spared what can wait.
-    let (answer, rest) = if let Err(refusal) = route.admission.enter(exchange.is_canary) {
-        (Err(refusal), Rest::Read)
+    let Some(incoming) = body.take() else { return Err(Refusal::bare(ProblemCode::Internal)) };
+    let is_bare = incoming.is_end_stream();
+    let parcel = Parcel { method: head.method.clone(), uri, headers, asked };
+    let link = Arc::clone(exchange.link());
+    let mut errand = Errand::new((core, &link), (lane, policy, budget), (&route.pace, time), parcel);
+    errand.load(incoming, bytes_max).await?;
+    errand.trace = exchange.span.as_ref().map(|span| (span.context(), Arc::clone(&route.template)));
+    // A service that has more to do than it can is spared what can wait. Asked only now: a body that trickles in takes nobody's place.
+    let answer = if let Err(refusal) = route.admission.enter(exchange.is_canary) {
+        Err(refusal)
     } else {
         exchange.is_admitted = true;
-        let Some(incoming) = body.take() else { return Err(Refusal::bare(ProblemCode::Internal)) };
-        let is_bare = incoming.is_end_stream();
-        let parcel = Parcel { method: head.method.clone(), uri, headers, body: incoming, bytes_max, asked };
-        let link = Arc::clone(exchange.link());
-        let mut errand =
-            Errand::prepare((core, &link), (lane, policy, budget), (&route.pace, time), parcel).await?;
-        errand.trace = exchange.span.as_ref().map(|span| (span.context(), Arc::clone(&route.template)));
         let answer = errand.run().await;
         exchange.retries = errand.retries_made;
-        route.admission.learn(exchange.is_canary, begun, &answer, is_bare && errand.retries_made == 0);
-        // What is left of a body that was not sent on cannot be read as the next request: the connection ends, and says so.
-        let is_streaming = errand.is_streaming();
-        let answer = answer.map_err(|refusal| Refusal { close: refusal.close || is_streaming, ..refusal });
-        (answer, if errand.is_declined() { Rest::Unasked } else { Rest::Read })
+        // That a client was in a hurry says nothing of the service.
+        let is_late =
+            answer.as_ref().is_err_and(|refusal| refusal.problem.code == ProblemCode::DeadlineExceeded);
+        if !(time.is_hurried && is_late) {
+            let is_telling = is_bare && errand.retries_made == 0;
+            route.admission.learn(exchange.is_canary, begun, &answer, is_telling);
+        }
+        answer
     };
+    // What is left of a body that was not sent on cannot be read as the next request: the connection ends, and says so.
+    let is_streaming = errand.is_streaming();
+    let answer = answer.map_err(|refusal| Refusal { close: refusal.close || is_streaming, ..refusal });
+    let rest = if errand.is_declined() { Rest::Unasked } else { Rest::Read };
     Ok(match fallback::settle(standby, answer, exchange)? {
         Settled::Service(answer) => Passed::Service(answer, rest),
         Settled::Own(response) => Passed::Own(response),
@@ -353,8 +363,22 @@ fn finish(
     }
     exchange.status = Some(head.status);
     let body = match reply {
-        Ok((body, answering)) => ReplyBody::service(body, answering, exchange),
-        Err(bytes) => ReplyBody::own(bytes, exchange),
+        Ok((body, answering)) => {
+            // The service is through with it, however long its client takes: else clients who take nothing would keep everybody else out.
+            if body.size_hint().exact().is_some_and(|bytes| bytes <= SENT_AT_ONCE_MAX) {
+                exchange.give_back();
+            }
+            ReplyBody::service(body, answering, exchange)
+        }
+        Err(bytes) => {
+            exchange.give_back();
+            // HTTP/2 would send it.
+            let is_head = exchange.method == "HEAD";
+            if is_head {
+                head.headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+            }
+            ReplyBody::own(if is_head { Bytes::new() } else { bytes }, exchange)
+        }
     };
     Response::from_parts(head, body)
 }

@@ -18,6 +18,8 @@ pub(super) struct Key {
     bytes: Arc<[u8]>,
     /// Where in it the path lies.
     path: (usize, usize),
+    /// Nobody in particular has asked.
+    is_anybodys: bool,
 }
 
 impl Key {
@@ -51,13 +53,18 @@ impl Key {
         let begin = bytes.len();
         bytes.extend_from_slice(asking.path.as_bytes());
         let path = (begin, bytes.len());
-        (bytes.len() <= BYTES_MAX).then(|| Self { bytes: bytes.into(), path })
+        let is_anybodys = asking.caller.is_none();
+        (bytes.len() <= BYTES_MAX).then(|| Self { bytes: bytes.into(), path, is_anybodys })
     }
 
     /// The path that was asked for.
     pub(super) fn path(&self) -> &str {
         let (begin, end) = self.path;
         std::str::from_utf8(&self.bytes[begin..end]).unwrap_or_default()
+    }
+
+    pub(super) fn is_anybodys(&self) -> bool {
+        self.is_anybodys
     }
 
     pub(super) fn len(&self) -> usize {

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hashlink::LruCache;
-use http::HeaderMap;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, ETAG, SET_COOKIE};
+use http::{HeaderMap, HeaderValue};
 
 use super::key::{self, Key};
 use super::writes::Writes;
@@ -76,6 +76,13 @@ impl Larder {
         self.is_servable(key, good, now).then(|| good.clone())
     }
 
+    /// Lets go of everything: from now on nobody says what is written.
+    pub(crate) fn clear(&self) {
+        let mut shelf = self.shelf();
+        shelf.answers.clear();
+        shelf.bytes = 0;
+    }
+
     pub(super) fn remove(&self, key: &Key) {
         self.shelf().remove(key);
     }
@@ -95,6 +102,11 @@ impl Larder {
     /// It was written there, until now.
     pub(super) fn outdate(&self, path: &str, now: Instant) {
         self.writes.mark(path, now);
+    }
+
+    /// It is not there any more.
+    pub(super) fn forget(&self, path: &str, now: Instant) {
+        self.writes.mark_gone(path, now);
     }
 
     fn put(&self, key: Key, good: Good) {
@@ -152,17 +164,20 @@ impl Passing {
             headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
         let is_too_long = length.is_some_and(|length| length > ANSWER_BYTES_MAX);
         if is_too_long
-            || is_secret(headers)
+            || says(headers, "no-store")
+            || (key.is_anybodys() && says(headers, "private"))
             || headers.contains_key(SET_COOKIE)
             || !key::holds_all_of(headers)
         {
             return None;
         }
-        let mut headers = headers.clone();
+        // Copied: as they are, they keep the whole of what was read with them.
+        let copy = |value: &HeaderValue| HeaderValue::from_bytes(value.as_bytes()).ok();
+        let mut headers: HeaderMap =
+            headers.iter().filter_map(|(name, value)| Some((name.clone(), copy(value)?))).collect();
         headers::towards_client(&mut headers);
         headers.remove(CONTENT_LENGTH);
-        let body = Vec::with_capacity(length.unwrap_or_default());
-        Some(Box::new(Self { larder, key, headers, body, asked, age_max }))
+        Some(Box::new(Self { larder, key, headers, body: Vec::new(), asked, age_max }))
     }
 
     /// Some more of it. `false`: it is too much, and need not go on.
@@ -176,15 +191,19 @@ impl Passing {
 
     /// That was all of it.
     pub(crate) fn keep(self) {
-        let Self { larder, key, headers, body, asked, age_max } = self;
+        let Self { larder, key, headers, mut body, asked, age_max } = self;
+        body.shrink_to_fit();
         let heads: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
         let bytes = OVERHEAD_BYTES + key.len() + heads + body.len();
         larder.put(key, Good { headers, body: body.into(), asked, age_max, bytes });
     }
 }
 
-/// Whether its service wants it kept nowhere. `no-cache` is another matter: it says "not without asking", and was asked.
-fn is_secret(headers: &HeaderMap) -> bool {
-    let lines = headers.get_all(CACHE_CONTROL).iter().map(|line| line.to_str().unwrap_or("no-store"));
-    lines.flat_map(|line| line.split(',')).any(|directive| directive.trim().eq_ignore_ascii_case("no-store"))
+/// Whether a service says this of who may keep its answer. `no-cache` does not matter: it says "not without asking", and was asked.
+fn says(headers: &HeaderMap, directive: &str) -> bool {
+    let lines =
+        headers.get_all(CACHE_CONTROL).iter().map(|line| line.to_str().unwrap_or("no-store, private"));
+    let mut said =
+        lines.flat_map(|line| line.split(',')).map(|one| one.split('=').next().unwrap_or_default().trim());
+    said.any(|one| one.eq_ignore_ascii_case(directive))
 }

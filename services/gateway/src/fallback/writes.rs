@@ -46,6 +46,13 @@ impl Writes {
         }
     }
 
+    /// It is gone, and what lies below it. What lies above may be as it was.
+    pub(super) fn mark_gone(&self, path: &str, now: Instant) {
+        if let Some(whole) = prefixes(path).last() {
+            self.at[self.place(whole)].fetch_max(self.time(now), Ordering::AcqRel);
+        }
+    }
+
     /// Whether nothing was written since that would show in what was read there.
     pub(super) fn is_current(&self, path: &str, asked: Instant) -> bool {
         let asked = self.time(asked);

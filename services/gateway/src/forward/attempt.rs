@@ -52,15 +52,12 @@ impl Errand<'_> {
         self.settle((pick, permit), sent, started)
     }
 
-    /// Until when this attempt is waited for: less long than all of them only where another may still be made.
+    /// Until when this attempt is waited for: less long than all of them only where another may still be made. Of a write none is given up before its
+    /// time: it may be committing, and the next would meet what it has done.
     pub(super) fn until(&self, started: Instant) -> Instant {
         let deadline = self.time.deadline;
         match self.pace.per_try {
-            Some(per_try)
-                if self.retries_made < self.policy.retries_max
-                    && !matches!(self.body, Load::Stream(_))
-                    && self.is_idempotent() =>
-            {
+            Some(per_try) if self.retries_made < self.policy.retries_max && self.is_read() => {
                 deadline.min(started + per_try)
             }
             _ => deadline,
@@ -91,7 +88,7 @@ impl Errand<'_> {
                     invitation.answered();
                 }
                 let answering = Answering { pick, connection: Some(connection), since: now };
-                return Ok(judge(response, answering, self.websocket));
+                return Ok(judge(response, answering, self.asked.websocket));
             }
             None => {
                 pick.answered(now);
@@ -110,7 +107,7 @@ impl Errand<'_> {
             Some(Err(SendError::NotSent(request, why))) => {
                 tracing::debug!(service = %self.lane.service, endpoint = %pick.address, %why, "not reached");
                 if let Load::Stream(stream) = &mut self.body {
-                    *stream = Some(*request);
+                    *stream = Some(request);
                 }
                 pick.failed(now, Failure::Unreached);
                 (Outcome::NotSent, unreachable())

@@ -26,7 +26,7 @@ type Chosen = (Pick<Arc<Member>>, Option<Permit>);
 impl Errand<'_> {
     /// Whether it may be made twice at once.
     pub(super) fn may_hedge(&self) -> bool {
-        matches!(self.body, Load::Nothing) && self.is_read() && !self.websocket
+        matches!(self.body, Load::Nothing) && self.is_read() && !self.asked.websocket
     }
 
     /// The first attempt, and a second one beside it if that takes long.
@@ -53,7 +53,7 @@ impl Errand<'_> {
                 None if early.is_none() => early = Some(first_sent.await),
                 None => {}
                 Some(((pick, _), since)) => {
-                    let mut second_sent = pin!(errand.trial(pick, *since, errand.time.deadline));
+                    let mut second_sent = pin!(errand.trial(pick, *since, errand.until(*since)));
                     std::future::poll_fn(|cx| {
                         if early.is_none()
                             && let Poll::Ready(sent) = first_sent.as_mut().poll(cx)

@@ -51,10 +51,10 @@ async fn a_service_is_told_how_long_there_is_whatever_the_client_says() {
         let headers: Vec<_> = claim.iter().map(|claim| (TOLD, *claim)).collect();
         assert_eq!(house.ask("GET", "/x", &headers, "").await.status, 200);
     }
-    assert_eq!(backend.requests().iter().map(told).collect::<Vec<_>>(), [5_000; 5]);
+    assert_eq!(backend.requests().iter().map(told).collect::<Vec<_>>(), [4_900; 5]);
     let twice = [(TOLD, "9"), (TOLD, "7")];
     let _ = house.ask("GET", "/x", &twice, "").await;
-    assert!(backend.requests().iter().all(|seen| told(seen) == 5_000));
+    assert!(backend.requests().iter().all(|seen| told(seen) == 4_900));
 }
 
 #[tokio::test]
@@ -89,7 +89,7 @@ async fn an_attempt_without_an_answer_in_its_time_is_made_again() {
     assert!(since.elapsed() < Duration::from_secs(3), "{:?}", since.elapsed());
     assert!(counts(&house, "retries_total", 1));
     let told: Vec<_> = backend.requests().iter().map(told).collect();
-    assert!(told[0] == 5_000 && (1_000..=4_900).contains(&told[1]), "{told:?}");
+    assert!(told[0] == 4_900 && (1_000..=4_850).contains(&told[1]), "{told:?}");
 }
 
 #[tokio::test]
@@ -106,9 +106,9 @@ async fn what_cannot_be_made_again_is_waited_for() {
     let house = House::before(&backend, vec![tries(2, 100, public(Method::Post, "/x"))]).await;
     assert_eq!(house.ask("POST", "/x", &[], "{}").await.text(), "ok");
     assert_eq!(backend.requests().len(), 1);
-    // With a key it can.
+    // With a key it could, but the first may be committing.
     assert_eq!(house.ask("POST", "/x", &[("idempotency-key", "k")], "{}").await.text(), "ok");
-    assert_eq!(backend.requests().len(), 4);
+    assert_eq!(backend.requests().len(), 2);
 }
 
 #[tokio::test]

@@ -371,3 +371,14 @@ async fn fallbacks_that_would_do_harm_are_refused_by_name() {
     ];
     assert_eq!(faults, expected);
 }
+
+#[tokio::test]
+async fn what_is_for_one_is_kept_for_nobody_where_nobody_signs_in() {
+    let service =
+        Service::with(|| Bytes::from_static(b"{}"), &[("cache-control", "private, no-cache")]).await;
+    let route = stale(60, public(Method::Get, "/p"));
+    let house = House::before(&service.backend, vec![route]).await;
+    assert_eq!(house.get("/p").await.status, 200);
+    service.answers(503);
+    assert_eq!(kind(&house.get("/p").await), (503, None));
+}

@@ -15,7 +15,9 @@ use settings::{Method, Route};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
 
-use self::frames::{CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, RST_STREAM, Raw, get};
+use self::frames::{
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, RST_STREAM, Raw, SETTINGS, get,
+};
 use crate::backend::{Backend, eventually};
 use crate::front::{Front, NAME};
 use crate::house::{House, config, counts, public};
@@ -268,6 +270,35 @@ async fn an_answer_that_is_not_taken_ends_and_the_connection_goes_on() {
     assert!(took >= Duration::from_secs(35) && took < Duration::from_mins(1), "{took:?}");
     raw.send(HEADERS, END_HEADERS | END_STREAM, 3, &get("/nowhere")).await;
     assert_eq!(raw.until(&[HEADERS, DATA]).await.0, HEADERS);
+}
+
+/// A client that gives no room takes not one byte, and must not keep others out by that.
+#[tokio::test]
+async fn small_answers_that_are_not_taken_hold_no_place_at_their_service() {
+    let backend = Backend::echo().await;
+    let front = Front::new();
+    let mut config = config(vec![backend.address.clone()], vec![public(Method::Get, "/x")]);
+    config.upstreams.get_mut("patient-service").unwrap().concurrency =
+        settings::Concurrency { max: 1, adaptive: false, min: 1, fast_ms: 100 };
+    let house = House::on(config, |socket| front.listener(socket)).await;
+    let mut raw = Raw::connect(&front, house.address).await;
+    // SETTINGS_INITIAL_WINDOW_SIZE (RFC 9113 §6.5.2).
+    raw.send(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]).await;
+    raw.send(HEADERS, END_HEADERS | END_STREAM, 1, &get("/x")).await;
+    assert_eq!(raw.until(&[HEADERS]).await.0, HEADERS);
+    let mut other = client(&front, &house).await;
+    assert_eq!(other.send_request(request("GET", "/x", full(""))).await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn an_answer_of_the_gateways_own_to_head_is_a_head() {
+    let backend = Backend::echo().await;
+    let (front, house) = house(&backend, vec![public(Method::Get, "/x")]).await;
+    let mut client = client(&front, &house).await;
+    let answer = client.send_request(request("HEAD", "/nowhere", full(""))).await.unwrap();
+    assert_eq!(answer.status(), 404);
+    assert!(answer.headers().contains_key("content-length"));
+    assert_eq!(text(answer).await, "");
 }
 
 #[tokio::test(start_paused = true)]

@@ -189,9 +189,10 @@ async fn a_place_is_held_until_the_answers_last_byte() {
         let end = Arc::clone(&end);
         async move {
             while !read_head(&mut stream).await.is_empty() {
-                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\nhalf").await;
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 131072\r\n\r\n").await;
+                let _ = stream.write_all(&vec![b'a'; 65_536]).await;
                 let _end = end.acquire().await;
-                let _ = stream.write_all(b"half").await;
+                let _ = stream.write_all(&vec![b'z'; 65_536]).await;
             }
         }
     })
@@ -208,7 +209,7 @@ async fn a_place_is_held_until_the_answers_last_byte() {
     house.get("/x").await.assert_problem(503, "unavailable");
     may_end.add_permits(100);
     eventually("the place is free", || in_flight(&house, "patient-service") == Some(0.0)).await;
-    assert_eq!(house.get("/x").await.text(), "halfhalf");
+    assert_eq!(house.get("/x").await.text().len(), 131_072);
 }
 
 #[tokio::test]

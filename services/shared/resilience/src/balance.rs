@@ -220,6 +220,10 @@ impl<E> Inner<E> {
                 || gather(&|index| is_other(index) && is_well(index))
                 || gather(&is_well)
                 || gather(&|_| true);
+            if avoid.is_some() && self.strategy == Balancing::RoundRobin {
+                // A second attempt takes nobody's turn: else first ones would come to the endpoint that fails more often than in a circle.
+                return eligible[below(random, eligible.len())];
+            }
             self.choose(now, random, eligible.len(), |nth| eligible[nth])
         })
     }

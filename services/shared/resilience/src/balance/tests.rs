@@ -44,6 +44,23 @@ fn round_robin_goes_in_a_circle() {
 }
 
 #[test]
+fn second_attempts_take_nobodys_turn() {
+    let (balancer, now) = balancer(Balancing::RoundRobin, 2);
+    // One of the two fails, each time.
+    let first: Vec<usize> = (0..20)
+        .map(|step| {
+            let pick = balancer.pick(now, random(step), |_| true).unwrap();
+            if *pick == 1 {
+                let again = balancer.pick_but(Some(1), now, random(step), |_| true).unwrap();
+                assert_eq!(*again, 0);
+            }
+            *pick
+        })
+        .collect();
+    assert_eq!(first.iter().filter(|endpoint| **endpoint == 1).count(), 10, "{first:?}");
+}
+
+#[test]
 fn round_robin_shares_an_ejected_endpoints_work_evenly() {
     let (balancer, now) = balancer(Balancing::RoundRobin, 3);
     let picked: Vec<usize> =
