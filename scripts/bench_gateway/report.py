@@ -147,7 +147,7 @@ def tls(found):
     lines = rows(found["rows"])
     versions = "; ".join(f"{name}: {what}" for name, what in found["versions"].items())
     return heading("TLS in front", found) + (f"Work A, the same P-256 certificate, {rounds(found)} What a client of today gets: {versions}. *A handshake each*: a new connection "
-        "for every\nrequest, none resumed. The gateway speaks HTTP/1.1 alone in front, so there are no rows of HTTP/2.\n\n") + lines
+        "for every\nrequest, none resumed. wrk speaks HTTP/1.1 alone, so there are no rows of HTTP/2.\n\n") + lines
 
 
 def balancing(found):
