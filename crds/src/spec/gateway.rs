@@ -170,8 +170,8 @@ pub struct RetriesSpec {
     /// Repetitions may be at most this share of all requests, percent.
     #[schemars(range(min = 0, max = 100))]
     pub budget_percent: u32,
-    /// An attempt without an answer after this long, 1ms to 5m and at most the route's `timeout`, is given up where another may still be made; the
-    /// last has all the time that is left. Left out: each has.
+    /// A read's attempt without an answer after this long, 1ms to 5m and at most the route's `timeout`, is given up where another may still be made;
+    /// the last has all the time that is left, and so has every attempt at a write. Left out: each has.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-validations" = rules::between("1ms", "5m")))]
     pub per_try: Option<Span>,

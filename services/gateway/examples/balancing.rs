@@ -35,13 +35,7 @@ const SOON: Duration = Duration::from_millis(100);
 const WARM_UP: Duration = Duration::from_secs(1);
 
 fn main() -> Fallible<()> {
-    let mut numbers = std::env::args().skip(1).map(|text| text.parse::<u64>());
-    let mut next = |default| numbers.next().unwrap_or(Ok(default));
-    let (rounds, seconds, rate) = (next(5)?, next(8)?, next(500)?);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let found = runtime.block_on(all(rounds, Duration::from_secs(seconds), rate))?;
-    println!("{found}");
-    Ok(())
+    load::run(all)
 }
 
 /// Rounds are interleaved, so that what else the machine does falls on all alike.

@@ -1,8 +1,8 @@
 //! [`Admission`]: who is let through to a service that has more to do than it can, and who is told to come again.
 //!
 //! A service's limit is one, whatever route a request comes by; how much of it a route's requests may fill goes by the route's priority, so that
-//! what can wait is refused first. Both are made ready with the configuration: a request only counts itself in, and out at the end of its
-//! answer's body (`exchange.rs`). Not here: what the gateway answers itself, which is never refused for that.
+//! what can wait is refused first. Both are made ready with the configuration: a request only counts itself in, and out when its service
+//! is through with it: with a small answer's head, or at the end of a large one's body (`exchange.rs`). Not here: what the gateway answers itself, which is never refused for that.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -100,7 +100,7 @@ impl Admission {
         Ok(())
     }
 
-    /// A request that was let in has come to its end.
+    /// The service is through with a request that was let in.
     pub(crate) fn leave(&self, is_canary: bool) {
         if let Some(limit) = self.gate(is_canary).and_then(|gate| gate.limit.as_ref()) {
             limit.limiter.leave();

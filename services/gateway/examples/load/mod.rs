@@ -20,6 +20,7 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use serde_json::Value;
 use settings::GatewayConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -27,6 +28,19 @@ use traces::Tracer;
 
 /// Whatever may go wrong while measuring.
 pub(crate) type Fallible<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// Measures as the command line says (rounds, seconds of each, requests a second), and prints what was found.
+pub(crate) fn run<F>(all: impl FnOnce(u64, Duration, u64) -> F) -> Fallible<()>
+where
+    F: Future<Output = Fallible<Value>>,
+{
+    let mut numbers = std::env::args().skip(1).map(|text| text.parse::<u64>());
+    let mut next = |default| numbers.next().unwrap_or(Ok(default));
+    let (rounds, seconds, rate) = (next(5)?, next(8)?, next(500)?);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    println!("{}", runtime.block_on(all(rounds, Duration::from_secs(seconds), rate))?);
+    Ok(())
+}
 
 /// Milliseconds, for people.
 pub(crate) fn millis(time: Duration) -> f64 {

@@ -13,6 +13,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
 use serde::Deserialize;
 use settings::Prometheus;
+use traces::chain;
 
 use super::details::{self, whole};
 use super::recent::{ANSWER_MAX, Recent, aside};
@@ -206,12 +207,6 @@ fn selector(labels: &BTreeMap<String, String>) -> String {
 fn is_label(name: &str) -> bool {
     let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     name.bytes().all(is_word) && name.starts_with(|first: char| !first.is_ascii_digit())
-}
-
-/// An error and what caused it, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |error| error.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 #[cfg(test)]

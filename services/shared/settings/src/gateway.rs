@@ -259,8 +259,8 @@ pub struct Retries {
     #[serde(default = "defaults::budget_percent")]
     #[schemars(range(min = 0, max = 100))]
     pub budget_percent: u32,
-    /// An attempt that has no answer after this long, milliseconds, is given up as failed where another may still be made; the last has all the
-    /// time that is left. Absent: each has.
+    /// A read's attempt that has no answer after this long, milliseconds, is given up as failed where another may still be made; the last has all
+    /// the time that is left, and so has every attempt at a write. Absent: each has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 300_000))]
     pub per_try_ms: Option<u64>,

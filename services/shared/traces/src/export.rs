@@ -16,6 +16,7 @@ use resilience::retry::parse_retry_after;
 use settings::{SecretRef, Tracing};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::causes::chain;
 use crate::otlp::{self, ExportResponse, Origin};
 use crate::queue::{BATCH, Dropped, Queue};
 
@@ -293,12 +294,6 @@ async fn whole(mut answer: Response) -> Result<BytesMut, String> {
         body.extend_from_slice(&more);
     }
     Ok(body)
-}
-
-/// An error and what caused it, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |error| error.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@
 //!
 //! Never health data: names are templates (`GET /api/patients/{patientId}`), and attributes come from a short list.
 
+mod causes;
 pub mod context;
 pub mod current;
 mod export;
@@ -25,6 +26,7 @@ pub mod sampling;
 pub mod span;
 pub mod tracer;
 
+pub use causes::chain;
 pub use context::TraceContext;
 pub use current::{Current, current, piece, step, step_with, within};
 pub use sampling::Sampling;
