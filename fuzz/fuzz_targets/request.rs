@@ -2,27 +2,21 @@
 //! requests, of routes there are, each of which reads one way; and each of those, and nothing else, is answered as the service answered.
 #![no_main]
 
+mod world;
+
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use contracts::ambient::{Clock, Random};
-use contracts::auth::JwkSet;
-use gateway::{Gateway, GatewayWorld};
-use http_kit::keys::KeyRing;
-use http_kit::telemetry::Metrics;
-use http_kit::token::Verifier;
+use gateway::Gateway;
 use libfuzzer_sys::fuzz_target;
-use serde_json::json;
-use settings::GatewayConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::runtime::Runtime;
-use traces::Tracer;
 
-const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
+use world::CLIENT;
+
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nx-service: 1\r\ncontent-length: 2\r\n\r\nok";
 /// Room for all that one input is answered with.
 const PIPE_BYTES: usize = 1 << 20;
@@ -60,58 +54,13 @@ fuzz_target!(|data: &[u8]| {
 
 impl World {
     fn new() -> Self {
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-        let path = std::env::temp_dir().join(format!("fuzz-request-{}.sock", std::process::id()));
-        let _ = std::fs::remove_file(&path);
+        let (runtime, path) = (world::runtime(), world::socket("request"));
         let (gateway, seen) = runtime.block_on(async {
             let seen = service(&path);
-            (
-                Gateway::start(config(&path), std::net::TcpListener::bind("127.0.0.1:0").unwrap(), world())
-                    .await
-                    .unwrap(),
-                seen,
-            )
+            (world::gateway(&path).await, seen)
         });
         Self { runtime, gateway, seen }
     }
-}
-
-fn world() -> GatewayWorld {
-    let keys = KeyRing::fixed(&JwkSet::default(), &JwkSet::default());
-    let clock = Clock::system();
-    GatewayWorld {
-        verifier: Arc::new(Verifier::new("healthcare", "healthcare", keys, Arc::default(), clock.clone())),
-        clock,
-        random: Random::seeded(7),
-        metrics: Metrics::default(),
-        tracer: Tracer::new("api-gateway", 7, None),
-        credentials: None,
-        secrets: None,
-    }
-}
-
-/// As a file says it, so that what is not named has its default, whatever there is to name by now.
-fn config(socket: &Path) -> GatewayConfig {
-    let route = |method: &str, path: &str, access: serde_json::Value| {
-        // By the true clock: the other one runs ahead of it.
-        json!({ "method": method, "path": path, "service": "patient-service", "access": access, "timeoutMs": 600_000 })
-    };
-    let config = json!({
-        "routes": [
-            route("GET", "/x", json!("public")),
-            route("POST", "/x", json!("public")),
-            route("PUT", "/x/{id}", json!("public")),
-            route("DELETE", "/x/{*rest}", json!("public")),
-            route("GET", "/locked", json!({ "permissions": ["patients:read"] })),
-        ],
-        "upstreams": { "patient-service": { "endpoints": [format!("unix:{}", socket.display())] } },
-        "auth": { "issuer": "healthcare", "audience": "healthcare", "service": "auth-service" },
-        "rateLimits": {},
-        "bodyBytesMax": 1024,
-        "accessLog": false,
-    });
-    serde_json::from_value(config).unwrap()
 }
 
 /// Writes down all that it is sent, and answers each whole request.

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -236,7 +236,6 @@ pub(crate) struct ReplyBody {
 enum Source {
     Own(Option<Bytes>),
     Service {
-        inner: Incoming,
         answering: Answering,
         idle: Option<Pin<Box<Sleep>>>,
         /// It broke off, which the client is told when it has what came before.
@@ -255,11 +254,8 @@ impl ReplyBody {
     }
 
     /// A service's.
-    pub(crate) fn service(inner: Incoming, answering: Answering, exchange: Exchange) -> Self {
-        Self {
-            source: Source::Service { inner, answering, idle: None, broken: false, ended: false },
-            exchange,
-        }
+    pub(crate) fn service(answering: Answering, exchange: Exchange) -> Self {
+        Self { source: Source::Service { answering, idle: None, broken: false, ended: false }, exchange }
     }
 }
 
@@ -272,23 +268,14 @@ impl Body for ReplyBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let this = &mut *self;
-        let (inner, answering, idle, broken, ended) = match &mut this.source {
+        let (answering, idle, broken, ended) = match &mut this.source {
             Source::Own(bytes) => return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Source::Service { inner, answering, idle, broken, ended } => {
-                (inner, answering, idle, broken, ended)
-            }
+            Source::Service { answering, idle, broken, ended } => (answering, idle, broken, ended),
         };
         if *broken {
             return Poll::Ready(Some(Err(Broken::Unreadable)));
         }
-        // Asked, it wants more; the connection reads more only then, and it is the connection that is woken for it.
-        let mut unwoken = Context::from_waker(Waker::noop());
-        let mut polled = Pin::new(&mut *inner).poll_frame(&mut unwoken);
-        if polled.is_pending() {
-            answering.drive(cx);
-            polled = Pin::new(inner).poll_frame(&mut unwoken);
-        }
-        let Poll::Ready(frame) = polled else {
+        let Poll::Ready(frame) = answering.poll_frame(cx) else {
             let idle = idle.get_or_insert_with(|| Box::pin(tokio::time::sleep(SERVICE_IDLE_MAX)));
             ready!(idle.as_mut().poll(cx));
             answering.broke_off();
@@ -326,22 +313,22 @@ impl Body for ReplyBody {
     fn is_end_stream(&self) -> bool {
         match &self.source {
             Source::Own(bytes) => bytes.is_none(),
-            Source::Service { inner, .. } => inner.is_end_stream(),
+            Source::Service { answering, .. } => answering.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.source {
             Source::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Source::Service { inner, .. } => inner.size_hint(),
+            Source::Service { answering, .. } => answering.size_hint(),
         }
     }
 }
 
 impl Drop for ReplyBody {
     fn drop(&mut self) {
-        if let Source::Service { inner, answering, ended, .. } = &mut self.source
-            && (*ended || inner.is_end_stream())
+        if let Source::Service { answering, ended, .. } = &mut self.source
+            && (*ended || answering.is_end_stream())
         {
             self.exchange.completed();
             answering.reuse();

@@ -5,16 +5,13 @@
 //! answers, not whether it can be greeted. Not here: what requests say of an endpoint (`forward.rs`).
 
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::{Arc, Weak};
-use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{HOST, USER_AGENT};
-use http::{HeaderValue, Request, Response, Uri};
+use http::header::USER_AGENT;
+use http::{HeaderMap, HeaderValue, Method, Uri};
 use http_kit::stop::Phase;
-use hyper::body::{Body, Incoming};
 use settings::HealthCheck;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -22,7 +19,7 @@ use tokio::time::timeout;
 use crate::body::Outgoing;
 use crate::gateway::Core;
 use crate::snapshot::Snapshot;
-use crate::upstream::{Connection, Endpoint};
+use crate::upstream::{Ask, Connection, Endpoint};
 
 /// Who asks, for the service's log.
 const ASKER: HeaderValue = HeaderValue::from_static("healthcare-gateway/health-check");
@@ -144,36 +141,22 @@ async fn ask(endpoint: &Endpoint, path: &Uri, kept: &mut Option<Connection>) -> 
 
 /// `None`: there was no whole answer.
 async fn ask_on_one(endpoint: &Endpoint, path: &Uri, connection: &mut Connection) -> Option<bool> {
-    let mut request = Request::new(Outgoing::Empty);
-    *request.uri_mut() = path.clone();
-    request.headers_mut().insert(HOST, endpoint.host.clone());
-    request.headers_mut().insert(USER_AGENT, ASKER);
-    let answer = connection.send(request).await.ok()?;
+    let headers = HeaderMap::from_iter([(USER_AGENT, ASKER)]);
+    let ask = Ask { method: &Method::GET, uri: path, headers: &headers, own: None };
+    let answer = connection.send(&ask, &endpoint.host, Outgoing::Empty, None).await.ok()?;
     let is_well = answer.status().is_success();
-    read(answer, connection).await.then_some(is_well)
+    read(connection).await.then_some(is_well)
 }
 
-/// Reads the rest of an answer; the connection brings it as far as it is driven.
-async fn read(answer: Response<Incoming>, connection: &mut Connection) -> bool {
-    let mut body = answer.into_body();
+/// Reads the rest of an answer.
+async fn read(connection: &mut Connection) -> bool {
     let mut bytes = 0;
-    poll_fn(|cx| {
-        loop {
-            let mut unwoken = Context::from_waker(Waker::noop());
-            let mut polled = Pin::new(&mut body).poll_frame(&mut unwoken);
-            if polled.is_pending() {
-                connection.drive(cx);
-                polled = Pin::new(&mut body).poll_frame(&mut unwoken);
-            }
-            match ready!(polled) {
-                Some(Ok(frame)) => bytes += frame.data_ref().map_or(0, Bytes::len),
-                Some(Err(_)) => return Poll::Ready(false),
-                None => return Poll::Ready(true),
-            }
-            if bytes > ANSWER_BYTES_MAX {
-                return Poll::Ready(false);
-            }
+    while let Some(frame) = poll_fn(|cx| connection.poll_frame(cx)).await {
+        let Ok(frame) = frame else { return false };
+        bytes += frame.data_ref().map_or(0, Bytes::len);
+        if bytes > ANSWER_BYTES_MAX {
+            return false;
         }
-    })
-    .await
+    }
+    true
 }

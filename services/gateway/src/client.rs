@@ -1,7 +1,9 @@
 //! Who asks, as far as addresses tell: the connection's peer, or whom a trusted proxy names.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv6Addr};
 
+use http::header::FORWARDED;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// `X-Forwarded-For`.
@@ -11,7 +13,7 @@ pub(crate) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwar
 /// `X-Forwarded-Host`.
 pub(crate) const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-/// The other end of a connection, with its header values ready, since they are the same for each of its requests.
+/// The other end of a connection, with its header lines ready, since they are the same for each of its requests.
 #[derive(Debug)]
 pub(crate) struct Peer {
     pub(crate) is_tls: bool,
@@ -24,12 +26,8 @@ pub(crate) struct Peer {
 pub(crate) struct Client {
     /// The limiter's key: see [`key`].
     pub(crate) key: u128,
-    /// For `X-Forwarded-For`.
-    pub(crate) address: HeaderValue,
-    /// For `X-Forwarded-Proto`.
-    pub(crate) proto: HeaderValue,
-    /// For `Forwarded` (RFC 7239).
-    pub(crate) forwarded: HeaderValue,
+    /// What services are told of it: `X-Forwarded-For`, `X-Forwarded-Proto` and `Forwarded` (RFC 7239), each with its line's end.
+    pub(crate) lines: Box<str>,
 }
 
 impl Peer {
@@ -39,9 +37,9 @@ impl Peer {
     }
 
     /// The client of a request with these headers. What a stranger claims is not looked at.
-    pub(crate) fn client(&self, headers: &HeaderMap, trusted: &Trusted) -> Client {
+    pub(crate) fn client(&self, headers: &HeaderMap, trusted: &Trusted) -> Cow<'_, Client> {
         if !self.is_trusted(trusted) {
-            return self.direct.clone();
+            return Cow::Borrowed(&self.direct);
         }
         let proto = match headers.get(FORWARDED_PROTO).map(HeaderValue::as_bytes) {
             Some(b"https") => "https",
@@ -59,7 +57,7 @@ impl Peer {
                 break;
             }
         }
-        Client::new(origin, proto)
+        Cow::Owned(Client::new(origin, proto))
     }
 
     /// Whether this peer's word about the outside is believed.
@@ -72,18 +70,12 @@ impl Client {
     fn new(address: IpAddr, proto: &'static str) -> Self {
         let address = address.to_canonical();
         let key = key(address);
-        let text = address.to_string();
-        let node = if address.is_ipv6() { format!("\"[{text}]\"") } else { text.clone() };
+        let node = if address.is_ipv6() { format!("\"[{address}]\"") } else { address.to_string() };
         // Neither an address nor a protocol's name has a byte that a header cannot carry.
-        let value = |text: String| {
-            HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
-        };
-        Self {
-            key,
-            address: value(text),
-            proto: HeaderValue::from_static(proto),
-            forwarded: value(format!("for={node};proto={proto}")),
-        }
+        let lines = format!(
+            "{FORWARDED_FOR}: {address}\r\n{FORWARDED_PROTO}: {proto}\r\n{FORWARDED}: for={node};proto={proto}\r\n"
+        );
+        Self { key, lines: lines.into() }
     }
 }
 
@@ -165,8 +157,10 @@ mod tests {
         for line in lines {
             headers.append(FORWARDED_FOR, HeaderValue::from_str(line).unwrap());
         }
-        let client = Peer::new(peer.parse().unwrap(), false).client(&headers, &trusted);
-        client.address.to_str().unwrap().to_owned()
+        let peer = Peer::new(peer.parse().unwrap(), false);
+        let client = peer.client(&headers, &trusted);
+        let line = client.lines.lines().next().unwrap();
+        line.strip_prefix("x-forwarded-for: ").unwrap().to_owned()
     }
 
     #[test]
@@ -205,6 +199,6 @@ mod tests {
     #[test]
     fn forwarded_quotes_ipv6() {
         let client = Client::new("2001:db8::1".parse().unwrap(), "https");
-        assert_eq!(client.forwarded, "for=\"[2001:db8::1]\";proto=https");
+        assert!(client.lines.ends_with("\r\nforwarded: for=\"[2001:db8::1]\";proto=https\r\n"), "{client:?}");
     }
 }

@@ -5,15 +5,15 @@ mod hedge;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::task::Context;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::Bytes;
 use contracts::problem::ProblemCode;
-use http::header::{EXPECT, IF_MATCH, IF_UNMODIFIED_SINCE, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
+use http::header::{IF_MATCH, IF_UNMODIFIED_SINCE};
+use http::{HeaderMap, HeaderName, Method, Response, Uri};
 use http_body_util::BodyExt;
-use hyper::body::{Body, Incoming};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use resilience::balance::Pick;
 use resilience::health::Failure;
 use resilience::retry::{Attempt, Outcome, Reason, RetryBudget, RetryPolicy, Verdict, decide};
@@ -22,13 +22,12 @@ use traces::TraceContext;
 
 use crate::body::{Broken, ClientBody, Intake, Outgoing};
 use crate::gateway::Core;
-use crate::headers::Asked;
 use crate::invitation::Invitation;
 use crate::kept::{Lane, Member};
 use crate::link::Link;
 use crate::pace::{Pace, Time};
 use crate::refusal::Refusal;
-use crate::upstream::{Connection, Stream};
+use crate::upstream::{Ask, Connection, NoAnswer, OwnLines, Stream};
 use attempt::Attempted;
 
 /// A body up to this size is read first, so that the request can be made again.
@@ -47,10 +46,10 @@ pub(crate) struct Errand<'a> {
     method: Method,
     uri: Uri,
     headers: HeaderMap,
+    own: OwnLines<'a>,
     body: Load,
     intake: Option<Arc<Intake>>,
     invitation: Option<Invitation>,
-    asked: Asked,
     /// For the next repetition the budget was asked already, and agreed.
     paid: AtomicBool,
     pub(crate) retries_made: u32,
@@ -64,7 +63,7 @@ enum Load {
     /// Can be sent again.
     Kept(Bytes),
     /// Can be sent once; gone when it was. In a box, since most requests have none, and are moved about.
-    Stream(Option<Box<Request<Outgoing>>>),
+    Stream(Option<Box<ClientBody>>),
 }
 
 /// An answer that is being read: the endpoint counts as busy until it is, and the connection is kept then.
@@ -92,27 +91,38 @@ impl Answering {
 
     /// What the connection became, when the answer was that it changes its language: its stream, and what was read of it already.
     pub(crate) fn into_stream(self) -> Option<(Stream, Bytes, Pick<Arc<Member>>)> {
-        let (stream, read) = self.connection?.into_stream()?;
+        let (stream, read) = self.connection?.into_stream();
         Some((stream, read, self.pick))
     }
 
-    /// Reads what has come of the answer's body, and has the task woken when more comes.
-    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) {
-        if let Some(connection) = &mut self.connection {
-            connection.drive(cx);
-        }
+    /// The next piece of the answer's body; `None`: that was all.
+    pub(crate) fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, NoAnswer>>> {
+        let Some(connection) = &mut self.connection else { return Poll::Ready(None) };
+        connection.poll_frame(cx)
+    }
+
+    /// Whether nothing of it is still to come, as far as that is known without reading on.
+    pub(crate) fn is_end_stream(&self) -> bool {
+        self.connection.as_ref().is_none_or(Connection::is_end_stream)
+    }
+
+    pub(crate) fn size_hint(&self) -> SizeHint {
+        self.connection.as_ref().map(Connection::size_hint).unwrap_or_default()
     }
 }
 
 /// An answer's head, with its body still to be read.
-pub(crate) type Answer = (Response<Incoming>, Answering);
+pub(crate) type Answer = (Response<()>, Answering);
 
 /// The parts of a request that the way has finished with.
-pub(crate) struct Parcel {
+pub(crate) struct Parcel<'a> {
     pub(crate) method: Method,
     pub(crate) uri: Uri,
     pub(crate) headers: HeaderMap,
-    pub(crate) asked: Asked,
+    pub(crate) own: OwnLines<'a>,
 }
 
 impl<'a> Errand<'a> {
@@ -126,9 +136,9 @@ impl<'a> Errand<'a> {
         (core, link): (&'a Core, &'a Arc<Link>),
         (lane, policy, budget): (&'a Lane, RetryPolicy, &'a RetryBudget),
         (pace, time): (&'a Pace, Time),
-        parcel: Parcel,
+        parcel: Parcel<'a>,
     ) -> Self {
-        let Parcel { method, uri, headers, asked } = parcel;
+        let Parcel { method, uri, headers, own } = parcel;
         Self {
             core,
             link,
@@ -140,10 +150,10 @@ impl<'a> Errand<'a> {
             method,
             uri,
             headers,
+            own,
             body: Load::Nothing,
             intake: None,
             invitation: None,
-            asked,
             paid: AtomicBool::new(false),
             retries_made: 0,
             trace: None,
@@ -152,38 +162,28 @@ impl<'a> Errand<'a> {
 
     /// Takes the request's body in hand: nothing, read first, or streamed.
     pub(crate) async fn load(&mut self, body: Incoming, bytes_max: u64) -> Result<(), Refusal> {
+        // There must be something to wait for.
+        let expects = std::mem::take(&mut self.own.expects);
         if body.is_end_stream() {
             return Ok(());
         }
         let known = body.size_hint().exact();
         let (body, intake) = ClientBody::new(body, bytes_max, self.link);
         let is_small = known.is_some_and(|bytes| bytes <= REPLAY_BYTES_MAX);
-        if is_small && !self.asked.to_continue && self.policy.retries_max > 0 && self.is_idempotent() {
+        if is_small && !expects && self.policy.retries_max > 0 && self.is_idempotent() {
             // In a box, as everything here that is rare and large: a request's future is moved about, with all that it may ever need.
             let read = Box::pin(timeout_at(self.time.deadline.into(), body.collect())).await;
             let bytes = read.map_err(|_| client_fault(Broken::Idle))?.map_err(client_fault)?.to_bytes();
             self.body = Load::Kept(bytes);
-            self.pace.tell(&mut self.headers, self.time.begun);
-        } else {
-            self.intake = Some(intake);
-            self.invitation = self.asked.to_continue.then(Invitation::default);
-            self.body = Load::Stream(Some(Box::new(self.streaming(body, known.is_none()))));
+            self.own.time_left = self.pace.left(self.time.begun);
+            return Ok(());
         }
+        self.intake = Some(intake);
+        self.own.expects = expects;
+        let body =
+            if expects { body.by_invitation(self.invitation.insert(Invitation::default())) } else { body };
+        self.body = Load::Stream(Some(Box::new(body)));
         Ok(())
-    }
-
-    fn streaming(&mut self, body: ClientBody, is_chunked: bool) -> Request<Outgoing> {
-        if is_chunked {
-            // hyper takes it for granted that a GET has no body.
-            self.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-        }
-        let Some(invitation) = self.invitation.clone() else {
-            return self.request(Outgoing::Streaming(body));
-        };
-        self.headers.insert(EXPECT, HeaderValue::from_static("100-continue"));
-        let mut request = self.request(Outgoing::Streaming(body.by_invitation(&invitation)));
-        invitation.listen(&mut request);
-        request
     }
 
     /// Whether the client still waits to be told to send a body that the service did not want.
@@ -232,24 +232,18 @@ impl<'a> Errand<'a> {
         decide(&self.policy, attempt, outcome, self.core.roll())
     }
 
-    /// The next attempt's request.
-    fn next(&mut self) -> Option<Request<Outgoing>> {
+    /// The next attempt's body.
+    fn next(&mut self) -> Option<Outgoing> {
         match &mut self.body {
-            Load::Nothing => Some(self.request(Outgoing::Empty)),
-            Load::Kept(bytes) => {
-                let bytes = bytes.clone();
-                Some(self.request(Outgoing::Kept(Some(bytes))))
-            }
-            Load::Stream(request) => request.take().map(|request| *request),
+            Load::Nothing => Some(Outgoing::Empty),
+            Load::Kept(bytes) => Some(Outgoing::Kept(Some(bytes.clone()))),
+            Load::Stream(body) => body.take().map(|body| Outgoing::Streaming(*body)),
         }
     }
 
-    fn request(&self, body: Outgoing) -> Request<Outgoing> {
-        let mut request = Request::new(body);
-        request.method_mut().clone_from(&self.method);
-        request.uri_mut().clone_from(&self.uri);
-        request.headers_mut().clone_from(&self.headers);
-        request
+    /// The request's head.
+    fn ask(&self) -> Ask<'_> {
+        Ask { method: &self.method, uri: &self.uri, headers: &self.headers, own: Some(&self.own) }
     }
 
     /// Doing it twice is as good as once (RFC 9110 §9.2.2; a POST with a key is recognised by the service). A write under a condition is not: where the

@@ -8,10 +8,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 
 use contracts::problem::ProblemCode;
 
-use crate::client::{Client, FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO};
+use crate::client::{FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO};
 use crate::http2;
 use crate::names::Names;
+use crate::pace::TIME_LEFT;
 use crate::refusal::Refusal;
+use crate::upstream::ConnectionOption;
 
 /// `X-Request-Id`.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -25,13 +27,16 @@ const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 /// Longer ones are taken for noise.
 const REQUEST_ID_BYTES_MAX: usize = 64;
 
-/// What a request asks of the connection itself, rather than of the service.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What a request's headers said that is not passed on as it is.
+#[derive(Debug, Default)]
 pub(crate) struct Asked {
     /// To be told when its body is wanted (RFC 9110 §10.1.1).
     pub(crate) to_continue: bool,
-    /// To become a WebSocket (RFC 6455 §4.1).
-    pub(crate) websocket: bool,
+    pub(crate) option: ConnectionOption,
+    /// Which host it is for, unless a trusted proxy has said that in a line that is.
+    pub(crate) host: Option<HeaderValue>,
+    /// How long its client waits.
+    pub(crate) time: Option<HeaderValue>,
 }
 
 /// What stood in lines that are meant for one connection alone.
@@ -101,12 +106,11 @@ const END_TO_END: [&str; 24] = [
     "x-request-id",
 ];
 
-/// Makes a client's headers those of a request to a service, and tells what they asked of the connection.
+/// Makes a client's headers those that go on to a service, and tells what else they said.
 pub(crate) fn towards_service(
     headers: &mut HeaderMap,
     (method, version): (&Method, Version),
-    (client, is_peer_trusted): (&Client, bool),
-    traceparent: &HeaderValue,
+    is_peer_trusted: bool,
 ) -> Result<Asked, Refusal> {
     let there = Names::of(headers);
     let stripped = strip_hop_by_hop(headers, there)
@@ -127,36 +131,36 @@ pub(crate) fn towards_service(
         && version == Version::HTTP_11
         && stripped.upgrade.is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"))
         && headers.contains_key(SEC_WEBSOCKET_KEY);
-    if websocket {
-        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    let option = if websocket {
+        ConnectionOption::WebSocket
     } else if stripped.te.is_some_and(|te| has_trailers(&te)) {
-        // Trailers are taken by the client, and so by us (RFC 9110 §6.5.1).
-        headers.insert(CONNECTION, HeaderValue::from_static("te"));
-        headers.insert(TE, HeaderValue::from_static("trailers"));
-    }
+        // Trailers are taken by the client, and so by us.
+        ConnectionOption::Trailers
+    } else {
+        ConnectionOption::None
+    };
     if version == Version::HTTP_2 {
         http2::join_cookies(headers);
     }
     if there.have(Names::REAL_IP) {
         headers.remove(REAL_IP);
     }
-    if !is_peer_trusted && there.have(Names::CLAIM) {
-        forget_claims(headers);
+    if there.have(Names::CLAIM) {
+        forget_claims(headers, is_peer_trusted);
     }
+    let time = if there.have(Names::OWN) { forget_own(headers) } else { None };
     // Each endpoint's own takes its place.
-    let host = headers.insert(HOST, HeaderValue::from_static(""));
-    // A stranger's claim is gone by now.
-    if !(there.have(Names::FORWARDED_HOST) && headers.contains_key(FORWARDED_HOST))
-        && let Some(host) = host
-    {
-        headers.insert(FORWARDED_HOST, host);
+    let host = headers.remove(HOST);
+    let host = host.filter(|_| !(there.have(Names::FORWARDED_HOST) && headers.contains_key(FORWARDED_HOST)));
+    Ok(Asked { to_continue, option, host, time })
+}
+
+/// Takes out the lines that the gateway writes itself. The time that the client claims to have comes back.
+fn forget_own(headers: &mut HeaderMap) -> Option<HeaderValue> {
+    for name in [FORWARDED, TRACEPARENT, REQUEST_ID] {
+        headers.remove(name);
     }
-    headers.insert(FORWARDED_FOR, client.address.clone());
-    headers.insert(FORWARDED_PROTO, client.proto.clone());
-    headers.insert(FORWARDED, client.forwarded.clone());
-    headers.insert(TRACEPARENT, traceparent.clone());
-    Ok(Asked { to_continue, websocket })
+    headers.remove(TIME_LEFT)
 }
 
 fn has_trailers(te: &HeaderValue) -> bool {
@@ -164,8 +168,14 @@ fn has_trailers(te: &HeaderValue) -> bool {
     codings.map(str::trim).any(|coding| coding.eq_ignore_ascii_case("trailers"))
 }
 
-/// Takes out what a stranger says of where it is and what it asked for, in whatever words proxies have for that.
-fn forget_claims(headers: &mut HeaderMap) {
+/// Takes out what is said of where a request comes from and what it asked for: of a stranger's all, in whatever words proxies have for that; of a
+/// trusted proxy's what the gateway says itself.
+fn forget_claims(headers: &mut HeaderMap, is_trusted: bool) {
+    if is_trusted {
+        headers.remove(FORWARDED_FOR);
+        headers.remove(FORWARDED_PROTO);
+        return;
+    }
     let is_claim = |name: &HeaderName| Names::one(name.as_str()).have(Names::CLAIM);
     while let Some(claim) = headers.keys().find(|name| is_claim(name)).cloned() {
         headers.remove(claim);

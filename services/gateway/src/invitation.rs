@@ -11,7 +11,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
-use http::{Request, StatusCode};
 use tokio::time::Sleep;
 
 /// A service that has said nothing until then is sent the body. As long as widely used clients wait themselves.
@@ -38,14 +37,9 @@ pub(crate) struct Gate {
 }
 
 impl Invitation {
-    /// Hears the service that the request is sent to.
-    pub(crate) fn listen<B>(&self, request: &mut Request<B>) {
-        let this = self.clone();
-        hyper::ext::on_informational(request, move |interim| {
-            if interim.status() == StatusCode::CONTINUE {
-                this.say(OPEN);
-            }
-        });
+    /// The service wants the body.
+    pub(crate) fn accept(&self) {
+        self.say(OPEN);
     }
 
     /// The service has answered: whether or not it read a body, it reads none now.

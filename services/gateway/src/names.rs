@@ -19,6 +19,8 @@ impl Names {
     pub(crate) const CLAIM: Self = Self(1 << 6);
     pub(crate) const FORWARDED_HOST: Self = Self(1 << 7);
     pub(crate) const CACHE_CONTROL: Self = Self(1 << 8);
+    /// What the gateway says itself, whatever a client has said: [`OwnLines`](crate::upstream::OwnLines) but for those above.
+    pub(crate) const OWN: Self = Self(1 << 9);
 
     /// Those in a map.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
@@ -44,6 +46,7 @@ impl Names {
             "expect" => Self::EXPECT,
             "x-real-ip" => Self::REAL_IP,
             "cache-control" => Self::CACHE_CONTROL,
+            "forwarded" | "traceparent" | "x-request-id" | contracts::deadline::HEADER => Self::OWN,
             "x-forwarded-host" => Self(Self::CLAIM.0 | Self::FORWARDED_HOST.0),
             "x-rewrite-url" | "x-client-ip" | "x-cluster-client-ip" | "true-client-ip" => Self::CLAIM,
             _ if name.starts_with("x-forwarded-") || name.starts_with("x-original-") => Self::CLAIM,

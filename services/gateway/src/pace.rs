@@ -3,18 +3,18 @@
 use std::time::{Duration, Instant};
 
 use contracts::deadline;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 use resilience::retry::RetryBudget;
 
 /// How long whoever asks still waits.
-const TOLD: HeaderName = HeaderName::from_static(deadline::HEADER);
+pub(crate) const TIME_LEFT: HeaderName = HeaderName::from_static(deadline::HEADER);
 
 /// A route's times, ready.
 #[derive(Debug)]
 pub(crate) struct Pace {
     pub(crate) timeout: Duration,
     /// What a service is told with the first attempt, which follows the request's head at once.
-    told: HeaderValue,
+    pub(crate) told: HeaderValue,
     pub(crate) per_try: Option<Duration>,
     pub(crate) hedging: Option<Box<Hedging>>,
 }
@@ -52,10 +52,9 @@ impl Pace {
         }
     }
 
-    /// The request's time, which counts from its head; its headers are made to say so. A client that waits less long is not kept waiting, but what
-    /// it says goes no further: services that were told would run out of time at each other, and rest each other for it.
-    pub(crate) fn begin(&self, headers: &mut HeaderMap, begun: Instant) -> Time {
-        let claim = headers.insert(TOLD, self.told.clone());
+    /// The request's time, which counts from its head. A client that claims to wait less long is not kept waiting, but what it says goes no
+    /// further: services that were told would run out of time at each other, and rest each other for it.
+    pub(crate) fn begin(&self, claim: Option<&HeaderValue>, begun: Instant) -> Time {
         let claim = claim.and_then(|claim| deadline::parse(claim.as_bytes()));
         let deadline = begun + self.timeout;
         match claim {
@@ -64,9 +63,9 @@ impl Pace {
         }
     }
 
-    /// Makes the headers of a later attempt say what is left by then.
-    pub(crate) fn tell(&self, headers: &mut HeaderMap, begun: Instant) {
-        headers.insert(TOLD, told(self.timeout.saturating_sub(begun.elapsed())));
+    /// What a service is told with a later attempt: what is left by then.
+    pub(crate) fn left(&self, begun: Instant) -> HeaderValue {
+        told(self.timeout.saturating_sub(begun.elapsed()))
     }
 }
 

@@ -6,8 +6,6 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -27,22 +25,11 @@ const QUESTIONS_MAX: u32 = 3;
 /// Any window takes so much at once.
 const WINDOW_BYTES: u64 = 16 * 1024;
 
-/// What is asked of a connection, from outside of whoever reads and writes on it.
-#[derive(Clone, Debug)]
-pub(crate) struct Patience(Arc<AtomicBool>);
-
 /// The connection.
 pub(crate) struct Patient {
     stream: TcpStream,
-    asked: Patience,
+    is_asked: bool,
     waits: bool,
-}
-
-impl Patience {
-    /// For what is sent from now on: whether there may be so much of it that the service is slow to take it. `None`: nobody knows how much.
-    pub(crate) fn ask(&self, bytes_max: Option<u64>) {
-        self.0.store(bytes_max.is_none_or(|bytes| bytes > WINDOW_BYTES), Ordering::Relaxed);
-    }
 }
 
 impl Patient {
@@ -52,19 +39,19 @@ impl Patient {
         let alive =
             TcpKeepalive::new().with_time(ASK_EVERY).with_interval(ASK_EVERY).with_retries(QUESTIONS_MAX);
         SockRef::from(&stream).set_tcp_keepalive(&alive)?;
-        let mut this = Self { stream, asked: Patience(Arc::new(AtomicBool::new(false))), waits: true };
+        let mut this = Self { stream, is_asked: false, waits: true };
         this.become_patient(false)?;
         Ok(this)
     }
 
-    pub(crate) fn patience(&self) -> Patience {
-        self.asked.clone()
+    /// For what is sent from now on: whether there may be so much of it that the service is slow to take it. `None`: nobody knows how much.
+    pub(crate) fn be_patient(&mut self, bytes_max: Option<u64>) {
+        self.is_asked = bytes_max.is_none_or(|bytes| bytes > WINDOW_BYTES);
     }
 
     /// As was asked; before anything is sent, and only when that is another thing than before.
     fn settle(&mut self) -> io::Result<()> {
-        let asked = self.asked.0.load(Ordering::Relaxed);
-        if asked == self.waits { Ok(()) } else { self.become_patient(asked) }
+        if self.is_asked == self.waits { Ok(()) } else { self.become_patient(self.is_asked) }
     }
 
     fn become_patient(&mut self, waits: bool) -> io::Result<()> {
@@ -123,7 +110,6 @@ mod tests {
     async fn who_is_patient_for_one_request_is_not_for_the_next() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut patient = Patient::connect(&listener.local_addr().unwrap().to_string()).await.unwrap();
-        let patience = patient.patience();
         let limit = |patient: &Patient| SockRef::from(&patient.stream).tcp_user_timeout().unwrap();
         assert_eq!(limit(&patient), Some(ARRIVED_MAX));
         for (bytes, expected) in [
@@ -133,7 +119,7 @@ mod tests {
             (None, None),
             (Some(0), Some(ARRIVED_MAX)),
         ] {
-            patience.ask(bytes);
+            patient.be_patient(bytes);
             patient.write_all(b"x").await.unwrap();
             assert_eq!(limit(&patient).filter(|limit| !limit.is_zero()), expected, "{bytes:?}");
         }

@@ -31,6 +31,7 @@ use crate::routing::Found;
 use crate::snapshot::{Route, Snapshot, Target};
 use crate::target;
 use crate::tunnel::Tunnel;
+use crate::upstream::OwnLines;
 
 /// A service has handed over an answer of this size before its client has taken any of it.
 const SENT_AT_ONCE_MAX: u64 = 64 * 1024;
@@ -141,12 +142,18 @@ async fn pass(
     };
     let mut headers = std::mem::take(&mut head.headers);
     let is_trusted = peer.is_trusted(&snapshot.trusted);
-    let from = (&client, is_trusted);
-    let asked =
-        headers::towards_service(&mut headers, (&head.method, head.version), from, &exchange.traceparent)?;
-    headers.insert(REQUEST_ID, exchange.request_id.clone());
+    let asked = headers::towards_service(&mut headers, (&head.method, head.version), is_trusted)?;
     // The deadline counts from the request's head: whatever was spent above is gone.
-    let time = route.pace.begin(&mut headers, exchange.started);
+    let time = route.pace.begin(asked.time.as_ref(), exchange.started);
+    let own = OwnLines {
+        client: &client,
+        forwarded_host: asked.host,
+        request_id: exchange.request_id.clone(),
+        traceparent: exchange.traceparent.clone(),
+        time_left: route.pace.told.clone(),
+        option: asked.option,
+        expects: asked.to_continue,
+    };
     let standby = route.fallback.as_deref().and_then(|fallback| {
         fallback.standby(&Asking {
             method: &head.method,
@@ -160,7 +167,7 @@ async fn pass(
     });
     let Some(incoming) = body.take() else { return Err(Refusal::bare(ProblemCode::Internal)) };
     let is_bare = incoming.is_end_stream();
-    let parcel = Parcel { method: head.method.clone(), uri, headers, asked };
+    let parcel = Parcel { method: head.method.clone(), uri, headers, own };
     let link = Arc::clone(exchange.link());
     let mut errand = Errand::new((core, &link), (lane, policy, budget), (&route.pace, time), parcel);
     errand.load(incoming, bytes_max).await?;
@@ -337,14 +344,14 @@ fn finish(
 ) -> Response<ReplyBody> {
     let (mut head, reply) = match passed {
         Ok(Passed::Service((response, answering), _)) => {
-            let (mut head, body) = response.into_parts();
+            let (mut head, ()) = response.into_parts();
             headers::towards_client(&mut head.headers);
             if head.status == StatusCode::SWITCHING_PROTOCOLS {
                 headers::upgraded(&mut head.headers);
                 exchange.link().upgrade(Tunnel::new(core, answering, exchange.caller.clone()));
                 (head, Err(Bytes::new()))
             } else {
-                (head, Ok((body, answering)))
+                (head, Ok(answering))
             }
         }
         Ok(Passed::Own(response)) => {
@@ -363,12 +370,12 @@ fn finish(
     }
     exchange.status = Some(head.status);
     let body = match reply {
-        Ok((body, answering)) => {
+        Ok(answering) => {
             // The service is through with it, however long its client takes: else clients who take nothing would keep everybody else out.
-            if body.size_hint().exact().is_some_and(|bytes| bytes <= SENT_AT_ONCE_MAX) {
+            if answering.size_hint().exact().is_some_and(|bytes| bytes <= SENT_AT_ONCE_MAX) {
                 exchange.give_back();
             }
-            ReplyBody::service(body, answering, exchange)
+            ReplyBody::service(answering, exchange)
         }
         Err(bytes) => {
             exchange.give_back();

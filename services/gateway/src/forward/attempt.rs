@@ -7,9 +7,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use contracts::problem::ProblemCode;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, RETRY_AFTER, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderValue, Request, Response, StatusCode};
-use hyper::body::Incoming;
+use http::header::{CONTENT_TYPE, RETRY_AFTER, UPGRADE};
+use http::{HeaderValue, Response, StatusCode};
 use resilience::balance::Pick;
 use resilience::breaker::Permit;
 use resilience::health::Failure;
@@ -20,11 +19,9 @@ use traces::{Kind, Span};
 use super::{Answer, Answering, Errand, Load, client_fault};
 use crate::body::{Broken, Outgoing};
 use crate::exchange::method_name;
-use crate::headers::TRACEPARENT;
 use crate::kept::Member;
 use crate::refusal::Refusal;
-use crate::target::{is_just_chunked, is_length_clear};
-use crate::upstream::{Connection, SendError};
+use crate::upstream::{Ask, Connection, ConnectionOption, OwnLines, SendError};
 
 /// What one attempt came to.
 pub(super) struct Attempted {
@@ -34,7 +31,7 @@ pub(super) struct Attempted {
 }
 
 /// What came of sending; `None`: nothing in time.
-pub(super) type Sent = Option<Result<(Response<Incoming>, Connection), SendError>>;
+pub(super) type Sent = Option<Result<(Response<()>, Connection), SendError>>;
 
 impl Errand<'_> {
     /// One attempt: pick, ask the breaker, send, report. An error ends the errand.
@@ -88,7 +85,7 @@ impl Errand<'_> {
                     invitation.answered();
                 }
                 let answering = Answering { pick, connection: Some(connection), since: now };
-                return Ok(judge(response, answering, self.asked.websocket));
+                return Ok(judge(response, answering, self.own.option));
             }
             None => {
                 pick.answered(now);
@@ -104,11 +101,8 @@ impl Errand<'_> {
                 }
                 return Ok(Attempted { outcome: Outcome::NoAnswer, stands: Err(refusal) });
             }
-            Some(Err(SendError::NotSent(request, why))) => {
+            Some(Err(SendError::NotSent(why))) => {
                 tracing::debug!(service = %self.lane.service, endpoint = %pick.address, %why, "not reached");
-                if let Load::Stream(stream) = &mut self.body {
-                    *stream = Some(request);
-                }
                 pick.failed(now, Failure::Unreached);
                 (Outcome::NotSent, unreachable())
             }
@@ -130,21 +124,36 @@ impl Errand<'_> {
         now: Option<Instant>,
         mut until: Instant,
     ) -> Result<Sent, Refusal> {
-        let Some(mut request) = self.next() else { return Err(unreachable()) };
-        request.headers_mut().insert(HOST, endpoint.endpoint.host.clone());
-        if self.retries_made > 0 {
-            self.pace.tell(request.headers_mut(), self.time.begun);
+        let mut body = self.next();
+        if body.is_none() {
+            return Err(unreachable());
         }
-        let mut span = self.span(endpoint, &mut request);
-        let mut sending = pin!(endpoint.endpoint.send(request, now));
-        let sent = loop {
-            let sent = self.link.within(until.into(), sending.as_mut()).await;
-            // Given up only for another one: without leave for that, this one is all there is.
-            if sent.is_some() || until >= self.time.deadline || self.pays() {
-                break sent;
+        if self.retries_made > 0 {
+            self.own.time_left = self.pace.left(self.time.begun);
+        }
+        let mut span = None;
+        // Apart, since it is rare: each attempt of a trace that is recorded has a place of its own in it.
+        let traced = self.trace.is_some().then(|| {
+            let mut own = Box::new(self.own.clone());
+            span = self.span(endpoint, &mut own);
+            own
+        });
+        let ask = Ask { own: Some(traced.as_deref().unwrap_or(&self.own)), ..self.ask() };
+        let sent = {
+            let mut sending = pin!(endpoint.endpoint.send(&ask, &mut body, self.invitation.as_ref(), now));
+            loop {
+                let sent = self.link.within(until.into(), sending.as_mut()).await;
+                // Given up only for another one: without leave for that, this one is all there is.
+                if sent.is_some() || until >= self.time.deadline || self.pays() {
+                    break sent;
+                }
+                until = self.time.deadline;
             }
-            until = self.time.deadline;
         };
+        // What was not sent can be sent again.
+        if let (Load::Stream(stream), Some(Outgoing::Streaming(unsent))) = (&mut self.body, body) {
+            *stream = Some(Box::new(unsent));
+        }
         if let Some(span) = &mut span {
             tell(span, &sent);
         }
@@ -165,7 +174,7 @@ impl Errand<'_> {
     }
 
     /// The span of an attempt, whose place in the trace the service is told.
-    pub(super) fn span(&self, endpoint: &Member, request: &mut Request<Outgoing>) -> Option<Box<Span>> {
+    pub(super) fn span(&self, endpoint: &Member, own: &mut OwnLines<'_>) -> Option<Box<Span>> {
         let (context, template) = self.trace.as_ref()?;
         let method = method_name(&self.method);
         let name = format!("{method} {template}");
@@ -174,7 +183,7 @@ impl Errand<'_> {
         traces::http::towards(&mut span, &endpoint.address);
         let traceparent = HeaderValue::from_maybe_shared(Bytes::from_owner(span.context().header()));
         if let Ok(traceparent) = traceparent {
-            request.headers_mut().insert(TRACEPARENT, traceparent);
+            own.traceparent = traceparent;
         }
         Some(span)
     }
@@ -213,7 +222,7 @@ pub(super) fn is_stale(sent: &Sent) -> bool {
 
 /// Whether an answer speaks against the endpoint. A service that refuses in order (503, with a problem document) is well: it sheds what
 /// it cannot do just now, such as writes to a full disk, and the rest must go on reaching it.
-fn is_sick(response: &Response<Incoming>) -> bool {
+fn is_sick(response: &Response<()>) -> bool {
     let is_problem =
         || response.headers().get(CONTENT_TYPE).is_some_and(|value| value == http_kit::problem::MEDIA_TYPE);
     match response.status().as_u16() {
@@ -233,26 +242,22 @@ pub(super) fn tell(span: &mut Span, sent: &Sent) {
 }
 
 /// An answer is an answer; whether "later" is one is for the retry policy to say.
-fn judge(response: Response<Incoming>, answering: Answering, websocket: bool) -> Attempted {
+fn judge(response: Response<()>, answering: Answering, option: ConnectionOption) -> Attempted {
     let status = response.status().as_u16();
     let asked = || response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
     let retry_after = if status < 429 { None } else { asked().and_then(parse_retry_after) };
     let outcome = Outcome::Answered { status, retry_after };
-    let stands = if is_odd(&response, websocket) { Err(broke_off()) } else { Ok((response, answering)) };
+    let stands = if is_odd(&response, option) { Err(broke_off()) } else { Ok((response, answering)) };
     Attempted { outcome, stands }
 }
 
-/// Whether the service speaks another language: of an upgrade nobody asked for, or with a body whose end two readers could see in two
-/// places (RFC 9112 §6.3), or in a coding that we would have to undo before it is told on.
-fn is_odd(response: &Response<Incoming>, websocket: bool) -> bool {
-    let headers = response.headers();
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        let to = headers.get(UPGRADE).map_or(&[][..], HeaderValue::as_bytes);
-        return !(websocket && to.eq_ignore_ascii_case(b"websocket"));
+/// Whether the service speaks another language than was asked for.
+fn is_odd(response: &Response<()>, option: ConnectionOption) -> bool {
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        return false;
     }
-    !is_length_clear(headers)
-        || (headers.contains_key(TRANSFER_ENCODING)
-            && (headers.contains_key(CONTENT_LENGTH) || !is_just_chunked(headers)))
+    let to = response.headers().get(UPGRADE).map_or(&[][..], HeaderValue::as_bytes);
+    !(option == ConnectionOption::WebSocket && to.eq_ignore_ascii_case(b"websocket"))
 }
 
 fn report(permit: Option<Permit>, how: impl FnOnce(Permit)) {

@@ -8,17 +8,16 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
-use http::header::HOST;
 use resilience::balance::Pick;
 use resilience::breaker::Permit;
 use tokio::time::timeout_at;
 
 use super::attempt::{Attempted, Sent, is_stale, tell};
 use super::{Errand, Load};
-use crate::body::Outgoing;
 use crate::kept::Member;
 use crate::pace::Hedging;
 use crate::refusal::Refusal;
+use crate::upstream::{Ask, ConnectionOption, OwnLines};
 
 /// An endpoint, and leave to call it.
 type Chosen = (Pick<Arc<Member>>, Option<Permit>);
@@ -26,7 +25,7 @@ type Chosen = (Pick<Arc<Member>>, Option<Permit>);
 impl Errand<'_> {
     /// Whether it may be made twice at once.
     pub(super) fn may_hedge(&self) -> bool {
-        matches!(self.body, Load::Nothing) && self.is_read() && !self.asked.websocket
+        matches!(self.body, Load::Nothing) && self.is_read() && self.own.option != ConnectionOption::WebSocket
     }
 
     /// The first attempt, and a second one beside it if that takes long.
@@ -121,11 +120,10 @@ impl Errand<'_> {
     async fn trial(&self, endpoint: &Member, now: Instant, mut until: Instant) -> Sent {
         let mut kept = Some(now);
         loop {
-            let mut request = self.request(Outgoing::Empty);
-            request.headers_mut().insert(HOST, endpoint.endpoint.host.clone());
-            self.pace.tell(request.headers_mut(), self.time.begun);
-            let mut span = self.span(endpoint, &mut request);
-            let mut sending = pin!(endpoint.endpoint.send(request, kept));
+            let mut own = OwnLines { time_left: self.pace.left(self.time.begun), ..self.own.clone() };
+            let mut span = self.span(endpoint, &mut own);
+            let (ask, mut body) = (Ask { own: Some(&own), ..self.ask() }, None);
+            let mut sending = pin!(endpoint.endpoint.send(&ask, &mut body, None, kept));
             let sent: Sent = loop {
                 match timeout_at(until.into(), sending.as_mut()).await {
                     Ok(sent) => break Some(sent),
