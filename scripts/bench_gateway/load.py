@@ -1,4 +1,4 @@
-"""Load by wrk, and whether the answers under it were right."""
+"""Load by wrk and h2load, and whether the answers under it were right."""
 import http.client, re, ssl, subprocess
 from backend import BODY, BODY_BYTES, PATH
 from machine import LOAD_CORE, SECONDS
@@ -32,21 +32,52 @@ def script(token=None, tokens=None, skip=0, close=False):
     return (f'wrk.headers["Authorization"] = "Bearer {token}"\n' if token else "") + ('wrk.headers["Connection"] = "close"\n' if close else "")
 
 
-def wrk(proxy, lua, seconds=SECONDS, connections=CONNECTIONS):
-    """Asks for so long; gives what it cost, and how it went."""
-    path = proxy.folder / "load.lua"
-    path.write_text(lua + DONE)
-    url = f"{'https' if proxy.tls else 'http'}://127.0.0.1:{proxy.port}{PATH}"
-    command = pinned([LOAD_CORE], "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s", path, url)
+def wrk(lua, connections=CONNECTIONS):
+    """Asks over HTTP/1.1, as the script says."""
+    def ask_for(proxy, seconds):
+        path = proxy.folder / "load.lua"
+        path.write_text(lua + DONE)
+        out, used = cost(proxy, seconds, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s", path, url(proxy))
+        found = re.search(r"RESULT (\d+) (\d+) (\d+) ([\d.]+) ([\d.]+) (\d+) (\d+)", out)
+        requests, took = int(found[1]), int(found[2]) / 1e6
+        return told(used, requests, took, float(found[4]), float(found[5]), fault(requests, int(found[3]), int(found[6]), int(found[7])))
+    return ask_for
+
+
+def h2load(connections, streams):
+    """Asks over HTTP/2, with so many requests at a time on each connection."""
+    def ask_for(proxy, seconds):
+        # A line for each request: when it began, its status, and how long it took, in microseconds. h2load writes at the end of what is there.
+        log = proxy.folder / "load.log"
+        log.unlink(missing_ok=True)
+        out, used = cost(proxy, seconds, "h2load", "-t1", f"-c{connections}", f"-m{streams}", f"-D{seconds}", f"--log-file={log}", url(proxy))
+        lines = [line.split("\t") for line in log.read_text().splitlines()]
+        times = sorted(int(line[2]) for line in lines if len(line) == 3)
+        requests = len(times)
+        refused = sum(line[1] != "200" for line in lines)
+        bytes = int(re.search(r"traffic: .*\((\d+)\) total.*\((\d+)\) data", out)[2])
+        at = lambda share: times[min(int(requests * share), requests - 1)] / 1000 if times else 0.0
+        # What was under way at the end is told as broken, and is not.
+        return told(used, requests, seconds, at(0.5), at(0.99), fault(requests, bytes + requests, refused, 0))
+    return ask_for
+
+
+def url(proxy):
+    return f"{'https' if proxy.tls else 'http'}://127.0.0.1:{proxy.port}{PATH}"
+
+
+def cost(proxy, seconds, *command):
+    """What the program says, and the user and system seconds that the proxy took meanwhile."""
     before = proxy.cpu()
-    out = subprocess.run(command, capture_output=True, text=True, check=True, timeout=seconds + 60).stdout
-    user, system = (after - before for after, before in zip(proxy.cpu(), before))
-    found = re.search(r"RESULT (\d+) (\d+) (\d+) ([\d.]+) ([\d.]+) (\d+) (\d+)", out)
-    requests, took = int(found[1]), int(found[2]) / 1e6
-    per_request = 1e6 / max(requests, 1)
-    return {"requests": requests, "rate": requests / took, "p50_ms": float(found[4]), "p99_ms": float(found[5]),
+    out = subprocess.run(pinned([LOAD_CORE], *command), capture_output=True, text=True, check=True, timeout=seconds + 60).stdout
+    return out, [after - before for after, before in zip(proxy.cpu(), before)]
+
+
+def told(used, requests, took, p50_ms, p99_ms, void):
+    (user, system), per_request = used, 1e6 / max(requests, 1)
+    return {"requests": requests, "rate": requests / took, "p50_ms": p50_ms, "p99_ms": p99_ms,
             "cpu_us": (user + system) * per_request, "user_us": user * per_request, "system_us": system * per_request,
-            "busy": (user + system) / took, "void": fault(requests, int(found[3]), int(found[6]), int(found[7]))}
+            "busy": (user + system) / took, "void": void}
 
 
 def fault(requests, bytes, refused, broken):

@@ -1,6 +1,6 @@
 """Work B: everything on. Each verifies tokens if it can; ours also ones that it has never seen."""
 import tokens
-from load import ask, script
+from load import ask, script, wrk
 from machine import say
 from part_a import ALL
 from proxies import ours
@@ -18,11 +18,11 @@ def measure():
         for proxy in ALL:
             running = scene.start(proxy, "b")
             refuses_strangers(running)
-            turns.append(Turn(proxy.NAME, running, script(token=running.token or tokens.one(taken[0])), running.token))
+            turns.append(Turn(proxy.NAME, running, wrk(script(token=running.token or tokens.one(taken[0]))), running.token))
         for algorithm in taken:
             say(f"{UNSEEN} tokens, {algorithm}")
             running = scene.start(ours, "b", algorithm=algorithm)
-            turns.append(Turn(f"ours, unseen {algorithm}", running, script(tokens=tokens.several(algorithm, UNSEEN)), running.token))
+            turns.append(Turn(f"ours, unseen {algorithm}", running, wrk(script(tokens=tokens.several(algorithm, UNSEEN))), running.token))
         return {"rows": play(turns), "algorithm": taken[0], "refused": [one for one in tokens.ALGORITHMS if one not in taken]}
 
 

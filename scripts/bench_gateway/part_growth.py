@@ -21,7 +21,7 @@ def measure():
 
 def turn(scene, module, name, **more):
     running = scene.start(module, "b", **more)
-    return Turn(name, running, script(token=running.token or tokens.one("EdDSA")), running.token)
+    return Turn(name, running, wrk(script(token=running.token or tokens.one("EdDSA"))), running.token)
 
 
 def endpoints(scene):
@@ -37,7 +37,7 @@ def distinct_tokens(scene):
         running = scene.start(ours, "b", algorithm="EdDSA")
         file = tokens.several("EdDSA", count)
         meet_all(running, file, count)
-        turns.append(Turn(f"{count:,} tokens", running, script(tokens=file), running.token))
+        turns.append(Turn(f"{count:,} tokens", running, wrk(script(tokens=file)), running.token))
     return ended(turns)
 
 
@@ -46,7 +46,7 @@ def meet_all(proxy, file, count):
     met, line, until = 0, file.stat().st_size // count, time.monotonic() + ALL_SECONDS_MAX
     while met < count:
         # What was asked last may not have been answered: some twice rather than never.
-        met += wrk(proxy, script(tokens=file, skip=met * line), 10 if count > 100_000 else 1)["requests"]
+        met += wrk(script(tokens=file, skip=met * line))(proxy, 10 if count > 100_000 else 1)["requests"]
         drop_log(proxy)
         if time.monotonic() > until:
             raise SystemExit(f"the gateway has met {met} of {count} tokens in {ALL_SECONDS_MAX} s")

@@ -18,16 +18,16 @@ def measure():
         for work in ("a", "b"):
             for module in (ours, nginx):
                 running = scene.start(module, work)
-                lua = script(token=running.token or tokens.one("EdDSA") if work == "b" else None)
-                wrk(running, lua, 1)
-                row = {"name": f"{module.NAME}, work {work.upper()}", "calls": counted(running, lua), "profile": profile(running, lua)}
+                load = wrk(script(token=running.token or tokens.one("EdDSA") if work == "b" else None))
+                load(running, 1)
+                row = {"name": f"{module.NAME}, work {work.upper()}", "calls": counted(running, load), "profile": profile(running, load)}
                 found["rows"].append(row)
                 drop_log(running)
                 running.end()
     return found
 
 
-def counted(proxy, lua):
+def counted(proxy, load):
     """Calls by name, for each request. Traced, a program is several times slower, and finds more to do each time that it looks."""
     table = proxy.folder / "strace"
     pids = [argument for pid in proxy.pids() for argument in ("-p", str(pid))]
@@ -35,7 +35,7 @@ def counted(proxy, lua):
         tracer = subprocess.Popen(["strace", "-c", "-f", "-o", table, *pids], stdout=says, stderr=says)
     try:
         time.sleep(1)
-        requests = wrk(proxy, lua, SECONDS)["requests"]
+        requests = load(proxy, SECONDS)["requests"]
     finally:
         tracer.send_signal(signal.SIGINT)
         try:
@@ -51,7 +51,7 @@ def counted(proxy, lua):
     return dict(sorted(calls.items(), key=lambda call: -call[1]))
 
 
-def profile(proxy, lua):
+def profile(proxy, load):
     """Microseconds a request by object and by function; `None` where perf does not work."""
     data = proxy.folder / "perf.data"
     pids = ",".join(map(str, proxy.pids()))
@@ -62,7 +62,7 @@ def profile(proxy, lua):
         time.sleep(0.5)
         if recorder.poll() is not None:
             return None
-        cost = wrk(proxy, lua, SECONDS)["cpu_us"]
+        cost = load(proxy, SECONDS)["cpu_us"]
     finally:
         recorder.send_signal(signal.SIGINT)
         recorder.wait(30)

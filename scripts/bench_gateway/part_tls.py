@@ -1,7 +1,7 @@
 """TLS 1.3 in front of work A, with the same certificate: on connections that stay, and on a new one for each request."""
 import socket, ssl
 import tokens
-from load import script
+from load import script, wrk
 from proxies import nginx, ours
 from rounds import Turn, play
 from scene import Scene
@@ -11,8 +11,8 @@ def measure():
     certificate = tokens.certificate()
     with Scene() as scene:
         running = [scene.start(proxy, "a", tls=certificate) for proxy in (ours, nginx)]
-        kept = play([Turn(proxy.name, proxy, script()) for proxy in running])
-        new = play([Turn(f"{proxy.name}, a handshake each", proxy, script(close=True)) for proxy in running])
+        kept = play([Turn(proxy.name, proxy, wrk(script())) for proxy in running])
+        new = play([Turn(f"{proxy.name}, a handshake each", proxy, wrk(script(close=True))) for proxy in running])
         return {"rows": kept + new, "versions": {proxy.name: negotiated(proxy) for proxy in running}}
 
 

@@ -147,7 +147,12 @@ def tls(found):
     lines = rows(found["rows"])
     versions = "; ".join(f"{name}: {what}" for name, what in found["versions"].items())
     return heading("TLS in front", found) + (f"Work A, the same P-256 certificate, {rounds(found)} What a client of today gets: {versions}. *A handshake each*: a new connection "
-        "for every\nrequest, none resumed. wrk speaks HTTP/1.1 alone, so there are no rows of HTTP/2.\n\n") + lines
+        "for every\nrequest, none resumed.\n\n") + lines
+
+
+def http2(found):
+    return heading("HTTP/2 in front", found) + (f"Work A over TLS 1.3 by `h2load` (Debian's `nghttp2-client`), {rounds(found)} {found['connections']} connections with one request at a "
+        f"time each; then\n{found['connections'] // found['streams']} connections with {found['streams']} each, so that as many are under way.\n\n") + rows(found["rows"])
 
 
 def balancing(found):
@@ -190,6 +195,6 @@ def reached(found):
 
 def write():
     found = json.loads(RESULTS.read_text())
-    forms = {"a": a, "b": b, "memory": memory, "syscalls": syscalls, "growth": growth, "tls": tls, "balancing": balancing, "hung": hung}
+    forms = {"a": a, "b": b, "memory": memory, "syscalls": syscalls, "growth": growth, "tls": tls, "http2": http2, "balancing": balancing, "hung": hung}
     PAGE.write_text("\n".join([METHOD, reached(found), *(form(found[name]) for name, form in forms.items() if name in found)]))
     PAGE.with_suffix(".svg").write_text(plot.drawn(found))

@@ -1,6 +1,6 @@
 """Rounds in which each takes its turn, so that whatever else the machine does falls on all of them alike."""
-from load import check, drop_log, wrk
-from machine import ROUNDS, say, spread
+from load import check, drop_log
+from machine import ROUNDS, SECONDS, say, spread
 
 FIGURES = ("cpu_us", "user_us", "system_us", "rate", "p50_ms", "p99_ms", "busy")
 WARM_SECONDS = 2
@@ -8,15 +8,15 @@ LINES_LATE_MAX = 2_000
 
 
 class Turn:
-    """One row: a proxy, and what it is asked."""
+    """One row: a proxy, and what it is asked (`load.wrk` or `load.h2load`)."""
 
-    def __init__(self, name, proxy, lua, token=None):
-        self.name, self.proxy, self.lua, self.token, self.runs = name, proxy, lua, token, []
+    def __init__(self, name, proxy, load, token=None):
+        self.name, self.proxy, self.load, self.token, self.runs = name, proxy, load, token, []
 
     def take(self):
         """A round of it; `void` says why it does not count."""
         before = check(self.proxy, self.token)
-        run = wrk(self.proxy, self.lua)
+        run = self.load(self.proxy, SECONDS)
         logged = drop_log(self.proxy)
         run["void"] = run["void"] or before or check(self.proxy, self.token)
         # A line an answer, but for what still waits to be written: else it had less to do than the others.
@@ -31,7 +31,7 @@ class Turn:
 def play(turns, rounds=ROUNDS):
     """Plays the rounds; gives a row each, compared with the first."""
     for turn in turns:
-        wrk(turn.proxy, turn.lua, WARM_SECONDS)
+        turn.load(turn.proxy, WARM_SECONDS)
         drop_log(turn.proxy)
     for _ in range(rounds):
         for turn in turns:

@@ -48,7 +48,7 @@ def start(work, folder, backends, tls=None, cores=(PROXY_CORE,), endpoints=2):
     log = folder / "access"
     zones = "".join(f"limit_req zone={zone} burst={NEVER} nodelay; " for zone in ("address", "user"))
     (folder / "nginx.conf").write_text(CONFIG.format(
-        folder=folder, workers=len(cores), kept=CONNECTIONS * endpoints, rate=NEVER, seconds=ROUTE_SECONDS, listen=f"127.0.0.1:{port}{' ssl' if tls else ''}",
+        folder=folder, workers=len(cores), kept=CONNECTIONS * endpoints, rate=NEVER, seconds=ROUTE_SECONDS, listen=f"127.0.0.1:{port}{' ssl http2' if tls else ''}",
         servers=" ".join(f"server {endpoint} max_fails={5 if everything else 0};" for endpoint in backends.endpoints(endpoints)),
         tls=f"ssl_certificate {tls.chain}; ssl_certificate_key {tls.key}; ssl_protocols TLSv1.3;" if tls else "",
         log=f"access_log {log} all buffer=64k flush=1s;" if everything else "access_log off;",
