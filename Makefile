@@ -80,7 +80,7 @@ bench: ## Start time, memory, CPU and latency of the whole stack; see docs/bench
 	scripts/bench
 
 .PHONY: bench-gateway
-bench-gateway: ## The gateway beside nginx, HAProxy, Envoy, Traefik; see docs/benchmarks/gateway.md (PARTS="a b memory syscalls growth tls balancing hung")
+bench-gateway: ## The gateway beside nginx, HAProxy, Envoy, Traefik; see docs/benchmarks/gateway.md (PARTS="a b memory syscalls growth tls http2 balancing hung")
 	scripts/prepare bench-gateway
 	cargo build --release --package gateway --bins --example balancing --example hung
 	scripts/bench-gateway $(PARTS)

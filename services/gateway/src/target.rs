@@ -44,7 +44,7 @@ pub(crate) fn check(head: &request::Parts, link: &Link) -> Result<(), Refusal> {
 }
 
 /// Whether there is one Content-Length at most, and it a number (RFC 9110 §8.6).
-pub(crate) fn is_length_clear(headers: &HeaderMap) -> bool {
+fn is_length_clear(headers: &HeaderMap) -> bool {
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
     let length = lengths.next();
     let is_number =
@@ -53,7 +53,7 @@ pub(crate) fn is_length_clear(headers: &HeaderMap) -> bool {
 }
 
 /// Whether the one coding is `chunked`: any other would have to be undone, or told on.
-pub(crate) fn is_just_chunked(headers: &HeaderMap) -> bool {
+fn is_just_chunked(headers: &HeaderMap) -> bool {
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     let only = codings.next().map(HeaderValue::as_bytes);
     codings.next().is_none() && only.is_some_and(|coding| coding.eq_ignore_ascii_case(b"chunked"))
