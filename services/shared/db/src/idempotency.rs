@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!            ┌ Fresh(ticket) → handler: effect + idempotency_keep, one transaction → commit
-//! begin ─────┼ Replay(answer)     └ error → idempotency_release
+//! begin ─────┼ Replay(answer)     └ error, or dropped → idempotency_release
 //!            ├ Mismatch (422)
 //!            └ InFlight (409)
 //! ```
@@ -143,7 +143,10 @@ pub async fn idempotency_keep(
     if rows == 1 { Ok(()) } else { Err(Error::Superseded) }
 }
 
-/// Gives the claim back after an error, so that the client may try again at once.
+/// Gives the claim back after an error, or when its request was dropped, so that the client may try again at once.
+///
+/// A commit of the effect may be under way: then this waits for it, and takes nothing away if there is an answer. SQLite has one writer; on PostgreSQL
+/// whoever keeps an answer has locked the row, and read committed looks again at a row that it waited for.
 pub async fn idempotency_release(db: &Db, ticket: &Ticket) -> Result<(), Error> {
     let mut tx = db.begin().await?;
     on!(tx, |conn| sqlx::query(sql!(

@@ -1,5 +1,7 @@
 //! A request with an Idempotency-Key has its effect once, whatever happens in between.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use db::{Begun, Db, Error, KeptAnswer, Ticket, idempotency_begin, idempotency_keep, idempotency_release};
 use testkit::TestDb;
@@ -85,6 +87,29 @@ testkit::on_both_engines! {
         handle(&db, &second, "v1", 1).await.unwrap();
         idempotency_release(&db, &second).await.unwrap();
         assert!(matches!(begin(&db).await, Begun::Replay(_)));
+    }
+
+    async fn a_key_that_is_given_back_while_its_effect_is_under_way_goes_by_how_that_ends(db: Db) {
+        for (is_committed, visit) in [(false, "v1"), (true, "v2")] {
+            let ticket = fresh(&db).await;
+            let mut tx = db.begin().await.unwrap();
+            visit_insert(&mut tx, &Visit::new(visit, 1)).await.unwrap();
+            idempotency_keep(&mut tx, &db, &ticket, &answer(visit)).await.unwrap();
+            let releasing = tokio::spawn({
+                let db = db.clone();
+                async move { idempotency_release(&db, &ticket).await }
+            });
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            assert!(!releasing.is_finished(), "it waits for the effect");
+            if is_committed {
+                tx.commit().await.unwrap();
+            } else {
+                drop(tx);
+            }
+            releasing.await.unwrap().unwrap();
+        }
+        assert_eq!(visits(&db).await, 1);
+        assert!(matches!(begin(&db).await, Begun::Replay(kept) if kept == answer("v2")));
     }
 
     async fn a_crash_before_the_commit_leaves_neither_effect_nor_answer(db: Db) {

@@ -46,7 +46,7 @@ operation!(After, "/api/after");
 
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
-struct Broken(#[from] db::Error);
+pub(crate) struct Broken(#[from] db::Error);
 
 impl Failure for Broken {
     fn problem(&self) -> Problem {
@@ -54,10 +54,11 @@ impl Failure for Broken {
     }
 }
 
-async fn write(db: &db::Db, id: &'static str) -> Result<db::Tx, Broken> {
+pub(crate) async fn write(db: &db::Db, id: impl Into<String>) -> Result<db::Tx, Broken> {
+    let id = id.into();
     let mut tx = db.begin().await?;
     db::on!(tx, |conn| sqlx::query("insert into note (id) values ($1)")
-        .bind(id)
+        .bind(&id)
         .execute(conn)
         .await
         .map(|done| done.rows_affected()))
@@ -101,12 +102,12 @@ fn notebook() -> Service {
     }
 }
 
-fn notes() -> db::Migrations {
+pub(crate) fn notes() -> db::Migrations {
     static NOTES: std::sync::OnceLock<db::Migrations> = std::sync::OnceLock::new();
     *NOTES.get_or_init(|| migrations(&[(1, "create table note (id text primary key)")]))
 }
 
-async fn count(db: &db::Db) -> i64 {
+pub(crate) async fn count(db: &db::Db) -> i64 {
     let mut tx = db.read().await.unwrap();
     let (count,): (i64,) =
         db::on!(tx, |conn| sqlx::query_as("select count(*) from note").fetch_one(conn).await).unwrap();

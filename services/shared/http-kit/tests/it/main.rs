@@ -4,6 +4,7 @@
 
 mod clients;
 mod deadline;
+mod dropped;
 mod follow;
 mod internal_tls;
 mod life;
