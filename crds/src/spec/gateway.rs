@@ -260,12 +260,12 @@ pub struct FallbackSpec {
     /// 503 with `Retry-After`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unavailable: Option<Unavailable>,
-    /// The last good answer of a GET to the same caller, marked stale and with its age; 503 for everything else. Refused for medical
+    /// The last good answer of a GET to the same caller, marked stale and with its age; 503 for everything else. Refused for patients and medical
     /// records: an old allergy list looks like a current one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stale_read: Option<StaleRead>,
-    /// Always the same answer to a GET, marked as such; 503 for everything else. Refused for medical records and patients: what is empty would
-    /// look like no known allergies.
+    /// Always the same answer to a GET, marked as such; 503 for everything else. Refused for patients, medical records, appointments, bills and
+    /// messages: what is empty would look like none known.
     #[serde(rename = "static", skip_serializing_if = "Option::is_none")]
     pub static_answer: Option<StaticAnswerSpec>,
 }
@@ -278,7 +278,7 @@ pub struct Unavailable {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StaleRead {
-    /// Older than this is not served: 1s to 1h.
+    /// Older than this is not served: 1s to 1h; 5m at most for appointments, bills and messages.
     #[schemars(extend("x-kubernetes-validations" = rules::between("1s", "1h")))]
     pub max_age: Span,
 }

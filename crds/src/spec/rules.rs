@@ -7,7 +7,12 @@
 //! Where a schema has defaults, they are there when a rule is asked. The API server estimates what a rule may cost, from the bounds of
 //! what it looks at, and refuses a definition with a dear one.
 
+use contracts::permission::Permission;
+use contracts::stand_in::Tells;
 use kube::core::{Reason, Rule};
+use settings::ServiceName;
+
+use super::Span;
 
 /// Of two ways to say how many pods, one.
 pub(super) fn scale() -> Vec<Rule> {
@@ -120,16 +125,29 @@ pub(super) fn trusted_proxies() -> Vec<Rule> {
 }
 
 pub(super) fn route() -> Vec<Rule> {
+    let care = Span::from_secs(Tells::Care.stale_seconds_max().into());
     vec![
         rule(
-            "self.service != 'records' || !has(self.fallback) || !has(self.fallback.staleRead)",
-            "is refused for medical records: an old allergy list looks like a current one",
+            format!(
+                "!({}) || !has(self.fallback) || !has(self.fallback.staleRead)",
+                may_tell(Tells::Treatment)
+            ),
+            Tells::Treatment.stale_refused().unwrap_or_default(),
         )
         .field_path(".fallback.staleRead")
         .reason(Reason::FieldValueForbidden),
         rule(
-            "!(self.service in ['records', 'patient']) || !has(self.fallback) || !has(self.fallback.static)",
-            "is refused for medical records and patients: what is empty would look like no known allergies",
+            format!(
+                "!({}) || !has(self.fallback) || !has(self.fallback.staleRead) || \
+                 [self.fallback.staleRead.maxAge].all(s, s.contains('d') || duration(s) <= duration('{care}'))",
+                may_tell(Tells::Care)
+            ),
+            &format!("must be at most {care} for what tells of a person's health"),
+        )
+        .field_path(".fallback.staleRead.maxAge"),
+        rule(
+            format!("!({}) || !has(self.fallback) || !has(self.fallback.static)", may_tell(Tells::Care)),
+            Tells::Care.static_refused().unwrap_or_default(),
         )
         .field_path(".fallback.static")
         .reason(Reason::FieldValueForbidden),
@@ -141,6 +159,19 @@ pub(super) fn route() -> Vec<Rule> {
         )
         .field_path(".permissions"),
     ]
+}
+
+/// Whether a route's answers may tell so much of a person's health: by its service, and by the permissions that it asks for.
+fn may_tell(least: Tells) -> String {
+    let list = |names: Vec<&str>| names.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ");
+    let services = ServiceName::ALL.into_iter().filter(|service| Tells::of_service(*service) >= least);
+    let permissions =
+        Permission::ALL.iter().copied().filter(|permission| Tells::of_permission(*permission) >= least);
+    format!(
+        "self.service in [{}] || (has(self.permissions) && self.permissions.exists(name, name in [{}]))",
+        list(services.map(ServiceName::short).collect()),
+        list(permissions.map(Permission::as_str).collect()),
+    )
 }
 
 fn no_longer_than_timeout(part: &str, name: &str) -> Rule {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use contracts::endpoint::{Access, Operation};
 use contracts::permission::Permission;
+use contracts::stand_in::Tells;
 use settings::{Breaker, Fallback, Hedge, Retries, ServiceName, StaticAnswer};
 
 use super::bounds;
@@ -46,11 +47,13 @@ fn route(path: &str, spec: &RouteSpec, faults: &mut Faults) -> RoutePolicy {
         Span::from_secs(300),
         faults,
     );
+    let permissions = permissions(path, spec, faults);
+    let tells = Tells::of([spec.service.into()], permissions.iter().copied());
     RoutePolicy {
         path: spec.path.clone(),
         service: spec.service.into(),
         auth: spec.auth,
-        permissions: permissions(path, spec, faults),
+        permissions,
         timeout: spec.timeout,
         retries: retries(&format!("{path}.retries"), spec.retries.unwrap_or_default(), spec.timeout, faults),
         circuit_breaker: breaker(
@@ -59,7 +62,7 @@ fn route(path: &str, spec: &RouteSpec, faults: &mut Faults) -> RoutePolicy {
             faults,
         ),
         fallback: spec.fallback.as_ref().map_or(Fallback::Unavailable, |fallback| {
-            self::fallback(&format!("{path}.fallback"), spec.service.into(), fallback, faults)
+            self::fallback(&format!("{path}.fallback"), tells, fallback, faults)
         }),
         hedge: spec.hedge.map(|hedge| self::hedge(&format!("{path}.hedge"), hedge, spec.timeout, faults)),
         rate_limits: spec.rate_limits.clone(),
@@ -141,27 +144,21 @@ pub(super) fn breaker(path: &str, spec: BreakerSpec, faults: &mut Faults) -> Bre
     }
 }
 
-fn fallback(path: &str, service: ServiceName, spec: &FallbackSpec, faults: &mut Faults) -> Fallback {
+fn fallback(path: &str, tells: Tells, spec: &FallbackSpec, faults: &mut Faults) -> Fallback {
     match (spec.unavailable, spec.stale_read, &spec.static_answer) {
         (Some(_), None, None) => Fallback::Unavailable,
         (None, Some(stale_read), None) => {
             let path = format!("{path}.staleRead");
-            if service == ServiceName::MedicalRecordsService {
-                faults.add(
-                    &path,
-                    "is refused for medical records: an old allergy list looks like a current one",
-                );
+            if let Some(why) = tells.stale_refused() {
+                faults.add(&path, why);
+            } else {
+                let (second, oldest) =
+                    (Span::from_secs(1), Span::from_secs(tells.stale_seconds_max().into()));
+                bounds::span(format!("{path}.maxAge"), stale_read.max_age, second, oldest, faults);
             }
-            bounds::span(
-                format!("{path}.maxAge"),
-                stale_read.max_age,
-                Span::from_secs(1),
-                Span::from_secs(3_600),
-                faults,
-            );
             Fallback::StaleRead { max_age_seconds: stale_read.max_age.secs() }
         }
-        (None, None, Some(answer)) => static_answer(&format!("{path}.static"), service, answer, faults),
+        (None, None, Some(answer)) => static_answer(&format!("{path}.static"), tells, answer, faults),
         _ => {
             faults.add(path, "must have exactly one of unavailable, staleRead and static");
             Fallback::Unavailable
@@ -169,12 +166,9 @@ fn fallback(path: &str, service: ServiceName, spec: &FallbackSpec, faults: &mut 
     }
 }
 
-fn static_answer(path: &str, service: ServiceName, spec: &StaticAnswerSpec, faults: &mut Faults) -> Fallback {
-    if matches!(service, ServiceName::MedicalRecordsService | ServiceName::PatientService) {
-        faults.add(
-            path,
-            "is refused for medical records and patients: what is empty would look like no known allergies",
-        );
+fn static_answer(path: &str, tells: Tells, spec: &StaticAnswerSpec, faults: &mut Faults) -> Fallback {
+    if let Some(why) = tells.static_refused() {
+        faults.add(path, why);
     }
     if !matches!(spec.status, 200..=203 | 400..=599) {
         faults.add(

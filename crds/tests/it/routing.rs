@@ -112,26 +112,42 @@ fn no_route_shuts_out_everybody() {
 }
 
 #[test]
-fn records_are_never_stale() {
-    assert_eq!(
-        faults_of(&["path: /api/records, service: records, fallback: { staleRead: { maxAge: 1m } }"]),
-        "spec.gateway.routes[0].fallback.staleRead: is refused for medical records: an old allergy list looks like a current one"
-    );
+fn what_is_old_stands_in_for_nothing_that_somebody_is_treated_by() {
+    for route in [
+        "path: /api/records, service: records",
+        "path: /api/patients, service: patient",
+        "path: /api/providers, service: provider, permissions: ['patients:read']",
+    ] {
+        assert_eq!(
+            faults_of(&[&format!("{route}, fallback: {{ staleRead: {{ maxAge: 1m }} }}")]),
+            "spec.gateway.routes[0].fallback.staleRead: is refused for patients and medical records: an old allergy list looks like a current one"
+        );
+    }
     assert_eq!(
         faults_of(&[
             "path: /api/bills, service: billing, fallback: { staleRead: { maxAge: 2h }, unavailable: {} }"
         ]),
         "spec.gateway.routes[0].fallback: must have exactly one of unavailable, staleRead and static"
     );
+    assert_eq!(
+        faults_of(&["path: /api/bills, service: billing, fallback: { staleRead: { maxAge: 6m } }"]),
+        "spec.gateway.routes[0].fallback.staleRead.maxAge: must be at most 5m"
+    );
 }
 
 #[test]
-fn nothing_stands_in_for_what_is_known_of_a_patient() {
-    for (service, path) in [("records", "/api/records"), ("patient", "/api/patients")] {
-        let route = format!("path: {path}, service: {service}, fallback: {{ static: {{ body: '[]' }} }}");
+fn what_is_empty_stands_in_for_nothing_that_tells_of_a_persons_health() {
+    for route in [
+        "path: /api/records, service: records",
+        "path: /api/patients, service: patient",
+        "path: /api/appointments, service: appointment",
+        "path: /api/bills, service: billing",
+        "path: /api/notifications, service: notification",
+        "path: /api/providers, service: provider, permissions: ['bills:read']",
+    ] {
         assert_eq!(
-            faults_of(&[&route]),
-            "spec.gateway.routes[0].fallback.static: is refused for medical records and patients: what is empty would look like no known allergies"
+            faults_of(&[&format!("{route}, fallback: {{ static: {{ body: '[]' }} }}")]),
+            "spec.gateway.routes[0].fallback.static: is refused for what tells of a person's health: what is empty would look like none known"
         );
     }
 }
@@ -182,7 +198,7 @@ fn policies_make_sense_in_themselves() {
         ("loadBalancing: Random", "loadBalancing: must be one of RoundRobin, LeastConnections, PeakEwma"),
     ] {
         let expected = format!("spec.gateway.routes[0].{expected}");
-        assert_eq!(faults_of(&[&format!("path: /api/bills, service: billing, {policy}")]), expected);
+        assert_eq!(faults_of(&[&format!("path: /api/providers, service: provider, {policy}")]), expected);
     }
 }
 

@@ -3,10 +3,13 @@
 
 use std::collections::BTreeSet;
 
+use contracts::permission::Permission;
+use contracts::stand_in::Tells;
 use kube_cel::{CompiledSchema, ErrorKind, ValidationErrors, Validator, compile_schema};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use settings::ServiceName;
 use stack::Stack;
 
 /// A spec that is refused.
@@ -148,6 +151,43 @@ fn no_rule_refuses_a_change_that_can_be() {
         let spec = |text: &str| -> Value { serde_saphyr::from_str(text).unwrap() };
         if let Err(errors) = rules.check(&spec(to), Some(&spec(from))) {
             panic!("{from} → {to}: {errors}");
+        }
+    }
+}
+
+/// One rule, in Rust and in CEL: what may stand in for an answer goes by all that it may tell.
+#[test]
+fn what_may_stand_in_for_an_answer_is_the_same_on_both_sides() {
+    let rules = Rules::of_the_definition();
+    let permissions = Permission::ALL.iter().copied().filter(|permission| !permission.is_internal());
+    let permissions: Vec<_> = permissions.map(Some).chain([None]).collect();
+    for (service, path) in [
+        (ServiceName::PatientService, "/api/patients"),
+        (ServiceName::AppointmentService, "/api/appointments"),
+        (ServiceName::BillingService, "/api/bills"),
+        (ServiceName::MedicalRecordsService, "/api/records"),
+        (ServiceName::NotificationService, "/api/notifications"),
+        (ServiceName::ProviderService, "/api/providers"),
+        (ServiceName::AuthService, "/api/auth/users"),
+    ] {
+        for permission in &permissions {
+            let tells = Tells::of([service], *permission);
+            for (fallback, may) in [
+                (json!({ "static": { "body": "[]" } }), tells == Tells::Nothing),
+                (json!({ "staleRead": { "maxAge": "5m" } }), tells != Tells::Treatment),
+                (json!({ "staleRead": { "maxAge": "301s" } }), tells == Tells::Nothing),
+            ] {
+                let route = json!({
+                    "path": path, "service": service.short(), "fallback": fallback,
+                    "permissions": permission.iter().map(|one| one.as_str()).collect::<Vec<_>>(),
+                });
+                let spec = json!({ "gateway": { "routes": [route] } });
+                let stack = json!({
+                    "apiVersion": stack::API_VERSION, "kind": stack::KIND, "metadata": { "name": "clinic" }, "spec": spec
+                });
+                assert_eq!(rules.check(&spec, None).is_ok(), may, "in CEL: {spec}");
+                assert_eq!(Stack::from_yaml(&stack.to_string()).is_ok(), may, "in Rust: {spec}");
+            }
         }
     }
 }

@@ -35,8 +35,8 @@ pub(crate) enum Fallback {
     Static(Response<Bytes>),
     /// The last good answer, if it is not older than that.
     Stale { larder: Arc<Larder>, age_max: Duration, route: Arc<str> },
-    /// It writes, and what was read there before is not served any more.
-    Outdates(Arc<Larder>),
+    /// It writes, and what was read there before is not served any more. Its service is told that it has so long.
+    Outdates { larder: Arc<Larder>, timeout: Duration },
 }
 
 /// What one request may fall back on.
@@ -103,8 +103,9 @@ impl Fallback {
                 let stale = Stale { larder, age_max: *age_max, key, asked: asking.since, is_get };
                 Some(Standby::Stale(Box::new(stale)))
             }
-            Self::Outdates(larder) => {
-                Some(Standby::Outdates(Box::new(Written::at(Arc::clone(larder), asking.path))))
+            Self::Outdates { larder, timeout } => {
+                let written = Written::at(Arc::clone(larder), asking.path, (asking.since, *timeout));
+                Some(Standby::Outdates(Box::new(written)))
             }
         }
     }
@@ -123,6 +124,13 @@ pub(crate) fn settle(
 }
 
 impl Standby<'_> {
+    /// From here on the service may have the request.
+    pub(crate) fn begin(&mut self) {
+        if let Self::Outdates(written) = self {
+            written.begin();
+        }
+    }
+
     fn settle(self, answer: Result<Answer, Refusal>, exchange: &mut Exchange) -> Result<Settled, Refusal> {
         let status = match &answer {
             Ok((response, _)) => response.status(),
@@ -142,10 +150,15 @@ impl Standby<'_> {
                 None
             }
             Self::Outdates(written) => {
+                // What came of an attempt before this one is not known, nor is it where somebody between may have spoken for the service.
+                let is_said = answer.is_ok() && !is_down && exchange.retries == 0;
                 // Of anything but a clear "no" it cannot be known that nothing was written.
                 let is_gone = matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE);
-                if answer.is_ok() && status.is_client_error() && !is_gone {
-                    written.forget();
+                let is_refused = status.is_client_error() && !is_gone;
+                match (is_said, is_refused) {
+                    (true, true) => written.forget(),
+                    (true, false) => written.answered(),
+                    (false, _) => drop(written),
                 }
                 None
             }

@@ -154,7 +154,7 @@ async fn pass(
         option: asked.option,
         expects: asked.to_continue,
     };
-    let standby = route.fallback.as_deref().and_then(|fallback| {
+    let mut standby = route.fallback.as_deref().and_then(|fallback| {
         fallback.standby(&Asking {
             method: &head.method,
             path: &path,
@@ -177,6 +177,9 @@ async fn pass(
         Err(refusal)
     } else {
         exchange.is_admitted = true;
+        if let Some(standby) = &mut standby {
+            standby.begin();
+        }
         let answer = errand.run().await;
         exchange.retries = errand.retries_made;
         // That a client was in a hurry says nothing of the service.

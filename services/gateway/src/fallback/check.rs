@@ -1,8 +1,11 @@
-//! Which fallbacks a route may have, and what is made of them when a configuration is made ready.
+//! Which fallbacks a route may have, and what is made of them when a configuration is made ready. What may stand in for answers that tell of a
+//! person's health is for [`Tells`] to say, here as where a `HealthcareStack` is read.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use contracts::permission::Permission;
+use contracts::stand_in::Tells;
 use http::{HeaderName, HeaderValue};
 use settings::{GatewayConfig, Method, Route, RouteAccess, ServiceName, StaticAnswer};
 
@@ -37,7 +40,10 @@ impl Fallback {
                 age_max: Duration::from_secs((*max_age_seconds).into()),
                 route: name(route).into(),
             },
-            _ if route.method != Method::Get => Self::Outdates(Arc::clone(larder?)),
+            _ if route.method != Method::Get => Self::Outdates {
+                larder: Arc::clone(larder?),
+                timeout: Duration::from_millis(route.timeout_ms),
+            },
             _ => return None,
         };
         Some(Box::new(fallback))
@@ -56,10 +62,10 @@ fn name(route: &Route) -> String {
 
 /// Tells what is wrong with a route's fallback.
 pub(crate) fn check(route: &Route, mut fault: impl FnMut(&str, String)) {
-    let (member, is_static) = match &route.fallback {
+    let member = match &route.fallback {
         None | Some(settings::Fallback::Unavailable) => return,
-        Some(settings::Fallback::StaleRead { .. }) => ("fallback.staleRead", false),
-        Some(settings::Fallback::Static(_)) => ("fallback.static", true),
+        Some(settings::Fallback::StaleRead { .. }) => "fallback.staleRead",
+        Some(settings::Fallback::Static(_)) => "fallback.static",
     };
     if route.method != Method::Get {
         fault(member, "is for reads alone: nothing stands in for a write".to_owned());
@@ -67,30 +73,37 @@ pub(crate) fn check(route: &Route, mut fault: impl FnMut(&str, String)) {
     if route.service == GATEWAY {
         fault(member, "is for services: the gateway answers by itself".to_owned());
     }
-    if reads(route, "records:") || route.service == ServiceName::MedicalRecordsService.as_str() {
-        fault(
-            member,
-            "is refused for medical records: an old allergy list looks like a current one".to_owned(),
-        );
-    } else if is_static
-        && (reads(route, "patients:") || route.service == ServiceName::PatientService.as_str())
-    {
-        fault(member, "is refused for patients: what is empty would look like no known allergies".to_owned());
-    }
+    let tells = tells(route);
     match &route.fallback {
-        Some(settings::Fallback::StaleRead { max_age_seconds }) if !(1..=3_600).contains(max_age_seconds) => {
-            fault("fallback.staleRead.maxAgeSeconds", "must be from 1 to 3600".to_owned());
+        Some(settings::Fallback::StaleRead { max_age_seconds }) => {
+            let seconds_max = tells.stale_seconds_max();
+            if let Some(why) = tells.stale_refused() {
+                fault(member, why.to_owned());
+            } else if !(1..=seconds_max).contains(max_age_seconds) {
+                fault("fallback.staleRead.maxAgeSeconds", format!("must be from 1 to {seconds_max}"));
+            }
         }
         Some(settings::Fallback::Static(answer)) => {
+            if let Some(why) = tells.static_refused() {
+                fault(member, why.to_owned());
+            }
             check_static(answer, |field, what| fault(&format!("fallback.static.{field}"), what));
         }
         _ => {}
     }
 }
 
-/// Whether who passes needs a permission of this kind.
-fn reads(route: &Route, kind: &str) -> bool {
-    matches!(&route.access, RouteAccess::Permissions(names) if names.iter().any(|name| name.starts_with(kind)))
+/// What the route's answers may tell, whichever of its services gives them.
+fn tells(route: &Route) -> Tells {
+    let canary = route.canary.as_ref().map(|canary| &canary.upstream);
+    let services = [Some(&route.service), canary].into_iter().flatten();
+    let known = |name: &String| ServiceName::ALL.into_iter().find(|service| service.as_str() == name);
+    let permissions = match &route.access {
+        RouteAccess::Permissions(names) => names.as_slice(),
+        RouteAccess::Public => &[],
+    };
+    let permissions = permissions.iter().filter_map(|name| name.parse::<Permission>().ok());
+    Tells::of(services.filter_map(known), permissions)
 }
 
 fn check_static(answer: &StaticAnswer, mut fault: impl FnMut(&str, String)) {

@@ -99,9 +99,14 @@ impl Larder {
         }
     }
 
-    /// It was written there, until now.
-    pub(super) fn outdate(&self, path: &str, now: Instant) {
-        self.writes.mark(path, now);
+    /// It is written there until then.
+    pub(super) fn outdate(&self, path: &str, until: Instant) {
+        self.writes.mark(path, until);
+    }
+
+    /// Whether nothing was written since that would show in what was read there.
+    pub(super) fn is_current(&self, path: &str, asked: Instant) -> bool {
+        self.writes.is_current(path, asked)
     }
 
     /// It is not there any more.
@@ -125,8 +130,7 @@ impl Larder {
     }
 
     fn is_servable(&self, key: &Key, good: &Good, now: Instant) -> bool {
-        now.saturating_duration_since(good.asked) <= good.age_max
-            && self.writes.is_current(key.path(), good.asked)
+        now.saturating_duration_since(good.asked) <= good.age_max && self.is_current(key.path(), good.asked)
     }
 
     fn shelf(&self) -> MutexGuard<'_, Shelf> {

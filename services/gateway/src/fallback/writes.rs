@@ -3,17 +3,22 @@
 //! A write to `/api/patients/1` outdates what was read there, above it (`/api/patients`, a list that it may stand in) and below it
 //! (`/api/patients/1/consents`). Times stand in a table of fixed size at the hashes of paths: where two meet, something is outdated that need not be,
 //! which costs an old answer and no truth. Marking costs a few hashes and stores, without a lock.
+//!
+//! A write that was answered is over. One that was not may still be done: its service may commit when nobody waits any more, and what is read until
+//! then is the last that is good, and old a moment later. So such a write counts until its service has stopped by itself.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Larder;
 
 const PLACES: usize = 4_096;
 /// What lies deeper counts as what lies here.
 const DEPTH_MAX: usize = 16;
+/// A service is told a request's time, and stops where that ends, but for a commit that has begun: and no statement takes longer than this there.
+const COMMIT_MAX: Duration = Duration::from_secs(15);
 
 /// The last write at each path.
 #[derive(Debug)]
@@ -32,7 +37,7 @@ impl Writes {
         Self { born: Instant::now(), hasher: RandomState::new(), at: table(), within: table() }
     }
 
-    /// It was written there, until now.
+    /// It is written there until then, which may be still to come: nothing that was asked before is current.
     pub(super) fn mark(&self, path: &str, now: Instant) {
         let now = self.time(now);
         let mut last = None;
@@ -84,27 +89,41 @@ fn prefixes(path: &str) -> impl Iterator<Item = &str> {
     ends.chain([path.len()]).filter_map(|end| path.get(..end)).take(DEPTH_MAX)
 }
 
-/// A write under way: when it ends, whichever way, what was read there before is outdated.
+/// A write: what was read there before it ended is outdated.
 pub(crate) struct Written {
     larder: Arc<Larder>,
-    path: Option<Box<str>>,
+    path: Box<str>,
+    /// When its service has stopped working on it, whatever became of it.
+    over: Instant,
+    is_under_way: bool,
 }
 
 impl Written {
-    pub(super) fn at(larder: Arc<Larder>, path: &str) -> Self {
-        Self { larder, path: Some(path.into()) }
+    /// A write that came at `since`, of which its service is told that it has that long.
+    pub(super) fn at(larder: Arc<Larder>, path: &str, (since, timeout): (Instant, Duration)) -> Self {
+        Self { larder, path: path.into(), over: since + timeout + COMMIT_MAX, is_under_way: false }
+    }
+
+    /// From here on its service may have it.
+    pub(super) fn begin(&mut self) {
+        self.is_under_way = true;
+    }
+
+    /// Its service has said what became of it.
+    pub(super) fn answered(mut self) {
+        self.over = Instant::now();
     }
 
     /// Nothing was written.
     pub(super) fn forget(mut self) {
-        self.path = None;
+        self.is_under_way = false;
     }
 }
 
 impl Drop for Written {
     fn drop(&mut self) {
-        if let Some(path) = &self.path {
-            self.larder.outdate(path, Instant::now());
+        if self.is_under_way {
+            self.larder.outdate(&self.path, self.over.max(Instant::now()));
         }
     }
 }
@@ -140,6 +159,28 @@ mod tests {
         writes.mark("/a/b", writes.born + Duration::from_secs(2));
         assert!(!writes.is_current("/a/b", writes.born + Duration::from_secs(2)));
         assert!(writes.is_current("/a/b", writes.born + Duration::from_secs(3)));
+    }
+
+    #[test]
+    fn a_write_without_an_answer_counts_until_its_service_has_stopped_and_no_longer() {
+        let larder = Arc::new(Larder::new());
+        let (since, timeout) = (Instant::now(), Duration::from_secs(3));
+        let over = since + timeout + COMMIT_MAX;
+        let write = |path: &str| {
+            let mut written = Written::at(Arc::clone(&larder), path, (since, timeout));
+            written.begin();
+            written
+        };
+        let is_current = |path: &str, asked| larder.is_current(path, asked);
+        drop(write("/unanswered"));
+        write("/answered").answered();
+        write("/refused").forget();
+        drop(Written::at(Arc::clone(&larder), "/unsent", (since, timeout)));
+        let soon = Instant::now() + Duration::from_millis(1);
+        assert!(!is_current("/unanswered", soon) && !is_current("/unanswered", over));
+        assert!(is_current("/unanswered", over + Duration::from_millis(1)));
+        assert!(is_current("/answered", soon) && !is_current("/answered", since));
+        assert!(is_current("/refused", since) && is_current("/unsent", since));
     }
 
     proptest! {

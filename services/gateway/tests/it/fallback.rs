@@ -14,11 +14,12 @@ use settings::{Address, Breaker, Fallback, GatewayConfig, Method, Route, StaticA
 use tokio::io::AsyncWriteExt;
 
 use crate::backend::{Backend, eventually, read_head};
-use crate::house::{House, captured_log, config, guarded, public};
+use crate::house::{House, captured_log, config, counts, guarded, public};
 use crate::wire::Answer;
 
+/// A route of a service that tells of nobody's health.
 fn stale(seconds: u32, route: Route) -> Route {
-    Route { fallback: Some(Fallback::StaleRead { max_age_seconds: seconds }), ..route }
+    Route { fallback: Some(Fallback::StaleRead { max_age_seconds: seconds }), ..providers(route) }
 }
 
 fn fixed(body: &str, route: Route) -> Route {
@@ -40,6 +41,11 @@ fn with_providers(endpoints: Vec<Address>, routes: Vec<Route>) -> GatewayConfig 
     let mut config = config(endpoints.clone(), routes);
     config.upstreams.insert("provider-service".to_owned(), Upstream::from(endpoints));
     config
+}
+
+/// Before one backend, whichever service a route is of.
+async fn before(backend: &Backend, routes: Vec<Route>) -> House {
+    House::with(with_providers(vec![backend.address.clone()], routes)).await
 }
 
 /// A service that answers with a status that can be changed, and tells in its body which request it was asked.
@@ -122,7 +128,7 @@ async fn the_last_good_answer_stands_in_with_its_age() {
     let log = captured_log();
     let service = Service::with(|| Bytes::from_static(br#"{"name":"Jane"}"#), &[]).await;
     let route = Route { timeout_ms: 300, ..stale(60, public(Method::Get, "/stale-people/{id}")) };
-    let house = House::before(&service.backend, vec![route.clone()]).await;
+    let house = before(&service.backend, vec![route.clone()]).await;
     assert_eq!(kind(&house.get("/stale-people/1").await), (200, None));
     for down in [502, 503, 504, 599] {
         service.answers(down);
@@ -144,9 +150,9 @@ async fn the_last_good_answer_stands_in_with_its_age() {
     service.answers(500);
     assert_eq!(kind(&house.get("/stale-people/1").await), (500, None));
     // Its endpoints may go, which is a change of the configuration.
-    house.gateway.apply(config(Vec::new(), vec![route.clone()])).unwrap();
+    house.gateway.apply(with_providers(Vec::new(), vec![route.clone()])).unwrap();
     assert_eq!(kind(&house.get("/stale-people/1").await), STALE);
-    house.gateway.apply(config(vec![Backend::nobody()], vec![route])).unwrap();
+    house.gateway.apply(with_providers(vec![Backend::nobody()], vec![route])).unwrap();
     assert_eq!(kind(&house.get("/stale-people/1").await), STALE);
     eventually("the log says so", || {
         log.lock().unwrap().lines().any(|line| {
@@ -163,7 +169,7 @@ async fn while_all_endpoints_rest_the_service_is_left_alone() {
     let service = Service::well().await;
     let breaker = Breaker { window_calls: 2, min_calls: 2, open_ms: 60_000, ..Breaker::default() };
     let route = Route { circuit_breaker: Some(breaker), ..stale(60, public(Method::Get, "/x")) };
-    let house = House::before(&service.backend, vec![route]).await;
+    let house = before(&service.backend, vec![route]).await;
     house.get("/x").await;
     service.answers(502);
     for _ in 0..5 {
@@ -176,7 +182,7 @@ async fn while_all_endpoints_rest_the_service_is_left_alone() {
 async fn nobody_gets_what_another_was_answered_or_they_themselves_might_see_no_more() {
     let service = Service::well().await;
     let route = stale(60, guarded(Method::Get, "/bills/{id}", &["bills:read"]));
-    let house = House::before(&service.backend, vec![route]).await;
+    let house = before(&service.backend, vec![route]).await;
     let jane = house.token("jane", Role::Admin);
     assert_eq!(kind(&house.get_as(&jane, "/bills/1").await), (200, None));
     service.answers(503);
@@ -210,7 +216,7 @@ async fn nobody_gets_what_another_was_answered_or_they_themselves_might_see_no_m
 #[tokio::test]
 async fn another_form_of_it_is_another_answer() {
     let service = Service::well().await;
-    let house = House::before(&service.backend, vec![stale(60, public(Method::Get, "/x"))]).await;
+    let house = before(&service.backend, vec![stale(60, public(Method::Get, "/x"))]).await;
     let csv = [("accept", "text/csv")];
     house.ask("GET", "/x", &csv, "").await;
     service.answers(503);
@@ -226,7 +232,7 @@ async fn another_form_of_it_is_another_answer() {
 #[tokio::test]
 async fn what_is_too_old_is_not_served_and_not_kept() {
     let service = Service::well().await;
-    let house = House::before(&service.backend, vec![stale(1, public(Method::Get, "/x"))]).await;
+    let house = before(&service.backend, vec![stale(1, public(Method::Get, "/x"))]).await;
     house.get("/x").await;
     service.answers(503);
     assert_eq!(kind(&house.get("/x").await), STALE);
@@ -239,7 +245,7 @@ async fn what_is_too_old_is_not_served_and_not_kept() {
 #[tokio::test]
 async fn what_the_client_is_told_it_has_already_is_as_new_as_that() {
     let service = Service::well().await;
-    let house = House::before(&service.backend, vec![stale(3, public(Method::Get, "/x"))]).await;
+    let house = before(&service.backend, vec![stale(3, public(Method::Get, "/x"))]).await;
     house.get("/x").await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(house.ask("GET", "/x", &[("if-none-match", "\"1\"")], "").await.status, 304);
@@ -256,7 +262,7 @@ async fn a_write_ends_what_was_read_there_before() {
         stale(60, public(Method::Get, "/p/{id}")),
         public(Method::Put, "/p/{id}"),
     ];
-    let house = House::before(&service.backend, routes).await;
+    let house = before(&service.backend, routes).await;
     let read = async || {
         for path in ["/p", "/p/1", "/p/2"] {
             service.answers(200);
@@ -280,13 +286,51 @@ async fn a_write_ends_what_was_read_there_before() {
     service.answers(409);
     assert_eq!(house.ask("PUT", "/p/1", &[], "{}").await.status, 409);
     assert_eq!(left().await, [true, true, true], "nothing was written");
-    service.answers(502);
-    assert_eq!(house.ask("PUT", "/p/1", &[], "{}").await.status, 502);
+    service.answers(500);
+    assert_eq!(house.ask("PUT", "/p/1", &[], "{}").await.status, 500);
     assert_eq!(left().await, [false, false, true], "it may have been");
     read().await;
     service.answers(404);
     house.get("/p/2").await;
     assert_eq!(left().await, [true, true, false], "the service says that it is gone");
+}
+
+#[tokio::test]
+async fn after_a_write_without_an_answer_nothing_stands_in_while_its_service_may_still_do_it() {
+    let service = Service::well().await;
+    let routes = vec![
+        stale(60, public(Method::Get, "/p/{id}")),
+        Route { timeout_ms: 200, ..public(Method::Put, "/p/{id}") },
+        Route { concurrency_max: Some(1), ..public(Method::Post, "/p/{id}") },
+    ];
+    let house = Arc::new(before(&service.backend, routes).await);
+    // What was read since then is good, and may be old a moment later.
+    let is_left = async |path: &str| {
+        service.answers(200);
+        assert_eq!(house.get(path).await.status, 200);
+        service.answers(503);
+        house.get(path).await.header("x-fallback").is_some()
+    };
+    assert!(is_left("/p/1").await);
+    service.answers(599);
+    assert_eq!(house.ask("PUT", "/p/1", &[], "{}").await.status, 504);
+    assert!(!is_left("/p/1").await, "nobody waits for it, and it may be done yet");
+    assert!(is_left("/p/2").await);
+    service.answers(502);
+    assert_eq!(house.ask("PUT", "/p/2", &[], "{}").await.status, 502);
+    assert!(!is_left("/p/2").await, "somebody between may have said that");
+
+    assert!(is_left("/p/3").await);
+    service.answers(599);
+    let (hangs, path) = (Arc::clone(&house), "/p/3");
+    let client = tokio::spawn(async move { hangs.ask("POST", path, &[], "{}").await });
+    eventually("it is under way", || service.backend.requests().iter().any(|one| one.method == "POST")).await;
+    assert_eq!(house.ask("POST", "/p/4", &[], "{}").await.status, 503, "there is room for one");
+    client.abort();
+    let _ = client.await;
+    eventually("the gateway has let go of it", || counts(&house, "requests_in_flight", 0)).await;
+    assert!(!is_left("/p/3").await, "its client is gone, and it is not");
+    assert!(is_left("/p/4").await, "what did not reach the service is no write");
 }
 
 #[tokio::test]
@@ -300,7 +344,7 @@ async fn what_is_secret_or_large_or_broken_is_passed_on_and_not_kept() {
         Service::with(large, &[]).await,
     ];
     for (number, service) in services.iter().enumerate() {
-        let house = House::before(&service.backend, vec![stale(60, public(Method::Get, "/x"))]).await;
+        let house = before(&service.backend, vec![stale(60, public(Method::Get, "/x"))]).await;
         assert_eq!(kind(&house.get("/x").await), (200, None), "{number}");
         service.answers(503);
         assert_eq!(kind(&house.get("/x").await), (503, None), "{number}");
@@ -312,7 +356,7 @@ async fn what_is_secret_or_large_or_broken_is_passed_on_and_not_kept() {
         }
     })
     .await;
-    let house = House::before(&breaks_off, vec![stale(60, public(Method::Get, "/x"))]).await;
+    let house = before(&breaks_off, vec![stale(60, public(Method::Get, "/x"))]).await;
     assert!(!house.get("/x").await.whole);
     assert_eq!(kind(&house.get("/x").await), (503, None));
 }
@@ -320,7 +364,7 @@ async fn what_is_secret_or_large_or_broken_is_passed_on_and_not_kept() {
 #[tokio::test]
 async fn what_is_kept_has_a_bound_and_the_least_used_goes_first() {
     let service = Service::with(|| Bytes::from(vec![b' '; 200 * 1024]), &[]).await;
-    let house = House::before(&service.backend, vec![stale(600, public(Method::Get, "/x/{id}"))]).await;
+    let house = before(&service.backend, vec![stale(600, public(Method::Get, "/x/{id}"))]).await;
     let mut client = house.client().await;
     for number in 0..100 {
         assert_eq!(client.ask("GET", &format!("/x/{number}"), &[], "").await.status, 200);
@@ -340,36 +384,61 @@ async fn what_is_kept_has_a_bound_and_the_least_used_goes_first() {
 #[tokio::test]
 async fn fallbacks_that_would_do_harm_are_refused_by_name() {
     let service = Service::well().await;
-    let house = House::before(&service.backend, vec![public(Method::Get, "/x")]).await;
-    let records = |method| guarded(method, "/api/records/{id}", &["records:read"]);
-    let patients = guarded(Method::Get, "/api/patients/{id}", &["patients:read"]);
+    let house = before(&service.backend, vec![public(Method::Get, "/x")]).await;
+    let of = |service: &str, route| Route { service: service.to_owned(), ..route };
     let mut odd = fixed("{", providers(public(Method::Get, "/b")));
     if let Some(Fallback::Static(answer)) = &mut odd.fallback {
         answer.status = 204;
         answer.headers.insert("content-length".to_owned(), "7".to_owned());
     }
     let routes = vec![
-        stale(60, records(Method::Get)),
-        fixed("{}", patients.clone()),
         stale(60, public(Method::Post, "/a")),
         fixed("{}", providers(public(Method::Put, "/a"))),
         stale(0, public(Method::Get, "/a")),
         odd,
-        stale(60, patients),
+        stale(60, guarded(Method::Get, "/records/{id}", &["records:read"])),
+        stale(301, guarded(Method::Get, "/bills/{id}", &["bills:read"])),
+        stale(300, guarded(Method::Get, "/bills", &["bills:read"])),
+        fixed("{}", providers(guarded(Method::Get, "/visits", &["appointments:read"]))),
+        of("patient-service", stale(60, public(Method::Get, "/people"))),
+        fixed("{}", public(Method::Get, "/person")),
     ];
     let faults = house.gateway.apply(with_providers(Vec::new(), routes)).unwrap_err().faults;
+    let old = "is refused for patients and medical records: an old allergy list looks like a current one";
+    let empty = "is refused for what tells of a person's health: what is empty would look like none known";
     let expected = [
-        "routes[0].fallback.staleRead: is refused for medical records: an old allergy list looks like a current one",
-        "routes[1].fallback.static: is refused for patients: what is empty would look like no known allergies",
-        "routes[2].fallback.staleRead: is for reads alone: nothing stands in for a write",
-        "routes[3].fallback.static: is for reads alone: nothing stands in for a write",
-        "routes[4].fallback.staleRead.maxAgeSeconds: must be from 1 to 3600",
-        "routes[5].fallback.static.status: 204 is no status of an answer with a body",
-        "routes[5].fallback.static.body: is not application/json",
-        "routes[5].fallback.static.headers: content-length cannot be sent",
-        "routes[6].path: GET /api/patients/{id} is there twice",
+        "routes[0].fallback.staleRead: is for reads alone: nothing stands in for a write".to_owned(),
+        "routes[1].fallback.static: is for reads alone: nothing stands in for a write".to_owned(),
+        "routes[2].fallback.staleRead.maxAgeSeconds: must be from 1 to 3600".to_owned(),
+        "routes[3].fallback.static.status: 204 is no status of an answer with a body".to_owned(),
+        "routes[3].fallback.static.body: is not application/json".to_owned(),
+        "routes[3].fallback.static.headers: content-length cannot be sent".to_owned(),
+        format!("routes[4].fallback.staleRead: {old}"),
+        "routes[5].fallback.staleRead.maxAgeSeconds: must be from 1 to 300".to_owned(),
+        format!("routes[7].fallback.static: {empty}"),
+        format!("routes[8].fallback.staleRead: {old}"),
+        format!("routes[9].fallback.static: {empty}"),
     ];
     assert_eq!(faults, expected);
+}
+
+#[tokio::test]
+async fn what_may_stand_in_goes_by_the_canary_as_well() {
+    let service = Service::well().await;
+    let house = before(&service.backend, vec![public(Method::Get, "/x")]).await;
+    let canary = |upstream: &str| Some(settings::Canary { upstream: upstream.to_owned(), percent: 1.0 });
+    let route = |upstream, route| Route { canary: canary(upstream), ..route };
+    let routes = vec![
+        route("patient-service", stale(60, public(Method::Get, "/a"))),
+        route("patient-service", fixed("{}", providers(public(Method::Get, "/b")))),
+        route("providers-next", fixed("{}", providers(public(Method::Get, "/c")))),
+    ];
+    let mut config = with_providers(vec![service.backend.address.clone()], routes);
+    config.upstreams.insert("providers-next".to_owned(), Upstream::from(Vec::new()));
+    let faults = house.gateway.apply(config).unwrap_err().faults;
+    assert_eq!(faults.len(), 2, "{faults:?}");
+    assert!(faults[0].starts_with("routes[0].fallback.staleRead: is refused"), "{faults:?}");
+    assert!(faults[1].starts_with("routes[1].fallback.static: is refused"), "{faults:?}");
 }
 
 #[tokio::test]
@@ -377,7 +446,7 @@ async fn what_is_for_one_is_kept_for_nobody_where_nobody_signs_in() {
     let service =
         Service::with(|| Bytes::from_static(b"{}"), &[("cache-control", "private, no-cache")]).await;
     let route = stale(60, public(Method::Get, "/p"));
-    let house = House::before(&service.backend, vec![route]).await;
+    let house = before(&service.backend, vec![route]).await;
     assert_eq!(house.get("/p").await.status, 200);
     service.answers(503);
     assert_eq!(kind(&house.get("/p").await), (503, None));

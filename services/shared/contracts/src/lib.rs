@@ -27,6 +27,7 @@ pub mod problem;
 pub mod providers;
 pub mod records;
 mod shared;
+pub mod stand_in;
 
 use endpoint::Operation;
 

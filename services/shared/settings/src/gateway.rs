@@ -381,14 +381,14 @@ mod defaults {
 pub enum Fallback {
     /// 503 with `Retry-After`, as a problem document.
     Unavailable,
-    /// The last good answer of a GET to the same caller, marked stale with its age; else 503. Never for records.
+    /// The last good answer of a GET to the same caller, marked stale with its age; else 503. Never for patients and medical records.
     #[serde(rename_all = "camelCase")]
     StaleRead {
-        /// Older than this is not served, seconds.
+        /// Older than this is not served, seconds. 300 at most for what tells of a person's care: appointments, bills, messages.
         #[schemars(range(min = 1, max = 3600))]
         max_age_seconds: u32,
     },
-    /// Always the same answer to a GET. Never where clinical data is read: nothing must look like "none known".
+    /// Always the same answer to a GET. Never for what tells of a person's health: nothing must look like "none known".
     Static(StaticAnswer),
 }
 

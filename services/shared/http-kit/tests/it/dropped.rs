@@ -98,7 +98,8 @@ fn notebook() -> Service {
         migrations: notes(),
         build: |kit| {
             Box::pin(async move {
-                let router = Routes::new(&kit, kit.db.clone(), &[Write::OPERATION]).on(write_note).finish()?;
+                let router =
+                    Routes::new(&kit, kit.db.clone(), &[Write::OPERATION]).on(write_note).finish()?;
                 Ok(App { router, jobs: Vec::new() })
             })
         },
@@ -122,7 +123,8 @@ impl Notebook {
         let world = World { verifier: Arc::new(verifier), ..world(test) };
         let settings = settings(test.settings().clone(), address.clone());
         let running = serve::start(notebook(), settings, world).await.unwrap();
-        let client = Client::builder().unix_socket(address.unix_path().unwrap().to_path_buf()).build().unwrap();
+        let client =
+            Client::builder().unix_socket(address.unix_path().unwrap().to_path_buf()).build().unwrap();
         let token = token(test, &jsonwebtoken::EncodingKey::from_ed_der(&key));
         Self { running, client, token, db: test.db().clone() }
     }
