@@ -2,6 +2,7 @@
 
 mod attempt;
 mod hedge;
+mod resend;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -52,6 +53,8 @@ pub(crate) struct Errand<'a> {
     invitation: Option<Invitation>,
     /// For the next repetition the budget was asked already, and agreed.
     paid: AtomicBool,
+    /// It was sent once more because a kept connection was closed.
+    resent: AtomicBool,
     pub(crate) retries_made: u32,
     /// Where the request stands in its trace, and its route, if the trace is recorded: each attempt then has a span of its own.
     pub(crate) trace: Option<(TraceContext, Arc<str>)>,
@@ -155,6 +158,7 @@ impl<'a> Errand<'a> {
             intake: None,
             invitation: None,
             paid: AtomicBool::new(false),
+            resent: AtomicBool::new(false),
             retries_made: 0,
             trace: None,
         }

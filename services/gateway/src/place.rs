@@ -113,10 +113,10 @@ impl Name {
         let now = Instant::now();
         known.asked = Some(now);
         drop(known);
-        let name = Arc::clone(self);
+        let mut lookup = Lookup { name: Arc::clone(self), said: None };
         tokio::task::spawn_blocking(move || {
-            let said = (name.resolver)(&name.host, name.port);
-            name.learn(said);
+            let Lookup { name, said } = &mut lookup;
+            *said = Some((name.resolver)(&name.host, name.port));
         });
         now
     }
@@ -135,6 +135,20 @@ impl Name {
 
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A lookup under way. However it ends (the resolver may panic, there may be no thread for it), the name has heard of it: one that waited for it for
+/// ever would never be looked up again.
+struct Lookup {
+    name: Arc<Name>,
+    said: Option<Said>,
+}
+
+impl Drop for Lookup {
+    fn drop(&mut self) {
+        let said = self.said.take();
+        self.name.learn(said.unwrap_or_else(|| Said::CannotSay("the lookup broke off".to_owned())));
     }
 }
 
@@ -220,6 +234,20 @@ mod tests {
         let name = name(vec![found(FIRST), Said::NoSuchName, cannot(), found(SECOND)]);
         for expected in [Some(FIRST), None, None, Some(SECOND)] {
             assert_eq!(leads(&name).await.as_deref(), expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_lookup_that_breaks_off_is_not_the_last_one() {
+        let asked = AtomicUsize::new(0);
+        let resolver = move |_: &str, _: u16| match asked.fetch_add(1, Ordering::SeqCst) {
+            1 => panic!("a mistake"),
+            0 => found(FIRST),
+            _ => found(SECOND),
+        };
+        let name = Arc::new(Name::new("patients", 80, Box::new(resolver)));
+        for expected in [FIRST, FIRST, SECOND] {
+            assert_eq!(leads(&name).await.as_deref(), Some(expected));
         }
     }
 

@@ -42,7 +42,7 @@ impl Errand<'_> {
         *avoid = Some(pick.index());
         let until = self.until(started);
         let mut sent = self.send(&pick, Some(started), until).await?;
-        if is_stale(&sent) && self.can_repeat() {
+        if is_stale(&sent) && self.may_resend() {
             // The service closed a kept connection just as we used it. That speaks neither against it nor against a new one.
             sent = self.send(&pick, None, until).await?;
         }
@@ -168,7 +168,8 @@ impl Errand<'_> {
 
     /// Takes leave for a repetition before this attempt is given up.
     pub(super) fn pays(&self) -> bool {
-        let is_granted = self.budget.try_withdraw(Instant::now());
+        // Of two that are under way at once the other may have it: what follows is one repetition.
+        let is_granted = self.paid.load(Ordering::Relaxed) || self.budget.try_withdraw(Instant::now());
         self.paid.store(is_granted, Ordering::Relaxed);
         is_granted
     }

@@ -134,7 +134,7 @@ impl Errand<'_> {
             if let Some(span) = &mut span {
                 tell(span, &sent);
             }
-            if kept.take().is_none() || !is_stale(&sent) {
+            if kept.take().is_none() || !is_stale(&sent) || !self.may_resend() {
                 return sent;
             }
         }

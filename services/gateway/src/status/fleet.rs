@@ -76,13 +76,15 @@ impl Fleet {
     }
 
     /// What all have answered; `None`: Prometheus does not say, or does not know them.
-    pub(super) async fn totals(&self) -> Option<Arc<Totals>> {
-        self.totals.get(|| async { self.told(self.ask_totals().await) }).await
+    pub(super) async fn totals(self: &Arc<Self>) -> Option<Arc<Totals>> {
+        let this = Arc::clone(self);
+        self.totals.get(|| async move { this.told(this.ask_totals().await) }).await
     }
 
     /// Routes, latencies and endpoints.
-    pub(super) async fn details(&self) -> Option<Arc<GatewayDetails>> {
-        self.details.get(|| async { self.told(self.ask_details().await) }).await
+    pub(super) async fn details(self: &Arc<Self>) -> Option<Arc<GatewayDetails>> {
+        let this = Arc::clone(self);
+        self.details.get(|| async move { this.told(this.ask_details().await) }).await
     }
 
     async fn ask_totals(&self) -> Result<Totals, String> {

@@ -9,6 +9,7 @@ mod page;
 mod recent;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use contracts::gateway::{CountedBy, GatewayDetails, GatewayMetrics, GatewayReport};
 
@@ -62,7 +63,7 @@ async fn own_details(core: &Core) -> Option<GatewayDetails> {
     Some(GatewayDetails::clone(&details))
 }
 
-async fn of_all(core: &Core, fleet: &Fleet, with_details: bool) -> Option<GatewayReport> {
+async fn of_all(core: &Core, fleet: &Arc<Fleet>, with_details: bool) -> Option<GatewayReport> {
     let totals = fleet.totals().await?;
     let details = if with_details { Some(GatewayDetails::clone(&*fleet.details().await?)) } else { None };
     Some(GatewayReport {

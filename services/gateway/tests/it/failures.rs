@@ -159,6 +159,38 @@ async fn a_kept_connection_closed_just_as_it_is_used_is_retried_for_get_and_not_
 }
 
 #[tokio::test]
+async fn a_request_meets_a_kept_connection_that_was_closed_no_more_than_once() {
+    // The first request on a connection is answered, and the second read and hung up on.
+    let heads = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&heads);
+    let hangs_up = move |stream: tokio::net::TcpStream, _: usize| {
+        let heads = Arc::clone(&count);
+        async move {
+            let mut stream = stream;
+            let head = read_head(&mut stream).await;
+            heads.fetch_add(1, Ordering::SeqCst);
+            let status = if head.starts_with("GET /warm") { "200 OK" } else { "503 Sick" };
+            let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 2\r\n\r\nok");
+            let _ = stream.write_all(answer.as_bytes()).await;
+            if !read_head(&mut stream).await.is_empty() {
+                heads.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+    };
+    let (one, other) = (Backend::raw(hangs_up.clone()).await, Backend::raw(hangs_up).await);
+    let route = Route { retries: Some(RETRIES), ..public(Method::Get, "/x") };
+    let routes = vec![public(Method::Get, "/warm"), route];
+    let house = House::with(config(vec![one.address.clone(), other.address.clone()], routes)).await;
+    for _ in 0..2 {
+        assert_eq!(house.get("/warm").await.status, 200);
+    }
+    assert_eq!((one.connections(), other.connections()), (1, 1));
+    assert_eq!(house.get("/x").await.status, 503);
+    let attempts = 1 + usize::try_from(RETRIES.attempts).unwrap();
+    assert_eq!(heads.load(Ordering::SeqCst), 2 + attempts + 1, "one is sent twice");
+}
+
+#[tokio::test]
 async fn garbage_instead_of_an_answer_is_503() {
     for garbage in
         [&b"SSH-2.0-OpenSSH_9.2\r\n\r\n"[..], b"HTTP/1.1 abc\r\n\r\n", b"HTTP/1.1 101 Switching\r\n\r\n"]

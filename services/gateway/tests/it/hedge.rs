@@ -134,6 +134,30 @@ async fn of_two_attempts_a_good_answer_counts_whoever_gives_it() {
 }
 
 #[tokio::test]
+async fn two_attempts_that_are_given_up_pay_once_for_what_follows() {
+    let (one, other) = (takes(60_000, "one").await, takes(60_000, "other").await);
+    // In this second there is leave for ten repetitions, and no more.
+    let retries = Retries {
+        attempts: 1,
+        base_backoff_ms: 1,
+        max_backoff_ms: 2,
+        budget_percent: 0,
+        per_try_ms: Some(100),
+    };
+    let route = Route { timeout_ms: 600, retries: Some(retries), ..public(Method::Get, "/x") };
+    let house = Arc::new(before(&[&one, &other], vec![hedged(20, 100, route)]).await);
+    let clients = (0..10).map(|_| {
+        let house = Arc::clone(&house);
+        tokio::spawn(async move { house.get("/x").await.status })
+    });
+    for client in clients.collect::<Vec<_>>() {
+        assert_eq!(client.await.unwrap(), 504);
+    }
+    assert!(counts(&house, "hedges_total", 10), "{}", house.metrics.page());
+    assert!(counts(&house, "retries_total", 10), "{}", house.metrics.page());
+}
+
+#[tokio::test]
 async fn what_is_answered_in_time_or_has_a_body_or_nowhere_else_to_go_is_made_once() {
     let (one, other) = (takes(0, "one").await, takes(0, "other").await);
     let house = before(&[&one, &other], vec![hedged(1_000, 100, public(Method::Get, "/x"))]).await;

@@ -1,0 +1,17 @@
+//! A request that met a kept connection just as its service closed it: it is sent once more, on a new one.
+//!
+//! That comes out of no budget, as in nginx and in Go's client: a connection that nobody used for a while says nothing of how busy its service
+//! is, and of what was sent on a closed one nothing is done as a rule. It is bounded all the same. What may have been done is sent again only if
+//! twice is as good as once; once a request, whichever of its attempts met it; and a connection is kept only after a whole answer, so that a
+//! service that gives none is asked no more often for it.
+
+use std::sync::atomic::Ordering;
+
+use super::Errand;
+
+impl Errand<'_> {
+    /// Takes leave to send once more.
+    pub(super) fn may_resend(&self) -> bool {
+        self.can_repeat() && !self.resent.swap(true, Ordering::Relaxed)
+    }
+}
