@@ -5,6 +5,7 @@
 mod clients;
 mod deadline;
 mod follow;
+mod http2;
 mod internal_tls;
 mod life;
 
