@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use chrono_tz::Tz;
 use contracts::permission::Permission;
 use settings::{
-    Balancing, Breaker, Concurrency, Fallback, Hedge, RateLimits, Retries, ServiceCalls, ServiceName,
+    Balancing, Breaker, Concurrency, Fallback, Hedge, Protocol, RateLimits, Retries, ServiceCalls,
+    ServiceName,
 };
 
 use crate::Currency;
@@ -140,6 +141,8 @@ pub struct Gateway {
     pub concurrency: Concurrency,
     /// How an endpoint of a service is picked where a route does not say.
     pub balancing: Balancing,
+    /// What is spoken with services.
+    pub protocol: Protocol,
     /// Networks whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<String>,
     /// Whether each request leaves a line in the log.

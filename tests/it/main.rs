@@ -9,3 +9,4 @@ mod lifecycle;
 mod privacy;
 mod rotation;
 mod traces;
+mod upstream_http2;

@@ -34,13 +34,15 @@ pub fn plan_gateway(stack: &Stack, placement: &Placement) -> GatewayConfig {
     let upstreams = stack
         .enabled()
         .map(|service| {
-            let (balancing, concurrency) = (stack.gateway.balancing, stack.gateway.concurrency);
             let endpoints = vec![placement.address(stack, service)];
-            let health_check = Some(HealthCheck::default());
-            (
-                service.to_string(),
-                Upstream { balancing, concurrency, health_check, ..Upstream::from(endpoints) },
-            )
+            let upstream = Upstream {
+                protocol: stack.gateway.protocol,
+                balancing: stack.gateway.balancing,
+                concurrency: stack.gateway.concurrency,
+                health_check: Some(HealthCheck::default()),
+                ..Upstream::from(endpoints)
+            };
+            (service.to_string(), upstream)
         })
         .collect();
     GatewayConfig {

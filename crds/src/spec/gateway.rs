@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use settings::{Balancing, RateLimit, RateLimits};
+use settings::{Balancing, Protocol, RateLimit, RateLimits};
 
 use super::{
     Autoscaling, ConcurrencySpec, GatewayService, GatewayTls, IngressSpec, RateLimitStoreSpec, Resources,
@@ -43,6 +43,9 @@ pub struct GatewaySpec {
     /// How an endpoint of a service is picked, where no route to it says otherwise. `RoundRobin`: in a circle. `LeastConnections`: the
     /// less busy of two random ones. `PeakEwma`: the faster and less busy of two random ones.
     pub load_balancing: Balancing,
+    /// What the gateway speaks with services. `http1`: one request at a time on a connection, which costs the gateway least. `http2`: many on one
+    /// connection, where connections are dear; WebSockets and `Expect: 100-continue` go by HTTP/1.1 all the same.
+    pub upstream_protocol: Protocol,
     /// Networks (CIDR, such as `10.0.0.0/8`) whose `X-Forwarded-For` is believed. None: the caller's own address counts.
     #[schemars(
         length(max = 32),
@@ -82,6 +85,7 @@ impl Default for GatewaySpec {
             rate_limit_store: None,
             concurrency: None,
             load_balancing: Balancing::default(),
+            upstream_protocol: Protocol::default(),
             trusted_proxies: Vec::new(),
             access_log: true,
             service: None,

@@ -52,6 +52,7 @@ pub(super) fn validate(
         }),
         concurrency: concurrency(spec.concurrency.unwrap_or_default(), faults),
         balancing: spec.load_balancing,
+        protocol: spec.upstream_protocol,
         trusted_proxies: spec.trusted_proxies.clone(),
         access_log: spec.access_log,
         service: service(spec.service.clone().unwrap_or_default(), faults),

@@ -1,6 +1,6 @@
 //! Routes of a stack: which are refused, and what the others do to operations.
 
-use settings::{Balancing, Fallback, GatewayConfig, Hedge, RateLimit, Route, RouteAccess};
+use settings::{Balancing, Fallback, GatewayConfig, Hedge, Protocol, RateLimit, Route, RouteAccess};
 use stack::{Placement, Stack, plan_gateway};
 
 use crate::with_spec;
@@ -214,6 +214,21 @@ fn each_route_says_how_its_endpoints_are_picked_and_the_gateway_where_none_does(
     assert_eq!(balancing("GET /api/appointments"), Some(Balancing::LeastConnections));
     assert_eq!(balancing("GET /api/bills"), None, "as the gateway has it");
     assert!(config.upstreams.values().all(|upstream| upstream.balancing == Balancing::RoundRobin));
+}
+
+#[test]
+fn services_are_spoken_to_as_the_gateway_says() {
+    for (said, protocol) in [
+        ("", Protocol::Http1),
+        ("upstreamProtocol: http1", Protocol::Http1),
+        ("upstreamProtocol: http2", Protocol::Http2),
+    ] {
+        let stack = Stack::from_yaml(&with_spec(&format!("gateway: {{ {said} }}"))).unwrap();
+        let config = plan_gateway(&stack, &Placement::Kubernetes);
+        assert!(config.upstreams.values().all(|upstream| upstream.protocol == protocol), "{said}");
+    }
+    let fault = Stack::from_yaml(&with_spec("gateway: { upstreamProtocol: h2c }")).unwrap_err().to_string();
+    assert_eq!(fault, "spec.gateway.upstreamProtocol: must be one of http1, http2");
 }
 
 #[test]

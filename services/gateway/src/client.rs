@@ -77,6 +77,13 @@ impl Client {
         );
         Self { key, lines: lines.into() }
     }
+
+    /// The lines, as headers.
+    pub(crate) fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+        let values = self.lines.lines().map(|line| line.split_once(": ").map_or("", |(_, value)| value));
+        let names = [FORWARDED_FOR, FORWARDED_PROTO, FORWARDED].into_iter();
+        names.zip(values).filter_map(|(name, value)| Some((name, HeaderValue::from_str(value).ok()?)))
+    }
 }
 
 /// Whose limit an address counts against: its own, and of IPv6 its /64's, since whoever has one address there has them all.

@@ -94,7 +94,7 @@ impl Answering {
 
     /// What the connection became, when the answer was that it changes its language: its stream, and what was read of it already.
     pub(crate) fn into_stream(self) -> Option<(Stream, Bytes, Pick<Arc<Member>>)> {
-        let (stream, read) = self.connection?.into_stream();
+        let (stream, read) = self.connection?.into_stream()?;
         Some((stream, read, self.pick))
     }
 
@@ -174,7 +174,9 @@ impl<'a> Errand<'a> {
         let known = body.size_hint().exact();
         let (body, intake) = ClientBody::new(body, bytes_max, self.link);
         let is_small = known.is_some_and(|bytes| bytes <= REPLAY_BYTES_MAX);
-        if is_small && !expects && self.policy.retries_max > 0 && self.is_idempotent() {
+        // Over HTTP/2 a service may say that it did nothing with a request of which the body is gone.
+        let may_repeat = (self.policy.retries_max > 0 && self.is_idempotent()) || self.lane.is_http2();
+        if is_small && !expects && may_repeat {
             // In a box, as everything here that is rare and large: a request's future is moved about, with all that it may ever need.
             let read = Box::pin(timeout_at(self.time.deadline.into(), body.collect())).await;
             let bytes = read.map_err(|_| client_fault(Broken::Idle))?.map_err(client_fault)?.to_bytes();
@@ -268,7 +270,12 @@ impl<'a> Errand<'a> {
     }
 
     fn can_repeat(&self) -> bool {
-        self.is_idempotent() && !matches!(self.body, Load::Stream(None))
+        self.is_idempotent() && self.has_body()
+    }
+
+    /// Whether its body is still there, or it has none.
+    fn has_body(&self) -> bool {
+        !matches!(self.body, Load::Stream(None))
     }
 }
 

@@ -14,7 +14,7 @@ use resilience::bulkhead::Bulkhead;
 use resilience::concurrency::{ConcurrencyConfig, Limiter};
 use resilience::health::{EjectionConfig, Failure, Standing};
 use resilience::retry::RetryBudget;
-use settings::{Address, Concurrency, HealthCheck, Prometheus, RateLimitStore, Upstream};
+use settings::{Address, Concurrency, HealthCheck, Prometheus, Protocol, RateLimitStore, Upstream};
 use tls::Credentials;
 use tokio::sync::watch;
 
@@ -53,6 +53,11 @@ impl Lane {
         self.terms.upstream.health_check.as_ref()
     }
 
+    /// Whether HTTP/2 is spoken with its endpoints, if they do.
+    pub(crate) fn is_http2(&self) -> bool {
+        self.terms.upstream.protocol == Protocol::Http2
+    }
+
     /// What of the work an endpoint may have now.
     pub(crate) fn share(&self, member: &Member, now: Instant) -> Share {
         match &member.breaker {
@@ -73,6 +78,7 @@ pub(crate) struct Member {
     service: Arc<str>,
     pub(crate) address: Address,
     server_name: Option<String>,
+    protocol: Protocol,
     pub(crate) endpoint: Arc<Endpoint>,
     pub(crate) breaker: Option<Breaker>,
     ejection: EjectionConfig,
@@ -141,7 +147,7 @@ impl Kept {
 
     /// A new endpoint of an upstream.
     pub(crate) fn endpoint(&self, address: &Address, upstream: &Upstream) -> Result<Endpoint, BadAddress> {
-        Endpoint::new(address, upstream.server_name.as_deref(), self.credentials.as_ref())
+        Endpoint::new(address, upstream.server_name.as_deref(), self.credentials.as_ref(), upstream.protocol)
     }
 
     /// The lane on these terms.
@@ -160,8 +166,11 @@ impl Kept {
         let (service, ejection): (Arc<str>, _) = (service.into(), ejection_config(upstream.ejection));
         let mut seats = Vec::with_capacity(upstream.endpoints.len());
         for address in &upstream.endpoints {
-            let is_same =
-                |member: &Member| member.address == *address && member.server_name == upstream.server_name;
+            let is_same = |member: &Member| {
+                member.address == *address
+                    && member.server_name == upstream.server_name
+                    && member.protocol == upstream.protocol
+            };
             let known = || lanes.iter().flat_map(|lane| lane.balancer.endpoints()).map(|(member, _)| member);
             let endpoint = match known().find(|member| is_same(member)) {
                 Some(member) => Arc::clone(&member.endpoint),
@@ -178,7 +187,9 @@ impl Kept {
             let (load, is_near) = (Arc::clone(&endpoint.load), is_near(upstream, zone, address));
             let (address, server_name) = (address.clone(), upstream.server_name.clone());
             let service = Arc::clone(&service);
-            let value = Arc::new(Member { service, address, server_name, endpoint, breaker, ejection });
+            let protocol = upstream.protocol;
+            let value =
+                Arc::new(Member { service, address, server_name, protocol, endpoint, breaker, ejection });
             seats.push(Seat { value, load, is_near });
         }
         let balancing = match upstream.balancing {

@@ -14,7 +14,7 @@
 //! | `target.rs`, `host.rs`, `client.rs`, `limits/`, `headers.rs` | its steps: address, who asks, how often, what is passed on |
 //! | `canary.rs`, `rewrite.rs` | where to: which version, and by which path |
 //! | `admission.rs` | whether the service has room for it |
-//! | `forward/`, `upstream/`, `place.rs`, `patience.rs`, `body.rs` | attempts, connections to services and HTTP/1.1 on them, where names lead, bodies streamed both ways |
+//! | `forward/`, `upstream/`, `place.rs`, `patience.rs`, `body.rs` | attempts, connections to services, HTTP/1.1 and HTTP/2 on them, where names lead, bodies streamed both ways |
 //! | `pace.rs` | how long: in all, each attempt, before a read is made a second time |
 //! | `fallback/` | what a read gets whose service cannot answer |
 //! | `invitation.rs`, `tunnel.rs` | a body that is sent when it is wanted; a connection that becomes a WebSocket |

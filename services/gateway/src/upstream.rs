@@ -5,6 +5,7 @@
 mod answer;
 mod ask;
 mod connection;
+mod http2;
 mod reading;
 mod sending;
 mod stream;
@@ -15,16 +16,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use http::uri::Authority;
 use http::{HeaderValue, Response};
 use resilience::balance::Load;
 use resilience::health::Health;
-use settings::Address;
+use settings::{Address, Protocol};
 use tls::{Credentials, ServerName};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 pub(crate) use self::ask::{Ask, ConnectionOption, OwnLines};
 pub(crate) use self::connection::{Connection, NoAnswer};
+use self::http2::{Call, Lines};
 pub(crate) use self::stream::Stream;
 use crate::body::Outgoing;
 use crate::invitation::Invitation;
@@ -50,6 +53,8 @@ pub(crate) struct Endpoint {
     pub(crate) load: Arc<Load>,
     /// A pool for each thread: a connection is woken where it was made.
     pools: Box<[Mutex<Vec<Idle>>]>,
+    /// Connections that speak HTTP/2, where its upstream says so.
+    lines: Option<Box<Lines>>,
     reached: AtomicBool,
 }
 
@@ -87,6 +92,8 @@ struct Idle {
 pub(crate) enum SendError {
     /// Not one byte of it left; its body is where it was.
     NotSent(String),
+    /// It may have left, and the service says that it did nothing with it.
+    Unprocessed(String),
     /// Some of it left and no answer came.
     NoAnswer {
         /// The connection had served before and may have been closed at that very moment, unseen.
@@ -95,12 +102,21 @@ pub(crate) enum SendError {
     },
 }
 
+impl SendError {
+    fn why(self) -> String {
+        match self {
+            Self::NotSent(why) | Self::Unprocessed(why) | Self::NoAnswer { why, .. } => why,
+        }
+    }
+}
+
 impl Endpoint {
     /// An endpoint that is not connected to yet. With TLS its certificate must have this name, or if there is none the address's host.
     pub(crate) fn new(
         address: &Address,
         name: Option<&str>,
         credentials: Option<&Arc<Credentials>>,
+        protocol: Protocol,
     ) -> Result<Self, BadAddress> {
         let (target, host) = match (address.unix_path(), address.authority()) {
             (Some(path), _) if !path.as_os_str().is_empty() => {
@@ -122,10 +138,17 @@ impl Endpoint {
             }
             _ => return Err(BadAddress::Form),
         };
+        let lines = match protocol {
+            Protocol::Http1 => None,
+            Protocol::Http2 => {
+                let authority = Authority::try_from(host.as_bytes()).map_err(|_| BadAddress::Form)?;
+                Some(Box::new(Lines::new(address.is_tls(), authority)))
+            }
+        };
         let pools = (0..worker::places()).map(|_| Mutex::default()).collect();
         let now = Instant::now();
         let (health, load) = (Health::new(now), Arc::new(Load::new(now)));
-        Ok(Self { target, host, health, load, pools, reached: AtomicBool::new(false) })
+        Ok(Self { target, host, health, load, pools, lines, reached: AtomicBool::new(false) })
     }
 
     /// Whether there was ever a connection.
@@ -142,16 +165,32 @@ impl Endpoint {
         invitation: Option<&Invitation>,
         kept: Option<Instant>,
     ) -> Result<(Response<()>, Connection), SendError> {
+        if let Some(lines) = &self.lines
+            && !ask.is_for_http1()
+        {
+            return Box::pin(self.send_http2(lines, ask, body, kept)).await;
+        }
         let kept = kept.and_then(|now| self.take(now));
         let was_kept = kept.is_some();
-        let mut connection = match kept {
+        let connection = match kept {
             Some(connection) => connection,
             // In a box: it is rare, and large.
-            None => match Box::pin(self.connect()).await {
+            None => match Box::pin(self.connect_http1()).await {
                 Ok(connection) => connection,
                 Err(error) => return Err(SendError::NotSent(error.to_string())),
             },
         };
+        self.send_on((connection, was_kept), ask, body, invitation).await
+    }
+
+    /// Sends a request on a connection that it has for itself.
+    async fn send_on(
+        &self,
+        (mut connection, was_kept): (Connection, bool),
+        ask: &Ask<'_>,
+        body: &mut Option<Outgoing>,
+        invitation: Option<&Invitation>,
+    ) -> Result<(Response<()>, Connection), SendError> {
         let body = body.take().unwrap_or(Outgoing::Empty);
         match connection.send(ask, &self.host, body, invitation).await {
             Ok(response) => Ok((response, connection)),
@@ -164,21 +203,34 @@ impl Endpoint {
 
     /// Opens a connection.
     pub(crate) async fn connect(&self) -> io::Result<Connection> {
-        let connect = async {
-            Ok::<_, io::Error>(match &self.target {
-                Target::Tcp(place) => Stream::Tcp(Patient::connect(&*place.addresses().await?).await?),
-                Target::Tls { place, name, credentials } => {
-                    let stream = Patient::connect(&*place.addresses().await?).await?;
-                    Stream::Tls(Box::new(credentials.connect(name.clone(), stream).await?))
-                }
-                Target::Unix(path) => Stream::Unix(connect_unix(path).await?),
-            })
-        };
-        let stream = timeout(CONNECT_MAX, connect).await??;
+        match &self.lines {
+            None => self.connect_http1().await,
+            Some(lines) => Box::pin(self.connect_http2(lines)).await,
+        }
+    }
+
+    async fn connect_http1(&self) -> io::Result<Connection> {
+        let stream = timeout(CONNECT_MAX, self.reach(false)).await??;
         self.reached.store(true, Ordering::Relaxed);
         let mut connection = Connection::new(stream);
         // A service that is being stopped may take a connection and close it at once: nothing was sent on it.
         if connection.is_idle() { Ok(connection) } else { Err(io::ErrorKind::ConnectionReset.into()) }
+    }
+
+    /// A way to it. With TLS it is asked whether it speaks HTTP/2, if that is wanted.
+    async fn reach(&self, wants_http2: bool) -> io::Result<Stream> {
+        Ok(match &self.target {
+            Target::Tcp(place) => Stream::Tcp(Patient::connect(&*place.addresses().await?).await?),
+            Target::Tls { place, name, credentials } => {
+                let stream = Patient::connect(&*place.addresses().await?).await?;
+                Stream::Tls(Box::new(if wants_http2 {
+                    credentials.connect_http2(name.clone(), stream).await?
+                } else {
+                    credentials.connect(name.clone(), stream).await?
+                }))
+            }
+            Target::Unix(path) => Stream::Unix(connect_unix(path).await?),
+        })
     }
 
     /// Takes back a connection whose last answer has been read to its end. One that is still busy with its last request's body, which its
@@ -205,6 +257,9 @@ impl Endpoint {
 
     /// Closes those that have been idle for long, or that the service has closed.
     pub(crate) fn sweep(&self) {
+        if let Some(lines) = &self.lines {
+            lines.sweep();
+        }
         for pool in &self.pools {
             let mut idle = pool.lock().unwrap_or_else(PoisonError::into_inner);
             idle.retain_mut(|one| one.since.elapsed() <= IDLE_MAX && one.connection.is_idle());

@@ -42,8 +42,8 @@ impl Errand<'_> {
         *avoid = Some(pick.index());
         let until = self.until(started);
         let mut sent = self.send(&pick, Some(started), until).await?;
-        if is_stale(&sent) && self.may_resend() {
-            // The service closed a kept connection just as we used it. That speaks neither against it nor against a new one.
+        // The service closed a kept connection just as we used it, or it said goodbye. That speaks neither against it nor against a new one.
+        if self.may_resend(&sent) {
             sent = self.send(&pick, None, until).await?;
         }
         self.settle((pick, permit), sent, started)
@@ -101,7 +101,7 @@ impl Errand<'_> {
                 }
                 return Ok(Attempted { outcome: Outcome::NoAnswer, stands: Err(refusal) });
             }
-            Some(Err(SendError::NotSent(why))) => {
+            Some(Err(SendError::NotSent(why) | SendError::Unprocessed(why))) => {
                 tracing::debug!(service = %self.lane.service, endpoint = %pick.address, %why, "not reached");
                 pick.failed(now, Failure::Unreached);
                 (Outcome::NotSent, unreachable())
@@ -221,6 +221,11 @@ pub(super) fn is_stale(sent: &Sent) -> bool {
     matches!(sent, Some(Err(SendError::NoAnswer { maybe_stale: true, .. })))
 }
 
+/// Whether the service has done nothing with it, and says so: it can be sent again, whatever it asks for.
+pub(super) fn is_unprocessed(sent: &Sent) -> bool {
+    matches!(sent, Some(Err(SendError::Unprocessed(_))))
+}
+
 /// Whether an answer speaks against the endpoint. A service that refuses in order (503, with a problem document) is well: it sheds what
 /// it cannot do just now, such as writes to a full disk, and the rest must go on reaching it.
 fn is_sick(response: &Response<()>) -> bool {
@@ -236,7 +241,7 @@ fn is_sick(response: &Response<()>) -> bool {
 pub(super) fn tell(span: &mut Span, sent: &Sent) {
     match sent {
         Some(Ok((response, _))) => answered(Some(span), Kind::Client, response.status().as_u16()),
-        Some(Err(SendError::NotSent(..))) => not_answered(Some(span), false, true),
+        Some(Err(SendError::NotSent(_) | SendError::Unprocessed(_))) => not_answered(Some(span), false, true),
         Some(Err(SendError::NoAnswer { .. })) => not_answered(Some(span), false, false),
         None => not_answered(Some(span), true, false),
     }

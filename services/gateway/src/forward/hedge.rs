@@ -12,7 +12,7 @@ use resilience::balance::Pick;
 use resilience::breaker::Permit;
 use tokio::time::timeout_at;
 
-use super::attempt::{Attempted, Sent, is_stale, tell};
+use super::attempt::{Attempted, Sent, tell};
 use super::{Errand, Load};
 use crate::kept::Member;
 use crate::pace::Hedging;
@@ -134,7 +134,7 @@ impl Errand<'_> {
             if let Some(span) = &mut span {
                 tell(span, &sent);
             }
-            if kept.take().is_none() || !is_stale(&sent) || !self.may_resend() {
+            if kept.take().is_none() || !self.may_resend(&sent) {
                 return sent;
             }
         }

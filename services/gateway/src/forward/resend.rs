@@ -1,4 +1,4 @@
-//! A request that met a kept connection just as its service closed it: it is sent once more, on a new one.
+//! A request that met a kept connection just as its service closed it, or said goodbye on it: it is sent once more, on a new one.
 //!
 //! That comes out of no budget, as in nginx and in Go's client: a connection that nobody used for a while says nothing of how busy its service
 //! is, and of what was sent on a closed one nothing is done as a rule. It is bounded all the same. What may have been done is sent again only if
@@ -8,10 +8,13 @@
 use std::sync::atomic::Ordering;
 
 use super::Errand;
+use super::attempt::{Sent, is_stale, is_unprocessed};
 
 impl Errand<'_> {
-    /// Takes leave to send once more.
-    pub(super) fn may_resend(&self) -> bool {
-        self.can_repeat() && !self.resent.swap(true, Ordering::Relaxed)
+    /// Takes leave to send once more what came to this.
+    pub(super) fn may_resend(&self, sent: &Sent) -> bool {
+        // What the service says it has not touched may be sent again whatever it asks for.
+        let is_safe = (is_stale(sent) && self.can_repeat()) || (is_unprocessed(sent) && self.has_body());
+        is_safe && !self.resent.swap(true, Ordering::Relaxed)
     }
 }

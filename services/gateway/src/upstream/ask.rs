@@ -46,6 +46,11 @@ pub(crate) enum ConnectionOption {
 }
 
 impl Ask<'_> {
+    /// Whether it asks for what HTTP/2 has no words for, or which hyper does not hear there: a WebSocket, and to be told when its body is wanted.
+    pub(super) fn is_for_http1(&self) -> bool {
+        self.own.is_some_and(|own| own.expects || own.option == ConnectionOption::WebSocket)
+    }
+
     /// The head as HTTP/1.1 has it, without the lines that say where the body ends, and without the empty one.
     pub(super) fn write(&self, out: &mut Vec<u8>, host: &HeaderValue) {
         out.extend_from_slice(self.method.as_str().as_bytes());

@@ -1,6 +1,6 @@
-//! [`Connection`]: HTTP/1.1 towards a service, one request at a time (RFC 9112).
+//! [`Connection`]: what a request is sent on. [`Http1`]: HTTP/1.1 towards a service, one request at a time (RFC 9112).
 //!
-//! It has no task of its own: whoever waits for its answer drives it, and is woken for what comes. So a request costs one wake-up when its
+//! That has no task of its own: whoever waits for its answer drives it, and is woken for what comes. So a request costs one wake-up when its
 //! answer comes, and no channel between two tasks. hyper's client would do the same work with twice the instructions (ADR 14); its parser,
 //! `httparse`, is the one used here.
 
@@ -14,14 +14,18 @@ use hyper::body::{Body as _, Frame, SizeHint};
 use super::answer::{self, Body, Malformed, Next};
 use super::reading::Reading;
 use super::sending::{Fault, Sending};
-use super::{Ask, Stream};
+use super::{Ask, Call, Stream};
 use crate::body::{Broken, Outgoing};
 use crate::invitation::Invitation;
 
-/// A connection, idle or with one request on it.
-pub(crate) struct Connection(Box<Http1>);
+/// A connection, idle or with one request on it; or one request's place on a connection that others have too.
+pub(crate) enum Connection {
+    Http1(Box<Http1>),
+    Http2(Box<Call>),
+}
 
-struct Http1 {
+/// A connection that speaks HTTP/1.1.
+pub(crate) struct Http1 {
     stream: Stream,
     sending: Sending,
     reading: Reading,
@@ -42,11 +46,22 @@ pub(crate) enum NoAnswer {
     Malformed(#[from] Malformed),
     #[error("the connection ended: {0}")]
     Ended(#[from] io::Error),
+    /// There is no head, over HTTP/2.
+    #[error("{0}")]
+    NoHead(String),
+    /// An answer breaks off, over HTTP/2.
+    #[error("the stream ended: {}", traces::chain(.0))]
+    Stream(hyper::Error),
 }
 
 impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Connection").field("is_open", &self.0.is_open).finish_non_exhaustive()
+        match self {
+            Self::Http1(http1) => {
+                f.debug_struct("Http1").field("is_open", &http1.is_open).finish_non_exhaustive()
+            }
+            Self::Http2(call) => call.fmt(f),
+        }
     }
 }
 
@@ -55,7 +70,7 @@ impl Connection {
         let mut sending = Sending::default();
         sending.give_up();
         let (reading, body) = (Reading::default(), Some(Body::Length(0)));
-        Self(Box::new(Http1 { stream, sending, reading, body, is_open: true }))
+        Self::Http1(Box::new(Http1 { stream, sending, reading, body, is_open: true }))
     }
 
     /// Sends a request and waits for its answer's head. What of a body has not been sent by then goes out while the answer's is read.
@@ -66,7 +81,14 @@ impl Connection {
         body: Outgoing,
         invitation: Option<&Invitation>,
     ) -> Result<Response<()>, NoAnswer> {
-        let this = &mut *self.0;
+        let this = match self {
+            Self::Http1(http1) => http1,
+            Self::Http2(call) => {
+                // In a box, with the body: for HTTP/1.1 there need be no room for it.
+                let sent = Box::pin(async move { call.send(ask, &mut Some(body)).await }).await;
+                return sent.map_err(|error| NoAnswer::NoHead(error.why()));
+            }
+        };
         this.stream.be_patient(body.size_hint().upper());
         this.sending.begin(ask, host, body);
         this.body = None;
@@ -78,28 +100,38 @@ impl Connection {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, NoAnswer>>> {
-        let frame = ready!(self.0.poll_frame(cx));
+        let this = match self {
+            Self::Http1(http1) => http1,
+            Self::Http2(call) => return call.poll_frame(cx),
+        };
+        let frame = ready!(this.poll_frame(cx));
         if matches!(frame, Some(Err(_))) {
-            self.0.is_open = false;
+            this.is_open = false;
         }
         Poll::Ready(frame)
     }
 
     /// Whether nothing of the answer's body is still to come, as far as that is known without reading on.
     pub(crate) fn is_end_stream(&self) -> bool {
-        self.0.body.is_some_and(|body| body.is_end())
-    }
-
-    pub(crate) fn size_hint(&self) -> SizeHint {
-        match self.0.body {
-            Some(Body::Length(left)) => SizeHint::with_exact(left),
-            _ => SizeHint::new(),
+        match self {
+            Self::Http1(http1) => http1.body.is_some_and(|body| body.is_end()),
+            Self::Http2(call) => call.is_end_stream(),
         }
     }
 
-    /// Whether it is through with its last request: it has read the answer to the end and sent the whole of the request.
+    pub(crate) fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Http1(http1) => match http1.body {
+                Some(Body::Length(left)) => SizeHint::with_exact(left),
+                _ => SizeHint::new(),
+            },
+            Self::Http2(call) => call.size_hint(),
+        }
+    }
+
+    /// Whether it is through with its last request, and nobody else has it: it has read the answer to the end and sent the whole of the request.
     pub(super) fn is_done(&mut self) -> bool {
-        let this = &mut *self.0;
+        let Self::Http1(this) = self else { return false };
         // What nobody takes any more may have found its way out since somebody looked.
         let is_sent = this.sending.is_done() || this.poll_sent(&mut unwoken()).is_ok();
         is_sent && this.is_through()
@@ -107,16 +139,20 @@ impl Connection {
 
     /// Whether it can take a request: it is through with its last one, and as far as can be seen still open.
     pub(crate) fn is_idle(&mut self) -> bool {
-        let this = &mut *self.0;
+        let this = match self {
+            Self::Http1(http1) => http1,
+            Self::Http2(call) => return call.is_idle(),
+        };
         // Nothing is to come now: neither an end, nor an answer that nobody has asked for.
         this.is_through() && this.reading.poll_more(&mut this.stream, &mut unwoken()).is_pending()
     }
 
     /// The bare stream, and what was read of it, once it was agreed that it changes its language.
-    pub(crate) fn into_stream(self) -> (Stream, Bytes) {
-        let Http1 { mut stream, reading, .. } = *self.0;
+    pub(crate) fn into_stream(self) -> Option<(Stream, Bytes)> {
+        let Self::Http1(http1) = self else { return None };
+        let Http1 { mut stream, reading, .. } = *http1;
         stream.be_patient(None);
-        (stream, reading.ahead)
+        Some((stream, reading.ahead))
     }
 }
 

@@ -234,7 +234,7 @@ pub(super) fn write_line(out: &mut Vec<u8>, name: &[u8], value: &HeaderValue) {
 }
 
 /// Whether a field may come behind a body: not one that says where it goes, who asks, or how it is read (RFC 9110 §6.5.1).
-fn may_trail(name: &HeaderName) -> bool {
+pub(super) fn may_trail(name: &HeaderName) -> bool {
     !matches!(
         *name,
         AUTHORIZATION
@@ -253,7 +253,7 @@ fn may_trail(name: &HeaderName) -> bool {
 }
 
 /// Whether the head has said that the field would follow.
-fn is_named(trailer: &[HeaderValue], name: &HeaderName) -> bool {
+pub(super) fn is_named(trailer: &[HeaderValue], name: &HeaderName) -> bool {
     let names = trailer.iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
     names.map(<[u8]>::trim_ascii).any(|one| one.eq_ignore_ascii_case(name.as_str().as_bytes()))
 }

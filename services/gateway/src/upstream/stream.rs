@@ -28,6 +28,16 @@ impl Stream {
     }
 }
 
+impl Stream {
+    /// Whether HTTP/2 is to be spoken, where that is wanted: with TLS, as was agreed upon.
+    pub(super) fn is_http2(&self) -> bool {
+        match self {
+            Self::Tls(stream) => tls::is_http2(stream),
+            Self::Tcp(_) | Self::Unix(_) => true,
+        }
+    }
+}
+
 /// The same call on whichever it is.
 macro_rules! on {
     ($self:expr, $stream:ident => $call:expr) => {

@@ -1,6 +1,6 @@
 //! HTTP/2 at the gateway's front: the same way, and what a client cannot make the gateway do.
 
-mod frames;
+pub(crate) mod frames;
 
 use std::time::Duration;
 

@@ -34,6 +34,7 @@ mod slow;
 mod smuggling;
 mod streaming;
 mod traces;
+mod upstream_http2;
 mod upstream_tls;
 mod websocket;
 mod wire;

@@ -13,7 +13,7 @@ use crate::backend::{Backend, read_head};
 use crate::house::{House, guarded, public};
 
 /// Reads until the text has been said.
-async fn hear(stream: &mut TcpStream, heard: &mut Vec<u8>, text: &str) -> bool {
+pub(crate) async fn hear(stream: &mut TcpStream, heard: &mut Vec<u8>, text: &str) -> bool {
     let listen = async {
         while !String::from_utf8_lossy(heard).contains(text) {
             if !matches!(stream.read_buf(heard).await, Ok(1..)) {

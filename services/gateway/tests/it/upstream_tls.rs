@@ -20,7 +20,7 @@ use tls::issue::{self, Issued, Signer, Subject, Use};
 use crate::backend::Backend;
 use crate::house::{House, config, public};
 
-const SERVICE: &str = "clinic-patient-service";
+pub(crate) const SERVICE: &str = "clinic-patient-service";
 
 #[expect(clippy::disallowed_methods, reason = "certificates are checked by the machine's own clock")]
 fn now() -> DateTime<Utc> {
@@ -54,13 +54,13 @@ impl Authority {
 }
 
 /// A part, with its folder.
-struct Part {
+pub(crate) struct Part {
     folder: TempDir,
-    credentials: Arc<Credentials>,
+    pub(crate) credentials: Arc<Credentials>,
 }
 
 impl Part {
-    fn of(authority: &Authority, believed: &[&Authority]) -> Self {
+    pub(crate) fn of(authority: &Authority, believed: &[&Authority]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         authority.write(folder.path(), believed);
         Self { credentials: Credentials::read(folder.path()).unwrap(), folder }

@@ -35,6 +35,8 @@ pub mod answer;
 #[cfg(feature = "service")]
 pub mod call;
 #[cfg(feature = "service")]
+mod converse;
+#[cfg(feature = "service")]
 mod deadline;
 #[cfg(feature = "service")]
 pub mod erasure;

@@ -6,16 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::response::Response;
-use axum::serve::Listener;
+use axum::serve::ListenerExt;
 use contracts::ambient::{Clock, Random};
-use http::HeaderValue;
-use http::header::CONNECTION;
 use settings::{Address, ServiceSettings};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::converse::{drains, serve};
 use crate::kit::{BuildError, Kit, Service, Ways, World, WorldError, identity};
 use crate::listen::listen;
 use crate::ready::Ready;
@@ -131,11 +129,6 @@ pub async fn start_on(
 /// Answers where the settings say: at a Unix socket, or a TCP port, there with TLS if the process has credentials.
 fn answer(kit: &Kit, router: axum::Router) -> std::io::Result<JoinSet<()>> {
     let mut task = JoinSet::new();
-    let phase = kit.phase.clone();
-    let router = router.layer(axum::middleware::map_response(move |answer| {
-        let is_last = *phase.borrow() != Phase::Running;
-        std::future::ready(if is_last { last(answer) } else { answer })
-    }));
     let (address, phase) = (&kit.settings.listen, kit.phase.clone());
     if let Some(path) = address.unix_path() {
         task.spawn(serve(unix_listener(path)?, router, phase));
@@ -148,19 +141,13 @@ fn answer(kit: &Kit, router: axum::Router) -> std::io::Result<JoinSet<()>> {
             let listener = TlsListener::new(socket, Arc::clone(credentials), metrics, part);
             task.spawn(serve(listener, router, phase));
         }
-        None => drop(task.spawn(serve(socket, router, phase))),
+        None => {
+            // Answers are written whole; waiting for more to send only adds latency.
+            let socket = socket.tap_io(|stream| drop(stream.set_nodelay(true)));
+            task.spawn(serve(socket, router, phase));
+        }
     }
     Ok(task)
-}
-
-async fn serve<L>(listener: L, router: axum::Router, phase: watch::Receiver<Phase>)
-where
-    L: Listener<Addr: std::fmt::Debug>,
-{
-    let served = axum::serve(listener, router).with_graceful_shutdown(drains(phase)).await;
-    if let Err(error) = served {
-        tracing::error!(%error, "a listener ended");
-    }
 }
 
 /// Opens a service's database and brings its tables up to date.
@@ -240,17 +227,6 @@ impl Running {
             let _ = std::fs::remove_file(socket);
         }
     }
-}
-
-async fn drains(mut phase: watch::Receiver<Phase>) {
-    // An error means that whoever would say it is gone, which says it too.
-    let _ = phase.wait_for(|phase| *phase >= Phase::Draining).await;
-}
-
-/// An answer after which the connection ends.
-fn last(mut answer: Response) -> Response {
-    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    answer
 }
 
 /// A socket that only this user can reach. One left behind by a process that died is replaced.

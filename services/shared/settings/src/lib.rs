@@ -29,7 +29,7 @@ pub use service::{
     AuthSettings, Database, Integrations, InternalTls, LogFormat, MailSettings, MailTls, Observability,
     PasswordPolicy, Peer, ServiceSettings, Tracing, TracingHeader,
 };
-pub use upstream::{Balancing, Concurrency, Ejection, HealthCheck, Upstream};
+pub use upstream::{Balancing, Concurrency, Ejection, HealthCheck, Protocol, Upstream};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -232,5 +232,14 @@ mod tests {
             serde_json::to_string(&upstream).unwrap(),
             r#"{"endpoints":["http://a:1"],"balancing":"RoundRobin"}"#
         );
+    }
+
+    #[test]
+    fn who_says_nothing_of_a_protocol_gets_http_1_and_who_asks_for_an_unknown_one_gets_none() {
+        let read = |text: &str| serde_json::from_str::<Upstream>(text);
+        let protocol = |text: &str| read(text).unwrap().protocol;
+        assert_eq!(protocol(r#"{"endpoints": []}"#), Protocol::Http1);
+        assert_eq!(protocol(r#"{"endpoints": [], "protocol": "http2"}"#), Protocol::Http2);
+        assert!(read(r#"{"endpoints": [], "protocol": "http3"}"#).is_err());
     }
 }

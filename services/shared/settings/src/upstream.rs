@@ -16,6 +16,9 @@ pub struct Upstream {
     /// The name that its certificates must have, with TLS. Absent: each endpoint's own host; of a Service's pods, the Service's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server_name: Option<String>,
+    /// What is spoken with them.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub protocol: Protocol,
     /// How one is picked.
     #[serde(default)]
     pub balancing: Balancing,
@@ -42,6 +45,7 @@ impl From<Vec<Address>> for Upstream {
         Self {
             endpoints,
             server_name: None,
+            protocol: Protocol::default(),
             balancing: Balancing::default(),
             health_check: None,
             ejection: Ejection::default(),
@@ -50,6 +54,18 @@ impl From<Vec<Address>> for Upstream {
             zones: BTreeMap::new(),
         }
     }
+}
+
+/// What is spoken with services.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Protocol {
+    /// HTTP/1.1: one request at a time on a connection, and as many connections as there are requests.
+    #[default]
+    Http1,
+    /// HTTP/2: many requests on one connection. With TLS, HTTP/1.1 with who speaks nothing else (ALPN); without, all must speak it. What it cannot
+    /// carry, WebSockets and `Expect: 100-continue`, goes by HTTP/1.1.
+    Http2,
 }
 
 /// How an endpoint is asked how it is: by GET, of which the answer must be 2xx.

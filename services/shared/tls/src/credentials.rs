@@ -30,6 +30,9 @@ pub type Connected<S> = tokio_rustls::client::TlsStream<S>;
 const CHAIN: &str = "tls.crt";
 const KEY: &str = "tls.key";
 const AUTHORITIES: &str = "ca.crt";
+/// What is spoken over a connection, as it is called in a handshake (RFC 7301). Services speak both; a client says which it would rather have.
+const HTTP1: &[u8] = b"http/1.1";
+const HTTP2: &[u8] = b"h2";
 
 /// Who a part is, and whom it believes: the files `tls.crt`, `tls.key` and `ca.crt` of a folder.
 #[derive(Debug)]
@@ -45,6 +48,8 @@ struct Current {
     mark: Vec<u8>,
     server: Arc<ServerConfig>,
     client: Arc<ClientConfig>,
+    /// The same, which offers HTTP/2 too.
+    client_http2: Arc<ClientConfig>,
 }
 
 impl Credentials {
@@ -84,6 +89,20 @@ impl Credentials {
     {
         tokio_rustls::TlsConnector::from(self.client()).connect(name, stream).await
     }
+
+    /// The same where HTTP/2 is spoken if the other part does ([`is_http2`]), and HTTP/1.1 else.
+    pub async fn connect_http2<S>(&self, name: ServerName<'static>, stream: S) -> io::Result<Connected<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let config = Arc::clone(&self.current.load().client_http2);
+        tokio_rustls::TlsConnector::from(config).connect(name, stream).await
+    }
+}
+
+/// Whether both ends agreed upon HTTP/2.
+pub fn is_http2<S>(stream: &Connected<S>) -> bool {
+    stream.get_ref().1.alpn_protocol() == Some(HTTP2)
 }
 
 /// The files' bytes. Another process may be exchanging them: they need not belong together.
@@ -120,9 +139,13 @@ impl Files {
                 .map_err(io::Error::other)?;
         let own = chain.split_first().ok_or(io::ErrorKind::InvalidData)?;
         parts.verify_client_cert(own.0, own.1, UnixTime::now()).map_err(at)?;
+        let client = client(&provider, authorities, chain.clone(), key.clone_key()).map_err(at)?;
+        let mut client_http2 = client.clone();
+        client_http2.alpn_protocols.insert(0, HTTP2.to_vec());
         Ok(Current {
             mark: self.mark(),
-            client: client(&provider, authorities, chain.clone(), key.clone_key()).map_err(at)?,
+            client: Arc::new(client),
+            client_http2: Arc::new(client_http2),
             server: server(provider, parts, chain, key).map_err(at)?,
         })
     }
@@ -138,7 +161,7 @@ fn server(
         .with_protocol_versions(&[&TLS13])?
         .with_client_cert_verifier(parts)
         .with_single_cert(chain, key)?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![HTTP2.to_vec(), HTTP1.to_vec()];
     // A session is the client's to keep, so that however many clients there are takes no room here.
     config.ticketer = crypto::Ticketer::new()?;
     Ok(Arc::new(config))
@@ -149,11 +172,11 @@ fn client(
     authorities: Arc<RootCertStore>,
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
-) -> Result<Arc<ClientConfig>, rustls::Error> {
+) -> Result<ClientConfig, rustls::Error> {
     let mut config = ClientConfig::builder_with_provider(Arc::clone(provider))
         .with_protocol_versions(&[&TLS13])?
         .with_root_certificates(authorities)
         .with_client_auth_cert(chain, key)?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+    config.alpn_protocols = vec![HTTP1.to_vec()];
+    Ok(config)
 }

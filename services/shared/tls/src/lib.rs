@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use certificate::Certificate;
-pub use credentials::{Accepted, Connected, Credentials};
+pub use credentials::{Accepted, Connected, Credentials, is_http2};
 pub use outside::{connect, outside};
 pub use rustls::{ClientConfig, ServerConfig};
 pub use rustls_pki_types::ServerName;

@@ -16,7 +16,7 @@ mod clocks;
 mod flapping;
 mod hung;
 mod names;
-mod partition;
+pub(crate) mod partition;
 mod table;
 
 use std::net::SocketAddr;

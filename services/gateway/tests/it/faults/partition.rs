@@ -16,11 +16,11 @@ use crate::backend::{Backend, eventually, read_head};
 use crate::house::{House, public};
 
 /// After this the kernel says that the other machine is gone (`ARRIVED_MAX` in `upstream.rs`), and a busy machine adds to it.
-const NOTICED_IN: Duration = Duration::from_secs(7);
+pub(crate) const NOTICED_IN: Duration = Duration::from_secs(7);
 
 /// The way to a service, which can be cut.
-struct Wire {
-    address: Address,
+pub(crate) struct Wire {
+    pub(crate) address: Address,
     /// This end of all that there is: where it listens, and each connection.
     sockets: Arc<Mutex<Vec<Socket>>>,
     task: JoinHandle<()>,
@@ -33,7 +33,7 @@ impl Drop for Wire {
 }
 
 impl Wire {
-    async fn to(backend: &Backend) -> Self {
+    pub(crate) async fn to(backend: &Backend) -> Self {
         let service = backend.address.authority().unwrap().to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = Address(format!("http://{}", listener.local_addr().unwrap()));
@@ -54,14 +54,14 @@ impl Wire {
     }
 
     /// From now on nothing that is sent gets there.
-    fn cut(&self) {
+    pub(crate) fn cut(&self) {
         const DROP_ALL: [SockFilter; 1] = [SockFilter::new(0x06, 0, 0, 0)];
         for socket in self.sockets.lock().unwrap().iter() {
             socket.attach_filter(&DROP_ALL).unwrap();
         }
     }
 
-    fn mend(&self) {
+    pub(crate) fn mend(&self) {
         for socket in self.sockets.lock().unwrap().iter() {
             socket.detach_filter().unwrap();
         }

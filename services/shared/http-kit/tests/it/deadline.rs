@@ -160,6 +160,19 @@ testkit::on_both_engines! {
         service.stop().await;
     }
 
+    async fn over_http2_it_is_the_same(test: TestDb) {
+        let service = Notebook::of(&test).await;
+        let mut client = crate::http2::connect(&socket(&test)).await;
+        let mut post = async |path: &str, millis: &'static str| {
+            let mut request = crate::http2::request("POST", path);
+            request.headers_mut().insert(contracts::deadline::HEADER, millis.parse().unwrap());
+            client.send_request(request).await.unwrap().status().as_u16()
+        };
+        assert_eq!((post("/api/before", "150").await, count(&service.db).await), (504, 0));
+        assert_eq!((post("/api/after", "150").await, count(&service.db).await), (201, 1));
+        service.stop().await;
+    }
+
     async fn a_write_that_has_happened_is_told_as_one_although_it_is_late(test: TestDb) {
         let service = Notebook::of(&test).await;
         assert_eq!(service.post("/api/after", Some("150")).await.status(), 201);

@@ -130,6 +130,25 @@ async fn a_part_is_served_and_whoever_has_a_foreign_certificate_or_none_is_not()
 }
 
 #[tokio::test]
+async fn who_offers_http2_gets_it_and_who_does_not_gets_http_1() {
+    let ours = Authority::new();
+    let scene = Scene::set(&ours).await;
+    let (_folder, part) = ours.part(&[&ours]);
+    let connect = async || TcpStream::connect(("127.0.0.1", scene.port)).await.unwrap();
+    let name = tls::ServerName::try_from("localhost").unwrap();
+    let stream = part.connect_http2(name.clone(), connect().await).await.unwrap();
+    assert!(tls::is_http2(&stream));
+    let mut client = crate::http2::client(stream).await;
+    let answer = client.send_request(crate::http2::request("GET", "/slow")).await.unwrap();
+    assert_eq!((answer.version(), answer.status().as_u16()), (http::Version::HTTP_2, 200));
+    let stream = part.connect(name, connect().await).await.unwrap();
+    assert!(!tls::is_http2(&stream));
+    assert_eq!(scene.status(&part.client(), "/slow").await.unwrap(), 200);
+    scene.running.stop().await;
+    scene.test.teardown().await;
+}
+
+#[tokio::test]
 async fn whoever_takes_long_over_a_handshake_keeps_nobody_waiting() {
     let ours = Authority::new();
     let scene = Scene::set(&ours).await;

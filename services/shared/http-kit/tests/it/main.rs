@@ -6,6 +6,7 @@ mod clients;
 mod deadline;
 mod dropped;
 mod follow;
+mod http2;
 mod internal_tls;
 mod life;
 
