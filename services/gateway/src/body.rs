@@ -278,7 +278,7 @@ impl Body for ReplyBody {
         let Poll::Ready(frame) = answering.poll_frame(cx) else {
             let idle = idle.get_or_insert_with(|| Box::pin(tokio::time::sleep(SERVICE_IDLE_MAX)));
             ready!(idle.as_mut().poll(cx));
-            answering.broke_off();
+            answering.fell_silent();
             this.exchange.broken();
             return Poll::Ready(Some(Err(Broken::Idle)));
         };
@@ -295,8 +295,8 @@ impl Body for ReplyBody {
                 *ended |= frame.is_trailers();
                 Some(Ok(frame))
             }
-            Some(Err(_)) => {
-                answering.broke_off();
+            Some(Err(error)) => {
+                answering.broke_off(&error);
                 this.exchange.broken();
                 // Told now, hyper would close without having written what it has.
                 *broken = true;

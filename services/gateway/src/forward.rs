@@ -79,9 +79,17 @@ pub(crate) struct Answering {
 }
 
 impl Answering {
-    /// The answer broke off.
-    pub(crate) fn broke_off(&self) {
+    /// Nothing more came of the answer.
+    pub(crate) fn fell_silent(&self) {
         self.pick.failed(Instant::now(), Failure::BrokeOff);
+    }
+
+    /// The answer broke off. What the client did wrong in its own request speaks against nobody else.
+    pub(crate) fn broke_off(&self, error: &NoAnswer) {
+        if !matches!(error, NoAnswer::Body(_)) {
+            self.pick.endpoint.tell_malformed(error);
+            self.fell_silent();
+        }
     }
 
     /// The answer was read to its end.

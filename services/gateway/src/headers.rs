@@ -79,7 +79,7 @@ fn strip_hop_by_hop(headers: &mut HeaderMap, there: Names) -> Result<Stripped, &
 }
 
 /// Fields that a request is not the same without.
-const END_TO_END: [&str; 24] = [
+pub(crate) const END_TO_END: [&str; 24] = [
     "accept",
     "accept-encoding",
     "authorization",

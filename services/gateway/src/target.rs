@@ -114,7 +114,9 @@ fn decode_unreserved(path: &str) -> Result<Cow<'_, str>, Refusal> {
 
 /// The target sent on: always in origin form, with the normalised path and the query as it came.
 pub(crate) fn onward(uri: &Uri, path: &str) -> Result<Uri, Refusal> {
-    let as_it_came = uri.path_and_query().filter(|target| target.path() == path).cloned();
+    // Where nothing stands between the authority and the query, the path is a slash that was not written.
+    let is_whole = |target: &&PathAndQuery| target.path() == path && target.as_str().starts_with('/');
+    let as_it_came = uri.path_and_query().filter(is_whole).cloned();
     let target = as_it_came.map_or_else(
         || {
             let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
@@ -135,6 +137,17 @@ mod tests {
     fn ordinary_paths_are_left_alone_without_a_copy() {
         for path in ["/", "/api/patients/12345", "/api/patients/", "/a-b_c~d.e/..f", "/a;b=c/@:"] {
             assert!(matches!(normalise(path), Ok(Cow::Borrowed(same)) if same == path), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_was_not_written_is_a_slash() {
+        for (uri, expected) in
+            [("http://h?q=1", "/?q=1"), ("http://h?/../x", "/?/../x"), ("http://h", "/"), ("/x?", "/x?")]
+        {
+            let uri: Uri = uri.parse().unwrap();
+            let target = onward(&uri, &normalise(uri.path()).unwrap()).unwrap();
+            assert_eq!(target.path_and_query().unwrap().as_str(), expected, "{uri}");
         }
     }
 

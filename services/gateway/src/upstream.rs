@@ -40,6 +40,7 @@ const IDLE_CONNECTIONS_MAX: usize = 512;
 /// An unused connection is given up after this long; services keep theirs longer.
 const IDLE_MAX: Duration = Duration::from_secs(30);
 const CONNECT_MAX: Duration = Duration::from_secs(1);
+const TELL_EVERY: Duration = Duration::from_secs(10);
 /// A Unix socket whose queue is full refuses at once instead of letting wait, as TCP would.
 const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(2);
 
@@ -56,6 +57,8 @@ pub(crate) struct Endpoint {
     /// Connections that speak HTTP/2, where its upstream says so.
     lines: Option<Box<Lines>>,
     reached: AtomicBool,
+    /// When somebody was last told that it makes no sense.
+    told: Mutex<Option<Instant>>,
 }
 
 #[derive(Debug)]
@@ -148,7 +151,16 @@ impl Endpoint {
         let pools = (0..worker::places()).map(|_| Mutex::default()).collect();
         let now = Instant::now();
         let (health, load) = (Health::new(now), Arc::new(Load::new(now)));
-        Ok(Self { target, host, health, load, pools, lines, reached: AtomicBool::new(false) })
+        Ok(Self {
+            target,
+            host,
+            health,
+            load,
+            pools,
+            lines,
+            reached: AtomicBool::new(false),
+            told: Mutex::default(),
+        })
     }
 
     /// Whether there was ever a connection.
@@ -195,9 +207,20 @@ impl Endpoint {
         match connection.send(ask, &self.host, body, invitation).await {
             Ok(response) => Ok((response, connection)),
             Err(error) => {
-                let maybe_stale = was_kept && matches!(error, NoAnswer::Ended(_));
+                self.tell_malformed(&error);
+                let maybe_stale = was_kept && matches!(error, NoAnswer::Ended(_)) && !connection.has_heard();
                 Err(SendError::NoAnswer { maybe_stale, why: error.to_string() })
             }
+        }
+    }
+
+    /// Says what its answers lack, now and then: whoever runs it can do something about that.
+    pub(crate) fn tell_malformed(&self, error: &NoAnswer) {
+        let NoAnswer::Malformed(why) = error else { return };
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
+            *told = Some(Instant::now());
+            tracing::warn!(endpoint = ?self.host, %why, "a service's answer is not passed on");
         }
     }
 
@@ -239,6 +262,7 @@ impl Endpoint {
         if !connection.is_done() {
             return;
         }
+        connection.rest();
         let mut idle = self.pool();
         if idle.len() < IDLE_CONNECTIONS_MAX {
             idle.push(Idle { connection, since });

@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use httparse::{ParserConfig, Status};
 use hyper::body::Frame;
 
@@ -95,11 +95,12 @@ pub(super) fn head(ahead: &mut Bytes, method: &Method) -> Result<Option<Head>, M
         headers.append(name(line)?, value(ahead, line)?);
     }
     let body = body(&headers, status, method, is_1_0)?;
-    let keeps_alive = !is_1_0 && body != Body::Rest && !says_close(&headers);
+    // What has no body and announces one may be followed by it.
+    let is_odd = body == Body::Length(0) && announces_body(&headers, status);
+    let keeps_alive = !is_1_0 && !is_odd && body != Body::Rest && !says_close(&headers);
     let _ = ahead.split_to(length);
     let mut response = Response::new(());
     *response.status_mut() = status;
-    *response.version_mut() = if is_1_0 { Version::HTTP_10 } else { Version::HTTP_11 };
     *response.headers_mut() = headers;
     Ok(Some(Head { response, body, keeps_alive }))
 }
@@ -152,6 +153,14 @@ fn number(text: &[u8]) -> Option<u64> {
     })
 }
 
+/// Whether an answer without a body says that it has one. That of a HEAD, or a 304, may say how long another would be (RFC 9110 §8.6).
+fn announces_body(headers: &HeaderMap, status: StatusCode) -> bool {
+    let has_length =
+        || headers.get(CONTENT_LENGTH).is_some_and(|length| number(length.as_bytes()) != Some(0));
+    headers.contains_key(TRANSFER_ENCODING)
+        || ((status.is_informational() || status == StatusCode::NO_CONTENT) && has_length())
+}
+
 fn says_close(headers: &HeaderMap) -> bool {
     let options =
         headers.get_all(CONNECTION).iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
@@ -199,6 +208,10 @@ impl Chunked {
                     else {
                         return unfinished(ahead);
                     };
+                    // An extension may be of any bytes, as the parser has it. With a line's end in it, it may be two lines.
+                    if ahead[..length - 2].iter().any(|byte| matches!(byte, b'\r' | b'\n')) {
+                        return Err(Malformed::Chunks);
+                    }
                     let _ = ahead.split_to(length);
                     *self = if size == 0 { Self::Trailers } else { Self::Data(size) };
                 }
@@ -299,6 +312,10 @@ mod tests {
             ("content-length: 5", 200, Method::HEAD, Some((Body::Length(0), true))),
             ("content-length: 5", 304, Method::GET, Some((Body::Length(0), true))),
             ("x: y", 204, Method::GET, Some((Body::Length(0), true))),
+            ("content-length: 0", 204, Method::GET, Some((Body::Length(0), true))),
+            ("content-length: 40", 204, Method::GET, Some((Body::Length(0), false))),
+            ("transfer-encoding: chunked", 204, Method::GET, Some((Body::Length(0), false))),
+            ("transfer-encoding: chunked", 200, Method::HEAD, Some((Body::Length(0), false))),
             ("x: y", 200, Method::GET, Some((Body::Rest, false))),
             ("Transfer-Encoding: Chunked", 200, Method::GET, Some((Body::Chunked(Chunked::Size), true))),
             ("transfer-encoding: chunked, chunked", 200, Method::GET, None),
@@ -336,6 +353,7 @@ mod tests {
             "11111111111111111\r\n",
             "0\r\nx\r\n\r\n",
             "2\nok",
+            "2;\nok\r\nab\r\n0\r\n\r\n",
         ] {
             assert_eq!(
                 gather(Body::Chunked(Chunked::Size), text.as_bytes(), &[1]).unwrap_err(),

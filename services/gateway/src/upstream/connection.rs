@@ -4,12 +4,15 @@
 //! answer comes, and no channel between two tasks. hyper's client would do the same work with twice the instructions (ADR 14); its parser,
 //! `httparse`, is the one used here.
 
+use std::future::poll_fn;
 use std::io;
+use std::pin::pin;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode};
 use hyper::body::{Body as _, Frame, SizeHint};
+use tokio::task::unconstrained;
 
 use super::answer::{self, Body, Malformed, Next};
 use super::reading::Reading;
@@ -31,6 +34,8 @@ pub(crate) struct Http1 {
     reading: Reading,
     /// What is still to come of the last answer; `None`: its head.
     body: Option<Body>,
+    /// The request's own body broke off. What has come of an answer is passed on all the same, and no more waited for.
+    broken: Option<Broken>,
     /// Another request may be made on it.
     is_open: bool,
 }
@@ -70,7 +75,7 @@ impl Connection {
         let mut sending = Sending::default();
         sending.give_up();
         let (reading, body) = (Reading::default(), Some(Body::Length(0)));
-        Self::Http1(Box::new(Http1 { stream, sending, reading, body, is_open: true }))
+        Self::Http1(Box::new(Http1 { stream, sending, reading, body, broken: None, is_open: true }))
     }
 
     /// Sends a request and waits for its answer's head. What of a body has not been sent by then goes out while the answer's is read.
@@ -91,8 +96,9 @@ impl Connection {
         };
         this.stream.be_patient(body.size_hint().upper());
         this.sending.begin(ask, host, body);
+        this.reading.has_heard = false;
         this.body = None;
-        std::future::poll_fn(|cx| this.poll_head(cx, ask.method, invitation)).await
+        poll_fn(|cx| this.poll_head(cx, ask.method, invitation)).await
     }
 
     /// The next piece of the answer's body; `None`: that was all.
@@ -143,8 +149,30 @@ impl Connection {
             Self::Http1(http1) => http1,
             Self::Http2(call) => return call.is_idle(),
         };
-        // Nothing is to come now: neither an end, nor an answer that nobody has asked for.
-        this.is_through() && this.reading.poll_more(&mut this.stream, &mut unwoken()).is_pending()
+        if !this.is_through() {
+            return false;
+        }
+        // Nothing is to come now: neither an end, nor an answer that nobody has asked for. Asked of the socket, and not of the task, which has read
+        // enough for its turn when it has met a hundred that were closed.
+        let Http1 { reading, stream, .. } = &mut **this;
+        let more = pin!(unconstrained(poll_fn(|cx| reading.poll_more(stream, cx))));
+        more.poll(&mut unwoken()).is_pending()
+    }
+
+    /// Whether any of an answer to its last request has come. None comes from a connection that was closed while it was idle.
+    pub(super) fn has_heard(&self) -> bool {
+        match self {
+            Self::Http1(http1) => http1.reading.has_heard,
+            Self::Http2(_) => false,
+        }
+    }
+
+    /// Gives back what it needs no more than any other that waits for a request.
+    pub(super) fn rest(&mut self) {
+        if let Self::Http1(http1) = self {
+            http1.sending.rest();
+            http1.reading.rest();
+        }
     }
 
     /// The bare stream, and what was read of it, once it was agreed that it changes its language.
@@ -213,7 +241,8 @@ impl Http1 {
         if !self.sending.is_done()
             && let Err(broken) = self.poll_sent(cx)
         {
-            return Poll::Ready(Some(Err(broken.into())));
+            self.sending.give_up();
+            self.broken = Some(broken);
         }
         let Some(body) = &mut self.body else { return Poll::Ready(None) };
         loop {
@@ -223,7 +252,13 @@ impl Http1 {
                 Ok(Next::More) => {}
                 Err(malformed) => return Poll::Ready(Some(Err(malformed.into()))),
             }
-            match ready!(self.reading.poll_more(&mut self.stream, cx)) {
+            let more = self.reading.poll_more(&mut self.stream, cx);
+            if let Some(broken) = self.broken
+                && !matches!(more, Poll::Ready(Ok(1..)))
+            {
+                return Poll::Ready(Some(Err(broken.into())));
+            }
+            match ready!(more) {
                 Ok(1..) => {}
                 Ok(0) if *body == Body::Rest => {
                     *body = Body::Length(0);

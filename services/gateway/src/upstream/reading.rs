@@ -21,15 +21,25 @@ pub(super) struct Reading {
     /// Empty between two reads.
     room: BytesMut,
     at_once: usize,
+    /// Something has come since this was last set back.
+    pub(super) has_heard: bool,
 }
 
 impl Default for Reading {
     fn default() -> Self {
-        Self { ahead: Bytes::new(), room: BytesMut::new(), at_once: READ_BYTES }
+        Self { ahead: Bytes::new(), room: BytesMut::new(), at_once: READ_BYTES, has_heard: false }
     }
 }
 
 impl Reading {
+    /// Keeps no more room than most answers need.
+    pub(super) fn rest(&mut self) {
+        if self.room.capacity() > READ_BYTES {
+            self.room = BytesMut::new();
+        }
+        self.at_once = READ_BYTES;
+    }
+
     /// Reads what comes next behind what is there. Zero bytes: the service has ended the connection.
     pub(super) fn poll_more<S: AsyncRead + Unpin>(
         &mut self,
@@ -41,6 +51,7 @@ impl Reading {
         }
         let room = self.room.capacity();
         let bytes = ready!(pin!(stream.read_buf(&mut self.room)).poll(cx))?;
+        self.has_heard |= bytes > 0;
         self.at_once = if bytes == room { READ_BYTES_MAX.min(self.at_once * 2) } else { READ_BYTES };
         let came = self.room.split().freeze();
         self.ahead = if self.ahead.is_empty() { came } else { [&*self.ahead, &came].concat().into() };

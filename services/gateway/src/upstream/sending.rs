@@ -5,16 +5,15 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HOST,
-    MAX_FORWARDS, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING,
-};
+use http::header::{MAX_FORWARDS, SET_COOKIE, TRAILER};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use hyper::body::Body;
 use tokio::io::AsyncWrite;
 
 use super::Ask;
 use crate::body::{Broken, Outgoing};
+use crate::headers::END_TO_END;
+use crate::names::Names;
 
 /// Data up to this size is copied behind what is written already; more is written from where it lies.
 const COPIED_BYTES_MAX: usize = 4 * 1024;
@@ -81,6 +80,11 @@ impl Sending {
         }
         self.buffer.extend_from_slice(b"\r\n");
         self.body = (length != Some(0)).then_some(body);
+    }
+
+    /// Keeps no more room than most requests need.
+    pub(super) fn rest(&mut self) {
+        self.buffer.shrink_to(KEPT_BYTES_MAX);
     }
 
     /// Whether all of it is written.
@@ -207,7 +211,6 @@ impl Sending {
         if self.written == self.buffer.len() {
             self.written = 0;
             self.buffer.clear();
-            self.buffer.shrink_to(KEPT_BYTES_MAX);
         }
         if written > 0 {
             self.data.advance(written);
@@ -233,23 +236,12 @@ pub(super) fn write_line(out: &mut Vec<u8>, name: &[u8], value: &HeaderValue) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Whether a field may come behind a body: not one that says where it goes, who asks, or how it is read (RFC 9110 §6.5.1).
+/// Whether a field may come behind a body: not one that says where it goes, who asks, or how it is read (RFC 9110 §6.5.1), nor one that is taken
+/// out of heads or is the gateway's own: a service may put both together.
 pub(super) fn may_trail(name: &HeaderName) -> bool {
-    !matches!(
-        *name,
-        AUTHORIZATION
-            | CACHE_CONTROL
-            | CONTENT_ENCODING
-            | CONTENT_LENGTH
-            | CONTENT_RANGE
-            | CONTENT_TYPE
-            | HOST
-            | MAX_FORWARDS
-            | SET_COOKIE
-            | TE
-            | TRAILER
-            | TRANSFER_ENCODING
-    )
+    Names::one(name.as_str()) == Names::default()
+        && !END_TO_END.contains(&name.as_str())
+        && !matches!(*name, MAX_FORWARDS | SET_COOKIE | TRAILER)
 }
 
 /// Whether the head has said that the field would follow.
@@ -330,14 +322,16 @@ mod tests {
     fn chunks_end_with_the_fields_that_were_named_and_may_come_there() {
         let mut sending = Sending {
             coding: Coding::Chunked,
-            trailer: vec![HeaderValue::from_static("x-sum, Authorization")],
+            trailer: vec![HeaderValue::from_static(
+                "x-sum, Authorization, x-request-id, forwarded, x-original-url, If-Match",
+            )],
             ..Sending::default()
         };
         sending.take(Bytes::from_static(b"hello")).unwrap();
         sending.take(Bytes::new()).unwrap();
         let trailers = HeaderMap::from_iter(
-            [("x-sum", "5"), ("x-other", "6"), ("authorization", "Bearer x")]
-                .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))),
+            ["x-sum", "x-other", "authorization", "x-request-id", "forwarded", "x-original-url", "if-match"]
+                .map(|name| (HeaderName::from_static(name), HeaderValue::from_static("5"))),
         );
         sending.end(Some(&trailers)).unwrap();
         assert_eq!(String::from_utf8(sending.buffer).unwrap(), "5\r\nhello\r\n0\r\nx-sum: 5\r\n\r\n");

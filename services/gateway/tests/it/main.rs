@@ -6,6 +6,7 @@ mod auth;
 mod backend;
 mod canary;
 mod change;
+mod connections;
 mod deadline;
 mod documented;
 mod edge;
