@@ -44,7 +44,7 @@ pub struct GatewaySpec {
     /// less busy of two random ones. `PeakEwma`: the faster and less busy of two random ones.
     pub load_balancing: Balancing,
     /// What the gateway speaks with services. `http1`: one request at a time on a connection, which costs the gateway least. `http2`: many on one
-    /// connection, where connections are dear; WebSockets and `Expect: 100-continue` go by HTTP/1.1 all the same.
+    /// connection, where connections are dear; a WebSocket and `Expect: 100-continue` go by HTTP/1.1 all the same.
     pub upstream_protocol: Protocol,
     /// Networks (CIDR, such as `10.0.0.0/8`) whose `X-Forwarded-For` is believed. None: the caller's own address counts.
     #[schemars(

@@ -135,17 +135,14 @@ fn answer(kit: &Kit, router: axum::Router) -> std::io::Result<JoinSet<()>> {
         return Ok(task);
     }
     let socket = TcpListener::from_std(listen(address.authority().unwrap_or_default())?)?;
-    match &kit.world.credentials {
-        Some(credentials) => {
-            let (metrics, part) = (&kit.world.metrics, kit.settings.service.as_str());
-            let listener = TlsListener::new(socket, Arc::clone(credentials), metrics, part);
-            task.spawn(serve(listener, router, phase));
-        }
-        None => {
-            // Answers are written whole; waiting for more to send only adds latency.
-            let socket = socket.tap_io(|stream| drop(stream.set_nodelay(true)));
-            task.spawn(serve(socket, router, phase));
-        }
+    if let Some(credentials) = &kit.world.credentials {
+        let (metrics, part) = (&kit.world.metrics, kit.settings.service.as_str());
+        let listener = TlsListener::new(socket, Arc::clone(credentials), metrics, part);
+        task.spawn(serve(listener, router, phase));
+    } else {
+        // Answers are written whole; waiting for more to send only adds latency.
+        let socket = socket.tap_io(|stream| drop(stream.set_nodelay(true)));
+        task.spawn(serve(socket, router, phase));
     }
     Ok(task)
 }

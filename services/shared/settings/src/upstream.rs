@@ -64,7 +64,7 @@ pub enum Protocol {
     #[default]
     Http1,
     /// HTTP/2: many requests on one connection. With TLS, HTTP/1.1 with who speaks nothing else (ALPN); without, all must speak it. What it cannot
-    /// carry, WebSockets and `Expect: 100-continue`, goes by HTTP/1.1.
+    /// carry, a WebSocket or `Expect: 100-continue`, goes by HTTP/1.1.
     Http2,
 }
 
