@@ -2,7 +2,8 @@
 //!
 //! A service's limit is one, whatever route a request comes by; how much of it a route's requests may fill goes by the route's priority, so that
 //! what can wait is refused first. Both are made ready with the configuration: a request only counts itself in, and out when its service
-//! is through with it: with a small answer's head, or at the end of a large one's body (`exchange.rs`). Not here: what the gateway answers itself, which is never refused for that.
+//! is through with it: with a small answer's head, or at the end of a large one's body (`exchange.rs`), unless its client is waited for before (`loan.rs`).
+//! Not here: what the gateway answers itself, which is never refused for that.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

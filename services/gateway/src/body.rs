@@ -1,4 +1,4 @@
-//! Bodies, streamed both ways without being gathered: a request's with its bounds, an answer's with what must happen at its end.
+//! Bodies, streamed both ways: a request's with its bounds, an answer's with what must happen at its end.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,11 +14,12 @@ use tokio::time::Sleep;
 
 use crate::exchange::Exchange;
 use crate::forward::Answering;
+use crate::gather::Gathered;
+use crate::http2;
 use crate::invitation::{Gate, Invitation};
+use crate::late::Late;
 use crate::link::Link;
 
-/// A client that sends no further byte of a body for this long has stopped.
-const CLIENT_IDLE_MAX: Duration = Duration::from_secs(10);
 /// A service that sends no further byte of an answer for this long has stopped.
 const SERVICE_IDLE_MAX: Duration = Duration::from_secs(30);
 /// A refused body up to this size is read and thrown away, so that the client sees the answer instead of a reset.
@@ -84,12 +85,14 @@ pub(crate) struct ClientBody {
     /// There until it was too large.
     inner: Option<Incoming>,
     bytes_left: u64,
-    idle: Option<Pin<Box<Sleep>>>,
+    late: Late,
     intake: Arc<Intake>,
     /// Who is told that all was read, and of which request.
     link: (Arc<Link>, u32),
     /// There until the body is wanted, if its client waits to be told.
     gate: Option<Box<Gate>>,
+    /// What was read of it before.
+    beginning: Option<Box<Gathered>>,
 }
 
 impl ClientBody {
@@ -97,16 +100,27 @@ impl ClientBody {
         let intake = Arc::new(Intake::default());
         let kept = Arc::clone(&intake);
         let link = (Arc::clone(link), link.requests());
-        (
-            Self { inner: Some(inner), bytes_left: bytes_max, idle: None, intake: kept, link, gate: None },
-            intake,
-        )
+        let body = Self {
+            inner: Some(inner),
+            bytes_left: bytes_max,
+            late: Late::default(),
+            intake: kept,
+            link,
+            gate: None,
+            beginning: None,
+        };
+        (body, intake)
     }
 
     /// Not read before the service has asked for it.
     pub(crate) fn by_invitation(mut self, invitation: &Invitation) -> Self {
         self.gate = Some(Box::new(invitation.gate()));
         self
+    }
+
+    /// What was read of it comes first.
+    pub(crate) fn begin_with(&mut self, read: Gathered) {
+        self.beginning = Some(Box::new(read));
     }
 
     fn broken(&self, why: Broken) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
@@ -131,11 +145,15 @@ impl Body for ClientBody {
             ready!(gate.poll_open(cx));
             self.gate = None;
         }
+        if let Some(read) = self.beginning.take() {
+            self.intake.note(Intake::MOVING);
+            return Poll::Ready(Some(Ok(Frame::data(read.bytes))));
+        }
         let Some(inner) = &mut self.inner else { return Poll::Ready(Some(Err(Broken::TooLarge))) };
         match Pin::new(inner).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
-                self.idle = None;
                 let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+                self.late.came(length);
                 let Some(left) = self.bytes_left.checked_sub(length) else {
                     if let Some(rest) = self.inner.take() {
                         discard(rest);
@@ -154,19 +172,22 @@ impl Body for ClientBody {
             }
             Poll::Pending => {
                 self.intake.note(Intake::WAITING);
-                let idle = self.idle.get_or_insert_with(|| Box::pin(tokio::time::sleep(CLIENT_IDLE_MAX)));
-                ready!(idle.as_mut().poll(cx));
+                ready!(self.late.poll_over(cx));
                 self.broken(Broken::Idle)
             }
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.as_ref().is_some_and(Body::is_end_stream)
+        self.beginning.is_none() && self.inner.as_ref().is_some_and(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.as_ref().map(Body::size_hint).unwrap_or_default()
+        let rest = self.inner.as_ref().map(Body::size_hint).unwrap_or_default();
+        match (&self.beginning, rest.exact()) {
+            (Some(read), Some(rest)) => SizeHint::with_exact(read.bytes.len() as u64 + rest),
+            _ => rest,
+        }
     }
 }
 
@@ -276,6 +297,9 @@ impl Body for ReplyBody {
             return Poll::Ready(Some(Err(Broken::Unreadable)));
         }
         let Poll::Ready(frame) = answering.poll_frame(cx) else {
+            if this.exchange.is_lent() {
+                http2::awaits_service();
+            }
             let idle = idle.get_or_insert_with(|| Box::pin(tokio::time::sleep(SERVICE_IDLE_MAX)));
             ready!(idle.as_mut().poll(cx));
             answering.broke_off();

@@ -14,8 +14,10 @@ use traces::{Kind, Span};
 
 use crate::fallback;
 use crate::gateway::Core;
+use crate::http2;
 use crate::limits::Standing;
 use crate::link::Link;
+use crate::loan::Held;
 use crate::snapshot::{Route, Target};
 
 /// Logged when the client went away before it had an answer (nginx's habit).
@@ -60,6 +62,8 @@ pub(crate) struct Exchange {
     pub(crate) copy: Option<Box<fallback::Passing>>,
     /// It counts among those that its service is busy with.
     pub(crate) is_admitted: bool,
+    /// Its place lies where it may be given back before its answer is all sent.
+    is_lent: bool,
     end: End,
 }
 
@@ -107,6 +111,7 @@ impl Exchange {
             fallback: None,
             copy: None,
             is_admitted: false,
+            is_lent: false,
             end: End::Open,
         }
     }
@@ -124,12 +129,35 @@ impl Exchange {
         self.traceparent.to_str().ok().and_then(|text| text.get(TRACE_ID)).unwrap_or_default()
     }
 
-    /// Its service is through with it: its place is for somebody else.
+    /// Its service is through with it, or was before: its place is for somebody else.
     pub(crate) fn give_back(&mut self) {
         if std::mem::take(&mut self.is_admitted)
             && let Some(route) = &self.route
         {
             route.admission.leave(self.is_canary);
+        } else if std::mem::take(&mut self.is_lent) {
+            self.put(None);
+        }
+    }
+
+    /// Its answer is one that may be long in coming to its client: whoever sends it may give the place back.
+    pub(crate) fn lend(&mut self) {
+        if std::mem::take(&mut self.is_admitted)
+            && let Some(route) = &self.route
+        {
+            self.put(Some(Held::new(Arc::clone(route), self.is_canary)));
+            self.is_lent = true;
+        }
+    }
+
+    pub(crate) fn is_lent(&self) -> bool {
+        self.is_lent
+    }
+
+    /// HTTP/2 sends several answers at once over a connection, HTTP/1.1 one.
+    fn put(&self, mut held: Option<Held>) {
+        if !http2::with_loan(|loan| loan.put(held.take())) {
+            self.link.loan.put(held);
         }
     }
 

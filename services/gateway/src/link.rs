@@ -10,6 +10,7 @@ use http::{HeaderName, Method};
 use http_kit::token::Caller;
 use tokio::time::{Instant, Sleep};
 
+use crate::loan::Loan;
 use crate::raw_head::{self, RawHead};
 use crate::tunnel::Tunnel;
 
@@ -41,6 +42,8 @@ pub(crate) struct Link {
     is_begun: AtomicBool,
     /// The service's side, when an answer said that the connection changes its language.
     tunnel: Mutex<Option<Box<Tunnel>>>,
+    /// The place of the answer that is being sent, if that is a long one.
+    pub(crate) loan: Loan,
     /// For the deadlines of requests, one after another: see [`Link::within`].
     timer: Mutex<Option<Pin<Box<Sleep>>>>,
     /// The last token that was good on this connection, and whose it is. Nearly always the next request brings the same one.
