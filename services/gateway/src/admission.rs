@@ -111,6 +111,16 @@ impl Admission {
         }
     }
 
+    /// The service goes on with a request that had left before: it is counted in again, whether or not there is room.
+    pub(crate) fn enter_again(&self, is_canary: bool) {
+        if let Some(limit) = self.gate(is_canary).and_then(|gate| gate.limit.as_ref()) {
+            limit.limiter.enter_again();
+        }
+        if let Some(own) = &self.own {
+            own.enter_again();
+        }
+    }
+
     /// Takes in how long the service took. Only a good answer to a first attempt without a body `is_telling`: an error is sooner there than an
     /// answer, and how long a body takes is for its client to say.
     pub(crate) fn learn(

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::runtime::Handle;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 use crate::exchange::Exchange;
 use crate::forward::Answering;
@@ -19,6 +19,7 @@ use crate::http2;
 use crate::invitation::{Gate, Invitation};
 use crate::late::Late;
 use crate::link::Link;
+use crate::loan::Loan;
 
 /// A service that sends no further byte of an answer for this long has stopped.
 const SERVICE_IDLE_MAX: Duration = Duration::from_secs(30);
@@ -153,7 +154,9 @@ impl Body for ClientBody {
         match Pin::new(inner).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 let length = frame.data_ref().map_or(0, |data| data.len() as u64);
-                self.late.came(length);
+                if let Some(now) = self.late.came(length) {
+                    self.link.0.with_loan(|loan| loan.moves(now));
+                }
                 let Some(left) = self.bytes_left.checked_sub(length) else {
                     if let Some(rest) = self.inner.take() {
                         discard(rest);
@@ -172,8 +175,14 @@ impl Body for ClientBody {
             }
             Poll::Pending => {
                 self.intake.note(Intake::WAITING);
-                ready!(self.late.poll_over(cx));
-                self.broken(Broken::Idle)
+                loop {
+                    // Meanwhile the service has nothing to do.
+                    let now = Instant::now();
+                    let look = self.link.0.with_loan(|loan| loan.waits(now));
+                    if ready!(self.late.poll_over(cx, now, look)) {
+                        return self.broken(Broken::Idle);
+                    }
+                }
             }
         }
     }
@@ -197,6 +206,7 @@ impl Drop for ClientBody {
         let Some(rest) = self.inner.take() else { return };
         if rest.is_end_stream() || self.intake.is_read() {
             self.link.0.has_read(self.link.1);
+            self.link.0.with_loan(Loan::resume);
         } else if self.gate.is_none() && self.intake.has_rest() {
             discard(rest);
         }

@@ -14,7 +14,6 @@ use traces::{Kind, Span};
 
 use crate::fallback;
 use crate::gateway::Core;
-use crate::http2;
 use crate::limits::Standing;
 use crate::link::Link;
 use crate::loan::Held;
@@ -62,7 +61,7 @@ pub(crate) struct Exchange {
     pub(crate) copy: Option<Box<fallback::Passing>>,
     /// It counts among those that its service is busy with.
     pub(crate) is_admitted: bool,
-    /// Its place lies where it may be given back before its answer is all sent.
+    /// Its place lies where it may be given back while its client is waited for.
     is_lent: bool,
     end: End,
 }
@@ -136,29 +135,23 @@ impl Exchange {
         {
             route.admission.leave(self.is_canary);
         } else if std::mem::take(&mut self.is_lent) {
-            self.put(None);
+            self.link.with_loan(|loan| loan.put(None));
         }
     }
 
-    /// Its answer is one that may be long in coming to its client: whoever sends it may give the place back.
+    /// Its client may be waited for, with its body or for it to take a long answer: whoever reads or sends that may give the place back.
     pub(crate) fn lend(&mut self) {
         if std::mem::take(&mut self.is_admitted)
             && let Some(route) = &self.route
         {
-            self.put(Some(Held::new(Arc::clone(route), self.is_canary)));
+            let mut held = Some(Held::new(Arc::clone(route), self.is_canary));
+            self.link.with_loan(|loan| loan.put(held.take()));
             self.is_lent = true;
         }
     }
 
     pub(crate) fn is_lent(&self) -> bool {
         self.is_lent
-    }
-
-    /// HTTP/2 sends several answers at once over a connection, HTTP/1.1 one.
-    fn put(&self, mut held: Option<Held>) {
-        if !http2::with_loan(|loan| loan.put(held.take())) {
-            self.link.loan.put(held);
-        }
     }
 
     /// The answer reached its end.

@@ -143,9 +143,9 @@ struct Sending {
     loan: Loan,
 }
 
-/// Does this with the loan of the stream's answer, where there is a stream.
-pub(crate) fn with_loan(then: impl FnOnce(&Loan)) -> bool {
-    SENDING.try_with(|sending| then(&sending.loan)).is_ok()
+/// Does this with the place of the stream's request, where there is a stream.
+pub(crate) fn with_loan<R>(then: impl FnOnce(&Loan) -> R) -> Option<R> {
+    SENDING.try_with(|sending| then(&sending.loan)).ok()
 }
 
 /// If this is a stream, it is its service that is waited for.

@@ -26,29 +26,38 @@ pub(crate) struct Late {
 }
 
 impl Late {
-    /// Bytes came, which make up for some of it.
-    pub(crate) fn came(&mut self, bytes: u64) {
-        if let Some(since) = self.since.take() {
-            self.behind += since.elapsed();
+    /// Bytes came, which make up for some of it. Answers when, if they were waited for.
+    pub(crate) fn came(&mut self, bytes: u64) -> Option<Instant> {
+        let waited = self.since.take().map(|since| (since, Instant::now()));
+        if let Some((since, now)) = waited {
+            self.behind += now.saturating_duration_since(since);
         }
         if !self.behind.is_zero() {
             let made_up = Duration::from_nanos(bytes.saturating_mul(1_000_000_000 / BYTES_A_SECOND));
             self.behind = self.behind.saturating_sub(made_up);
         }
+        waited.map(|(_, now)| now)
     }
 
-    /// Nothing came. Ready when that is for too long.
-    pub(crate) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let since = *self.since.get_or_insert_with(Instant::now);
-        let due = since + BEHIND_MAX.saturating_sub(self.behind);
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
-        // It never has to fire sooner than before: what is made up, and time in which nobody waits, only put it off.
+    /// Nothing has come by `now`. Ready when that is for too long, or before, at `look`: whether it is too long.
+    pub(crate) fn poll_over(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: Instant,
+        look: Option<Instant>,
+    ) -> Poll<bool> {
+        let due = *self.since.get_or_insert(now) + BEHIND_MAX.saturating_sub(self.behind);
+        let next = look.map_or(due, |look| look.min(due));
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(next)));
+        if timer.deadline() > next {
+            timer.as_mut().reset(next);
+        }
         loop {
             ready!(timer.as_mut().poll(cx));
-            if timer.deadline() >= due {
-                return Poll::Ready(());
+            if timer.deadline() >= next {
+                return Poll::Ready(next >= due);
             }
-            timer.as_mut().reset(due);
+            timer.as_mut().reset(next);
         }
     }
 }
@@ -63,7 +72,7 @@ mod tests {
 
     /// Waits for the next bytes, unless it takes too long.
     async fn waits(late: &mut Late, time: Duration, bytes: u64) -> bool {
-        let is_over = timeout(time, poll_fn(|cx| late.poll_over(cx))).await.is_ok();
+        let is_over = timeout(time, poll_fn(|cx| late.poll_over(cx, Instant::now(), None))).await.is_ok();
         late.came(bytes);
         !is_over
     }
@@ -71,7 +80,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_sends_nothing_is_given_up_after_some_seconds() {
         let (mut late, since) = (Late::default(), Instant::now());
-        assert!(!waits(&mut late, Duration::from_secs(60), 0).await);
+        assert!(!waits(&mut late, Duration::from_mins(1), 0).await);
         assert_eq!(since.elapsed().as_secs(), 5);
     }
 
@@ -88,6 +97,16 @@ mod tests {
         let (mut late, since) = (Late::default(), Instant::now());
         while waits(&mut late, Duration::from_secs(1), BYTES_A_SECOND / 2).await {}
         assert_eq!(since.elapsed().as_secs(), 9);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn somebody_may_look_in_before() {
+        let (mut late, start) = (Late::default(), Instant::now());
+        let look = Some(start + Duration::from_secs(1));
+        assert!(!poll_fn(|cx| late.poll_over(cx, Instant::now(), look)).await);
+        assert_eq!(start.elapsed().as_secs(), 1);
+        assert!(poll_fn(|cx| late.poll_over(cx, Instant::now(), None)).await);
+        assert_eq!(start.elapsed().as_secs(), 5);
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,20 +1,21 @@
-//! [`Loan`]: the place at its service of an answer that is long in coming to its client, and who else may want it.
+//! [`Loan`]: the place at its service of a request whose client may be waited for, and who else may want it.
 //!
-//! While bytes of an answer wait for the client to take them, the service is not busy, and its place is for somebody else. It is given back when the
-//! client has been waited for so long, all together: one that takes a crumb now and then keeps nobody out either. It is not taken again: the
-//! client would be waited for the next moment.
+//! While a body is streamed that its client is slow to send, or an answer that it is slow to take, the service is not busy, and the place is for
+//! somebody else. It is given back when the client has been waited for so long, all together: one that gives or takes a crumb now and then keeps
+//! nobody out either. When all of a body has come the service goes on with it, so the place is taken again, whether or not there is room. For the
+//! rest of an answer it is not: the client would be waited for the next moment.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::snapshot::Route;
 
-/// Longer than an answer waits on any good connection, shorter than whoever is refused should be asked to wait.
+/// Longer than a client is waited for on any good connection, shorter than whoever is refused should be asked to wait.
 const WAITED_MAX: Duration = Duration::from_millis(500);
 
-/// Where a place lies while an answer is sent: whoever sends it and whoever has asked for it both find it there.
+/// Where a place lies meanwhile: whoever reads the body, sends the answer or has asked for the place finds it there.
 #[derive(Debug, Default)]
 pub(crate) struct Loan(Mutex<Option<Box<Held>>>);
 
@@ -24,48 +25,65 @@ pub(crate) struct Held {
     route: Arc<Route>,
     is_canary: bool,
     wait: Wait,
+    /// It was given back already.
+    is_out: bool,
 }
 
 impl Held {
     /// A place that was taken by this route.
     pub(crate) fn new(route: Arc<Route>, is_canary: bool) -> Self {
-        Self { route, is_canary, wait: Wait::default() }
+        Self { route, is_canary, wait: Wait::default(), is_out: false }
+    }
+
+    fn give_back(&mut self) {
+        if !std::mem::replace(&mut self.is_out, true) {
+            self.route.admission.leave(self.is_canary);
+        }
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.route.admission.leave(self.is_canary);
+        self.give_back();
     }
 }
 
 impl Loan {
-    /// For the answer that begins, or with nothing where it ends.
+    /// For the request that begins, or with nothing where it ends.
     pub(crate) fn put(&self, held: Option<Held>) {
-        let held = held.map(Box::new);
-        let before = std::mem::replace(&mut *self.held(), held);
-        drop(before);
+        *self.held() = held.map(Box::new);
     }
 
     /// It is the client who is waited for. Answers when to look again whether that is for too long; not, if there is no place to give back.
     pub(crate) fn waits(&self, now: Instant) -> Option<Instant> {
         let mut held = self.held();
-        let due = held.as_mut()?.wait.begins(now);
+        let held = held.as_mut().filter(|held| !held.is_out)?;
+        let due = held.wait.begins(now);
         if due <= now {
-            *held = None;
+            held.give_back();
             return None;
         }
         Some(due)
     }
 
-    /// The client has taken something, or it is the service who is waited for.
+    /// The client has given or taken something, or it is the service that is waited for.
     pub(crate) fn moves(&self, now: Instant) {
         if let Some(held) = &mut *self.held() {
             held.wait.ends(now);
         }
     }
 
-    fn held(&self) -> std::sync::MutexGuard<'_, Option<Box<Held>>> {
+    /// All of the body has come: the service goes on with it.
+    pub(crate) fn resume(&self) {
+        if let Some(held) = &mut *self.held() {
+            held.wait = Wait::default();
+            if std::mem::take(&mut held.is_out) {
+                held.route.admission.enter_again(held.is_canary);
+            }
+        }
+    }
+
+    fn held(&self) -> MutexGuard<'_, Option<Box<Held>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -172,13 +172,17 @@ async fn pass(
     let mut errand = Errand::new((core, &link), (lane, policy, budget), (&route.pace, time), parcel);
     errand.load(incoming, bytes_max).await?;
     errand.trace = exchange.span.as_ref().map(|span| (span.context(), Arc::clone(&route.template)));
-    // A service that has more to do than it can is spared what can wait. Asked only now: a small body that trickles in takes nobody's place.
+    // A service that has more to do than it can is spared what can wait. Asked only now: a small body that trickles in
+    // takes nobody's place.
     let answer = if let Err(refusal) = route.admission.enter(exchange.is_canary) {
         Err(refusal)
     } else {
         exchange.is_admitted = true;
         if let Some(standby) = &mut standby {
             standby.begin();
+        }
+        if errand.is_streaming() {
+            exchange.lend();
         }
         let answer = errand.run().await;
         exchange.retries = errand.retries_made;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Response;
 use http_body_util::Full;
-use settings::{Concurrency, GatewayConfig, Method, Route};
+use settings::{Breaker, Concurrency, GatewayConfig, Method, Route};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
@@ -61,7 +61,7 @@ async fn a_small_body_that_trickles_in_holds_no_place() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_large_body_that_trickles_in_is_refused_and_its_place_given_back() {
+async fn a_large_body_that_trickles_in_holds_no_place_for_long_and_is_refused() {
     let backend = Backend::echo().await;
     let house = House::with(of_one_hand(&backend, vec![patient(Method::Post)])).await;
     for (framing, part) in
@@ -71,11 +71,22 @@ async fn a_large_body_that_trickles_in_is_refused_and_its_place_given_back() {
         slow.send(format!("POST /x HTTP/1.1\r\nhost: a\r\n{framing}\r\n\r\n")).await;
         let since = Instant::now();
         has_places(&house, 1.0).await;
+        for _ in 0..10 {
+            sleep(Duration::from_millis(100)).await;
+            slow.send(part).await;
+        }
+        assert_eq!(in_flight(&house, "patient-service"), Some(0.0), "{framing}: it holds its place on");
         // Never so long without a byte that it would be given up for that.
-        while in_flight(&house, "patient-service") == Some(1.0) {
-            sleep(Duration::from_millis(500)).await;
-            let _ = slow.stream.write_all(part.as_bytes()).await;
-            assert!(since.elapsed() < Duration::from_secs(20), "{framing}: it holds its place on");
+        let trickle = async {
+            loop {
+                sleep(Duration::from_millis(500)).await;
+                slow.stream.write_all(part.as_bytes()).await.unwrap();
+                assert!(since.elapsed() < Duration::from_secs(20), "{framing}");
+            }
+        };
+        tokio::select! {
+            () = trickle => {}
+            () = eventually("it is refused", || crate::house::counts(&house, "requests_in_flight", 0)) => {}
         }
         let took = since.elapsed();
         assert!(took >= Duration::from_secs(5) && took < Duration::from_secs(8), "{framing}: {took:?}");
@@ -150,6 +161,61 @@ async fn a_large_answer_that_the_service_is_slow_to_give_holds_its_place() {
     has_places(&house, 0.0).await;
 }
 
+/// Else a stranger could have more done at once than the service can do.
+#[tokio::test]
+async fn a_streamed_body_has_its_place_again_when_all_of_it_has_come() {
+    let may_answer = Arc::new(Semaphore::new(0));
+    let answers = Arc::clone(&may_answer);
+    let backend = Backend::raw(move |mut stream, _| {
+        let answers = Arc::clone(&answers);
+        async move {
+            let mut heard = read_head(&mut stream).await.into_bytes();
+            if heard.starts_with(b"POST") {
+                let is_chunked = String::from_utf8_lossy(&heard).contains("chunked");
+                while is_chunked && !heard.ends_with(b"\r\n0\r\n\r\n") {
+                    if !matches!(stream.read_buf(&mut heard).await, Ok(1..)) {
+                        return;
+                    }
+                }
+                drop(answers.acquire().await);
+            }
+            let _ = stream
+                .write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok")
+                .await;
+        }
+    })
+    .await;
+    // With a bound of its own beside.
+    let bounded = |method| Route { concurrency_max: Some(1), ..patient(method) };
+    let routes = [Method::Post, Method::Get].map(bounded).to_vec();
+    let house = House::with(of_one_hand(&backend, routes)).await;
+    let mut slow = house.client().await;
+    slow.send("POST /x HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n4\r\nslow\r\n").await;
+    eventually("it is at the service", || backend.connections() == 1).await;
+    has_places(&house, 0.0).await;
+    assert_eq!(house.get("/x").await.text(), "ok");
+    let mut other = house.client().await;
+    other.send(request("POST", "/x", &[], "body")).await;
+    has_places(&house, 1.0).await;
+    slow.send("0\r\n\r\n").await;
+    has_places(&house, 2.0).await;
+    sleep(Duration::from_millis(700)).await;
+    drop(other);
+    has_places(&house, 1.0).await;
+    house.get("/x").await.assert_problem(503, "unavailable");
+    may_answer.add_permits(1);
+    assert_eq!(slow.answer().await.unwrap().text(), "ok");
+    has_places(&house, 0.0).await;
+    // Nor does who goes in between give one back twice.
+    slow = house.client().await;
+    slow.send("POST /x HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n4\r\nslow\r\n").await;
+    eventually("it is at the service", || backend.connections() == 4).await;
+    has_places(&house, 0.0).await;
+    drop(slow);
+    eventually("it is gone", || crate::house::counts(&house, "requests_in_flight", 0)).await;
+    has_places(&house, 0.0).await;
+}
+
 /// A client that is asked for a body by its service, and sends none, is one that trickles.
 #[tokio::test(start_paused = true)]
 async fn who_was_told_to_go_on_and_does_not_gives_its_place_back() {
@@ -163,4 +229,25 @@ async fn who_was_told_to_go_on_and_does_not_gives_its_place_back() {
     client.answer().await.unwrap().assert_problem(400, "malformed-request");
     assert!(since.elapsed() < Duration::from_secs(8), "{:?}", since.elapsed());
     has_places(&house, 0.0).await;
+}
+
+/// Else slow clients could have a service given a rest.
+#[tokio::test(start_paused = true)]
+async fn how_long_a_body_takes_makes_no_call_slow() {
+    let backend = Backend::echo().await;
+    let breaker =
+        Breaker { consecutive_failures: 1, slow_call_ms: 2_000, open_ms: 60_000, ..Breaker::default() };
+    let route = Route { circuit_breaker: Some(breaker), ..patient(Method::Post) };
+    let house = House::with(of_one_hand(&backend, vec![route])).await;
+    for (framing, first, last) in [
+        ("content-length: 8", "slow", "body"),
+        ("transfer-encoding: chunked", "4\r\nslow\r\n", "4\r\nbody\r\n0\r\n\r\n"),
+    ] {
+        let mut slow = house.client().await;
+        slow.send(format!("POST /x HTTP/1.1\r\nhost: a\r\n{framing}\r\n\r\n{first}")).await;
+        sleep(Duration::from_secs(3)).await;
+        slow.send(last).await;
+        assert_eq!(slow.answer().await.unwrap().text(), "POST /x 8");
+        assert_eq!(house.ask("POST", "/x", &[], "body").await.text(), "POST /x 4", "{framing}");
+    }
 }

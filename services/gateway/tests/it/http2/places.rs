@@ -96,9 +96,9 @@ async fn an_answer_that_its_service_is_slow_to_give_holds_its_place() {
         async move {
             read_head(&mut stream).await;
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n").await;
-            let _ = stream.write_all(&[b'a'; 50_000]).await;
+            let _ = stream.write_all(&vec![b'a'; 50_000]).await;
             let _end = end.acquire().await;
-            let _ = stream.write_all(&[b'z'; 50_000]).await;
+            let _ = stream.write_all(&vec![b'z'; 50_000]).await;
         }
     })
     .await;
