@@ -40,7 +40,11 @@ pub(crate) enum Broken {
 
 /// How far a request's body is, seen from outside while hyper sends it on.
 #[derive(Debug, Default)]
-pub(crate) struct Intake(AtomicU8);
+pub(crate) struct Intake {
+    state: AtomicU8,
+    /// The request's place, as long as its client may be waited for.
+    pub(crate) loan: Loan,
+}
 
 impl Intake {
     const MOVING: u8 = 0;
@@ -52,7 +56,7 @@ impl Intake {
 
     /// What the client did wrong, if it did.
     pub(crate) fn fault(&self) -> Option<Broken> {
-        match self.0.load(Ordering::Acquire) {
+        match self.state.load(Ordering::Acquire) {
             Self::TOO_LARGE => Some(Broken::TooLarge),
             Self::IDLE => Some(Broken::Idle),
             Self::UNREADABLE => Some(Broken::Unreadable),
@@ -62,21 +66,21 @@ impl Intake {
 
     /// Whether more of it may come than anybody will read.
     fn has_rest(&self) -> bool {
-        matches!(self.0.load(Ordering::Acquire), Self::MOVING | Self::WAITING)
+        matches!(self.state.load(Ordering::Acquire), Self::MOVING | Self::WAITING)
     }
 
     /// Whether all of it was read.
     fn is_read(&self) -> bool {
-        self.0.load(Ordering::Acquire) == Self::READ
+        self.state.load(Ordering::Acquire) == Self::READ
     }
 
     /// Whether it is the client who has yet to send.
     pub(crate) fn is_waiting(&self) -> bool {
-        self.0.load(Ordering::Acquire) == Self::WAITING
+        self.state.load(Ordering::Acquire) == Self::WAITING
     }
 
     fn note(&self, state: u8) {
-        self.0.store(state, Ordering::Release);
+        self.state.store(state, Ordering::Release);
     }
 }
 
@@ -155,7 +159,7 @@ impl Body for ClientBody {
             Poll::Ready(Some(Ok(frame))) => {
                 let length = frame.data_ref().map_or(0, |data| data.len() as u64);
                 if let Some(now) = self.late.came(length) {
-                    self.link.0.with_loan(|loan| loan.moves(now));
+                    self.intake.loan.moves(now);
                 }
                 let Some(left) = self.bytes_left.checked_sub(length) else {
                     if let Some(rest) = self.inner.take() {
@@ -178,7 +182,7 @@ impl Body for ClientBody {
                 loop {
                     // Meanwhile the service has nothing to do.
                     let now = Instant::now();
-                    let look = self.link.0.with_loan(|loan| loan.waits(now));
+                    let look = self.intake.loan.waits(now);
                     if ready!(self.late.poll_over(cx, now, look)) {
                         return self.broken(Broken::Idle);
                     }
@@ -206,7 +210,7 @@ impl Drop for ClientBody {
         let Some(rest) = self.inner.take() else { return };
         if rest.is_end_stream() || self.intake.is_read() {
             self.link.0.has_read(self.link.1);
-            self.link.0.with_loan(Loan::resume);
+            self.intake.loan.resume();
         } else if self.gate.is_none() && self.intake.has_rest() {
             discard(rest);
         }

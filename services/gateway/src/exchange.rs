@@ -12,6 +12,7 @@ use traces::context::TRACE_ID;
 use traces::http::{answered, serves};
 use traces::{Kind, Span};
 
+use crate::body::Intake;
 use crate::fallback;
 use crate::gateway::Core;
 use crate::limits::Standing;
@@ -61,7 +62,9 @@ pub(crate) struct Exchange {
     pub(crate) copy: Option<Box<fallback::Passing>>,
     /// It counts among those that its service is busy with.
     pub(crate) is_admitted: bool,
-    /// Its place lies where it may be given back while its client is waited for.
+    /// Its place lies with the body that is read,
+    intake: Option<Arc<Intake>>,
+    /// or where its answer is sent.
     is_lent: bool,
     end: End,
 }
@@ -110,6 +113,7 @@ impl Exchange {
             fallback: None,
             copy: None,
             is_admitted: false,
+            intake: None,
             is_lent: false,
             end: End::Open,
         }
@@ -136,18 +140,35 @@ impl Exchange {
             route.admission.leave(self.is_canary);
         } else if std::mem::take(&mut self.is_lent) {
             self.link.with_loan(|loan| loan.put(None));
+        } else if let Some(intake) = self.intake.take() {
+            intake.loan.put(None);
         }
     }
 
-    /// Its client may be waited for, with its body or for it to take a long answer: whoever reads or sends that may give the place back.
+    /// Its client may be waited for with its body: whoever reads that may give the place back meanwhile.
+    pub(crate) fn lend_to(&mut self, intake: &Arc<Intake>) {
+        if let Some(held) = self.hold() {
+            intake.loan.put(Some(held));
+            self.intake = Some(Arc::clone(intake));
+        }
+    }
+
+    /// Its client may be waited for to take its answer: whoever sends that may give the place back.
     pub(crate) fn lend(&mut self) {
-        if std::mem::take(&mut self.is_admitted)
-            && let Some(route) = &self.route
-        {
-            let mut held = Some(Held::new(Arc::clone(route), self.is_canary));
+        let lent = self.intake.take().and_then(|intake| intake.loan.take());
+        if let Some(held) = lent.or_else(|| self.hold()) {
+            let mut held = Some(held);
             self.link.with_loan(|loan| loan.put(held.take()));
             self.is_lent = true;
         }
+    }
+
+    /// The place, if it is here.
+    fn hold(&mut self) -> Option<Box<Held>> {
+        let route = self.route.as_ref().filter(|_| self.is_admitted)?;
+        let held = Held::new(Arc::clone(route), self.is_canary);
+        self.is_admitted = false;
+        Some(Box::new(held))
     }
 
     pub(crate) fn is_lent(&self) -> bool {

@@ -133,6 +133,11 @@ impl<'a> Errand<'a> {
         self.intake.is_some()
     }
 
+    /// The client's body, if it is read while the service has the request.
+    pub(crate) fn intake(&self) -> Option<&Arc<Intake>> {
+        self.intake.as_ref()
+    }
+
     /// A request without a body.
     pub(crate) fn new(
         (core, link): (&'a Core, &'a Arc<Link>),

@@ -143,7 +143,7 @@ struct Sending {
     loan: Loan,
 }
 
-/// Does this with the place of the stream's request, where there is a stream.
+/// Does this with the place of the stream's answer, where there is a stream.
 pub(crate) fn with_loan<R>(then: impl FnOnce(&Loan) -> R) -> Option<R> {
     SENDING.try_with(|sending| then(&sending.loan)).ok()
 }

@@ -13,8 +13,9 @@
 //! | `way.rs` | a request's way |
 //! | `target.rs`, `host.rs`, `client.rs`, `limits/`, `headers.rs` | its steps: address, who asks, how often, what is passed on |
 //! | `canary.rs`, `rewrite.rs` | where to: which version, and by which path |
-//! | `admission.rs`, `loan.rs` | whether the service has room for it; whose its place is while an answer waits for its client |
+//! | `admission.rs`, `loan.rs` | whether the service has room for it; whose its place is while its client is waited for |
 //! | `forward/`, `upstream/`, `place.rs`, `patience.rs`, `body.rs` | attempts, connections to services, HTTP/1.1 and HTTP/2 on them, where names lead, bodies streamed both ways |
+//! | `gather.rs`, `late.rs`, `room.rs` | small bodies read first; how slowly one may come; how much of all that is kept at once |
 //! | `gather.rs`, `late.rs`, `room.rs` | small bodies read first; how slowly one may come; how much of all that is kept at once |
 //! | `pace.rs` | how long: in all, each attempt, before a read is made a second time |
 //! | `fallback/` | what a read gets whose service cannot answer |

@@ -43,7 +43,7 @@ pub(crate) struct Link {
     is_begun: AtomicBool,
     /// The service's side, when an answer said that the connection changes its language.
     tunnel: Mutex<Option<Box<Tunnel>>>,
-    /// The place of the request under way, if its client may be waited for.
+    /// The place of the answer that is being sent, if that is a long one.
     pub(crate) loan: Loan,
     /// For the deadlines of requests, one after another: see [`Link::within`].
     timer: Mutex<Option<Pin<Box<Sleep>>>>,
@@ -214,7 +214,7 @@ impl Link {
         self.head.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does this with the place of the request under way: over HTTP/2 there are several at once, each with its own.
+    /// Does this with the place of the answer that is being sent: over HTTP/2 there are several at once, each with its own.
     pub(crate) fn with_loan<R>(&self, mut then: impl FnMut(&Loan) -> R) -> R {
         http2::with_loan(&mut then).unwrap_or_else(|| then(&self.loan))
     }

@@ -50,8 +50,15 @@ impl Drop for Held {
 
 impl Loan {
     /// For the request that begins, or with nothing where it ends.
-    pub(crate) fn put(&self, held: Option<Held>) {
-        *self.held() = held.map(Box::new);
+    pub(crate) fn put(&self, held: Option<Box<Held>>) {
+        *self.held() = held;
+    }
+
+    /// For who has it next.
+    pub(crate) fn take(&self) -> Option<Box<Held>> {
+        let mut held = self.held().take()?;
+        held.wait = Wait::default();
+        Some(held)
     }
 
     /// It is the client who is waited for. Answers when to look again whether that is for too long; not, if there is no place to give back.

@@ -181,8 +181,8 @@ async fn pass(
         if let Some(standby) = &mut standby {
             standby.begin();
         }
-        if errand.is_streaming() {
-            exchange.lend();
+        if let Some(intake) = errand.intake() {
+            exchange.lend_to(intake);
         }
         let answer = errand.run().await;
         exchange.retries = errand.retries_made;

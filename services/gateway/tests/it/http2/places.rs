@@ -4,16 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::{StreamExt, stream};
 use http::Response;
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::Frame;
 use settings::{Method, Route};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
 use super::frames::{DATA, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, Raw, WINDOW_UPDATE, get};
-use super::{client, full, request};
-use crate::backend::{Backend, read_head};
+use super::{client, full, request, text};
+use crate::backend::{Backend, eventually, read_head};
 use crate::front::Front;
 use crate::house::{House, public};
 use crate::overload::in_flight;
@@ -23,8 +25,9 @@ const LARGE: usize = 1_000_000;
 
 async fn narrow(backend: &Backend) -> (Front, House) {
     let front = Front::new();
-    let route = Route { timeout_ms: 60_000, ..public(Method::Get, "/x") };
-    let house = House::on(of_one_hand(backend, vec![route]), |socket| front.listener(socket)).await;
+    let route = |method| Route { timeout_ms: 60_000, ..public(method, "/x") };
+    let routes = vec![route(Method::Get), route(Method::Post)];
+    let house = House::on(of_one_hand(backend, routes), |socket| front.listener(socket)).await;
     (front, house)
 }
 
@@ -62,6 +65,21 @@ async fn a_request_has_a_place_until_it_is_answered_reset_or_its_client_is_gone(
     assert_eq!(raw.until(&[HEADERS]).await.0, HEADERS);
     has_places(&house, 0.0).await;
     assert_eq!(status(&front, &house).await, 200);
+}
+
+#[tokio::test]
+async fn a_body_that_is_waited_for_holds_no_place() {
+    let backend = Backend::echo().await;
+    let (front, house) = narrow(&backend).await;
+    let mut client = client(&front, &house).await;
+    let parts = stream::iter([Ok(Frame::data(Bytes::from_static(b"slow")))]).chain(stream::pending());
+    let slow = client.send_request(request("POST", "/x", StreamBody::new(parts).boxed_unsync()));
+    let slow = tokio::spawn(slow);
+    eventually("it is at the service", || backend.connections() == 1).await;
+    has_places(&house, 0.0).await;
+    let other = client.send_request(request("POST", "/x", full("body"))).await.unwrap();
+    assert_eq!(text(other).await, "POST /x 4");
+    slow.abort();
 }
 
 #[tokio::test]
