@@ -2,7 +2,8 @@
 //!
 //! A service's limit is one, whatever route a request comes by; how much of it a route's requests may fill goes by the route's priority, so that
 //! what can wait is refused first. Both are made ready with the configuration: a request only counts itself in, and out when its service
-//! is through with it: with a small answer's head, or at the end of a large one's body (`exchange.rs`). Not here: what the gateway answers itself, which is never refused for that.
+//! is through with it: with a small answer's head, or at the end of a large one's body (`exchange.rs`), unless its client is waited for before (`loan.rs`).
+//! Not here: what the gateway answers itself, which is never refused for that.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -107,6 +108,16 @@ impl Admission {
         }
         if let Some(own) = &self.own {
             own.leave();
+        }
+    }
+
+    /// The service goes on with a request that had left before: it is counted in again, whether or not there is room.
+    pub(crate) fn enter_again(&self, is_canary: bool) {
+        if let Some(limit) = self.gate(is_canary).and_then(|gate| gate.limit.as_ref()) {
+            limit.limiter.enter_again();
+        }
+        if let Some(own) = &self.own {
+            own.enter_again();
         }
     }
 

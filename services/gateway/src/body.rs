@@ -1,4 +1,4 @@
-//! Bodies, streamed both ways without being gathered: a request's with its bounds, an answer's with what must happen at its end.
+//! Bodies, streamed both ways: a request's with its bounds, an answer's with what must happen at its end.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,15 +10,17 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::runtime::Handle;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 use crate::exchange::Exchange;
 use crate::forward::Answering;
+use crate::gather::Gathered;
+use crate::http2;
 use crate::invitation::{Gate, Invitation};
+use crate::late::Late;
 use crate::link::Link;
+use crate::loan::Loan;
 
-/// A client that sends no further byte of a body for this long has stopped.
-const CLIENT_IDLE_MAX: Duration = Duration::from_secs(10);
 /// A service that sends no further byte of an answer for this long has stopped.
 const SERVICE_IDLE_MAX: Duration = Duration::from_secs(30);
 /// A refused body up to this size is read and thrown away, so that the client sees the answer instead of a reset.
@@ -38,7 +40,11 @@ pub(crate) enum Broken {
 
 /// How far a request's body is, seen from outside while hyper sends it on.
 #[derive(Debug, Default)]
-pub(crate) struct Intake(AtomicU8);
+pub(crate) struct Intake {
+    state: AtomicU8,
+    /// The request's place, as long as its client may be waited for.
+    pub(crate) loan: Loan,
+}
 
 impl Intake {
     const MOVING: u8 = 0;
@@ -50,7 +56,7 @@ impl Intake {
 
     /// What the client did wrong, if it did.
     pub(crate) fn fault(&self) -> Option<Broken> {
-        match self.0.load(Ordering::Acquire) {
+        match self.state.load(Ordering::Acquire) {
             Self::TOO_LARGE => Some(Broken::TooLarge),
             Self::IDLE => Some(Broken::Idle),
             Self::UNREADABLE => Some(Broken::Unreadable),
@@ -60,21 +66,21 @@ impl Intake {
 
     /// Whether more of it may come than anybody will read.
     fn has_rest(&self) -> bool {
-        matches!(self.0.load(Ordering::Acquire), Self::MOVING | Self::WAITING)
+        matches!(self.state.load(Ordering::Acquire), Self::MOVING | Self::WAITING)
     }
 
     /// Whether all of it was read.
     fn is_read(&self) -> bool {
-        self.0.load(Ordering::Acquire) == Self::READ
+        self.state.load(Ordering::Acquire) == Self::READ
     }
 
     /// Whether it is the client who has yet to send.
     pub(crate) fn is_waiting(&self) -> bool {
-        self.0.load(Ordering::Acquire) == Self::WAITING
+        self.state.load(Ordering::Acquire) == Self::WAITING
     }
 
     fn note(&self, state: u8) {
-        self.0.store(state, Ordering::Release);
+        self.state.store(state, Ordering::Release);
     }
 }
 
@@ -84,12 +90,14 @@ pub(crate) struct ClientBody {
     /// There until it was too large.
     inner: Option<Incoming>,
     bytes_left: u64,
-    idle: Option<Pin<Box<Sleep>>>,
+    late: Late,
     intake: Arc<Intake>,
     /// Who is told that all was read, and of which request.
     link: (Arc<Link>, u32),
     /// There until the body is wanted, if its client waits to be told.
     gate: Option<Box<Gate>>,
+    /// What was read of it before.
+    beginning: Option<Box<Gathered>>,
 }
 
 impl ClientBody {
@@ -97,16 +105,27 @@ impl ClientBody {
         let intake = Arc::new(Intake::default());
         let kept = Arc::clone(&intake);
         let link = (Arc::clone(link), link.requests());
-        (
-            Self { inner: Some(inner), bytes_left: bytes_max, idle: None, intake: kept, link, gate: None },
-            intake,
-        )
+        let body = Self {
+            inner: Some(inner),
+            bytes_left: bytes_max,
+            late: Late::default(),
+            intake: kept,
+            link,
+            gate: None,
+            beginning: None,
+        };
+        (body, intake)
     }
 
     /// Not read before the service has asked for it.
     pub(crate) fn by_invitation(mut self, invitation: &Invitation) -> Self {
         self.gate = Some(Box::new(invitation.gate()));
         self
+    }
+
+    /// What was read of it comes first.
+    pub(crate) fn begin_with(&mut self, read: Gathered) {
+        self.beginning = Some(Box::new(read));
     }
 
     fn broken(&self, why: Broken) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
@@ -131,11 +150,17 @@ impl Body for ClientBody {
             ready!(gate.poll_open(cx));
             self.gate = None;
         }
+        if let Some(read) = self.beginning.take() {
+            self.intake.note(Intake::MOVING);
+            return Poll::Ready(Some(Ok(Frame::data(read.bytes))));
+        }
         let Some(inner) = &mut self.inner else { return Poll::Ready(Some(Err(Broken::TooLarge))) };
         match Pin::new(inner).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
-                self.idle = None;
                 let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+                if let Some(now) = self.late.came(length) {
+                    self.intake.loan.moves(now);
+                }
                 let Some(left) = self.bytes_left.checked_sub(length) else {
                     if let Some(rest) = self.inner.take() {
                         discard(rest);
@@ -154,19 +179,28 @@ impl Body for ClientBody {
             }
             Poll::Pending => {
                 self.intake.note(Intake::WAITING);
-                let idle = self.idle.get_or_insert_with(|| Box::pin(tokio::time::sleep(CLIENT_IDLE_MAX)));
-                ready!(idle.as_mut().poll(cx));
-                self.broken(Broken::Idle)
+                loop {
+                    // Meanwhile the service has nothing to do.
+                    let now = Instant::now();
+                    let look = self.intake.loan.waits(now);
+                    if ready!(self.late.poll_over(cx, now, look)) {
+                        return self.broken(Broken::Idle);
+                    }
+                }
             }
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.as_ref().is_some_and(Body::is_end_stream)
+        self.beginning.is_none() && self.inner.as_ref().is_some_and(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.as_ref().map(Body::size_hint).unwrap_or_default()
+        let rest = self.inner.as_ref().map(Body::size_hint).unwrap_or_default();
+        match (&self.beginning, rest.exact()) {
+            (Some(read), Some(rest)) => SizeHint::with_exact(read.bytes.len() as u64 + rest),
+            _ => rest,
+        }
     }
 }
 
@@ -176,6 +210,7 @@ impl Drop for ClientBody {
         let Some(rest) = self.inner.take() else { return };
         if rest.is_end_stream() || self.intake.is_read() {
             self.link.0.has_read(self.link.1);
+            self.intake.loan.resume();
         } else if self.gate.is_none() && self.intake.has_rest() {
             discard(rest);
         }
@@ -276,6 +311,9 @@ impl Body for ReplyBody {
             return Poll::Ready(Some(Err(Broken::Unreadable)));
         }
         let Poll::Ready(frame) = answering.poll_frame(cx) else {
+            if this.exchange.is_lent() {
+                http2::awaits_service();
+            }
             let idle = idle.get_or_insert_with(|| Box::pin(tokio::time::sleep(SERVICE_IDLE_MAX)));
             ready!(idle.as_mut().poll(cx));
             answering.fell_silent();

@@ -27,6 +27,13 @@ const FIRST_BYTES: usize = 64;
 /// A client that takes not one byte of its answer for this long is gone.
 const WRITE_STALL_MAX: Duration = Duration::from_secs(30);
 
+/// A write that waits for the client.
+struct Stall {
+    /// When the client counts as gone.
+    due: Instant,
+    timer: Pin<Box<Sleep>>,
+}
+
 /// A connection's stream.
 pub(crate) struct Edge<S> {
     stream: S,
@@ -39,7 +46,7 @@ pub(crate) struct Edge<S> {
     /// Since when nothing has come, and after how many requests.
     idle: (u32, Instant),
     watch: Pin<Box<Sleep>>,
-    stall: Option<Pin<Box<Sleep>>>,
+    stall: Option<Box<Stall>>,
     /// What was read and is to be read again.
     ahead: Vec<u8>,
     is_shut: bool,
@@ -145,8 +152,22 @@ impl<S> Edge<S> {
     }
 
     fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        let stall = self.stall.get_or_insert_with(|| Box::pin(tokio::time::sleep(WRITE_STALL_MAX)));
-        ready!(stall.as_mut().poll(cx));
+        let stall = self.stall.get_or_insert_with(|| {
+            let due = Instant::now() + WRITE_STALL_MAX;
+            Box::new(Stall { due, timer: Box::pin(tokio::time::sleep_until(due)) })
+        });
+        loop {
+            let now = Instant::now();
+            if stall.due <= now {
+                break;
+            }
+            // Meanwhile its service has nothing to do.
+            let next = self.link.loan.waits(now).map_or(stall.due, |look| look.min(stall.due));
+            if next != stall.timer.deadline() {
+                stall.timer.as_mut().reset(next);
+            }
+            ready!(stall.timer.as_mut().poll(cx));
+        }
         Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, "the client does not take its answer"))
     }
 
@@ -252,7 +273,9 @@ impl<S: AsyncWrite + Unpin> Edge<S> {
         }
         match write(Pin::new(&mut self.stream), cx) {
             Poll::Ready(written) => {
-                self.stall = None;
+                if self.stall.take().is_some() {
+                    self.link.loan.moves(Instant::now());
+                }
                 Poll::Ready(written)
             }
             Poll::Pending => {

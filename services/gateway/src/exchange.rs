@@ -12,10 +12,12 @@ use traces::context::TRACE_ID;
 use traces::http::{answered, serves};
 use traces::{Kind, Span};
 
+use crate::body::Intake;
 use crate::fallback;
 use crate::gateway::Core;
 use crate::limits::Standing;
 use crate::link::Link;
+use crate::loan::Held;
 use crate::snapshot::{Route, Target};
 
 /// Logged when the client went away before it had an answer (nginx's habit).
@@ -60,6 +62,10 @@ pub(crate) struct Exchange {
     pub(crate) copy: Option<Box<fallback::Passing>>,
     /// It counts among those that its service is busy with.
     pub(crate) is_admitted: bool,
+    /// Its place lies with the body that is read,
+    intake: Option<Arc<Intake>>,
+    /// or where its answer is sent.
+    is_lent: bool,
     end: End,
 }
 
@@ -107,6 +113,8 @@ impl Exchange {
             fallback: None,
             copy: None,
             is_admitted: false,
+            intake: None,
+            is_lent: false,
             end: End::Open,
         }
     }
@@ -124,13 +132,47 @@ impl Exchange {
         self.traceparent.to_str().ok().and_then(|text| text.get(TRACE_ID)).unwrap_or_default()
     }
 
-    /// Its service is through with it: its place is for somebody else.
+    /// Its service is through with it, or was before: its place is for somebody else.
     pub(crate) fn give_back(&mut self) {
         if std::mem::take(&mut self.is_admitted)
             && let Some(route) = &self.route
         {
             route.admission.leave(self.is_canary);
+        } else if std::mem::take(&mut self.is_lent) {
+            self.link.with_loan(|loan| loan.put(None));
+        } else if let Some(intake) = self.intake.take() {
+            intake.loan.put(None);
         }
+    }
+
+    /// Its client may be waited for with its body: whoever reads that may give the place back meanwhile.
+    pub(crate) fn lend_to(&mut self, intake: &Arc<Intake>) {
+        if let Some(held) = self.hold() {
+            intake.loan.put(Some(held));
+            self.intake = Some(Arc::clone(intake));
+        }
+    }
+
+    /// Its client may be waited for to take its answer: whoever sends that may give the place back.
+    pub(crate) fn lend(&mut self) {
+        let lent = self.intake.take().and_then(|intake| intake.loan.take());
+        if let Some(held) = lent.or_else(|| self.hold()) {
+            let mut held = Some(held);
+            self.link.with_loan(|loan| loan.put(held.take()));
+            self.is_lent = true;
+        }
+    }
+
+    /// The place, if it is here.
+    fn hold(&mut self) -> Option<Box<Held>> {
+        let route = self.route.as_ref().filter(|_| self.is_admitted)?;
+        let held = Held::new(Arc::clone(route), self.is_canary);
+        self.is_admitted = false;
+        Some(Box::new(held))
+    }
+
+    pub(crate) fn is_lent(&self) -> bool {
+        self.is_lent
     }
 
     /// The answer reached its end.

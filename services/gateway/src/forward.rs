@@ -13,16 +13,15 @@ use bytes::Bytes;
 use contracts::problem::ProblemCode;
 use http::header::{IF_MATCH, IF_UNMODIFIED_SINCE};
 use http::{HeaderMap, HeaderName, Method, Response, Uri};
-use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use resilience::balance::Pick;
 use resilience::health::Failure;
 use resilience::retry::{Attempt, Outcome, Reason, RetryBudget, RetryPolicy, Verdict, decide};
-use tokio::time::timeout_at;
 use traces::TraceContext;
 
 use crate::body::{Broken, ClientBody, Intake, Outgoing};
 use crate::gateway::Core;
+use crate::gather::{Gathered, Loaded, SMALL_BYTES_MAX, gather};
 use crate::invitation::Invitation;
 use crate::kept::{Lane, Member};
 use crate::link::Link;
@@ -31,8 +30,6 @@ use crate::refusal::Refusal;
 use crate::upstream::{Ask, Connection, NoAnswer, OwnLines, Stream};
 use attempt::Attempted;
 
-/// A body up to this size is read first, so that the request can be made again.
-const REPLAY_BYTES_MAX: u64 = 64 * 1024;
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// A request to be made, as often as need be.
@@ -44,6 +41,8 @@ pub(crate) struct Errand<'a> {
     budget: &'a RetryBudget,
     pace: &'a Pace,
     time: Time,
+    /// Since when it is the service that is waited for.
+    since: Instant,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -63,8 +62,8 @@ pub(crate) struct Errand<'a> {
 /// What the errand carries.
 enum Load {
     Nothing,
-    /// Can be sent again.
-    Kept(Bytes),
+    /// Was read first, and can be sent again.
+    Kept(Gathered),
     /// Can be sent once; gone when it was. In a box, since most requests have none, and are moved about.
     Stream(Option<Box<ClientBody>>),
 }
@@ -142,6 +141,11 @@ impl<'a> Errand<'a> {
         self.intake.is_some()
     }
 
+    /// The client's body, if it is read while the service has the request.
+    pub(crate) fn intake(&self) -> Option<&Arc<Intake>> {
+        self.intake.as_ref()
+    }
+
     /// A request without a body.
     pub(crate) fn new(
         (core, link): (&'a Core, &'a Arc<Link>),
@@ -158,6 +162,7 @@ impl<'a> Errand<'a> {
             budget,
             pace,
             time,
+            since: time.begun,
             method,
             uri,
             headers,
@@ -180,17 +185,16 @@ impl<'a> Errand<'a> {
             return Ok(());
         }
         let known = body.size_hint().exact();
-        let (body, intake) = ClientBody::new(body, bytes_max, self.link);
-        let is_small = known.is_some_and(|bytes| bytes <= REPLAY_BYTES_MAX);
-        // Over HTTP/2 a service may say that it did nothing with a request of which the body is gone.
-        let may_repeat = (self.policy.retries_max > 0 && self.is_idempotent()) || self.lane.is_http2();
-        if is_small && !expects && may_repeat {
-            // In a box, as everything here that is rare and large: a request's future is moved about, with all that it may ever need.
-            let read = Box::pin(timeout_at(self.time.deadline.into(), body.collect())).await;
-            let bytes = read.map_err(|_| client_fault(Broken::Idle))?.map_err(client_fault)?.to_bytes();
-            self.body = Load::Kept(bytes);
-            self.own.time_left = self.pace.left(self.time.begun);
-            return Ok(());
+        let (mut body, intake) = ClientBody::new(body, bytes_max, self.link);
+        // One that its client holds back until the service asks for it cannot be read before.
+        if known.is_some_and(|bytes| bytes <= SMALL_BYTES_MAX) && !expects {
+            body = match self.read_first(body).await? {
+                Loaded::All(read) => {
+                    self.body = Load::Kept(read);
+                    return Ok(());
+                }
+                Loaded::Some(rest) => rest,
+            };
         }
         self.intake = Some(intake);
         self.own.expects = expects;
@@ -198,6 +202,16 @@ impl<'a> Errand<'a> {
             if expects { body.by_invitation(self.invitation.insert(Invitation::default())) } else { body };
         self.body = Load::Stream(Some(Box::new(body)));
         Ok(())
+    }
+
+    async fn read_first(&mut self, body: ClientBody) -> Result<Loaded, Refusal> {
+        // In a box, as everything here that is rare and large: a request's future is moved about, with all that it may ever need.
+        let mut reading = Box::pin(gather(body, &self.core.bodies));
+        let read = self.link.within(self.time.deadline.into(), reading.as_mut()).await;
+        let loaded = read.unwrap_or(Err(Broken::Idle)).map_err(client_fault)?;
+        self.own.time_left = self.pace.left(self.time.begun);
+        self.since = Instant::now();
+        Ok(loaded)
     }
 
     /// Whether the client still waits to be told to send a body that the service did not want.
@@ -250,7 +264,7 @@ impl<'a> Errand<'a> {
     fn next(&mut self) -> Option<Outgoing> {
         match &mut self.body {
             Load::Nothing => Some(Outgoing::Empty),
-            Load::Kept(bytes) => Some(Outgoing::Kept(Some(bytes.clone()))),
+            Load::Kept(read) => Some(Outgoing::Kept(Some(read.bytes.clone()))),
             Load::Stream(body) => body.take().map(|body| Outgoing::Streaming(*body)),
         }
     }

@@ -25,9 +25,10 @@ use crate::accept::{self, CONNECTIONS_MAX, Door, Origin};
 use crate::crowd::Crowd;
 use crate::kept::Kept;
 use crate::metrics::Meters;
+use crate::room::Room;
 use crate::snapshot::{ConfigError, Snapshot};
 use crate::status::Recent;
-use crate::{checks, limits, worker};
+use crate::{checks, gather, limits, worker};
 
 /// Unused connections to services are looked through so often: one that its service has closed is closed here no later.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
@@ -122,6 +123,8 @@ pub(crate) struct Core {
     pub(crate) meters: Meters,
     pub(crate) phase: watch::Receiver<Phase>,
     pub(crate) crowd: Arc<Crowd>,
+    /// For bodies that are read before they are sent on.
+    pub(crate) bodies: Arc<Room>,
     /// Of this gateway alone.
     pub(crate) details: Recent<GatewayDetails>,
     /// Told when another configuration is in force.
@@ -189,6 +192,7 @@ impl Gateway {
             meters,
             phase: phase_seen,
             crowd: Arc::new(Crowd::new(connections_max)),
+            bodies: Room::new(gather::ROOM_BYTES),
             details: Recent::default(),
             changed: Arc::default(),
             is_leaving: AtomicBool::new(false),

@@ -28,6 +28,7 @@ use crate::client::Peer;
 use crate::crowd::Crowd;
 use crate::gateway::Core;
 use crate::link::Link;
+use crate::loan::Loan;
 use crate::target::HEADERS_BYTES_MAX;
 use crate::way;
 
@@ -72,7 +73,7 @@ where
             let (core, peer, link) = (Arc::clone(&core), Arc::clone(&peer), Arc::clone(&link));
             async move {
                 let answer = way::answer(core, &peer, link, request).await;
-                let _ = ANSWERED.try_with(|answered| answered.set(true));
+                let _ = SENDING.try_with(|sending| sending.has_begun.set(true));
                 Ok::<_, Infallible>(answer)
             }
         })
@@ -130,8 +131,37 @@ async fn leaving(phase: &mut tokio::sync::watch::Receiver<Phase>, streams: &Stre
 }
 
 tokio::task_local! {
-    /// Whether the stream's answer has begun.
-    static ANSWERED: Cell<bool>;
+    /// How far the stream's answer is.
+    static SENDING: Sending;
+}
+
+#[derive(Default)]
+struct Sending {
+    has_begun: Cell<bool>,
+    /// More of it was asked for than is there. hyper asks only when the client has room for it.
+    awaits_service: Cell<bool>,
+    loan: Loan,
+}
+
+/// Does this with the place of the stream's answer, where there is a stream.
+pub(crate) fn with_loan<R>(then: impl FnOnce(&Loan) -> R) -> Option<R> {
+    SENDING.try_with(|sending| then(&sending.loan)).ok()
+}
+
+/// If this is a stream, it is its service that is waited for.
+pub(crate) fn awaits_service() {
+    let _ = SENDING.try_with(|sending| sending.awaits_service.set(true));
+}
+
+impl Sending {
+    /// Nothing goes on just now. Answers when to look again, if the place of an answer that waits for its client is to be given back then.
+    fn rests(&self, now: Instant) -> Option<Instant> {
+        if self.awaits_service.take() {
+            self.loan.moves(now);
+            return None;
+        }
+        self.loan.waits(now)
+    }
 }
 
 /// The streams of a connection: where hyper puts them, each a task of its own.
@@ -205,10 +235,10 @@ where
         self.0.begun.fetch_add(1, Ordering::Relaxed);
         self.0.open.fetch_add(1, Ordering::Relaxed);
         let open = Open(Arc::clone(&self.0));
-        tokio::spawn(ANSWERED.scope(Cell::new(false), async move {
+        tokio::spawn(SENDING.scope(Sending::default(), async move {
             let _open = open;
             // Dropped before its end, a stream is reset.
-            Watched { stream: Box::pin(stream), stall: None }.await;
+            Watched { stream: Box::pin(stream), due: None, timer: None }.await;
         }));
     }
 }
@@ -225,22 +255,34 @@ impl Drop for Open {
 /// A stream, until its client takes nothing of its answer for too long. hyper polls an answer's body only when there is room for more of it.
 struct Watched<F> {
     stream: Pin<Box<F>>,
-    stall: Option<Pin<Box<Sleep>>>,
+    /// When that is, once the answer has begun.
+    due: Option<Instant>,
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl<F: Future<Output = ()>> Future for Watched<F> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let is_due = self.stall.as_mut().is_some_and(|stall| stall.as_mut().poll(cx).is_ready());
-        if self.stream.as_mut().poll(cx).is_ready() || is_due {
+        let has_rung = self.timer.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_ready());
+        if self.stream.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
         }
-        if ANSWERED.try_with(Cell::get).unwrap_or(false) {
-            let due = Instant::now() + STALL_MAX;
-            let stall = self.stall.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
-            stall.as_mut().reset(due);
-            let _ = stall.as_mut().poll(cx);
+        let Ok(true) = SENDING.try_with(|sending| sending.has_begun.get()) else { return Poll::Pending };
+        let now = Instant::now();
+        let due = match self.due {
+            Some(due) if has_rung && due <= now => return Poll::Ready(()),
+            // Woken by nothing but the time.
+            Some(due) if has_rung => due,
+            _ => now + STALL_MAX,
+        };
+        self.due = Some(due);
+        let look = SENDING.try_with(|sending| sending.rests(now)).unwrap_or_default();
+        let next = look.map_or(due, |look| look.min(due));
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(next)));
+        timer.as_mut().reset(next);
+        if timer.as_mut().poll(cx).is_ready() {
+            cx.waker().wake_by_ref();
         }
         Poll::Pending
     }

@@ -53,11 +53,6 @@ impl Lane {
         self.terms.upstream.health_check.as_ref()
     }
 
-    /// Whether HTTP/2 is spoken with its endpoints, if they do.
-    pub(crate) fn is_http2(&self) -> bool {
-        self.terms.upstream.protocol == Protocol::Http2
-    }
-
     /// What of the work an endpoint may have now.
     pub(crate) fn share(&self, member: &Member, now: Instant) -> Share {
         match &member.breaker {

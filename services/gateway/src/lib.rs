@@ -13,8 +13,10 @@
 //! | `way.rs` | a request's way |
 //! | `target.rs`, `host.rs`, `client.rs`, `limits/`, `headers.rs` | its steps: address, who asks, how often, what is passed on |
 //! | `canary.rs`, `rewrite.rs` | where to: which version, and by which path |
-//! | `admission.rs` | whether the service has room for it |
+//! | `admission.rs`, `loan.rs` | whether the service has room for it; whose its place is while its client is waited for |
 //! | `forward/`, `upstream/`, `place.rs`, `patience.rs`, `body.rs` | attempts, connections to services, HTTP/1.1 and HTTP/2 on them, where names lead, bodies streamed both ways |
+//! | `gather.rs`, `late.rs`, `room.rs` | small bodies read first; how slowly one may come; how much of all that is kept at once |
+//! | `gather.rs`, `late.rs`, `room.rs` | small bodies read first; how slowly one may come; how much of all that is kept at once |
 //! | `pace.rs` | how long: in all, each attempt, before a read is made a second time |
 //! | `fallback/` | what a read gets whose service cannot answer |
 //! | `invitation.rs`, `tunnel.rs` | a body that is sent when it is wanted; a connection that becomes a WebSocket |
@@ -42,14 +44,17 @@ mod exchange;
 mod fallback;
 mod forward;
 mod gateway;
+mod gather;
 mod headers;
 mod host;
 mod http2;
 mod invitation;
 mod kept;
 mod kubernetes;
+mod late;
 mod limits;
 mod link;
+mod loan;
 mod metrics;
 mod names;
 mod own;
@@ -60,6 +65,7 @@ mod process;
 mod raw_head;
 mod refusal;
 mod rewrite;
+mod room;
 mod routing;
 mod snapshot;
 mod standalone;

@@ -10,6 +10,8 @@ use http::{HeaderName, Method};
 use http_kit::token::Caller;
 use tokio::time::{Instant, Sleep};
 
+use crate::http2;
+use crate::loan::Loan;
 use crate::raw_head::{self, RawHead};
 use crate::tunnel::Tunnel;
 
@@ -41,6 +43,8 @@ pub(crate) struct Link {
     is_begun: AtomicBool,
     /// The service's side, when an answer said that the connection changes its language.
     tunnel: Mutex<Option<Box<Tunnel>>>,
+    /// The place of the answer that is being sent, if that is a long one.
+    pub(crate) loan: Loan,
     /// For the deadlines of requests, one after another: see [`Link::within`].
     timer: Mutex<Option<Pin<Box<Sleep>>>>,
     /// The last token that was good on this connection, and whose it is. Nearly always the next request brings the same one.
@@ -208,6 +212,11 @@ impl Link {
 
     fn head(&self) -> MutexGuard<'_, RawHead> {
         self.head.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does this with the place of the answer that is being sent: over HTTP/2 there are several at once, each with its own.
+    pub(crate) fn with_loan<R>(&self, mut then: impl FnMut(&Loan) -> R) -> R {
+        http2::with_loan(&mut then).unwrap_or_else(|| then(&self.loan))
     }
 
     /// How many there have been.

@@ -172,13 +172,17 @@ async fn pass(
     let mut errand = Errand::new((core, &link), (lane, policy, budget), (&route.pace, time), parcel);
     errand.load(incoming, bytes_max).await?;
     errand.trace = exchange.span.as_ref().map(|span| (span.context(), Arc::clone(&route.template)));
-    // A service that has more to do than it can is spared what can wait. Asked only now: a body that trickles in takes nobody's place.
+    // A service that has more to do than it can is spared what can wait. Asked only now: a small body that trickles in
+    // takes nobody's place.
     let answer = if let Err(refusal) = route.admission.enter(exchange.is_canary) {
         Err(refusal)
     } else {
         exchange.is_admitted = true;
         if let Some(standby) = &mut standby {
             standby.begin();
+        }
+        if let Some(intake) = errand.intake() {
+            exchange.lend_to(intake);
         }
         let answer = errand.run().await;
         exchange.retries = errand.retries_made;
@@ -377,6 +381,8 @@ fn finish(
             // The service is through with it, however long its client takes: else clients who take nothing would keep everybody else out.
             if answering.size_hint().exact().is_some_and(|bytes| bytes <= SENT_AT_ONCE_MAX) {
                 exchange.give_back();
+            } else {
+                exchange.lend();
             }
             ReplyBody::service(answering, exchange)
         }

@@ -12,12 +12,15 @@ use http::{HeaderMap, HeaderValue};
 use super::key::{self, Key};
 use super::writes::Writes;
 use crate::headers;
+use crate::room::{Claim, Room};
 
 /// A larger answer is passed on and not kept.
 const ANSWER_BYTES_MAX: usize = 256 * 1024;
 /// Beyond it those that were not used for longest go.
 const BYTES_MAX: usize = 16 * 1024 * 1024;
 const ANSWERS_MAX: usize = 4_096;
+/// All that are being copied, together: beyond it an answer passes without.
+const COPIED_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// What an answer takes beside its own bytes, about.
 const OVERHEAD_BYTES: usize = 512;
 
@@ -25,6 +28,7 @@ const OVERHEAD_BYTES: usize = 512;
 #[derive(Debug)]
 pub(crate) struct Larder {
     shelf: Mutex<Shelf>,
+    copied: Arc<Room>,
     writes: Writes,
 }
 
@@ -48,7 +52,8 @@ pub(super) struct Good {
 impl Larder {
     pub(crate) fn new() -> Self {
         let shelf = Shelf { answers: LruCache::with_hasher(usize::MAX, RandomState::new()), bytes: 0 };
-        Self { shelf: Mutex::new(shelf), writes: Writes::new() }
+        let copied = Room::new(COPIED_BYTES_MAX);
+        Self { shelf: Mutex::new(shelf), copied, writes: Writes::new() }
     }
 
     /// Answers kept, and what they take.
@@ -152,6 +157,7 @@ pub(crate) struct Passing {
     key: Key,
     headers: HeaderMap,
     body: Vec<u8>,
+    claim: Claim,
     asked: Instant,
     age_max: Duration,
 }
@@ -181,12 +187,13 @@ impl Passing {
             headers.iter().filter_map(|(name, value)| Some((name.clone(), copy(value)?))).collect();
         headers::towards_client(&mut headers);
         headers.remove(CONTENT_LENGTH);
-        Some(Box::new(Self { larder, key, headers, body: Vec::new(), asked, age_max }))
+        let claim = larder.copied.claim();
+        Some(Box::new(Self { larder, key, headers, body: Vec::new(), claim, asked, age_max }))
     }
 
-    /// Some more of it. `false`: it is too much, and need not go on.
+    /// Some more of it. `false`: it is too much, or there is too much of others, and need not go on.
     pub(crate) fn add(&mut self, data: &[u8]) -> bool {
-        let fits = self.body.len() + data.len() <= ANSWER_BYTES_MAX;
+        let fits = self.body.len() + data.len() <= ANSWER_BYTES_MAX && self.claim.add(data.len());
         if fits {
             self.body.extend_from_slice(data);
         }
@@ -195,7 +202,7 @@ impl Passing {
 
     /// That was all of it.
     pub(crate) fn keep(self) {
-        let Self { larder, key, headers, mut body, asked, age_max } = self;
+        let Self { larder, key, headers, mut body, claim: _claim, asked, age_max } = self;
         body.shrink_to_fit();
         let heads: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
         let bytes = OVERHEAD_BYTES + key.len() + heads + body.len();

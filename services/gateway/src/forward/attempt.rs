@@ -37,7 +37,7 @@ impl Errand<'_> {
     /// One attempt: pick, ask the breaker, send, report. An error ends the errand.
     pub(super) async fn attempt(&mut self, avoid: &mut Option<usize>) -> Result<Attempted, Refusal> {
         // What came before the first attempt is a few microseconds, and looking at the clock is not free.
-        let started = if avoid.is_none() { self.time.begun } else { Instant::now() };
+        let started = if avoid.is_none() { self.since } else { Instant::now() };
         let (pick, permit) = self.pick(started, *avoid)?;
         *avoid = Some(pick.index());
         let until = self.until(started);
@@ -78,9 +78,14 @@ impl Errand<'_> {
                 } else {
                     pick.endpoint.health.answered();
                 }
-                report(permit, |permit| {
-                    if is_sick { permit.failure(now) } else { permit.success(now, now - started) }
-                });
+                // How long a body takes that is read on the way is for its client to say.
+                let took = if self.is_streaming() { Duration::ZERO } else { now - started };
+                report(
+                    permit,
+                    |permit| {
+                        if is_sick { permit.failure(now) } else { permit.success(now, took) }
+                    },
+                );
                 if let Some(invitation) = &self.invitation {
                     invitation.answered();
                 }

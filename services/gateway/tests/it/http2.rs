@@ -1,6 +1,7 @@
 //! HTTP/2 at the gateway's front: the same way, and what a client cannot make the gateway do.
 
 pub(crate) mod frames;
+mod places;
 
 use std::time::Duration;
 
@@ -22,10 +23,10 @@ use crate::backend::{Backend, eventually};
 use crate::front::{Front, NAME};
 use crate::house::{House, config, counts, public};
 
-type Sent = http_body_util::combinators::UnsyncBoxBody<Bytes, std::convert::Infallible>;
+pub(crate) type Sent = http_body_util::combinators::UnsyncBoxBody<Bytes, std::convert::Infallible>;
 
 /// A house behind TLS.
-async fn house(backend: &Backend, routes: Vec<Route>) -> (Front, House) {
+pub(crate) async fn house(backend: &Backend, routes: Vec<Route>) -> (Front, House) {
     let front = Front::new();
     let mut config = config(vec![backend.address.clone()], routes);
     config.body_bytes_max = 4 * 1024 * 1024;
@@ -33,7 +34,7 @@ async fn house(backend: &Backend, routes: Vec<Route>) -> (Front, House) {
     (front, house)
 }
 
-async fn client(front: &Front, house: &House) -> SendRequest<Sent> {
+pub(crate) async fn client(front: &Front, house: &House) -> SendRequest<Sent> {
     let stream = front.connect(house.address, &["h2", "http/1.1"]).await;
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
     let (sender, connection) =
@@ -42,7 +43,7 @@ async fn client(front: &Front, house: &House) -> SendRequest<Sent> {
     sender
 }
 
-fn request(method: &str, target: &str, body: Sent) -> Request<Sent> {
+pub(crate) fn request(method: &str, target: &str, body: Sent) -> Request<Sent> {
     Request::builder().method(method).uri(format!("https://{NAME}{target}")).body(body).unwrap()
 }
 

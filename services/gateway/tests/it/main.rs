@@ -4,6 +4,7 @@
 
 mod auth;
 mod backend;
+mod bounds;
 mod canary;
 mod change;
 mod connections;
@@ -27,6 +28,7 @@ mod limits_store;
 mod openapi;
 mod overload;
 mod own;
+mod places;
 mod process;
 mod prometheus;
 mod redis;

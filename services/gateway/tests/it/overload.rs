@@ -115,7 +115,7 @@ fn shed(house: &House, priority: &str) -> Option<f64> {
     value(house, "shed_total", &format!("priority=\"{priority}\""))
 }
 
-fn in_flight(house: &House, upstream: &str) -> Option<f64> {
+pub(crate) fn in_flight(house: &House, upstream: &str) -> Option<f64> {
     value(house, "upstream_in_flight", &format!("upstream=\"{upstream}\""))
 }
 

@@ -1,4 +1,4 @@
-//! Nothing is gathered on its way: events and uploads pass as they come, trailers at their end, and bodies when they are wanted.
+//! Nothing is gathered on its way but small bodies: events and uploads pass as they come, trailers at their end, and bodies when they are wanted.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -94,11 +94,12 @@ async fn a_part_of_an_upload_reaches_the_service_before_the_next_is_sent() {
     .await;
     let house = House::before(&backend, vec![public(Method::Post, "/x")]).await;
     let mut client = house.client().await;
-    client.send("POST /x HTTP/1.1\r\nhost: a\r\ncontent-length: 30\r\n\r\n").await;
+    client.send("POST /x HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n").await;
     for number in 0..5 {
-        client.send(format!("part {number}")).await;
+        client.send(format!("6\r\npart {number}\r\n")).await;
         timeout(Duration::from_secs(10), heard.notified()).await.unwrap();
     }
+    client.send("0\r\n\r\n").await;
     assert_eq!(client.answer().await.unwrap().text(), "ok");
 }
 
@@ -213,7 +214,8 @@ async fn an_upload_to_a_service_that_reads_late_arrives() {
     const BYTES: usize = 24 << 20;
     let backend = Backend::raw(|mut stream, _| async move {
         let head = read_head(&mut stream).await;
-        tokio::time::sleep(Duration::from_secs(5)).await;
+        // Longer than a client would be waited for.
+        tokio::time::sleep(Duration::from_secs(7)).await;
         let mut read = head.split_once("\r\n\r\n").unwrap().1.len();
         let mut buffer = vec![0; 64 * 1024];
         while read < BYTES {

@@ -1,11 +1,13 @@
 //! Connections that become a `WebSocket`: by whose leave, and how long.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::permission::Role;
 use futures_util::{SinkExt, StreamExt};
 use settings::Method;
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -13,6 +15,7 @@ use tokio_tungstenite::{WebSocketStream, accept_async, client_async};
 
 use crate::backend::{Backend, eventually, read_head};
 use crate::house::{House, counts, guarded, public};
+use crate::places::{has_places, of_one_hand};
 
 /// A service that says again what it is told.
 async fn parrot() -> Backend {
@@ -181,4 +184,45 @@ async fn a_service_that_listens_late_keeps_its_tunnel() {
     }
     let answer = timeout(Duration::from_secs(15), socket.next()).await.unwrap();
     assert_eq!(answer.unwrap().unwrap(), Message::text("all"));
+}
+
+#[tokio::test]
+async fn a_place_is_taken_while_the_service_makes_up_its_mind_and_none_while_the_tunnel_lasts() {
+    const ASKED: &str = "GET /live HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+                         sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    let may_agree = Arc::new(Semaphore::new(0));
+    let agrees = Arc::clone(&may_agree);
+    let backend = Backend::raw(move |stream, _| {
+        let agrees = Arc::clone(&agrees);
+        async move {
+            drop(agrees.acquire().await);
+            let Ok(mut socket) = accept_async(stream).await else { return };
+            while let Some(Ok(message)) = socket.next().await {
+                let _ = socket.send(message).await;
+            }
+        }
+    })
+    .await;
+    let house = House::with(of_one_hand(&backend, vec![public(Method::Get, "/live")])).await;
+    let mut client = house.client().await;
+    client.send(ASKED).await;
+    has_places(&house, 1.0).await;
+    assert_eq!(open(&house, None).await.unwrap_err(), 503);
+    // It vanishes before it has an answer.
+    drop(client);
+    has_places(&house, 0.0).await;
+
+    let mut client = house.client().await;
+    client.send(ASKED).await;
+    has_places(&house, 1.0).await;
+    may_agree.add_permits(10);
+    eventually("it is a tunnel", || counts(&house, "tunnels", 1)).await;
+    has_places(&house, 0.0).await;
+    let mut other = open(&house, None).await.unwrap();
+    assert_eq!(say(&mut other, "one").await.as_deref(), Some("one"));
+    assert!(counts(&house, "tunnels", 2));
+    // Nor is one given back twice.
+    drop((client, other));
+    eventually("the tunnels are gone", || counts(&house, "tunnels", 0)).await;
+    has_places(&house, 0.0).await;
 }
