@@ -61,7 +61,7 @@ pub(crate) struct Exchange {
     /// Its answer, being copied to stand in for a later one.
     pub(crate) copy: Option<Box<fallback::Passing>>,
     /// It counts among those that its service is busy with.
-    pub(crate) is_admitted: bool,
+    is_admitted: bool,
     /// Its place lies with the body that is read,
     intake: Option<Arc<Intake>>,
     /// or where its answer is sent.
@@ -145,9 +145,12 @@ impl Exchange {
         }
     }
 
-    /// Its client may be waited for with its body: whoever reads that may give the place back meanwhile.
-    pub(crate) fn lend_to(&mut self, intake: &Arc<Intake>) {
-        if let Some(held) = self.hold() {
+    /// It was let in. With a body that is still read its client may be waited for: whoever reads that may give the place back meanwhile.
+    pub(crate) fn admitted(&mut self, intake: Option<&Arc<Intake>>) {
+        self.is_admitted = true;
+        if let Some(intake) = intake
+            && let Some(held) = self.hold()
+        {
             intake.loan.put(Some(held));
             self.intake = Some(Arc::clone(intake));
         }

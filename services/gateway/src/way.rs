@@ -172,17 +172,13 @@ async fn pass(
     let mut errand = Errand::new((core, &link), (lane, policy, budget), (&route.pace, time), parcel);
     errand.load(incoming, bytes_max).await?;
     errand.trace = exchange.span.as_ref().map(|span| (span.context(), Arc::clone(&route.template)));
-    // A service that has more to do than it can is spared what can wait. Asked only now: a small body that trickles in
-    // takes nobody's place.
+    // A service that has more to do than it can is spared what can wait. Asked only now: a small body has come in nobody's place.
     let answer = if let Err(refusal) = route.admission.enter(exchange.is_canary) {
         Err(refusal)
     } else {
-        exchange.is_admitted = true;
+        exchange.admitted(errand.intake());
         if let Some(standby) = &mut standby {
             standby.begin();
-        }
-        if let Some(intake) = errand.intake() {
-            exchange.lend_to(intake);
         }
         let answer = errand.run().await;
         exchange.retries = errand.retries_made;

@@ -1,5 +1,6 @@
 //! What is held in memory for a while, for many at once: bounded together, and without it everything passes all the same.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,14 +9,14 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
-use settings::{Fallback, Method, Route};
+use settings::{Fallback, Method, Route, Upstream};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::backend::{Backend, eventually, read_head};
-use crate::house::{House, public};
+use crate::house::{House, config, public};
 use crate::http2;
 
 const BODY_BYTES: usize = 60 * 1024;
@@ -95,8 +96,16 @@ async fn answers_are_copied_for_later_as_long_as_there_is_room() {
     })
     .await;
     let stale = Fallback::StaleRead { max_age_seconds: 300 };
-    let route = Route { fallback: Some(stale), timeout_ms: 60_000, ..public(Method::Get, "/x") };
-    let house = House::before(&backend, vec![route]).await;
+    let route = Route {
+        service: "provider-service".to_owned(),
+        fallback: Some(stale),
+        timeout_ms: 60_000,
+        ..public(Method::Get, "/x")
+    };
+    let mut config = config(Vec::new(), vec![route]);
+    let endpoints = vec![backend.address.clone()];
+    config.upstreams = BTreeMap::from([("provider-service".to_owned(), Upstream::from(endpoints))]);
+    let house = House::with(config).await;
     let mut clients = JoinSet::new();
     for number in 0..48 {
         let mut client = house.client().await;
