@@ -56,12 +56,13 @@ images: ## The nine images, with docker, podman or buildah, or as archives where
 	scripts/images $(ARGS)
 
 .PHONY: check
-check: ## Formatting, lints, docs, generated files, licences
+check: ## Formatting, lints, docs, fuzz targets, generated files, licences
 	scripts/prepare check
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --quiet -- --deny warnings
 	cargo clippy --package cluster-tests --test it --quiet -- --deny warnings # not among "all targets": `make test-cluster` runs it
 	RUSTDOCFLAGS="--deny warnings --allow rustdoc::private_intra_doc_links" cargo doc --workspace --no-deps --document-private-items --quiet
+	scripts/check-fuzz
 	scripts/generate --check
 	cargo deny --offline --log-level error check bans licenses sources
 

@@ -8,6 +8,7 @@
 //! and [`Stack::from_yaml`] checks everywhere else; [`Stack`] is what has passed every rule, with each default filled in; [`plan`] is
 //! pure and cannot fail. Nothing here talks to a cluster, a database or a network.
 
+mod changes;
 mod check;
 pub mod condition;
 mod currency;
@@ -19,6 +20,7 @@ pub mod spec;
 mod stack;
 mod validate;
 
+pub use changes::changes;
 pub use currency::Currency;
 pub use fault::{Fault, Invalid};
 pub use plan::{LocalDatabase, Placement, local_database, plan_gateway, plan_service};

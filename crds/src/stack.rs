@@ -206,6 +206,8 @@ pub struct RoutePolicy {
     pub hedge: Option<Hedge>,
     /// Limits of its own, filled up with the gateway's.
     pub rate_limits: Option<RateLimits>,
+    /// At most so many requests at once, of all its operations together.
+    pub concurrency_max: Option<u32>,
     /// How an endpoint is picked, if not as the gateway has it.
     pub balancing: Option<Balancing>,
 }
@@ -224,6 +226,7 @@ impl RoutePolicy {
             fallback: Fallback::Unavailable,
             hedge: None,
             rate_limits: None,
+            concurrency_max: None,
             balancing: None,
         }
     }

@@ -99,8 +99,55 @@ async fn an_edit_takes_effect_while_it_runs_and_an_invalid_one_changes_nothing()
     std::fs::write(stack.setup.stack_path(), &before).unwrap();
     let _ = until(&admin, "/api/notifications", 200).await;
     let (_, _, said, log) = stack.interrupt().await;
-    assert!(said.contains("routes and limits are in force"), "{said}");
+    let told: Vec<_> = said.lines().filter(|line| line.starts_with("The HealthcareStack")).collect();
+    let expected = [
+        // The others would ask it, and do until then.
+        "The HealthcareStack has changed: spec.services. The gateway goes by it; start again for the rest of it to reach: appointment-service, \
+         patient-service, billing-service, medical-records-service, provider-service, auth-service.",
+        "The HealthcareStack has changed: spec.services. It is in force.",
+    ];
+    assert_eq!(told, expected);
     assert!(log.contains("not a valid HealthcareStack") && log.contains("Nothing was changed"), "{log}");
+}
+
+#[tokio::test]
+async fn what_becomes_of_an_edit_is_told_in_a_line() {
+    let stack = Healthcare::start().await;
+    let before = std::fs::read_to_string(stack.setup.stack_path()).unwrap();
+    let edits = [
+        before.replace("# Short, since", "# Short: it"),
+        before.replace("timeout: 5s", "timeout: 4s"),
+        before.replace("accessTokenLifetime: 10m", "accessTokenLifetime: 11m"),
+        before
+            .replace("timeout: 5s", "timeout: 5m")
+            .replace("accessTokenLifetime: 10m", "accessTokenLifetime: 11m"),
+        before.clone(),
+        before.replace(
+            "  gateway:\n",
+            "  services: { patient: { probes: { readiness: { period: 7s } } } }\n  gateway:\n",
+        ),
+        before.replace("timeout: 5s", "timeout: 6m"),
+    ];
+    for edit in &edits {
+        std::fs::write(stack.setup.stack_path(), edit).unwrap();
+        tokio::time::sleep(Duration::from_millis(900)).await;
+    }
+    let (_, _, said, log) = stack.interrupt().await;
+    let told: Vec<_> = said.lines().filter(|line| line.starts_with("The HealthcareStack")).collect();
+    let (timeout, lifetime) = ("spec.gateway.routes[0].timeout", "spec.auth.accessTokenLifetime");
+    let expected = [
+        "The HealthcareStack says the same as before: nothing was changed.".to_owned(),
+        format!("The HealthcareStack has changed: {timeout}. It is in force."),
+        format!(
+            "The HealthcareStack has changed: {lifetime}, {timeout}. The gateway goes by it; start again for the rest of it to reach: all services."
+        ),
+        format!("The HealthcareStack has changed: {timeout}. It is in force."),
+        format!("The HealthcareStack has changed: {lifetime}, {timeout}. It is in force."),
+        "The HealthcareStack has changed: spec.services. In one process that has no effect.".to_owned(),
+    ];
+    assert_eq!(told, expected);
+    let fault = format!("\n  {timeout}: must be at most 5m\nNothing was changed.");
+    assert!(log.contains(&fault), "{log}");
 }
 
 /// The sample with one service switched off.

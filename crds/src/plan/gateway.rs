@@ -88,6 +88,8 @@ fn service_route(stack: &Stack, operation: &Operation, service: ServiceName) -> 
         rate_limits: policy.rate_limits.as_ref().map(|own| limits(own, &stack.gateway.rate_limits)),
         rate_limits_as: policy.rate_limits.as_ref().map(|_| policy.path.clone()),
         priority: priority(operation, service),
+        concurrency_max: policy.concurrency_max,
+        concurrency_as: policy.concurrency_max.map(|_| policy.path.clone()),
         balancing: policy.balancing.filter(|own| *own != stack.gateway.balancing),
         ..Route::new(operation.method, operation.path, service.as_str(), access, timeout_ms)
     }

@@ -16,9 +16,10 @@ pub struct ConcurrencySpec {
     pub max: u32,
     /// The limit is found from how long answers take: fewer are let through as soon as they take more than twice as long as usual. Off: it is `max`.
     pub adaptive: bool,
-    /// It never comes below so many; at most `max`.
+    /// It never comes below so many; at most `max`. Left out: 32, or `max` if that is less.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100_000))]
-    pub min: u32,
+    pub min: Option<u32>,
     /// Answers within this time are never too slow, whatever is usual: 1ms to 60s.
     #[schemars(extend("x-kubernetes-validations" = rules::between("1ms", "60s")))]
     pub fast: Span,
@@ -30,7 +31,7 @@ impl Default for ConcurrencySpec {
         Self {
             max: default.max,
             adaptive: default.adaptive,
-            min: default.min,
+            min: None,
             fast: Span::from_millis(default.fast_ms),
         }
     }

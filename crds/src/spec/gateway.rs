@@ -137,6 +137,11 @@ pub struct RouteSpec {
     /// are left out are as the gateway has them; `total`, of all callers together, is no limit then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_limits: Option<RateLimits>,
+    /// At most so many requests under way at once, for a pod of the gateway, of all operations that the route covers together; what comes above
+    /// it is refused at once, with 503 and `Retry-After`. Left out: as many as the service takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub max_concurrent: Option<u32>,
     /// How an endpoint of the service is picked for what comes by this route. Left out: as the gateway has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load_balancing: Option<Balancing>,

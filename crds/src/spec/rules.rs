@@ -195,7 +195,7 @@ pub(super) fn retries() -> Vec<Rule> {
 }
 
 pub(super) fn concurrency() -> Vec<Rule> {
-    vec![rule("self.min <= self.max", "must be at most max").field_path(".min")]
+    vec![rule("!has(self.min) || self.min <= self.max", "must be at most max").field_path(".min")]
 }
 
 pub(super) fn breaker() -> Vec<Rule> {

@@ -65,6 +65,7 @@ fn concurrency(spec: ConcurrencySpec, faults: &mut Faults) -> Concurrency {
     let ConcurrencySpec { max, adaptive, min, fast } = spec;
     let path = format!("{PATH}.concurrency");
     bounds::span(format!("{path}.fast"), fast, Span::from_millis(1), Span::from_secs(60), faults);
+    let min = min.unwrap_or(Concurrency::min_below(max));
     if min > max {
         faults.add(path, format!("min ({min}) must be at most max ({max})"));
     }

@@ -66,6 +66,7 @@ fn route(path: &str, spec: &RouteSpec, faults: &mut Faults) -> RoutePolicy {
         }),
         hedge: spec.hedge.map(|hedge| self::hedge(&format!("{path}.hedge"), hedge, spec.timeout, faults)),
         rate_limits: spec.rate_limits.clone(),
+        concurrency_max: spec.max_concurrent,
         balancing: spec.load_balancing,
     }
 }

@@ -8,6 +8,7 @@ mod plans;
 mod routing;
 mod rules;
 mod samples;
+mod two_files;
 
 /// The repository's folder.
 fn root() -> std::path::PathBuf {

@@ -294,3 +294,31 @@ fn all_that_a_route_covers_counts_together_and_its_total_is_its_own() {
     assert_eq!(records.total, None);
     assert_eq!(route(&config, "GET /api/patients").rate_limits_as, None);
 }
+
+#[test]
+fn all_that_a_route_covers_shares_its_room() {
+    let config = planned(&["path: /api/bills, service: billing, maxConcurrent: 8"]);
+    for operation in ["GET /api/bills", "POST /api/bills", "GET /api/bills/{billId}"] {
+        let route = route(&config, operation);
+        assert_eq!((route.concurrency_max, route.concurrency_as.as_deref()), (Some(8), Some("/api/bills")));
+    }
+    let other = route(&config, "GET /api/patients");
+    assert_eq!((other.concurrency_max, &other.concurrency_as), (None, &None));
+    let fault = faults_of(&["path: /api/bills, service: billing, maxConcurrent: 0"]);
+    assert_eq!(fault, "spec.gateway.routes[0].maxConcurrent: must be at least 1");
+}
+
+#[test]
+fn a_low_limit_can_stand_alone() {
+    let planned = |spec: &str| {
+        let stack = crate::stack(&format!("gateway: {{ concurrency: {spec} }}"));
+        let concurrency =
+            plan_gateway(&stack, &Placement::Kubernetes).upstreams["patient-service"].concurrency;
+        (concurrency.min, concurrency.max)
+    };
+    assert_eq!(planned("{ max: 10 }"), (10, 10));
+    assert_eq!(planned("{ max: 100 }"), (32, 100));
+    assert_eq!(planned("{ max: 100, min: 50 }"), (50, 100));
+    let refused = Stack::from_yaml(&with_spec("gateway: { concurrency: { max: 10, min: 11 } }")).unwrap_err();
+    assert_eq!(refused.to_string(), "spec.gateway.concurrency: min (11) must be at most max (10)");
+}

@@ -17,7 +17,7 @@ use settings::{Concurrency, GatewayConfig, Priority};
 use crate::forward::Answer;
 use crate::kept::{Kept, Lane};
 use crate::metrics::{Meters, ShedMeter};
-use crate::refusal::Refusal;
+use crate::refusal::{Cause, Refusal};
 use crate::snapshot::GATEWAY;
 
 mod shown;
@@ -31,7 +31,7 @@ pub(crate) type Tops<'a> = BTreeMap<&'a str, Priority>;
 #[derive(Debug)]
 pub(crate) struct Admission {
     priority: Priority,
-    /// The route's own bound.
+    /// The route's own bound, or that of the group that it is in.
     own: Option<Arc<Bulkhead>>,
     stable: Option<Gate>,
     canary: Option<Gate>,
@@ -77,7 +77,9 @@ impl Admission {
         };
         Self {
             priority: route.priority,
-            own: route.concurrency_max.map(|max| kept.bulkhead(&name, max)),
+            own: route
+                .concurrency_max
+                .map(|max| kept.bulkhead(route.concurrency_as.as_deref().unwrap_or(&name), max)),
             stable: Some(gate(lane)),
             canary: canary.map(gate),
         }
@@ -154,7 +156,7 @@ impl Admission {
             Priority::Normal => Duration::from_secs(2),
             Priority::Low => Duration::from_secs(5),
         };
-        Refusal::unavailable("The service has more to do than it can just now.", after)
+        Refusal::unavailable(Cause::Shed, "The service has more to do than it can just now.", after)
     }
 }
 
@@ -165,6 +167,9 @@ pub(crate) fn check_route(route: &settings::Route, fault: &mut impl FnMut(&str, 
     }
     if route.concurrency_max == Some(0) {
         fault("concurrencyMax", "must be more than nothing".to_owned());
+    }
+    if route.concurrency_as.as_deref() == Some("") {
+        fault("concurrencyAs", "must not be empty".to_owned());
     }
 }
 

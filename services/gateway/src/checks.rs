@@ -18,6 +18,7 @@ use tokio::time::timeout;
 
 use crate::body::Outgoing;
 use crate::gateway::Core;
+use crate::kept::Member;
 use crate::snapshot::Snapshot;
 use crate::upstream::{Ask, Connection, Endpoint};
 
@@ -58,28 +59,36 @@ pub(crate) async fn run(core: Weak<Core>) {
 
 fn settle(askers: &mut Vec<Asker>, core: &Arc<Core>) {
     let wanted = wanted(&core.snapshot.load());
-    let is_same = |asker: &Asker, (_, endpoint, check): &(Arc<str>, Arc<Endpoint>, HealthCheck)| {
-        Arc::ptr_eq(&asker.endpoint, endpoint) && asker.check == *check
+    let is_same = |asker: &Asker, wanted: &Wanted| {
+        Arc::ptr_eq(&asker.endpoint, &wanted.member.endpoint) && asker.check == wanted.check
     };
     askers.retain(|asker| wanted.iter().any(|wanted| is_same(asker, wanted)));
     for wanted in wanted {
         if askers.iter().any(|asker| is_same(asker, &wanted)) {
             continue;
         }
-        let (service, endpoint, check) = wanted;
-        let task = tokio::spawn(ask_on(Arc::downgrade(core), service, Arc::clone(&endpoint), check.clone()));
+        let (endpoint, check) = (Arc::clone(&wanted.member.endpoint), wanted.check.clone());
+        let task = tokio::spawn(ask_on(Arc::downgrade(core), wanted));
         askers.push(Asker { endpoint, check, task });
     }
 }
 
+/// An endpoint that is to be asked, and how.
+struct Wanted {
+    service: Arc<str>,
+    member: Arc<Member>,
+    check: HealthCheck,
+}
+
 /// Every endpoint that is to be asked, once.
-fn wanted(snapshot: &Snapshot) -> Vec<(Arc<str>, Arc<Endpoint>, HealthCheck)> {
-    let mut wanted: Vec<(Arc<str>, Arc<Endpoint>, HealthCheck)> = Vec::new();
+fn wanted(snapshot: &Snapshot) -> Vec<Wanted> {
+    let mut wanted: Vec<Wanted> = Vec::new();
     for lane in snapshot.lanes.iter().filter(|lane| lane.balancer.len() > 1) {
         let Some(check) = lane.health_check() else { continue };
         for (member, _) in lane.balancer.endpoints() {
-            if !wanted.iter().any(|(_, endpoint, _)| Arc::ptr_eq(endpoint, &member.endpoint)) {
-                wanted.push((Arc::clone(&lane.service), Arc::clone(&member.endpoint), check.clone()));
+            if !wanted.iter().any(|known| Arc::ptr_eq(&known.member.endpoint, &member.endpoint)) {
+                let (service, member) = (Arc::clone(&lane.service), Arc::clone(member));
+                wanted.push(Wanted { service, member, check: check.clone() });
             }
         }
     }
@@ -87,7 +96,8 @@ fn wanted(snapshot: &Snapshot) -> Vec<(Arc<str>, Arc<Endpoint>, HealthCheck)> {
 }
 
 /// Asks again and again, and tells the endpoint's health.
-async fn ask_on(core: Weak<Core>, service: Arc<str>, endpoint: Arc<Endpoint>, check: HealthCheck) {
+async fn ask_on(core: Weak<Core>, Wanted { service, member, check }: Wanted) {
+    let Member { endpoint, address, .. } = &*member;
     // It was checked that this is a path.
     let Ok(path) = check.path.parse::<Uri>() else { return };
     let interval = Duration::from_millis(check.interval_ms);
@@ -98,12 +108,12 @@ async fn ask_on(core: Weak<Core>, service: Arc<str>, endpoint: Arc<Endpoint>, ch
         let Some(roll) = core.upgrade().map(|core| core.roll()) else { return };
         tokio::time::sleep(jittered(pause, roll, bad.is_none())).await;
         pause = interval;
-        let asked = ask(&endpoint, &path, &mut connection);
+        let asked = ask(endpoint, &path, &mut connection);
         let is_well = timeout(Duration::from_millis(check.timeout_ms), asked).await.unwrap_or(false);
         if is_well {
             (good, bad) = (good.saturating_add(1), Some(0));
             if good >= check.rise && endpoint.health.found_well(Instant::now()) {
-                tracing::info!(%service, endpoint = ?endpoint.host, "an endpoint says that it is well again");
+                tracing::info!(%service, endpoint = %address, "an endpoint says that it is well again");
             }
         } else {
             // What was asked on it may still be under way.
@@ -112,7 +122,7 @@ async fn ask_on(core: Weak<Core>, service: Arc<str>, endpoint: Arc<Endpoint>, ch
             let before = bad.unwrap_or(check.fall);
             (good, bad) = (0, Some(before.saturating_add(1)));
             if before.saturating_add(1) >= check.fall && endpoint.health.found_unwell() {
-                tracing::warn!(%service, endpoint = ?endpoint.host, "an endpoint does not say that it is well");
+                tracing::warn!(%service, endpoint = %address, "an endpoint does not say that it is well");
             }
         }
     }

@@ -7,37 +7,57 @@ use http_kit::telemetry::Metrics;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use serde_ignored::Path;
+use serde_path_to_error::Track;
 use settings::{GATEWAY_NAME, GatewayConfig};
 
 use crate::Error;
 
 /// Reads what a person wrote.
 pub(crate) fn from_yaml(text: &str) -> Result<GatewayConfig, Error> {
-    let mut unknown = Vec::new();
+    let (mut unknown, mut track) = (Vec::new(), Track::new());
     let config = serde_saphyr::with_deserializer_from_str(text, |deserializer| {
-        serde_ignored::deserialize(deserializer, |path| unknown.push(place(&path)))
+        let tracked = serde_path_to_error::Deserializer::new(deserializer, &mut track);
+        serde_ignored::deserialize(tracked, |path| unknown.push(place(&path)))
     });
     // The further lines of the complaint show the file.
     let config = config.map_err(|error: serde_saphyr::Error| {
         let text = error.to_string();
         let line = text.lines().next().unwrap_or_default();
-        line.strip_prefix("error: ").unwrap_or(line).to_owned()
+        at(&track.path(), line.strip_prefix("error: ").unwrap_or(line))
     })?;
     if unknown.is_empty() { Ok(config) } else { Err(format!("{} is not known", unknown.join(", ")).into()) }
 }
 
 /// Reads what an operator wrote, and says what was passed over.
 pub(crate) fn from_json(text: &str) -> Result<(GatewayConfig, Vec<String>), Error> {
-    let mut unknown = Vec::new();
+    let (mut unknown, mut track) = (Vec::new(), Track::new());
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let config = serde_ignored::deserialize(&mut deserializer, |path| unknown.push(place(&path)))?;
+    let tracked = serde_path_to_error::Deserializer::new(&mut deserializer, &mut track);
+    let config = serde_ignored::deserialize(tracked, |path| unknown.push(place(&path)));
+    let config = config.map_err(|error| at(&track.path(), &error.to_string()))?;
     deserializer.end()?;
     Ok((config, unknown))
 }
 
-/// Where a member stands; `serde_ignored` shows each `Option` on the way as a question mark.
-fn place(path: &serde_ignored::Path<'_>) -> String {
-    path.to_string().replace(".?", "")
+/// A complaint with its place, if it is of one.
+fn at(place: &serde_path_to_error::Path, complaint: &str) -> String {
+    if place.iter().next().is_none() { complaint.to_owned() } else { format!("{place}: {complaint}") }
+}
+
+/// Where a member stands, written as in every other fault: `routes[0].retries.later`.
+fn place(path: &Path<'_>) -> String {
+    match path {
+        Path::Root => String::new(),
+        Path::Seq { parent, index } => format!("{}[{index}]", place(parent)),
+        Path::Map { parent, key } => match place(parent) {
+            outer if outer.is_empty() => key.clone(),
+            outer => format!("{outer}.{key}"),
+        },
+        Path::Some { parent } | Path::NewtypeStruct { parent } | Path::NewtypeVariant { parent } => {
+            place(parent)
+        }
+    }
 }
 
 /// Configurations taken into force, and those refused.
@@ -85,7 +105,7 @@ mod tests {
         let mut json = serde_json::to_value(&config).unwrap();
         json["routes"][0]["mirror"] = "elsewhere".into();
         let (read, unknown) = from_json(&json.to_string()).unwrap();
-        assert_eq!((read, unknown), (config, vec!["routes.0.mirror".to_owned()]));
+        assert_eq!((read, unknown), (config, vec!["routes[0].mirror".to_owned()]));
         assert!(from_json(&format!("{json} {{}}")).is_err(), "one document, not two");
     }
 
@@ -93,11 +113,11 @@ mod tests {
     #[test]
     fn that_goes_for_every_depth() {
         let places = [
-            ("/routes/0", "routes.0.later"),
-            ("/routes/0/retries", "routes.0.retries.later"),
-            ("/routes/0/circuitBreaker", "routes.0.circuitBreaker.later"),
-            ("/routes/0/fallback/staleRead", "routes.0.fallback.later"),
-            ("/routes/0/rateLimits", "routes.0.rateLimits.later"),
+            ("/routes/0", "routes[0].later"),
+            ("/routes/0/retries", "routes[0].retries.later"),
+            ("/routes/0/circuitBreaker", "routes[0].circuitBreaker.later"),
+            ("/routes/0/fallback/staleRead", "routes[0].fallback.later"),
+            ("/routes/0/rateLimits", "routes[0].rateLimits.later"),
             ("/rateLimits", "rateLimits.later"),
             ("/rateLimits/perClient", "rateLimits.perClient.later"),
             ("/rateLimits/perKey", "rateLimits.perKey.later"),
@@ -134,6 +154,23 @@ mod tests {
             );
             assert_eq!(from_json(&newer.to_string()).unwrap(), (config.clone(), vec![place.to_owned()]));
         }
+    }
+
+    #[test]
+    fn a_complaint_has_its_place_as_every_fault_has() {
+        for (written, wrong, place) in [
+            ("timeoutMs: 5000 }", "timeoutMs: soon }", "routes[0].timeoutMs: line 3 column "),
+            ("balancing: PeakEwma", "balancing: Best", "upstreams.patient-service.balancing: line 6 column "),
+        ] {
+            let text = EXAMPLE.replacen(written, wrong, 1);
+            assert_ne!(text, EXAMPLE);
+            let error = from_yaml(&text).unwrap_err().to_string();
+            assert!(error.starts_with(place), "{error}");
+        }
+        let error = from_json(r#"{"routes": [{"method": "FETCH"}]}"#).unwrap_err().to_string();
+        assert!(error.starts_with("routes[0].method: unknown variant `FETCH`"), "{error}");
+        let error = from_yaml("routes: [").unwrap_err().to_string();
+        assert!(error.starts_with("line 1 column ") || error.starts_with("routes: line 1 "), "{error}");
     }
 
     #[test]

@@ -14,10 +14,12 @@ use traces::{Kind, Span};
 
 use crate::body::Intake;
 use crate::fallback;
+use crate::forward::Hedged;
 use crate::gateway::Core;
 use crate::limits::Standing;
 use crate::link::Link;
 use crate::loan::Held;
+use crate::refusal::Cause;
 use crate::snapshot::{Route, Target};
 
 /// Logged when the client went away before it had an answer (nginx's habit).
@@ -54,10 +56,14 @@ pub(crate) struct Exchange {
     pub(crate) status: Option<StatusCode>,
     pub(crate) bytes: u64,
     pub(crate) retries: u32,
+    /// It was made a second time beside the first.
+    pub(crate) hedged: Option<Hedged>,
     /// It went to the route's canary.
     pub(crate) is_canary: bool,
     /// What stood in for the service's answer.
     pub(crate) fallback: Option<fallback::Kind>,
+    /// Why the service's own answer was not to be had.
+    pub(crate) failure: Option<Cause>,
     /// Its answer, being copied to stand in for a later one.
     pub(crate) copy: Option<Box<fallback::Passing>>,
     /// It counts among those that its service is busy with.
@@ -109,8 +115,10 @@ impl Exchange {
             status: None,
             bytes: 0,
             retries: 0,
+            hedged: None,
             is_canary: false,
             fallback: None,
+            failure: None,
             copy: None,
             is_admitted: false,
             intake: None,
@@ -231,7 +239,10 @@ impl Exchange {
             user = self.caller.as_ref().map_or("-", |caller| &*caller.user),
             upstream = service.unwrap_or("-"),
             retries = self.retries,
+            // Nothing is written of what there was not.
+            hedged = self.hedged.map(Hedged::as_str),
             fallback = self.fallback.map_or("-", fallback::Kind::as_str),
+            failure = self.failure.map(Cause::as_str),
             broken = self.end == End::Broken,
         );
     }

@@ -18,7 +18,7 @@ use http_kit::token::Caller;
 
 use crate::exchange::Exchange;
 use crate::forward::Answer;
-use crate::refusal::Refusal;
+use crate::refusal::{Cause, Refusal};
 use key::Key;
 pub(crate) use larder::{Larder, Passing};
 use writes::Written;
@@ -166,6 +166,7 @@ impl Standby<'_> {
         match instead {
             Some((kind, response)) => {
                 exchange.fallback = Some(kind);
+                exchange.failure = answer.map_or_else(|refusal| refusal.failure(), |_| Cause::of(status));
                 Ok(Settled::Own(response))
             }
             None => answer.map(Settled::Service),

@@ -29,6 +29,7 @@ use crate::pace::{Pace, Time};
 use crate::refusal::Refusal;
 use crate::upstream::{Ask, Connection, NoAnswer, OwnLines, Stream};
 use attempt::Attempted;
+pub(crate) use hedge::Hedged;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
@@ -55,6 +56,7 @@ pub(crate) struct Errand<'a> {
     /// It was sent once more because a kept connection was closed.
     resent: AtomicBool,
     pub(crate) retries_made: u32,
+    pub(crate) hedged: Option<Hedged>,
     /// Where the request stands in its trace, and its route, if the trace is recorded: each attempt then has a span of its own.
     pub(crate) trace: Option<(TraceContext, Arc<str>)>,
 }
@@ -173,6 +175,7 @@ impl<'a> Errand<'a> {
             paid: AtomicBool::new(false),
             resent: AtomicBool::new(false),
             retries_made: 0,
+            hedged: None,
             trace: None,
         }
     }

@@ -12,7 +12,7 @@ use resilience::balance::{Balancer, Balancing, Seat, Share};
 use resilience::breaker::{Breaker, BreakerConfig};
 use resilience::bulkhead::Bulkhead;
 use resilience::concurrency::{ConcurrencyConfig, Limiter};
-use resilience::health::{EjectionConfig, Failure, Standing};
+use resilience::health::{EjectionConfig, Standing};
 use resilience::retry::RetryBudget;
 use settings::{Address, Concurrency, HealthCheck, Prometheus, Protocol, RateLimitStore, Upstream};
 use tls::Credentials;
@@ -22,6 +22,10 @@ use crate::fallback::Larder;
 use crate::limits::{Buckets, Store, StoreMeters, Stores};
 use crate::status::Fleet;
 use crate::upstream::{BadAddress, Endpoint};
+
+mod member;
+
+pub(crate) use member::Member;
 
 /// Callers active at a time, over all routes that share the gateway's limits.
 const CALLERS_MAX: usize = 16_384;
@@ -64,27 +68,6 @@ impl Lane {
     /// Where an endpoint stands, whatever its breaker says.
     pub(crate) fn standing(&self, member: &Member, now: Instant) -> Standing {
         member.endpoint.health.standing(now, self.slow_start)
-    }
-}
-
-/// One endpoint in a lane.
-#[derive(Debug)]
-pub(crate) struct Member {
-    service: Arc<str>,
-    pub(crate) address: Address,
-    server_name: Option<String>,
-    protocol: Protocol,
-    pub(crate) endpoint: Arc<Endpoint>,
-    pub(crate) breaker: Option<Breaker>,
-    ejection: EjectionConfig,
-}
-
-impl Member {
-    /// An attempt failed in a way that speaks against the endpoint.
-    pub(crate) fn failed(&self, now: Instant, failure: Failure) {
-        if let Some(time) = self.endpoint.health.failed(now, failure, &self.ejection) {
-            tracing::warn!(service = %self.service, endpoint = %self.address, ?failure, ?time, "an endpoint is set aside");
-        }
     }
 }
 
@@ -159,32 +142,41 @@ impl Kept {
             return Ok(Arc::clone(lane));
         }
         let (service, ejection): (Arc<str>, _) = (service.into(), ejection_config(upstream.ejection));
-        let mut seats = Vec::with_capacity(upstream.endpoints.len());
-        for address in &upstream.endpoints {
-            let is_same = |member: &Member| {
-                member.address == *address
-                    && member.server_name == upstream.server_name
-                    && member.protocol == upstream.protocol
-            };
-            let known = || lanes.iter().flat_map(|lane| lane.balancer.endpoints()).map(|(member, _)| member);
-            let endpoint = match known().find(|member| is_same(member)) {
-                Some(member) => Arc::clone(&member.endpoint),
-                None => Arc::new(self.endpoint(address, upstream)?),
-            };
+        let known = || lanes.iter().flat_map(|lane| lane.balancer.endpoints()).map(|(member, _)| member);
+        let is_at = |member: &Member, address: &Address| {
+            member.address == *address
+                && member.server_name == upstream.server_name
+                && member.protocol == upstream.protocol
+        };
+        let endpoint = |address: &Address| match known().find(|member| is_at(member, address)) {
+            Some(member) => Ok(Arc::clone(&member.endpoint)),
+            None => self.endpoint(address, upstream).map(Arc::new),
+        };
+        let all: Arc<[_]> = upstream.endpoints.iter().map(endpoint).collect::<Result<_, _>>()?;
+        let mut seats = Vec::with_capacity(all.len());
+        for (address, endpoint) in upstream.endpoints.iter().zip(all.iter().map(Arc::clone)) {
             // A breaker's memory is worth keeping when an endpoint is added beside it.
             let kept = lanes
                 .iter()
                 .filter(|lane| lane.terms.breaker == breaker)
                 .flat_map(|lane| lane.balancer.endpoints())
-                .find(|(member, _)| is_same(member))
+                .find(|(member, _)| is_at(member, address))
                 .and_then(|(member, _)| member.breaker.clone());
             let breaker = kept.or_else(|| breaker.map(|terms| Breaker::new(breaker_config(terms))));
             let (load, is_near) = (Arc::clone(&endpoint.load), is_near(upstream, zone, address));
             let (address, server_name) = (address.clone(), upstream.server_name.clone());
-            let service = Arc::clone(&service);
+            let (service, all) = (Arc::clone(&service), Arc::clone(&all));
             let protocol = upstream.protocol;
-            let value =
-                Arc::new(Member { service, address, server_name, protocol, endpoint, breaker, ejection });
+            let value = Arc::new(Member {
+                service,
+                address,
+                server_name,
+                protocol,
+                endpoint,
+                breaker,
+                ejection,
+                all,
+            });
             seats.push(Seat { value, load, is_near });
         }
         let balancing = match upstream.balancing {

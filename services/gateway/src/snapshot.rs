@@ -220,6 +220,7 @@ fn check(config: &GatewayConfig, kept: &Kept) -> Result<Trusted, ConfigError> {
     let mut faults = Vec::new();
     let mut seen: BTreeMap<(settings::Method, &str), Vec<(usize, Wanted)>> = BTreeMap::new();
     let mut together: BTreeMap<String, &settings::RateLimits> = BTreeMap::new();
+    let mut bounds: BTreeMap<&str, u32> = BTreeMap::new();
     for (number, route) in config.routes.iter().enumerate() {
         let mut fault = |field: &str, what: String| faults.push(format!("routes[{number}].{field}: {what}"));
         if !route.path.starts_with('/') {
@@ -230,6 +231,11 @@ fn check(config: &GatewayConfig, kept: &Kept) -> Result<Trusted, ConfigError> {
             && *together.entry(scope(route)).or_insert(limits) != limits
         {
             fault("rateLimits", "are not those of the routes that it counts together with".to_owned());
+        }
+        if let (Some(max), Some(group)) = (route.concurrency_max, route.concurrency_as.as_deref())
+            && *bounds.entry(group).or_insert(max) != max
+        {
+            fault("concurrencyMax", "is not that of the routes that it shares it with".to_owned());
         }
         if route.rate_limits_as.as_deref() == Some("") {
             fault("rateLimitsAs", "must not be empty".to_owned());

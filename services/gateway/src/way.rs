@@ -182,6 +182,7 @@ async fn pass(
         }
         let answer = errand.run().await;
         exchange.retries = errand.retries_made;
+        exchange.hedged = errand.hedged;
         // That a client was in a hurry says nothing of the service.
         let is_late =
             answer.as_ref().is_err_and(|refusal| refusal.problem.code == ProblemCode::DeadlineExceeded);
@@ -362,6 +363,7 @@ fn finish(
             (head, Err(bytes))
         }
         Err(refusal) => {
+            exchange.failure = refusal.failure();
             let (head, bytes) = problem(refusal, exchange.trace_id()).into_parts();
             (head, Err(bytes))
         }
@@ -396,7 +398,7 @@ fn finish(
 }
 
 fn problem(refusal: Refusal, trace_id: &str) -> Response<Bytes> {
-    let Refusal { problem, allow, close } = refusal;
+    let Refusal { problem, allow, close, .. } = refusal;
     let problem = Problem { trace_id: Some(trace_id.to_owned()), ..*problem };
     let (mut head, body) = http_kit::problem::response(&problem).into_parts();
     if let Some(allow) = allow {

@@ -7,6 +7,7 @@
 //! | [`compose`] | settings and secrets for `docker-compose.yml` |
 //! | [`up`] | everything started in order, and stopped |
 //! | [`reload`] | the resource read again whenever its file changes |
+//! | `edit` | what became of a change, in a line |
 //! | [`rotate`] | another key-encryption key for a folder at rest |
 //! | [`demo`] | an invented clinic to look at |
 //!
@@ -16,6 +17,7 @@ pub mod args;
 pub mod compose;
 pub mod data;
 pub mod demo;
+mod edit;
 mod fault;
 pub mod reload;
 pub mod rotate;
@@ -31,12 +33,12 @@ pub fn run(command: Command) -> Result<(), Fault> {
         Command::Up(up) => on_runtime(up::up(up)),
         Command::RotateKek(args) => on_runtime(rotate::rotate_kek(args)),
         Command::Compose { stack, out } => {
-            compose::render(&reload::read(&stack)?, &out, &contracts::ambient::Random::system())?;
+            compose::render(&reload::read(&stack)?.stack, &out, &contracts::ambient::Random::system())?;
             println!("{}: written. `docker compose up` starts the stack.", out.display());
             Ok(())
         }
         Command::Check { stack } => {
-            let stack = reload::read(&stack)?;
+            let stack = reload::read(&stack)?.stack;
             println!("{}: valid", stack.name);
             Ok(())
         }

@@ -42,7 +42,8 @@ const CATCH_UP_MAX: Duration = Duration::from_secs(10);
 pub async fn up(args: Box<Up>) -> Result<(), Fault> {
     let started = Instant::now();
     let (clock, random) = (Clock::system(), Random::system());
-    let stack = reload::read(&args.stack)?;
+    let written = reload::read(&args.stack)?;
+    let stack = written.stack.clone();
     refuse_open_address(&args)?;
     if args.demo {
         demo::refuse_real_mail(&stack)?;
@@ -103,7 +104,7 @@ pub async fn up(args: Box<Up>) -> Result<(), Fault> {
     tell_what_waits_for_a_cluster(&stack);
     announce(&args, &gateway, admin_address, &data, &password, started);
 
-    let watcher = reload::follow(args.stack.clone(), &stack, &placement, &gateway);
+    let watcher = reload::follow(args.stack.clone(), written, &placement, &gateway);
     let stop = http_kit::process::stop_signal();
     tokio::select! {
         () = watcher => {}
@@ -242,16 +243,16 @@ async fn start_gateway(
 fn tell_what_waits_for_a_cluster(stack: &Stack) {
     let outside = &stack.integrations;
     let settings = [
-        ("gateway.tls (give --tls-cert and --tls-key)", stack.gateway.tls.is_some()),
-        ("gateway.ingress", stack.gateway.ingress.is_some()),
-        ("database.backup", stack.backup.is_some()),
-        ("database.restoreFrom", stack.restore_from.is_some()),
-        ("integrations.sms", outside.sms.is_some()),
-        ("integrations.push", outside.push.is_some()),
-        ("integrations.payments", outside.payments.is_some()),
-        ("integrations.payers", !outside.payers.is_empty()),
-        ("integrations.calendars", !outside.calendars.is_empty()),
-        ("integrations.ehr", outside.ehr.is_some()),
+        ("spec.gateway.tls (give --tls-cert and --tls-key)", stack.gateway.tls.is_some()),
+        ("spec.gateway.ingress", stack.gateway.ingress.is_some()),
+        ("spec.database.backup", stack.backup.is_some()),
+        ("spec.database.restoreFrom", stack.restore_from.is_some()),
+        ("spec.integrations.sms", outside.sms.is_some()),
+        ("spec.integrations.push", outside.push.is_some()),
+        ("spec.integrations.payments", outside.payments.is_some()),
+        ("spec.integrations.payers", !outside.payers.is_empty()),
+        ("spec.integrations.calendars", !outside.calendars.is_empty()),
+        ("spec.integrations.ehr", outside.ehr.is_some()),
     ];
     let without: Vec<_> = settings.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect();
     if !without.is_empty() {

@@ -20,7 +20,7 @@ use super::{Answer, Answering, Errand, Load, client_fault};
 use crate::body::{Broken, Outgoing};
 use crate::exchange::method_name;
 use crate::kept::Member;
-use crate::refusal::Refusal;
+use crate::refusal::{Cause, Refusal};
 use crate::upstream::{Ask, Connection, ConnectionOption, OwnLines, SendError};
 
 /// What one attempt came to.
@@ -214,7 +214,7 @@ impl Errand<'_> {
         } else {
             breaker.try_acquire(now).map_err(|open| {
                 let detail = format!("{} is being given a rest after failures.", self.lane.service);
-                Refusal::unavailable(detail, open.retry_after)
+                Refusal::unavailable(Cause::BreakerOpen, detail, open.retry_after)
             })?
         };
         Ok((pick, Some(permit)))
@@ -278,10 +278,10 @@ fn report(permit: Option<Permit>, how: impl FnOnce(Permit)) {
 }
 
 fn unreachable() -> Refusal {
-    Refusal::unavailable("The service cannot be reached.", Duration::from_secs(1))
+    Refusal::unavailable(Cause::Unreached, "The service cannot be reached.", Duration::from_secs(1))
 }
 
 fn broke_off() -> Refusal {
     let detail = "The service broke off. If this was a write it may have happened: read before repeating.";
-    Refusal::unavailable(detail, Duration::from_secs(1))
+    Refusal::unavailable(Cause::Broken, detail, Duration::from_secs(1))
 }

@@ -19,6 +19,24 @@ use crate::pace::Hedging;
 use crate::refusal::Refusal;
 use crate::upstream::{Ask, ConnectionOption, OwnLines};
 
+/// That there was a second attempt, and what it was good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hedged {
+    /// The first answered after all, or neither did well.
+    Made,
+    /// It answered first, and well.
+    Won,
+}
+
+impl Hedged {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Made => "made",
+            Self::Won => "won",
+        }
+    }
+}
+
 /// An endpoint, and leave to call it.
 type Chosen = (Pick<Arc<Member>>, Option<Permit>);
 
@@ -86,12 +104,14 @@ impl Errand<'_> {
         let Some((((pick, permit), since), late)) = other else {
             return self.settle(first, early.unwrap_or_default(), started);
         };
+        self.hedged = Some(Hedged::Made);
         // Of two that failed, the later one.
         let is_second = late.is_some() && !early.as_ref().is_some_and(is_good);
         let (winner, loser) = if is_second {
             *avoid = Some(pick.index());
             if late.as_ref().is_some_and(is_good) {
                 self.core.meters.hedges_won.inc();
+                self.hedged = Some(Hedged::Won);
             }
             (((pick, permit), late, since), (first, early, started))
         } else {

@@ -6,8 +6,6 @@ use contracts::gateway::{BreakerState, EndpointReport, EndpointState, GatewayDet
 
 use super::{BREAKER, BUCKETS, IN_FLIGHT, REQUESTS, STATE, Sample};
 
-const MILLIS: f64 = 1_000.0;
-
 /// Details, with latencies of the last so many seconds, or if that is not said of all time.
 pub(super) fn read(samples: &[Sample], latency_over_seconds: Option<u32>) -> GatewayDetails {
     let (mut routes, mut endpoints) = (BTreeMap::new(), BTreeMap::new());
@@ -88,6 +86,11 @@ pub(super) fn whole(value: f64) -> u64 {
     value.round() as u64
 }
 
+/// Seconds as milliseconds, to hundredths: a bucket tells no more.
+fn millis(seconds: f64) -> f64 {
+    (seconds * 100_000.0).round() / 100.0
+}
+
 /// A histogram: how many took no longer, by seconds.
 #[derive(Debug, Default)]
 struct Buckets(Vec<(f64, f64)>);
@@ -103,7 +106,7 @@ impl Buckets {
 
     fn latency(mut self) -> Option<Latency> {
         self.0.sort_by(|one, other| one.0.total_cmp(&other.0));
-        Some(Latency { p50_ms: self.quantile(0.5)? * MILLIS, p99_ms: self.quantile(0.99)? * MILLIS })
+        Some(Latency { p50_ms: millis(self.quantile(0.5)?), p99_ms: millis(self.quantile(0.99)?) })
     }
 
     /// As `histogram_quantile` has it: within a bucket requests are spread evenly, and what is in the last one took as long as the last bound.
@@ -157,6 +160,13 @@ mod tests {
         };
         assert_eq!([latency(0), latency(1), latency(2)], [Some((100, 300)), Some((10_000, 10_000)), None]);
         assert_eq!(details.latency_over_seconds, Some(300));
+    }
+
+    #[test]
+    fn a_latency_has_no_more_digits_than_a_person_reads() {
+        let details = read(&[bucket("/a", "0.001", 3.0), bucket("/a", "0.004", 10.0)], None);
+        let latency = details.latency.unwrap();
+        assert_eq!([latency.p50_ms.to_string(), latency.p99_ms.to_string()], ["1.86", "3.96"]);
     }
 
     #[test]

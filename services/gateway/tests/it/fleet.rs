@@ -182,7 +182,7 @@ async fn while_prometheus_is_away_or_hangs_the_gateway_tells_of_itself() {
     let mut prometheus = Prometheus::start(address, &[(page, "clinic")]).await;
     shown.told(|| shown.requests()).await;
 
-    prometheus.signal("STOP");
+    prometheus.process.signal("STOP");
     assert_eq!(shown.source().await, CountedBy::Gateway);
     let report = shown.report(Role::Admin).await;
     assert_eq!(report.replicas, 1);
@@ -190,10 +190,10 @@ async fn while_prometheus_is_away_or_hangs_the_gateway_tells_of_itself() {
     let status = details.routes.iter().find(|route| route.route == "/api/gateway").unwrap();
     assert!(status.requests > 0 && status.latency.is_some(), "{status:?}");
     assert_eq!(details.latency_over_seconds, None);
-    prometheus.signal("CONT");
+    prometheus.process.signal("CONT");
     shown.told(|| shown.requests()).await;
 
-    prometheus.cut();
+    prometheus.process.cut();
     assert_eq!(shown.source().await, CountedBy::Gateway);
     prometheus.again().await;
     shown.told(|| shown.requests()).await;

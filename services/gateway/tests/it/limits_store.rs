@@ -217,7 +217,7 @@ async fn a_store_killed_under_load_fails_no_request_and_counts_again_when_it_is_
     let houses = [&one, &other];
     let (outcome, ()) = tokio::join!(storm(&houses, 4, 150), async {
         tokio::time::sleep(Duration::from_millis(60)).await;
-        redis.cut();
+        redis.process.cut();
     });
     // The store let some through, and then each of the two its half, of which what the store had counted was taken.
     assert!(outcome.through <= 400 + 400 + 2 * whole_seconds(begun), "{outcome:?}");
@@ -240,7 +240,7 @@ async fn a_store_that_hangs_is_waited_for_three_times_and_no_more() {
     let mut config = shared(&backend, &redis, slow(1_000));
     config.rate_limit_store.as_mut().unwrap().timeout_ms = 200;
     let house = started(&config).await;
-    redis.signal("STOP");
+    redis.process.signal("STOP");
     let mut waited = 0;
     for _ in 0..20 {
         let asked = Instant::now();
@@ -252,7 +252,7 @@ async fn a_store_that_hangs_is_waited_for_three_times_and_no_more() {
     assert_eq!(metric(&house, "fallbacks_total"), 20);
     assert_eq!(metric(&house, "connections"), 0);
 
-    redis.signal("CONT");
+    redis.process.signal("CONT");
     connected(&house, 1).await;
     assert_eq!(house.get("/x").await.status, 200);
     assert_eq!(metric(&house, "fallbacks_total"), 20, "it counts again");
@@ -321,7 +321,7 @@ async fn a_wrong_password_means_local_limits_and_the_right_one_is_noticed() {
 #[tokio::test]
 async fn a_store_that_is_not_there_at_the_start_holds_nothing_up() {
     let (backend, mut redis) = (Backend::echo().await, Redis::start(&[]).await);
-    redis.cut();
+    redis.process.cut();
     let house = House::with(shared(&backend, &redis, slow(4))).await;
     assert_eq!(house.get("/x").await.status, 200);
     assert!(house.gateway.is_ready().await);

@@ -36,6 +36,7 @@ mod routing;
 mod slow;
 mod smuggling;
 mod streaming;
+mod told;
 mod traces;
 mod upstream_http2;
 mod upstream_tls;

@@ -228,6 +228,25 @@ async fn a_route_may_have_a_bound_of_its_own() {
 }
 
 #[tokio::test]
+async fn routes_of_one_name_share_a_bound() {
+    let busy = Busy::hanging().await;
+    let shares = |max, path| Route {
+        concurrency_max: Some(max),
+        concurrency_as: Some("reports".to_owned()),
+        ..of(Priority::Normal, path)
+    };
+    let house = House::with(before(&busy, fixed(10), vec![shares(2, "/a"), shares(2, "/b")])).await;
+    let _waiting = [send(&house, "/a", 1).await, send(&house, "/b", 1).await];
+    eventually("they are let in", || busy.arrived() == 2).await;
+    for path in ["/a", "/b"] {
+        house.get(path).await.assert_problem(503, "unavailable");
+    }
+    let faults = house.gateway.apply(before(&busy, fixed(10), vec![shares(2, "/a"), shares(3, "/b")]));
+    let expected = ["routes[1].concurrencyMax: is not that of the routes that it shares it with"];
+    assert_eq!(faults.unwrap_err().faults, expected);
+}
+
+#[tokio::test]
 async fn without_a_limit_as_many_go_through_as_come() {
     let busy = Busy::hanging().await;
     let house = House::with(before(&busy, fixed(0), vec![of(Priority::Low, "/x")])).await;

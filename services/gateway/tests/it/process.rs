@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ use http_kit::identity::generate_key;
 use http_kit::keys::KeyRing;
 use http_kit::token::{Claims, Verifier};
 use settings::{GatewayAuth, Method};
+use testkit::Running;
 use testkit::collector::{Answers, Collector};
 
 use crate::backend::{Backend, socket};
@@ -24,16 +25,9 @@ use crate::wire::{Answer, Client};
 
 /// A gateway process; ended when dropped.
 pub(crate) struct Process {
-    child: Child,
+    running: Running,
     pub(crate) address: SocketAddr,
     pub(crate) admin: SocketAddr,
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 pub(crate) fn gateway(arguments: &[&str]) -> Command {
@@ -60,12 +54,8 @@ impl Process {
     /// Runs it at addresses of its own, until it is ready.
     pub(crate) async fn of(command: &mut Command) -> Self {
         let (address, admin) = (socket().1, socket().1);
-        let child = command
-            .args(["--listen", &address.to_string(), "--admin-listen", &admin.to_string()])
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let process = Self { child, address, admin };
+        command.args(["--listen", &address.to_string(), "--admin-listen", &admin.to_string()]);
+        let process = Self { running: Running::start(command.stderr(Stdio::null())), address, admin };
         for _ in 0..500 {
             if tokio::net::TcpStream::connect(process.admin).await.is_ok()
                 && process.get(process.admin, "/readyz").await.status == 200
@@ -80,20 +70,6 @@ impl Process {
     pub(crate) async fn get(&self, address: SocketAddr, path: &str) -> Answer {
         Client::connect(address).await.ask("GET", path, &[], "").await
     }
-
-    fn signal(&self, name: &str) {
-        let kill = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
-        assert!(kill.unwrap().success());
-    }
-
-    async fn ended(&mut self) -> i32 {
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status.code().unwrap();
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -104,7 +80,7 @@ async fn told_to_terminate_it_lingers_and_then_ends_well() {
     assert_eq!(process.get(process.address, "/x").await.status, 200);
     assert!(process.get(process.admin, "/metrics").await.text().contains("healthcare_gateway_requests"));
 
-    process.signal("TERM");
+    process.running.signal("TERM");
     let begun = Instant::now();
     while process.get(process.admin, "/readyz").await.status == 200 {
         assert!(begun.elapsed() < Duration::from_secs(1), "readiness goes at once");
@@ -113,7 +89,7 @@ async fn told_to_terminate_it_lingers_and_then_ends_well() {
     let answer = process.get(process.address, "/x").await;
     assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
     assert_eq!(process.get(process.admin, "/livez").await.status, 200);
-    assert_eq!(process.ended().await, 0);
+    assert_eq!(process.running.ended().await, Some(0));
     assert!(begun.elapsed() >= http_kit::stop::LINGER);
 }
 
@@ -194,8 +170,8 @@ async fn a_person_who_presses_ctrl_c_does_not_wait() {
     let config = config(vec![backend.address.clone()], vec![public(Method::Get, "/x")]);
     let mut process = Process::start(dir.path(), &config).await;
     let begun = Instant::now();
-    process.signal("INT");
-    assert_eq!(process.ended().await, 0);
+    process.running.signal("INT");
+    assert_eq!(process.running.ended().await, Some(0));
     assert!(begun.elapsed() < http_kit::stop::LINGER);
 }
 
@@ -258,7 +234,7 @@ async fn the_last_requests_traces_are_sent_before_it_ends() {
     collector.wait_for("the first", spans(2)).await;
     // Right behind a batch, a second before the next.
     assert_eq!(process.get(process.address, "/x").await.status, 200);
-    process.signal("INT");
-    assert_eq!(process.ended().await, 0);
+    process.running.signal("INT");
+    assert_eq!(process.running.ended().await, Some(0));
     assert_eq!(collector.spans().len(), 4);
 }

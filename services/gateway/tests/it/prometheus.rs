@@ -1,10 +1,11 @@
 //! A Prometheus of a test's own: Debian's `prometheus`, in a folder and at a port of its own, ended with the test.
 
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
+use testkit::Running;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -12,20 +13,13 @@ use crate::backend::socket;
 
 /// A server that runs, or did.
 pub(crate) struct Prometheus {
-    child: Child,
+    pub(crate) process: Running,
     pub(crate) address: SocketAddr,
     folder: TempDir,
 }
 
 /// Where metrics are, and the stack that they are of.
 pub(crate) type Target = (SocketAddr, &'static str);
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 impl Prometheus {
     /// Reads these pages five times a second.
@@ -39,25 +33,14 @@ impl Prometheus {
             targets.iter().map(target).collect::<String>()
         );
         std::fs::write(folder.path().join("prometheus.yml"), config).unwrap();
-        let prometheus = Self { child: spawn(address, &folder), address, folder };
+        let prometheus = Self { process: spawn(address, &folder), address, folder };
         prometheus.answers().await;
         prometheus
     }
 
-    pub(crate) fn signal(&self, name: &str) {
-        let kill = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
-        assert!(kill.unwrap().success());
-    }
-
-    /// Ends it as a power cut would.
-    pub(crate) fn cut(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
     /// At the same address, with what it knew.
     pub(crate) async fn again(&mut self) {
-        self.child = spawn(self.address, &self.folder);
+        self.process = spawn(self.address, &self.folder);
         self.answers().await;
     }
 
@@ -86,16 +69,13 @@ pub(crate) fn address() -> SocketAddr {
     socket().1
 }
 
-fn spawn(address: SocketAddr, folder: &TempDir) -> Child {
+fn spawn(address: SocketAddr, folder: &TempDir) -> Running {
     let file = |name: &str| folder.path().join(name).display().to_string();
-    Command::new("prometheus")
-        .args([
-            &format!("--config.file={}", file("prometheus.yml")),
-            &format!("--storage.tsdb.path={}", file("data")),
-            &format!("--web.listen-address={address}"),
-        ])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
+    let mut command = Command::new("prometheus");
+    command.args([
+        &format!("--config.file={}", file("prometheus.yml")),
+        &format!("--storage.tsdb.path={}", file("data")),
+        &format!("--web.listen-address={address}"),
+    ]);
+    Running::start(command.stdout(Stdio::null()).stderr(Stdio::null()))
 }

@@ -2,28 +2,22 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use settings::RateLimitStore;
 use tempfile::TempDir;
+use testkit::Running;
 use tokio::net::TcpStream;
 
 use crate::backend::socket;
 
 /// A server that runs, or did.
 pub(crate) struct Redis {
-    child: Child,
+    pub(crate) process: Running,
     pub(crate) address: SocketAddr,
     folder: TempDir,
     arguments: Vec<String>,
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 impl Redis {
@@ -31,8 +25,8 @@ impl Redis {
         let (folder, (socket, address)) = (tempfile::tempdir().unwrap(), socket());
         drop(socket);
         let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        let child = spawn(address, folder.path(), &arguments);
-        let redis = Self { child, address, folder, arguments };
+        let process = spawn(address, folder.path(), &arguments);
+        let redis = Self { process, address, folder, arguments };
         redis.answers().await;
         redis
     }
@@ -55,20 +49,9 @@ impl Redis {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    pub(crate) fn signal(&self, name: &str) {
-        let kill = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
-        assert!(kill.unwrap().success());
-    }
-
-    /// Ends it as a power cut would.
-    pub(crate) fn cut(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
     /// At the same address, and empty.
     pub(crate) async fn again(&mut self) {
-        self.child = spawn(self.address, self.folder.path(), &self.arguments);
+        self.process = spawn(self.address, self.folder.path(), &self.arguments);
         self.answers().await;
     }
 
@@ -83,15 +66,13 @@ impl Redis {
     }
 }
 
-fn spawn(address: SocketAddr, folder: &Path, arguments: &[String]) -> Child {
+fn spawn(address: SocketAddr, folder: &Path, arguments: &[String]) -> Running {
     let port = address.port().to_string();
     let port = if arguments.iter().any(|argument| argument == "--tls-port") { "0" } else { &port };
-    Command::new("redis-server")
+    let mut command = Command::new("redis-server");
+    command
         .args(["--bind", &address.ip().to_string(), "--port", port, "--save", "", "--dir"])
         .arg(folder)
-        .args(arguments.iter().map(|argument| argument.replace("PORT", &address.port().to_string())))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
+        .args(arguments.iter().map(|argument| argument.replace("PORT", &address.port().to_string())));
+    Running::start(command.stdout(Stdio::null()).stderr(Stdio::null()))
 }

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use contracts::auth::JwkSet;
@@ -13,7 +13,7 @@ use http_kit::identity::generate_key;
 use settings::{
     Address, AuthSettings, Integrations, InternalTls, Observability, PasswordPolicy, Peer, ServiceSettings,
 };
-use testkit::TestDb;
+use testkit::{Running, TestDb};
 use tls::Credentials;
 use tls::issue::{self, Signer, Subject, Use};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
@@ -128,17 +128,6 @@ impl Scene {
     }
 }
 
-async fn exit_code(child: &mut Child) -> Option<i32> {
-    for _ in 0..1_500 {
-        if let Some(status) = child.try_wait().unwrap() {
-            return status.code();
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    child.kill().unwrap();
-    None
-}
-
 #[tokio::test]
 async fn what_is_missing_or_refused_is_said_in_one_line() {
     let scene = Scene::set().await;
@@ -171,9 +160,9 @@ async fn a_database_that_does_not_answer_yet_is_waited_for() {
     let remote = base.replacen("@localhost", &format!("@{database}"), 1);
     std::fs::write(&url, format!("{remote}?sslmode=disable")).unwrap();
 
-    let mut child = scene.command("serve").stderr(Stdio::null()).spawn().unwrap();
+    let mut process = Running::start(scene.command("serve").stderr(Stdio::null()));
     tokio::time::sleep(Duration::from_millis(1_500)).await;
-    assert!(child.try_wait().unwrap().is_none(), "it waits");
+    assert!(process.is_alive(), "it waits");
     let listener = TcpListener::bind(database).await.unwrap();
     let socket = Path::new(socket_dir).join(".s.PGSQL.5432");
     let forward = tokio::spawn(async move {
@@ -186,8 +175,7 @@ async fn a_database_that_does_not_answer_yet_is_waited_for() {
         }
     });
     assert_eq!(scene.status("/readyz").await, 200);
-    child.kill().unwrap();
-    child.wait().unwrap();
+    process.cut();
     forward.abort();
     scene.test.teardown().await;
 }
@@ -226,12 +214,12 @@ async fn keys_are_wrapped_under_the_key_that_is_meant_and_no_other() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn told_to_terminate_it_lingers_and_then_ends_well() {
     let scene = Scene::set().await;
-    let mut child = scene.command("serve").stderr(Stdio::null()).spawn().unwrap();
+    let mut process = Running::start(scene.command("serve").stderr(Stdio::null()));
     assert_eq!(scene.status("/readyz").await, 200, "although auth does not answer");
     assert!(scene.command("healthcheck").status().unwrap().success());
 
     let begun = Instant::now();
-    Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    process.signal("TERM");
     while scene.status("/readyz").await == 200 {
         assert!(begun.elapsed() < Duration::from_secs(1), "readiness goes at once");
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -239,7 +227,7 @@ async fn told_to_terminate_it_lingers_and_then_ends_well() {
     assert!(TcpStream::connect(scene.address).await.is_ok(), "who comes is still served");
     assert_eq!(scene.status("/livez").await, 200);
     assert!(!scene.command("healthcheck").stderr(Stdio::null()).status().unwrap().success());
-    assert_eq!(exit_code(&mut child).await, Some(0));
+    assert_eq!(process.ended().await, Some(0));
     assert!(begun.elapsed() >= http_kit::stop::LINGER);
     scene.test.teardown().await;
 }
@@ -276,7 +264,7 @@ async fn with_tls_it_is_asked_how_it_is_at_its_admin_port_and_reads_certificates
     for file in ["tls.crt", "tls.key", "ca.crt"] {
         std::fs::copy(folder.join(file), as_before.path().join(file)).unwrap();
     }
-    let mut child = scene.command("serve").stderr(Stdio::null()).spawn().unwrap();
+    let mut process = Running::start(scene.command("serve").stderr(Stdio::null()));
     let begun = Instant::now();
     while scene.status_at(admin, "/readyz").await != 200 {
         assert!(begun.elapsed() < Duration::from_secs(20), "it does not get ready");
@@ -304,13 +292,13 @@ async fn with_tls_it_is_asked_how_it_is_at_its_admin_port_and_reads_certificates
     }
     assert!(!lives(&before).await, "it shows a certificate that they do not know yet");
 
-    Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    process.signal("TERM");
     while scene.status_at(admin, "/readyz").await == 200 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert_eq!(scene.status_at(admin, "/livez").await, 200);
     assert!(lives(&after).await, "who comes is still served");
     assert!(!scene.command("healthcheck").stderr(Stdio::null()).status().unwrap().success());
-    assert_eq!(exit_code(&mut child).await, Some(0));
+    assert_eq!(process.ended().await, Some(0));
     scene.test.teardown().await;
 }

@@ -105,6 +105,9 @@ pub struct Route {
     /// At most so many requests of this route at once; what comes above it is 503. Absent: as many as the service takes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrency_max: Option<u32>,
+    /// Routes with a bound of their own that have the same name here share it. Absent: by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency_as: Option<String>,
 }
 
 impl Route {
@@ -129,6 +132,7 @@ impl Route {
             canary: None,
             priority: Priority::default(),
             concurrency_max: None,
+            concurrency_as: None,
         }
     }
 }

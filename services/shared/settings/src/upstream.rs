@@ -112,13 +112,13 @@ impl Default for Ejection {
 
 /// How many calls a service is given at once by one gateway. What comes above it is 503 at once, what can wait first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase", from = "WrittenConcurrency")]
 pub struct Concurrency {
     /// Never more than so many. 0: as many as come.
     pub max: u32,
     /// The limit moves with how long calls take: as soon as they take more than twice as long as usual, fewer are let through.
     pub adaptive: bool,
-    /// It never comes below so many.
+    /// It never comes below so many. Left out of a file: the smaller of 32 and `max`.
     pub min: u32,
     /// Calls that take no longer than this are not too slow, whatever they usually take, milliseconds.
     pub fast_ms: u64,
@@ -126,7 +126,38 @@ pub struct Concurrency {
 
 impl Default for Concurrency {
     fn default() -> Self {
-        Self { max: 1_024, adaptive: true, min: 32, fast_ms: 100 }
+        let max = 1_024;
+        Self { max, adaptive: true, min: Self::min_below(max), fast_ms: 100 }
+    }
+}
+
+impl Concurrency {
+    /// `min` where only `max` is said: the smaller of 32 and `max`, so that a low `max` can stand alone.
+    pub const fn min_below(max: u32) -> u32 {
+        if max == 0 || max > 32 { 32 } else { max }
+    }
+}
+
+/// As it is written: what is left out of it may depend on what is not.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct WrittenConcurrency {
+    max: u32,
+    adaptive: bool,
+    min: Option<u32>,
+    fast_ms: u64,
+}
+
+impl Default for WrittenConcurrency {
+    fn default() -> Self {
+        let Concurrency { max, adaptive, fast_ms, .. } = Concurrency::default();
+        Self { max, adaptive, min: None, fast_ms }
+    }
+}
+
+impl From<WrittenConcurrency> for Concurrency {
+    fn from(WrittenConcurrency { max, adaptive, min, fast_ms }: WrittenConcurrency) -> Self {
+        Self { max, adaptive, min: min.unwrap_or(Self::min_below(max)), fast_ms }
     }
 }
 
@@ -149,4 +180,19 @@ const fn slow_start_ms() -> u64 {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
 const fn is_slow_start_ms(ms: &u64) -> bool {
     *ms == slow_start_ms()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_low_max_can_stand_alone_and_a_high_one_keeps_room_below() {
+        for (written, min) in [("{}", 32), (r#"{"max":10}"#, 10), (r#"{"max":33}"#, 32), (r#"{"max":0}"#, 32)]
+        {
+            assert_eq!(serde_json::from_str::<Concurrency>(written).unwrap().min, min, "{written}");
+        }
+        let said: Concurrency = serde_json::from_str(r#"{"max":10,"min":11}"#).unwrap();
+        assert_eq!((said.max, said.min), (10, 11), "what is said is not bent: whoever reads it refuses it");
+    }
 }

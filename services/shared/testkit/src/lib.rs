@@ -7,6 +7,7 @@
 //! | `engines.rs` | [`TestDb`], a fresh migrated database; [`on_both_engines!`], one test on SQLite and PostgreSQL |
 //! | `patients.rs` | patients registered and erased, for other services' tests |
 //! | `resource.rs` | [`Resource`], what a service keeps, and the habits that all such things have |
+//! | `running.rs` | [`Running`], a program that one test has started |
 //! | `s3.rs` | a real S3 server for one test |
 //! | `smtp.rs` | a real SMTP server for one test |
 //! | `stack.rs` | [`TestStack`], services running on real sockets; [`stack_tests!`] |
@@ -16,12 +17,14 @@ pub mod engines;
 pub mod patients;
 pub mod postgres;
 pub mod resource;
+pub mod running;
 pub mod s3;
 pub mod smtp;
 pub mod stack;
 
 pub use engines::TestDb;
 pub use resource::Resource;
+pub use running::Running;
 pub use s3::S3Server;
 pub use smtp::SmtpServer;
 pub use stack::{Reply, TestStack};
