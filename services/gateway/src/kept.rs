@@ -14,7 +14,7 @@ use resilience::bulkhead::Bulkhead;
 use resilience::concurrency::{ConcurrencyConfig, Limiter};
 use resilience::health::{EjectionConfig, Standing};
 use resilience::retry::RetryBudget;
-use settings::{Address, Concurrency, HealthCheck, Prometheus, Protocol, RateLimitStore, Upstream};
+use settings::{Address, Concurrency, HealthCheck, Prometheus, RateLimitStore, Upstream};
 use tls::Credentials;
 use tokio::sync::watch;
 
