@@ -173,6 +173,35 @@ fn cases_of_services() -> Vec<Case> {
             json!({"service": "billing-service"}),
         ),
         case(
+            "HealthcareCallsFail",
+            &[
+                (
+                    "healthcare_client_calls_total",
+                    r#"service="billing-service",target="patient-service",outcome="answered""#,
+                    "0+900x40",
+                ),
+                // Whoever asked did not wait: that is nobody's fault here.
+                (
+                    "healthcare_client_calls_total",
+                    r#"service="billing-service",target="patient-service",outcome="cancelled""#,
+                    "0+600x40",
+                ),
+                (
+                    "healthcare_client_calls_total",
+                    r#"service="billing-service",target="patient-service",outcome="failed""#,
+                    "0+10x10 100+90x30",
+                ),
+                (
+                    "healthcare_client_calls_total",
+                    r#"service="billing-service",target="patient-service",outcome="open""#,
+                    "0x10 0+60x30",
+                ),
+            ],
+            10,
+            25,
+            json!({"service": "billing-service", "target": "patient-service"}),
+        ),
+        case(
             "HealthcareRevocationsStale",
             &[("healthcare_revocations_age_seconds", r#"service="billing-service""#, "1x5 130x10")],
             5,

@@ -121,7 +121,7 @@ fn of_the_gateway(context: &Context<'_>) -> [Alert; 7] {
             lasting: "5m",
             severity: WARNING,
             summary: "The gateway's pods count requests each by itself".to_owned(),
-            description: "The store of the limits (gateway.rateLimitStore) does not answer in time. Nobody is kept from working: each pod keeps its share.",
+            description: "The store of the limits (spec.gateway.rateLimitStore) does not answer in time. Nobody is kept from working: each pod keeps its share.",
         },
         Alert {
             name: "HealthcareWatchStale",
@@ -134,7 +134,7 @@ fn of_the_gateway(context: &Context<'_>) -> [Alert; 7] {
     ]
 }
 
-fn of_the_services(context: &Context<'_>) -> [Alert; 3] {
+fn of_the_services(context: &Context<'_>) -> [Alert; 4] {
     let of = selector(context);
     [
         Alert {
@@ -146,6 +146,19 @@ fn of_the_services(context: &Context<'_>) -> [Alert; 3] {
             severity: WARNING,
             summary: "More than 5 % of the answers of {{ $labels.service }} are errors".to_owned(),
             description: "Retries may hide it from those who use the gateway. See the service's log.",
+        },
+        Alert {
+            name: "HealthcareCallsFail",
+            // Not those that were cancelled, or had no time left: that says something of who asked. Not the breaker's state either: with nobody
+            // asking it stays open, and nobody is kept from anything.
+            expr: format!(
+                r#"sum by (service, target) (rate(healthcare_client_calls_total{{{of},outcome!~"answered|cancelled|no_time"}}[5m])) / sum by (service, target) (rate(healthcare_client_calls_total{{{of}}}[5m])) > 0.05"#
+            ),
+            lasting: "5m",
+            severity: WARNING,
+            summary: "More than 5 % of the calls of {{ $labels.service }} to {{ $labels.target }} fail"
+                .to_owned(),
+            description: "Repetitions did not help, so what needs these calls fails too. The dashboard says how they end: `open` and `full` are refused by the caller's own breaker and bulkhead (spec.serviceCalls), the rest is the other service, or the way to it.",
         },
         Alert {
             name: "HealthcareRevocationsStale",

@@ -104,6 +104,11 @@ impl Queries {
         format!("sum by ({by}) ({metric}{{{}}})", self.of)
     }
 
+    /// How many pods have their breaker towards a service so.
+    fn callers(&self, state: u8) -> String {
+        format!("count by (target) (healthcare_client_breaker_state{{{}}} == {state})", self.of)
+    }
+
     /// Each once, however many gateways see it.
     fn endpoints(&self, metric: &str, state: u8) -> String {
         let of = &self.of;
@@ -119,7 +124,7 @@ const fn panel(title: &'static str, unit: &'static str, series: Vec<(String, &'s
 
 fn panels(context: &Context<'_>) -> Vec<Panel> {
     let ask = Queries { of: selector(context) };
-    [of_gateway(&ask), of_services(&ask), of_health(&ask)].into_iter().flatten().collect()
+    [of_gateway(&ask), of_services(&ask), of_calls(&ask), of_health(&ask)].into_iter().flatten().collect()
 }
 
 /// What the gateway has to do, and what becomes of it.
@@ -198,6 +203,44 @@ fn of_services(ask: &Queries) -> Vec<Panel> {
                 ),
                 "{{service}}",
             )],
+        ),
+    ]
+}
+
+/// What services ask each other, and what becomes of it.
+fn of_calls(ask: &Queries) -> Vec<Panel> {
+    let of = &ask.of;
+    vec![
+        panel(
+            "Calls between services",
+            "reqps",
+            vec![(ask.rate("service, target", "healthcare_client_calls_total"), "{{service}} to {{target}}")],
+        ),
+        panel(
+            "Calls between services without a good answer",
+            "reqps",
+            vec![(
+                format!(
+                    r#"sum by (service, target, outcome) (rate(healthcare_client_calls_total{{{of},outcome!="answered"}}[$__rate_interval]))"#
+                ),
+                "{{service}} to {{target}}: {{outcome}}",
+            )],
+        ),
+        panel(
+            "Repetitions between services",
+            "reqps",
+            vec![(
+                ask.rate("service, target, outcome", "healthcare_client_retries_total"),
+                "{{service}} to {{target}}: {{outcome}}",
+            )],
+        ),
+        panel(
+            "Circuit breakers between services that are not closed",
+            "short",
+            vec![
+                (ask.callers(1), "towards {{target}} half open"),
+                (ask.callers(2), "towards {{target}} open"),
+            ],
         ),
     ]
 }
