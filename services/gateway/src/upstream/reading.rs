@@ -8,10 +8,10 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// So much is read at once, at first; more while that much comes.
-const READ_BYTES: usize = 8 * 1024;
+const READ_BYTES: usize = 4 * 1024;
 const READ_BYTES_MAX: usize = 64 * 1024;
 /// With less room than this another buffer is taken, or the same one again if nobody has anything of it any more.
-const ROOM_BYTES_MIN: usize = 2 * 1024;
+const ROOM_BYTES_MIN: usize = 1024;
 
 /// What has come.
 #[derive(Debug)]
