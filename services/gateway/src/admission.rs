@@ -88,17 +88,26 @@ impl Admission {
     /// Counts a request in, or refuses it. Who is let in [leaves](Self::leave) at the end.
     pub(crate) fn enter(&self, is_canary: bool) -> Result<(), Refusal> {
         let Some(gate) = self.gate(is_canary) else { return Ok(()) };
+        self.find_room(gate).map_err(|full| {
+            if let Some(limiter) = full {
+                limiter.refused(Instant::now());
+            }
+            self.shed(gate)
+        })
+    }
+
+    /// Counts a request in, or tells whose limit is met; `None`: the route's own.
+    fn find_room<'a>(&self, gate: &'a Gate) -> Result<(), Option<&'a Limiter>> {
         if self.own.as_ref().is_some_and(|own| own.enter(u32::MAX).is_err()) {
-            return Err(self.shed(gate));
+            return Err(None);
         }
         if let Some(Limit { limiter, share, .. }) = &gate.limit
             && limiter.enter(*share).is_err()
         {
-            limiter.refused(Instant::now());
             if let Some(own) = &self.own {
                 own.leave();
             }
-            return Err(self.shed(gate));
+            return Err(Some(limiter));
         }
         Ok(())
     }
@@ -113,14 +122,9 @@ impl Admission {
         }
     }
 
-    /// The service goes on with a request that had left before: it is counted in again, whether or not there is room.
-    pub(crate) fn enter_again(&self, is_canary: bool) {
-        if let Some(limit) = self.gate(is_canary).and_then(|gate| gate.limit.as_ref()) {
-            limit.limiter.enter_again();
-        }
-        if let Some(own) = &self.own {
-            own.enter_again();
-        }
+    /// Counts in a request again that had left before, if there is room. Who is not let in asks again a moment later, and is not refused by that.
+    pub(crate) fn enter_again(&self, is_canary: bool) -> bool {
+        self.gate(is_canary).is_none_or(|gate| self.find_room(gate).is_ok())
     }
 
     /// Takes in how long the service took. Only a good answer to a first attempt without a body `is_telling`: an error is sooner there than an

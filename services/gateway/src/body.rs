@@ -26,6 +26,8 @@ const SERVICE_IDLE_MAX: Duration = Duration::from_secs(30);
 /// A refused body up to this size is read and thrown away, so that the client sees the answer instead of a reset.
 const DISCARD_BYTES_MAX: usize = 1024 * 1024;
 const DISCARD_MAX: Duration = Duration::from_secs(2);
+/// Who waits for room at a service looks for it so often.
+const ROOM_LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Why a body broke off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -53,6 +55,7 @@ impl Intake {
     const IDLE: u8 = 3;
     const UNREADABLE: u8 = 4;
     const READ: u8 = 5;
+    const QUEUED: u8 = 6;
 
     /// What the client did wrong, if it did.
     pub(crate) fn fault(&self) -> Option<Broken> {
@@ -70,13 +73,18 @@ impl Intake {
     }
 
     /// Whether all of it was read.
-    fn is_read(&self) -> bool {
+    pub(crate) fn is_read(&self) -> bool {
         self.state.load(Ordering::Acquire) == Self::READ
     }
 
     /// Whether it is the client who has yet to send.
     pub(crate) fn is_waiting(&self) -> bool {
         self.state.load(Ordering::Acquire) == Self::WAITING
+    }
+
+    /// Whether all of it has come, and its service has no room to go on with it.
+    pub(crate) fn is_queued(&self) -> bool {
+        self.state.load(Ordering::Acquire) == Self::QUEUED
     }
 
     fn note(&self, state: u8) {
@@ -98,6 +106,16 @@ pub(crate) struct ClientBody {
     gate: Option<Box<Gate>>,
     /// What was read of it before.
     beginning: Option<Box<Gathered>>,
+    /// The last of it, while its service has no room to go on with it.
+    last: Option<Box<Last>>,
+}
+
+/// The end of a body that waits.
+#[derive(Debug)]
+struct Last {
+    /// `None`: the end itself.
+    frame: Option<Frame<Bytes>>,
+    look: Pin<Box<Sleep>>,
 }
 
 impl ClientBody {
@@ -113,6 +131,7 @@ impl ClientBody {
             link,
             gate: None,
             beginning: None,
+            last: None,
         };
         (body, intake)
     }
@@ -126,6 +145,33 @@ impl ClientBody {
     /// What was read of it comes first.
     pub(crate) fn begin_with(&mut self, read: Gathered) {
         self.beginning = Some(Box::new(read));
+    }
+
+    /// All of it has come. That is told when its service has room to go on.
+    fn end(
+        &mut self,
+        frame: Option<Frame<Bytes>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        if self.intake.loan.resume() {
+            self.intake.note(Intake::READ);
+            return Poll::Ready(frame.map(Ok));
+        }
+        self.intake.note(Intake::QUEUED);
+        self.last = Some(Box::new(Last { frame, look: Box::pin(tokio::time::sleep(ROOM_LOOK_EVERY)) }));
+        self.poll_last(cx)
+    }
+
+    fn poll_last(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        let Some(last) = &mut self.last else { return Poll::Ready(None) };
+        while !self.intake.loan.resume() {
+            ready!(last.look.as_mut().poll(cx));
+            last.look.as_mut().reset(Instant::now() + ROOM_LOOK_EVERY);
+        }
+        self.intake.note(Intake::READ);
+        let frame = last.frame.take();
+        self.last = None;
+        Poll::Ready(frame.map(Ok))
     }
 
     fn broken(&self, why: Broken) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
@@ -154,6 +200,9 @@ impl Body for ClientBody {
             self.intake.note(Intake::MOVING);
             return Poll::Ready(Some(Ok(Frame::data(read.bytes))));
         }
+        if self.last.is_some() {
+            return self.poll_last(cx);
+        }
         let Some(inner) = &mut self.inner else { return Poll::Ready(Some(Err(Broken::TooLarge))) };
         match Pin::new(inner).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
@@ -169,14 +218,14 @@ impl Body for ClientBody {
                 };
                 self.bytes_left = left;
                 // Nothing follows trailers.
-                self.intake.note(if frame.is_trailers() { Intake::READ } else { Intake::MOVING });
+                if frame.is_trailers() || self.inner.as_ref().is_some_and(Body::is_end_stream) {
+                    return self.end(Some(frame), cx);
+                }
+                self.intake.note(Intake::MOVING);
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(_))) => self.broken(Broken::Unreadable),
-            Poll::Ready(None) => {
-                self.intake.note(Intake::READ);
-                Poll::Ready(None)
-            }
+            Poll::Ready(None) => self.end(None, cx),
             Poll::Pending => {
                 self.intake.note(Intake::WAITING);
                 loop {
@@ -192,7 +241,9 @@ impl Body for ClientBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.beginning.is_none() && self.inner.as_ref().is_some_and(Body::is_end_stream)
+        self.beginning.is_none()
+            && self.last.is_none()
+            && self.inner.as_ref().is_some_and(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -208,9 +259,8 @@ impl Body for ClientBody {
 impl Drop for ClientBody {
     fn drop(&mut self) {
         let Some(rest) = self.inner.take() else { return };
-        if rest.is_end_stream() || self.intake.is_read() {
+        if rest.is_end_stream() || self.last.is_some() || self.intake.is_read() {
             self.link.0.has_read(self.link.1);
-            self.intake.loan.resume();
         } else if self.gate.is_none() && self.intake.has_rest() {
             discard(rest);
         }

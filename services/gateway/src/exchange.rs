@@ -56,6 +56,8 @@ pub(crate) struct Exchange {
     pub(crate) status: Option<StatusCode>,
     pub(crate) bytes: u64,
     pub(crate) retries: u32,
+    /// It was sent once more where a kept connection ended under it, and what came of it before is not known.
+    pub(crate) is_in_doubt: bool,
     /// It was made a second time beside the first.
     pub(crate) hedged: Option<Hedged>,
     /// It went to the route's canary.
@@ -115,6 +117,7 @@ impl Exchange {
             status: None,
             bytes: 0,
             retries: 0,
+            is_in_doubt: false,
             hedged: None,
             is_canary: false,
             fallback: None,
@@ -166,6 +169,10 @@ impl Exchange {
 
     /// Its client may be waited for to take its answer: whoever sends that may give the place back.
     pub(crate) fn lend(&mut self) {
+        // It is of the body as long as that comes: the service may wait for it with its answer.
+        if self.intake.as_ref().is_some_and(|intake| !intake.is_read()) {
+            return;
+        }
         let lent = self.intake.take().and_then(|intake| intake.loan.take());
         if let Some(held) = lent.or_else(|| self.hold()) {
             let mut held = Some(held);

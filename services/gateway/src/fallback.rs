@@ -151,7 +151,8 @@ impl Standby<'_> {
             }
             Self::Outdates(written) => {
                 // What came of an attempt before this one is not known, nor is it where somebody between may have spoken for the service.
-                let is_said = answer.is_ok() && !is_down && exchange.retries == 0;
+                let is_first = exchange.retries == 0 && !exchange.is_in_doubt;
+                let is_said = answer.is_ok() && !is_down && is_first;
                 // Of anything but a clear "no" it cannot be known that nothing was written.
                 let is_gone = matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE);
                 let is_refused = status.is_client_error() && !is_gone;

@@ -54,7 +54,7 @@ pub(crate) struct Errand<'a> {
     /// For the next repetition the budget was asked already, and agreed.
     paid: AtomicBool,
     /// It was sent once more because a kept connection was closed.
-    resent: AtomicBool,
+    resent: resend::Resent,
     pub(crate) retries_made: u32,
     pub(crate) hedged: Option<Hedged>,
     /// Where the request stands in its trace, and its route, if the trace is recorded: each attempt then has a span of its own.
@@ -173,7 +173,7 @@ impl<'a> Errand<'a> {
             intake: None,
             invitation: None,
             paid: AtomicBool::new(false),
-            resent: AtomicBool::new(false),
+            resent: resend::Resent::default(),
             retries_made: 0,
             hedged: None,
             trace: None,

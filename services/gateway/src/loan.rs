@@ -2,8 +2,8 @@
 //!
 //! While a body is streamed that its client is slow to send, or an answer that it is slow to take, the service is not busy, and the place is for
 //! somebody else. It is given back when the client has been waited for so long, all together: one that gives or takes a crumb now and then keeps
-//! nobody out either. When all of a body has come the service goes on with it, so the place is taken again, whether or not there is room. For the
-//! rest of an answer it is not: the client would be waited for the next moment.
+//! nobody out either. When all of a body has come the service would go on with it: a place is taken again, and the last of the body waits until there is
+//! one, since many who were waited for may come back at once. For the rest of an answer none is taken: the client would be waited for the next moment.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -80,14 +80,15 @@ impl Loan {
         }
     }
 
-    /// All of the body has come: the service goes on with it.
-    pub(crate) fn resume(&self) {
-        if let Some(held) = &mut *self.held() {
-            held.wait = Wait::default();
-            if std::mem::take(&mut held.is_out) {
-                held.route.admission.enter_again(held.is_canary);
-            }
+    /// All of the body has come, and the service would go on with it. Answers whether there is room for that.
+    pub(crate) fn resume(&self) -> bool {
+        let mut held = self.held();
+        let Some(held) = &mut *held else { return true };
+        held.wait = Wait::default();
+        if held.is_out {
+            held.is_out = !held.route.admission.enter_again(held.is_canary);
         }
+        !held.is_out
     }
 
     fn held(&self) -> MutexGuard<'_, Option<Box<Held>>> {

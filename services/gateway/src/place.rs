@@ -246,8 +246,12 @@ mod tests {
             _ => found(SECOND),
         };
         let name = Arc::new(Name::new("patients", 80, Box::new(resolver)));
-        for expected in [FIRST, FIRST, SECOND] {
-            assert_eq!(leads(&name).await.as_deref(), Some(expected));
+        for _ in 0..2 {
+            assert_eq!(leads(&name).await.as_deref(), Some(FIRST));
+        }
+        // It may take a while to break off.
+        while leads(&name).await.as_deref() != Some(SECOND) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 

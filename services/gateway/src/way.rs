@@ -182,6 +182,7 @@ async fn pass(
         }
         let answer = errand.run().await;
         exchange.retries = errand.retries_made;
+        exchange.is_in_doubt = errand.is_in_doubt();
         exchange.hedged = errand.hedged;
         // That a client was in a hurry says nothing of the service.
         let is_late =

@@ -43,7 +43,7 @@ impl Errand<'_> {
         let until = self.until(started);
         let mut sent = self.send(&pick, Some(started), until).await?;
         // The service closed a kept connection just as we used it, or it said goodbye. That speaks neither against it nor against a new one.
-        if self.may_resend(&sent) {
+        while self.may_resend(&sent) {
             sent = self.send(&pick, None, until).await?;
         }
         self.settle((pick, permit), sent, started)
@@ -106,7 +106,13 @@ impl Errand<'_> {
                 }
                 return Ok(Attempted { outcome: Outcome::NoAnswer, stands: Err(refusal) });
             }
-            Some(Err(SendError::NotSent(why) | SendError::Unprocessed(why))) => {
+            // A service that refuses a request in order, or says goodbye, is well.
+            Some(Err(SendError::Unprocessed(why))) => {
+                tracing::debug!(service = %self.lane.service, endpoint = %pick.address, %why, "not taken");
+                pick.answered(now);
+                return Ok(Attempted { outcome: Outcome::NotSent, stands: Err(unreachable()) });
+            }
+            Some(Err(SendError::NotSent(why))) => {
                 tracing::debug!(service = %self.lane.service, endpoint = %pick.address, %why, "not reached");
                 pick.failed(now, Failure::Unreached);
                 (Outcome::NotSent, unreachable())
@@ -166,6 +172,10 @@ impl Errand<'_> {
             Some(fault) => Err(client_fault(fault)),
             None if sent.is_none() && self.intake.as_ref().is_some_and(|intake| intake.is_waiting()) => {
                 Err(client_fault(Broken::Idle))
+            }
+            None if sent.is_none() && self.intake.as_ref().is_some_and(|intake| intake.is_queued()) => {
+                let detail = "The service has more to do than it can just now.";
+                Err(Refusal::unavailable(Cause::Shed, detail, Duration::from_secs(1)))
             }
             None => Ok(sent),
         }

@@ -154,7 +154,8 @@ impl Errand<'_> {
             if let Some(span) = &mut span {
                 tell(span, &sent);
             }
-            if kept.take().is_none() || !self.may_resend(&sent) {
+            kept = None;
+            if !self.may_resend(&sent) {
                 return sent;
             }
         }

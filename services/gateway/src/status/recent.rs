@@ -13,6 +13,9 @@ const FRESH: Duration = Duration::from_secs(2);
 /// Whoever is asked answers within this time, or is away.
 pub(super) const ANSWER_MAX: Duration = Duration::from_secs(1);
 
+/// A question without an answer by then has none.
+const QUESTION_MAX: Duration = Duration::from_secs(5);
+
 /// What was said last, and when. Whoever comes while somebody asks waits for that answer.
 #[derive(Debug)]
 pub(crate) struct Recent<T>(Arc<Mutex<Last<T>>>);
@@ -38,7 +41,8 @@ impl<T: Send + Sync + 'static> Recent<T> {
                 let question = ask();
                 // In a task of its own: others wait for the answer, and whoever asks may go away before it is there.
                 let asking = tokio::spawn(async move {
-                    let answer = question.await.map(Arc::new);
+                    // Whoever comes meanwhile waits for it, so it must not hang.
+                    let answer = timeout(QUESTION_MAX, question).await.ok().flatten().map(Arc::new);
                     *last = Some((Instant::now(), answer.clone()));
                     answer
                 });

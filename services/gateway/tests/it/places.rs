@@ -1,6 +1,7 @@
 //! Who holds a place at a service, and until when: as long as it is the service that is waited for, and no longer.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -198,9 +199,11 @@ async fn a_streamed_body_has_its_place_again_when_all_of_it_has_come() {
     other.send(request("POST", "/x", &[], "body")).await;
     has_places(&house, 1.0).await;
     slow.send("0\r\n\r\n").await;
-    has_places(&house, 2.0).await;
+    // There is room for one.
     sleep(Duration::from_millis(700)).await;
+    has_places(&house, 1.0).await;
     drop(other);
+    sleep(Duration::from_millis(200)).await;
     has_places(&house, 1.0).await;
     house.get("/x").await.assert_problem(503, "unavailable");
     may_answer.add_permits(1);
@@ -250,4 +253,74 @@ async fn how_long_a_body_takes_makes_no_call_slow() {
         assert_eq!(slow.answer().await.unwrap().text(), "POST /x 8");
         assert_eq!(house.ask("POST", "/x", &[], "body").await.text(), "POST /x 4", "{framing}");
     }
+}
+
+/// Bodies that were waited for may end all at once: their service gets no more of them at a time than it may have.
+#[tokio::test]
+async fn those_who_come_back_with_the_last_of_their_bodies_wait_for_room() {
+    const MANY: usize = 6;
+    let (working, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (count, peak) = (Arc::clone(&working), Arc::clone(&most));
+    let backend = Backend::raw(move |mut stream, _| {
+        let (count, peak) = (Arc::clone(&count), Arc::clone(&peak));
+        async move {
+            let mut heard = read_head(&mut stream).await.into_bytes();
+            while !heard.ends_with(b"\r\n0\r\n\r\n") {
+                if !matches!(stream.read_buf(&mut heard).await, Ok(1..)) {
+                    return;
+                }
+            }
+            peak.fetch_max(count.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            sleep(Duration::from_millis(30)).await;
+            count.fetch_sub(1, Ordering::SeqCst);
+            let _ = stream
+                .write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok")
+                .await;
+        }
+    })
+    .await;
+    let house = House::with(of_one_hand(&backend, vec![patient(Method::Post)])).await;
+    let mut slow = Vec::new();
+    for number in 1..=MANY {
+        let mut client = house.client().await;
+        client.send("POST /x HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n4\r\nslow\r\n").await;
+        eventually("it is at the service", || backend.connections() == number).await;
+        has_places(&house, 0.0).await;
+        slow.push(client);
+    }
+    for client in &mut slow {
+        client.send("0\r\n\r\n").await;
+    }
+    for mut client in slow {
+        assert_eq!(client.answer().await.unwrap().text(), "ok");
+    }
+    assert_eq!(most.load(Ordering::SeqCst), 1);
+    has_places(&house, 0.0).await;
+}
+
+/// Who finds no room in its time is told that the service has too much to do, and speaks against nobody.
+#[tokio::test]
+async fn who_finds_no_room_for_the_last_of_its_body_is_told_so() {
+    let may_answer = Arc::new(Semaphore::new(0));
+    let answers = Arc::clone(&may_answer);
+    let backend = Backend::raw(move |mut stream, _| {
+        let answers = Arc::clone(&answers);
+        async move {
+            read_head(&mut stream).await;
+            drop(answers.acquire().await);
+        }
+    })
+    .await;
+    let hurried = Route { timeout_ms: 1_500, ..public(Method::Post, "/x") };
+    let house = House::with(of_one_hand(&backend, vec![hurried, patient(Method::Get)])).await;
+    let mut slow = house.client().await;
+    slow.send("POST /x HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n4\r\nslow\r\n").await;
+    eventually("it is at the service", || backend.connections() == 1).await;
+    has_places(&house, 0.0).await;
+    let mut other = house.client().await;
+    other.send(request("GET", "/x", &[], "")).await;
+    has_places(&house, 1.0).await;
+    slow.send("0\r\n\r\n").await;
+    slow.answer().await.unwrap().assert_problem(503, "unavailable");
+    may_answer.add_permits(2);
 }

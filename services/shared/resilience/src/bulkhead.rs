@@ -61,11 +61,6 @@ impl Bulkhead {
         Err(Full { calls_max: bound })
     }
 
-    /// Counts in a call that is under way already and had [left](Bulkhead::leave) for a while, whatever the maximum; answers how many there are with it.
-    pub fn enter_again(&self) -> u32 {
-        self.inner.calls.fetch_add(1, Ordering::Relaxed) + 1
-    }
-
     /// A call that was counted in is over: once each.
     pub fn leave(&self) {
         self.inner.calls.fetch_sub(1, Ordering::Relaxed);
@@ -113,19 +108,6 @@ mod tests {
         assert_eq!(bulkhead.enter(9), Err(Full { calls_max: 3 }), "the maximum holds for all");
         bulkhead.leave();
         assert_eq!(bulkhead.calls(), 2);
-    }
-
-    #[test]
-    fn who_was_away_comes_back_above_the_maximum() {
-        let bulkhead = Bulkhead::new(1);
-        assert_eq!(bulkhead.enter(1), Ok(1));
-        bulkhead.leave();
-        let other = bulkhead.try_acquire().unwrap();
-        assert_eq!(bulkhead.enter_again(), 2);
-        drop(other);
-        assert_eq!(bulkhead.enter(1), Err(Full { calls_max: 1 }));
-        bulkhead.leave();
-        assert_eq!(bulkhead.calls(), 0);
     }
 
     #[test]

@@ -131,21 +131,11 @@ impl Limiter {
             _ => share.take(self.limit()),
         };
         let calls = self.bulkhead.enter(bound)?;
-        self.met(calls);
-        Ok(())
-    }
-
-    /// Counts in a call that is under way already and had [left](Limiter::leave) for a while, whether or not there is room for it.
-    pub fn enter_again(&self) {
-        self.met(self.bulkhead.enter_again());
-    }
-
-    /// So many were under way at once.
-    fn met(&self, calls: u32) {
         // Looked at first: written, it would go from processor to processor with each call.
         if calls > self.peak.load(Ordering::Relaxed) {
             self.peak.fetch_max(calls, Ordering::Relaxed);
         }
+        Ok(())
     }
 
     /// A call that was let in is over.

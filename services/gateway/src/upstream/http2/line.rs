@@ -16,6 +16,7 @@ use http::{Response, Version};
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use hyper::client::conn::http2::{self, Builder, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::runtime::Handle;
 
 use super::greeting::{Greeted, NotHttp2};
 use super::words::{Carried, Words};
@@ -36,6 +37,8 @@ const HEADERS_BYTES_MAX: u32 = 64 * 1024;
 /// way looks well. A service that is merely slow must not lose all that is under way with it.
 const PING_EVERY: Duration = Duration::from_secs(10);
 const PONG_MAX: Duration = Duration::from_secs(20);
+/// A service has looked at what was sent by then.
+const RESET_REST: Duration = Duration::from_millis(250);
 
 /// A connection that has been greeted.
 pub(super) struct Line {
@@ -54,6 +57,8 @@ pub(super) struct Line {
 pub(crate) struct Call {
     line: Arc<Line>,
     answer: Option<Incoming>,
+    /// A request has left on it.
+    is_asked: bool,
 }
 
 impl Line {
@@ -141,7 +146,7 @@ impl Call {
     pub(super) fn on(line: &Arc<Line>) -> Self {
         line.calls.fetch_add(1, Ordering::Relaxed);
         *line.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-        Self { line: Arc::clone(line), answer: None }
+        Self { line: Arc::clone(line), answer: None, is_asked: false }
     }
 
     pub(super) fn line(&self) -> &Arc<Line> {
@@ -156,7 +161,7 @@ impl Call {
     ) -> Result<Response<()>, SendError> {
         let line = &*self.line;
         let had_served = line.has_served.load(Ordering::Relaxed);
-        self.answer = None;
+        (self.answer, self.is_asked) = (None, true);
         let request = line.words.request(ask, body.take().unwrap_or(Outgoing::Empty));
         match line.sender.clone().try_send_request(request).await {
             Ok(answer) => {
@@ -207,7 +212,21 @@ impl Call {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        self.line.calls.fetch_sub(1, Ordering::Relaxed);
+        let line = Arc::clone(&self.line);
+        // Given up before its answer: the service may see its head and its end at once, and counts how many it sees so (CVE-2023-44487). For a moment
+        // nobody has its place, so that hurried clients cannot have the connection ended that all share.
+        if self.is_asked
+            && self.answer.is_none()
+            && line.is_open()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            runtime.spawn(async move {
+                tokio::time::sleep(RESET_REST).await;
+                line.calls.fetch_sub(1, Ordering::Relaxed);
+            });
+            return;
+        }
+        line.calls.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
