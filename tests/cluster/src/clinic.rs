@@ -345,7 +345,11 @@ impl Clinic {
     pub async fn kill(&self, part: &str) {
         for pod in self.pods(part).await {
             let at_once = DeleteParams::default().grace_period(0);
-            self.api::<Pod>().delete(&pod.name_any(), &at_once).await.expect("a pod's end");
+            match self.api::<Pod>().delete(&pod.name_any(), &at_once).await {
+                // One that was on its way out already has gone meanwhile.
+                Err(kube::Error::Api(status)) if status.code == 404 => {}
+                ended => drop(ended.expect("a pod's end")),
+            }
         }
     }
 }
