@@ -37,6 +37,25 @@ pub(crate) async fn has_places(house: &House, taken: f64) {
         .await;
 }
 
+/// A service that gives half of an answer, and as much again when it may.
+pub(crate) async fn slow_to_give(half: usize) -> (Backend, Arc<Semaphore>) {
+    let may_end = Arc::new(Semaphore::new(0));
+    let end = Arc::clone(&may_end);
+    let backend = Backend::raw(move |mut stream, _| {
+        let end = Arc::clone(&end);
+        async move {
+            read_head(&mut stream).await;
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", 2 * half);
+            let _ = stream.write_all(head.as_bytes()).await;
+            let _ = stream.write_all(&vec![b'a'; half]).await;
+            let _end = end.acquire().await;
+            let _ = stream.write_all(&vec![b'z'; half]).await;
+        }
+    })
+    .await;
+    (backend, may_end)
+}
+
 #[tokio::test]
 async fn a_small_body_that_trickles_in_holds_no_place() {
     let backend = Backend::echo().await;
@@ -138,19 +157,7 @@ async fn a_large_answer_that_nobody_takes_holds_no_place() {
 
 #[tokio::test]
 async fn a_large_answer_that_the_service_is_slow_to_give_holds_its_place() {
-    let may_end = Arc::new(Semaphore::new(0));
-    let end = Arc::clone(&may_end);
-    let backend = Backend::raw(move |mut stream, _| {
-        let end = Arc::clone(&end);
-        async move {
-            read_head(&mut stream).await;
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 131072\r\n\r\n").await;
-            let _ = stream.write_all(&vec![b'a'; 65_536]).await;
-            let _end = end.acquire().await;
-            let _ = stream.write_all(&vec![b'z'; 65_536]).await;
-        }
-    })
-    .await;
+    let (backend, may_end) = slow_to_give(65_536).await;
     let house = House::with(of_one_hand(&backend, vec![patient(Method::Get)])).await;
     let mut client = house.client().await;
     client.send(request("GET", "/x", &[], "")).await;

@@ -9,17 +9,16 @@ use http::Response;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::Frame;
 use settings::{Method, Route};
-use tokio::io::AsyncWriteExt;
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
 use super::frames::{DATA, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, Raw, WINDOW_UPDATE, get};
 use super::{client, full, request, text};
-use crate::backend::{Backend, eventually, read_head};
+use crate::backend::{Backend, eventually};
 use crate::front::Front;
 use crate::house::{House, public};
 use crate::overload::in_flight;
-use crate::places::{has_places, of_one_hand};
+use crate::places::{has_places, of_one_hand, slow_to_give};
 
 const LARGE: usize = 1_000_000;
 
@@ -107,19 +106,7 @@ async fn a_large_answer_that_is_hardly_taken_holds_no_place() {
 
 #[tokio::test]
 async fn an_answer_that_its_service_is_slow_to_give_holds_its_place() {
-    let may_end = Arc::new(Semaphore::new(0));
-    let end = Arc::clone(&may_end);
-    let backend = Backend::raw(move |mut stream, _| {
-        let end = Arc::clone(&end);
-        async move {
-            read_head(&mut stream).await;
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n").await;
-            let _ = stream.write_all(&vec![b'a'; 50_000]).await;
-            let _end = end.acquire().await;
-            let _ = stream.write_all(&vec![b'z'; 50_000]).await;
-        }
-    })
-    .await;
+    let (backend, may_end) = slow_to_give(50_000).await;
     let (front, house) = narrow(&backend).await;
     let mut client = client(&front, &house).await;
     let answer = client.send_request(request("GET", "/x", full(""))).await.unwrap();
