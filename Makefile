@@ -58,6 +58,7 @@ images: ## The nine images, with docker, podman or buildah, or as archives where
 .PHONY: check
 check: ## Formatting, lints, docs, fuzz targets, generated files, licences
 	scripts/prepare check
+	scripts/trim-build
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --quiet -- --deny warnings
 	cargo clippy --package cluster-tests --test it --quiet -- --deny warnings # not among "all targets": `make test-cluster` runs it

@@ -59,7 +59,7 @@ cgroupRoot: /$(node_namespace "$1")
 clusterDNS: ["$dns_address"]
 clusterDomain: cluster.local
 containerRuntimeEndpoint: unix:///run/containerd/containerd.sock
-evictionHard: {memory.available: 200Mi, nodefs.available: "1%", imagefs.available: "1%"}
+evictionHard: {memory.available: 200Mi, nodefs.available: 500Mi, imagefs.available: 500Mi}
 failCgroupV1: false
 failSwapOn: false
 imageGCHighThresholdPercent: 100

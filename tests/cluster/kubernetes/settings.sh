@@ -31,6 +31,7 @@ kubernetes_service_address=10.$services_octet.0.1
 dns_address=10.$services_octet.0.10
 pod_cidr=10.$pods_octet.0.0/16
 nodes_max=3
+disk_least=5 # GiB; two nodes with every image, volume and log of all tests take about three
 # Where a node mounts folders of its own.
 mount_points=(
     /var/lib/kubelet /var/lib/containerd /var/lib/cni /etc/cni/net.d
