@@ -7,11 +7,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 macro_rules! permissions {
-    ($($(#[$doc:meta])* $name:ident = $text:literal,)+) => {
+    ($(#[doc = $doc:literal] $name:ident = $text:literal,)+) => {
         /// One thing that a caller may do.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[repr(u8)]
-        pub enum Permission { $($(#[$doc])* $name,)+ }
+        pub enum Permission { $(#[doc = $doc] $name,)+ }
 
         impl Permission {
             /// All of them.
@@ -20,6 +20,11 @@ macro_rules! permissions {
             /// As it stands in a token's `scope` and in a `HealthcareStack`.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $text,)+ }
+            }
+
+            /// What it is for, in a sentence.
+            pub const fn summary(self) -> &'static str {
+                match self { $(Self::$name => $doc.trim_ascii(),)+ }
             }
         }
     };
@@ -183,6 +188,19 @@ impl Role {
         Self::Patient,
         Self::Service,
     ];
+
+    /// What it is to the clinic, in a sentence.
+    pub const fn summary(self) -> &'static str {
+        match self {
+            Self::Admin => "Runs the system.",
+            Self::Clinician => "Treats patients.",
+            Self::Receptionist => "Runs the front desk.",
+            Self::Billing => "Writes bills.",
+            Self::PrivacyOfficer => "Watches over privacy.",
+            Self::Patient => "Is treated; sees only what is theirs.",
+            Self::Service => "Another service. No person has it.",
+        }
+    }
 
     /// As it stands in a token and in the users API.
     pub const fn as_str(self) -> &'static str {

@@ -31,6 +31,11 @@ pub enum Part {
 }
 
 impl Part {
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        ServiceName::ALL.into_iter().map(Self::Service).chain([Self::Gateway])
+    }
+
     /// As it stands in tokens.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -42,8 +47,7 @@ impl Part {
     /// Whose key goes by this `kid`, if it is a part's.
     pub fn of_kid(kid: &str) -> Option<Self> {
         let name = kid.split_once('.').map_or(kid, |(name, _)| name);
-        let parts = ServiceName::ALL.into_iter().map(Self::Service).chain([Self::Gateway]);
-        parts.into_iter().find(|part| part.as_str() == name)
+        Self::all().find(|part| part.as_str() == name)
     }
 
     /// What it is. The gateway is nobody's role: it has no business with anybody's data.
