@@ -37,10 +37,14 @@ permissions! {
     PatientsWrite = "patients:write",
     /// Delete patients.
     PatientsDelete = "patients:delete",
+    /// See patients' medical history, and change it.
+    PatientsClinical = "patients:clinical",
     /// See appointments.
     AppointmentsRead = "appointments:read",
     /// Book, move and cancel appointments.
     AppointmentsWrite = "appointments:write",
+    /// See why patients come, and change it.
+    AppointmentsReason = "appointments:reason",
     /// See bills.
     BillsRead = "bills:read",
     /// Write, change and void bills.
@@ -230,8 +234,10 @@ impl Role {
             Self::Clinician => &[
                 P::PatientsRead,
                 P::PatientsWrite,
+                P::PatientsClinical,
                 P::AppointmentsRead,
                 P::AppointmentsWrite,
+                P::AppointmentsReason,
                 P::BillsRead,
                 P::RecordsRead,
                 P::RecordsWrite,
@@ -244,6 +250,7 @@ impl Role {
                 P::PatientsWrite,
                 P::AppointmentsRead,
                 P::AppointmentsWrite,
+                P::AppointmentsReason,
                 P::BillsRead,
                 P::ProvidersRead,
                 P::NotificationsRead,
@@ -252,13 +259,20 @@ impl Role {
             Self::Billing => {
                 &[P::PatientsRead, P::AppointmentsRead, P::BillsRead, P::BillsWrite, P::ProvidersRead]
             }
-            Self::PrivacyOfficer => {
-                &[P::PatientsRead, P::PatientsDelete, P::RecordsRead, P::RecordsDelete, P::UsersRead]
-            }
+            Self::PrivacyOfficer => &[
+                P::PatientsRead,
+                P::PatientsDelete,
+                P::PatientsClinical,
+                P::RecordsRead,
+                P::RecordsDelete,
+                P::UsersRead,
+            ],
             Self::Patient => &[
                 P::PatientsRead,
+                P::PatientsClinical,
                 P::AppointmentsRead,
                 P::AppointmentsWrite,
+                P::AppointmentsReason,
                 P::BillsRead,
                 P::RecordsRead,
                 P::ProvidersRead,
