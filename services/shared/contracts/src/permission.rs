@@ -277,16 +277,8 @@ impl Role {
                 P::RecordsRead,
                 P::ProvidersRead,
             ],
-            Self::Service => &[
-                P::PatientsRead,
-                P::AppointmentsRead,
-                P::BillsRead,
-                P::RecordsRead,
-                P::ProvidersRead,
-                P::NotificationsSend,
-                P::InternalCall,
-                P::RevocationsRead,
-            ],
+            // The most that any of them needs; each has its own share of it (`http_kit::identity`).
+            Self::Service => &[P::PatientsRead, P::ProvidersRead, P::InternalCall, P::RevocationsRead],
         };
         list.iter().copied().collect()
     }

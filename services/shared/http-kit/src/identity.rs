@@ -58,12 +58,24 @@ impl Part {
         }
     }
 
-    /// The most that it may do, whatever its tokens say.
+    /// The most that it may do, whatever its tokens say: what it asks the others for, and nothing else. All follow who was logged out.
     pub fn permissions(self) -> Permissions {
-        match self {
-            Self::Service(_) => Role::Service.permissions(),
-            Self::Gateway => Permissions::NONE.with(Permission::RevocationsRead),
-        }
+        use Permission as P;
+        use ServiceName as S;
+        let asks: &[Permission] = match self {
+            // They tell the others what happened.
+            Self::Service(S::PatientService | S::ProviderService) => &[P::InternalCall],
+            // Whether there is such a patient, when such a provider is there; and they are told of it.
+            Self::Service(S::AppointmentService) => &[P::PatientsRead, P::ProvidersRead, P::InternalCall],
+            // Whether there is such a patient.
+            Self::Service(S::BillingService | S::MedicalRecordsService) => &[P::PatientsRead],
+            // Where a provider is reached.
+            Self::Service(S::NotificationService) => &[P::ProvidersRead],
+            // Whether there are the patient and the provider that a user is to be.
+            Self::Service(S::AuthService) => &[P::PatientsRead, P::ProvidersRead],
+            Self::Gateway => &[],
+        };
+        asks.iter().copied().fold(Permissions::NONE.with(P::RevocationsRead), Permissions::with)
     }
 }
 

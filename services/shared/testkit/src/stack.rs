@@ -243,6 +243,16 @@ impl TestStack {
         claims.sign(&self.signing_key, "test")
     }
 
+    /// The token of somebody who has stolen a service's key.
+    ///
+    /// # Panics
+    /// If no service was started.
+    pub fn stolen_token(&self, of: ServiceName) -> String {
+        let secrets = self.databases.first().expect("a service was started").dir().join("secrets");
+        let key = std::fs::read(secrets.join(format!("{of}-identity/key.p8"))).expect("the key's file");
+        crate::thief::token(of, &key, AUDIENCE, self.clock.now())
+    }
+
     /// A request to a service, to be built further.
     ///
     /// # Panics
