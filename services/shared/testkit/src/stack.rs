@@ -8,6 +8,7 @@ use chrono::DateTime;
 use contracts::ambient::{Clock, Random};
 use contracts::auth::JwkSet;
 use contracts::permission::{Permissions, Role};
+use contracts::secret::Secret;
 use db::{Engine, Secrets};
 use http_kit::identity::{generate_key, public_jwk};
 use http_kit::keys::KeyRing;
@@ -164,7 +165,7 @@ impl TestStack {
                 metrics: stack.metrics.clone(),
                 tracer: stack.tracer.clone(),
                 credentials: None,
-                admin_password: Some(Arc::from("correct horse battery staple")),
+                admin_password: Some(Secret::new("correct horse battery staple")),
             };
             let running = serve::start(*service, settings, world).await.expect("the service starts");
             stack.databases.push(database);
