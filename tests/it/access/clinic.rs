@@ -27,6 +27,7 @@ impl Whose {
             "{notificationId}" => &self.notification,
             "{userId}" => &self.user,
             "{providerId}" => "prov1",
+            "{roleId}" => "lab",
             _ if segment.starts_with('{') => panic!("there is no {segment} here"),
             _ => segment,
         }
@@ -69,6 +70,7 @@ pub(super) async fn fill(admin: &Client) -> [Whose; 2] {
     let contact = json!({"phone": "+1234567890"});
     let provider = json!({"providerId": "prov1", "name": "Jane Doe", "specialization": "Cardiology", "contactInfo": contact});
     let _ = create(admin, "/api/providers", &provider).await;
+    let _ = create(admin, "/api/auth/roles", &json!({"role": "lab", "permissions": ["records:read"]})).await;
     [
         one(admin, ["p-mine", "a-mine", "b-mine", "r-mine"], "09:00").await,
         one(admin, ["p-theirs", "a-theirs", "b-theirs", "r-theirs"], "10:00").await,

@@ -67,6 +67,8 @@ permissions! {
     UsersRead = "users:read",
     /// Create, change and disable users.
     UsersWrite = "users:write",
+    /// Make roles, and change and delete those that were made.
+    RolesWrite = "roles:write",
     /// See the gateway's details (its status is for every signed-in user).
     GatewayRead = "gateway:read",
     /// Call another service's internal routes. No person has it.

@@ -51,6 +51,7 @@ impl Tells {
             | Permission::ProvidersWrite
             | Permission::UsersRead
             | Permission::UsersWrite
+            | Permission::RolesWrite
             | Permission::GatewayRead
             | Permission::InternalCall
             | Permission::RevocationsRead => Self::Nothing,

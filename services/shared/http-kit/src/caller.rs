@@ -6,6 +6,7 @@ use contracts::id::{PatientId, ProviderId};
 use contracts::merge_patch::MergePatch;
 use contracts::permission::{Permission, Permissions, Role};
 use contracts::problem::{Problem, ProblemCode};
+use contracts::role_name::RoleName;
 
 /// Who calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,8 +17,10 @@ pub struct Caller {
     pub username: Option<String>,
     /// The session, if it is a person.
     pub session: Option<String>,
-    /// What they are.
+    /// What they are, of what every stack has.
     pub roles: Vec<Role>,
+    /// What they are beside that, of what was made here.
+    pub made: Vec<Made>,
     /// What they may do.
     pub permissions: Permissions,
     /// The patient they are.
@@ -30,6 +33,15 @@ pub struct Caller {
     pub expires_at: i64,
     /// Which edition of the keys said that the token is good.
     pub(crate) keys_edition: u64,
+}
+
+/// A role that was made here: for somebody who works here, whatever it may.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Made {
+    /// Its name.
+    pub name: RoleName,
+    /// What it may do.
+    pub permissions: Permissions,
 }
 
 /// How far a caller sees.
@@ -94,6 +106,7 @@ impl Caller {
             username: None,
             session: None,
             roles: Vec::new(),
+            made: Vec::new(),
             permissions: Permissions::NONE,
             patient_id: None,
             provider_id: None,
@@ -117,11 +130,14 @@ impl Caller {
     /// at the front desk sees their own records as a patient, and nobody else's.
     pub fn acting_by(caller: Arc<Self>, permission: Permission) -> Arc<Self> {
         let grants = |role: &Role| role.permissions().contains(permission);
-        if caller.roles.iter().all(grants) {
+        let was_made_for = |role: &Made| role.permissions.contains(permission);
+        if caller.roles.iter().all(grants) && caller.made.iter().all(was_made_for) {
             return caller;
         }
-        let roles = caller.roles.iter().copied().filter(grants).collect();
-        Arc::new(Self { roles, ..(*caller).clone() })
+        let mut acting = (*caller).clone();
+        acting.roles.retain(grants);
+        acting.made.retain(was_made_for);
+        Arc::new(acting)
     }
 
     /// How much of a patient's they are shown where a member asks for this permission: all, if one of their roles that grants it reaches
@@ -131,13 +147,25 @@ impl Caller {
     pub fn view(&self, permission: Permission, patient: &PatientId) -> View {
         let by_right: Vec<_> =
             self.roles.iter().copied().filter(|role| role.permissions().contains(permission)).collect();
-        let is_whole = !by_right.is_empty() && self.reach_by(&by_right).covers(patient);
+        let is_whole = self.made.iter().any(|role| role.permissions.contains(permission))
+            || !by_right.is_empty() && self.reach_by(&by_right).covers(patient);
         if is_whole { View::Whole } else { View::Necessary }
     }
 
     /// How far they see: whoever is nothing but a patient sees what is theirs.
     pub fn reach(&self) -> Reach {
-        self.reach_by(&self.roles)
+        if self.made.is_empty() { self.reach_by(&self.roles) } else { Reach::Everyone }
+    }
+
+    /// What they can give to others, by right of what they are: a token that was issued by the version before does not name what is new.
+    pub fn has_to_give(&self) -> Permissions {
+        self.roles.iter().fold(self.permissions, |all, role| all.and(role.permissions()))
+    }
+
+    /// All that they are, by name.
+    pub fn role_names(&self) -> Vec<RoleName> {
+        let built_in = self.roles.iter().map(|role| RoleName::from(*role));
+        built_in.chain(self.made.iter().map(|role| role.name.clone())).collect()
     }
 
     fn reach_by(&self, roles: &[Role]) -> Reach {
@@ -182,6 +210,33 @@ mod tests {
         assert_eq!(shown(&[Role::Service]), [false, false]);
         // A role that this version does not know is none.
         assert_eq!(shown(&[]), [false, false]);
+    }
+
+    #[test]
+    fn a_role_that_was_made_here_does_what_it_says_and_no_more() {
+        let scope = Permissions::from_scope("patients:read patients:clinical");
+        let lab = Made { name: RoleName::parse("lab").unwrap(), permissions: scope };
+        let caller = Arc::new(Caller { made: vec![lab], ..caller(&[Role::Patient]) });
+        let acting = |permission| Caller::acting_by(Arc::clone(&caller), permission);
+        assert_eq!(acting(Permission::PatientsRead).reach(), Reach::Everyone);
+        assert!(
+            acting(Permission::PatientsRead).view(Permission::PatientsClinical, &patient("other")).is_whole()
+        );
+        assert_eq!(acting(Permission::RecordsRead).reach(), Reach::Only(patient("own")));
+        assert!(
+            !acting(Permission::AppointmentsRead)
+                .view(Permission::AppointmentsReason, &patient("other"))
+                .is_whole()
+        );
+    }
+
+    #[test]
+    fn an_administrator_gives_what_is_new_by_a_token_of_the_version_before() {
+        let before = Permissions::from_scope("users:write");
+        let admin = Caller { permissions: before, ..caller(&[Role::Admin]) };
+        assert!(admin.has_to_give().contains_all(Role::Clinician.permissions()));
+        let helper = Caller { permissions: before, ..caller(&[]) };
+        assert_eq!(helper.has_to_give(), before);
     }
 
     #[test]

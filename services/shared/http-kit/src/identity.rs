@@ -148,6 +148,7 @@ impl ServiceIdentity {
                 name: None,
                 roles: inner.part.role().map(|role| role.as_str().to_owned()).into_iter().collect(),
                 scope: inner.part.permissions().to_scope(),
+                grants: Vec::new(),
                 patient_id: None,
                 provider_id: None,
             };

@@ -8,10 +8,11 @@ use contracts::ambient::Clock;
 use contracts::auth::JwkSet;
 use contracts::id::{PatientId, ProviderId};
 use contracts::permission::Permissions;
+use contracts::role_name::RoleName;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, Validation};
 use serde::{Deserialize, Deserializer, Serialize};
 
-pub use crate::caller::{Caller, Reach, View};
+pub use crate::caller::{Caller, Made, Reach, View};
 use crate::identity::Part;
 use crate::keys::{KeyRing, PublicKey, Signer, Unreadable};
 use crate::revocation::RevocationList;
@@ -58,12 +59,30 @@ pub struct Claims {
     /// What they may do, names separated by spaces.
     #[serde(default)]
     pub scope: String,
+    /// Those of the roles that were made here, each with what it may do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grants: Vec<Grant>,
     /// The patient they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patient_id: Option<String>,
     /// The provider they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider_id: Option<String>,
+}
+
+/// A role that was made here, in a token: nobody else has to ask what it may do.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Grant {
+    /// Its name.
+    pub role: String,
+    /// What it may do, names separated by spaces.
+    pub scope: String,
+}
+
+impl From<(&RoleName, &Permissions)> for Grant {
+    fn from((role, permissions): (&RoleName, &Permissions)) -> Self {
+        Self { role: role.to_string(), scope: permissions.to_scope() }
+    }
 }
 
 impl Claims {
@@ -244,6 +263,7 @@ fn of_part(mut claims: Claims, part: Part) -> Result<Claims, TokenError> {
         return Err(TokenError::Invalid);
     }
     claims.roles = part.role().map(|role| role.as_str().to_owned()).into_iter().collect();
+    claims.grants.clear();
     claims.scope = Permissions::from_scope(&claims.scope).within(part.permissions()).to_scope();
     Ok(claims)
 }
@@ -273,12 +293,18 @@ fn first_name<'de, D: Deserializer<'de>>(names: D) -> Result<String, D::Error> {
     })
 }
 
+fn made(grant: Grant) -> Option<Made> {
+    let name = RoleName::parse(&grant.role).ok().filter(|name| name.built_in().is_none())?;
+    Some(Made { name, permissions: Permissions::from_scope(&grant.scope) })
+}
+
 fn caller(claims: Claims) -> Result<Caller, TokenError> {
     let tie = |text: Option<String>| text.map(|text| contracts::id::check(&text).map(|()| text)).transpose();
     Ok(Caller {
         permissions: Permissions::from_scope(&claims.scope),
         // A role that this version does not know gives nothing but its permissions.
         roles: claims.roles.iter().filter_map(|role| role.parse().ok()).collect(),
+        made: claims.grants.into_iter().filter_map(made).collect(),
         patient_id: tie(claims.patient_id).map_err(|_| TokenError::Invalid)?.map(PatientId::trusted),
         provider_id: tie(claims.provider_id).map_err(|_| TokenError::Invalid)?.map(ProviderId::trusted),
         user: claims.sub,

@@ -238,6 +238,7 @@ impl TestStack {
             name: None,
             roles: who.roles.iter().map(ToString::to_string).collect(),
             scope: permissions.to_scope(),
+            grants: Vec::new(),
             patient_id: who.patient_id,
             provider_id: who.provider_id,
         };

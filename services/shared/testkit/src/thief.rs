@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use contracts::permission::{Permission, Permissions, Role};
 use http_kit::identity::Part;
-use http_kit::token::Claims;
+use http_kit::token::{Claims, Grant};
 use jsonwebtoken::EncodingKey;
 
 /// A token signed by the key of `part`, of every role and with every permission.
@@ -22,6 +22,7 @@ pub fn token(part: impl Into<Part>, pkcs8: &[u8], audience: &str, now: DateTime<
         name: None,
         roles: Role::ALL.map(|role| role.to_string()).into(),
         scope: everything.to_scope(),
+        grants: vec![Grant { role: "thief".to_owned(), scope: everything.to_scope() }],
         patient_id: None,
         provider_id: None,
     };

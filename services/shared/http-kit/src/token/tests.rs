@@ -85,12 +85,13 @@ mod parts {
             name: None,
             roles: vec!["admin".to_owned()],
             scope: "records:read internal:call revocations:read".to_owned(),
+            grants: vec![Grant { role: "lab".to_owned(), scope: "records:read".to_owned() }],
             patient_id: None,
             provider_id: None,
         };
         let caller = verifier.verify(&claims("api-gateway").sign(&signing, "api-gateway")).await.unwrap();
         assert_eq!(caller.permissions.iter().collect::<Vec<_>>(), [Permission::RevocationsRead]);
-        assert!(caller.roles.is_empty());
+        assert!(caller.roles.is_empty() && caller.made.is_empty());
         for (part, kid) in
             [("auth-service", "api-gateway"), ("auth-service", "auth-service"), ("api-gateway", "x")]
         {
