@@ -1,6 +1,7 @@
 //! [`Draft`]: a Secret on its way from what is there to what should be. [`Book`]: all of a stack's.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
@@ -11,10 +12,28 @@ use super::{Change, Lifetime, Refusal, Request};
 use crate::plan::labels;
 
 /// One of the stack's Secrets.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Draft {
     secret: Secret,
     new: bool,
+}
+
+impl fmt::Debug for Draft {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Draft").field("secret", &Shown(&self.secret)).field("new", &self.new).finish()
+    }
+}
+
+/// A Secret as it may be shown: its name and its keys, and none of its values.
+pub(super) struct Shown<'a>(pub(super) &'a Secret);
+
+impl fmt::Debug for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let data = self.0.data.iter().flat_map(BTreeMap::keys);
+        let text = self.0.string_data.iter().flat_map(BTreeMap::keys);
+        let keys: Vec<_> = data.chain(text).collect();
+        write!(f, "{} {keys:?}", self.0.metadata.name.as_deref().unwrap_or_default())
+    }
 }
 
 impl Draft {

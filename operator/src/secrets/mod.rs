@@ -123,12 +123,22 @@ pub enum News {
 }
 
 /// A Secret to be written.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub enum Change {
     /// One that is not there. If it is by now, it is left alone.
     Create(Secret),
     /// One that is there, in the version that was read. If it is another by now, it is left alone.
     Replace(Secret),
+}
+
+impl std::fmt::Debug for Change {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (what, secret) = match self {
+            Self::Create(secret) => ("Create", secret),
+            Self::Replace(secret) => ("Replace", secret),
+        };
+        f.debug_tuple(what).field(&draft::Shown(secret)).finish()
+    }
 }
 
 /// Why Secrets are not made. Shows nothing secret.

@@ -17,7 +17,7 @@ const SALT_LEN: usize = 16;
 const PREFIX: &str = "SCRAM-SHA-256$";
 
 /// Verifiers that were made before.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Verifiers<'a>(HashMap<&'a str, &'a str>);
 
 impl<'a> Verifiers<'a> {

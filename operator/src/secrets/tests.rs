@@ -546,3 +546,25 @@ proptest! {
         prop_assert_eq!(namespace.plan(true).unwrap().changes, []);
     }
 }
+
+#[test]
+fn a_change_that_is_shown_shows_which_keys_and_no_value() {
+    let planned = Namespace::new("{managed: {}}").plan(false).unwrap();
+    let shown = format!("{:?} {:#?}", planned.changes, planned.changes);
+    let mut values = 0;
+    for Change::Create(secret) | Change::Replace(secret) in &planned.changes {
+        for (key, value) in secret.data.iter().flatten() {
+            assert!(shown.contains(&format!("{key:?}")), "{key}: {shown}");
+            // A short one is a name, which another thing may have too; and `current` names the key that is used.
+            if key == "current" || value.0.len() < 24 {
+                continue;
+            }
+            let text = String::from_utf8_lossy(&value.0);
+            for form in [format!("{value:?}"), format!("{:?}", value.0), format!("{text:?}")] {
+                assert!(!shown.contains(form.trim_matches('"')), "{key}");
+            }
+            values += 1;
+        }
+    }
+    assert!(values > 10, "{values}");
+}

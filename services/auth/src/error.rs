@@ -6,6 +6,7 @@ use contracts::problem::{Problem, ProblemCode};
 use http_kit::Failure;
 
 use crate::password::Busy;
+use crate::store::role::ROLES_MAX;
 
 /// Why a request was not served.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +35,15 @@ pub enum Error {
     /// Nobody would be left to run the system.
     #[error("the last active administrator must stay one")]
     LastAdmin,
+    /// The role's name was used before.
+    #[error("the role's name is taken")]
+    RoleTaken,
+    /// More roles than a clinic may make.
+    #[error("there are as many roles as there may be")]
+    TooManyRoles,
+    /// Every stack has it as it is.
+    #[error("a built-in role cannot be changed")]
+    BuiltInRole,
     /// A field is not of its form.
     #[error("{0} {1}")]
     BadField(&'static str, BadField),
@@ -83,6 +93,11 @@ impl Failure for Error {
             Self::NoKeys | Self::Busy => Problem::new(ProblemCode::Unavailable),
             Self::LastAdmin => Problem::new(ProblemCode::InvalidTransition)
                 .detail("The last active administrator cannot be disabled or deleted, nor lose the role."),
+            Self::RoleTaken => Problem::new(ProblemCode::AlreadyExists).fault("role", "is taken"),
+            Self::TooManyRoles => Problem::new(ProblemCode::InvalidFields)
+                .fault("role", format!("is one more than the {ROLES_MAX} that a clinic may make")),
+            Self::BuiltInRole => Problem::new(ProblemCode::InvalidTransition)
+                .detail("Every stack has this role as it is: make one of your own."),
             Self::BadField(field, why) => {
                 Problem::new(ProblemCode::InvalidFields).fault(*field, why.to_string())
             }

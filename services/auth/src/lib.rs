@@ -25,6 +25,7 @@ pub mod store;
 pub mod token;
 
 use contracts::auth;
+use contracts::secret::Secret;
 use http_kit::Routes;
 use http_kit::kit::{App, BoxFuture, BuildError, Kit, Service};
 use settings::ServiceName;
@@ -41,7 +42,8 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
     Box::pin(async move {
         let (feed, watch) = feed::feed();
         let api = api::Api::new(&kit, feed)?;
-        seed::first_admin(&api.db, &api.hasher, kit.world.admin_password.as_deref()).await?;
+        seed::first_admin(&api.db, &api.hasher, kit.world.admin_password.as_ref().map(Secret::reveal))
+            .await?;
         let router = Routes::new(&kit, api.clone(), auth::API)
             .on(api::login::login)
             .on(api::refresh::refresh)
@@ -54,7 +56,11 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::users::update::update)
             .on(api::users::set_password::set_password)
             .on(api::users::delete::delete)
-            .on(api::roles::list)
+            .on(api::roles::list::list)
+            .on(api::roles::create::create)
+            .on(api::roles::read::by_name)
+            .on(api::roles::update::update)
+            .on(api::roles::delete::delete)
             .on(api::keys::jwks)
             .on(api::revocations::after)
             .on(api::events::deliver)

@@ -24,12 +24,19 @@ const NOBODY: &str =
 const OUTPUT: usize = 32;
 
 /// Hashes passwords, and checks them.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Hasher {
     random: Random,
     places: Arc<Semaphore>,
     /// Memory that no hash uses at the moment; never more pieces than places.
     idle: Arc<Mutex<Vec<Memory>>>,
+}
+
+impl std::fmt::Debug for Hasher {
+    /// What is left in the memory was made of passwords.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hasher").field("places", &self.places).finish_non_exhaustive()
+    }
 }
 
 /// Argon2's working memory.
@@ -110,6 +117,8 @@ mod tests {
             let _ = hasher.hash("password123").await.unwrap();
         }
         assert_eq!(hasher.idle.lock().unwrap().len(), 1);
+        // 19 MiB of it: shown, it would be what a password was hashed by.
+        assert!(format!("{hasher:?} {hasher:#?}").len() < 1_000);
     }
 
     #[tokio::test]

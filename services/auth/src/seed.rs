@@ -1,5 +1,7 @@
 //! Users that nobody asked for through the API: the first administrator, and those of demo data.
 
+use std::collections::BTreeMap;
+
 use contracts::auth::UserStatus;
 use contracts::id::UserId;
 use contracts::permission::Role;
@@ -82,6 +84,7 @@ async fn account(hasher: &Hasher, username: &str, password: &str, roles: &[Role]
     let user = User {
         username,
         roles: roles.iter().copied().filter(|role| *role != Role::Service).collect(),
+        made: BTreeMap::new(),
         status: UserStatus::Active,
         patient_id: None,
         provider_id: None,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use contracts::ambient::Random;
 use contracts::id::{PatientId, ProviderId, UserId};
-use http_kit::token::Claims;
+use http_kit::token::{Claims, Grant};
 use serde::{Deserialize, Serialize};
 use settings::AuthSettings;
 
@@ -51,8 +51,9 @@ impl Issuer {
             iat_ms: Some(now.timestamp_millis()),
             exp: to.times.token_expires_at.timestamp(),
             name: Some(to.user.username.to_string()),
-            roles: to.user.roles.iter().map(ToString::to_string).collect(),
+            roles: to.user.role_names().iter().map(ToString::to_string).collect(),
             scope: to.user.permissions().to_scope(),
+            grants: to.user.made.iter().map(Grant::from).collect(),
             patient_id: to.user.patient_id.as_ref().map(PatientId::to_string),
             provider_id: to.user.provider_id.as_ref().map(ProviderId::to_string),
         };

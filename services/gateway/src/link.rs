@@ -56,10 +56,15 @@ pub(crate) struct Link {
 }
 
 /// A token that was good, and whose it is.
-#[derive(Debug)]
 struct Known {
     token: Box<str>,
     caller: Arc<Caller>,
+}
+
+impl std::fmt::Debug for Known {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Known").field("user", &self.caller.user).finish_non_exhaustive()
+    }
 }
 
 impl Link {
@@ -253,6 +258,18 @@ mod tests {
         link.unsettle();
         link.has_read(3);
         assert!(!link.is_over());
+    }
+
+    #[test]
+    fn a_connection_that_is_shown_does_not_show_its_token_or_its_heads() {
+        let link = Link::default();
+        link.remember("CANARY.of.a.token", &Arc::new(Caller::nobody()));
+        link.head().begin(0);
+        link.head().add(b"GET /api/patients?name=CANARY HTTP/1.1\r\n");
+        let canary = format!("{:?}", b"CANARY");
+        let shown = format!("{link:?} {link:#?}");
+        assert!(shown.contains("Known") && shown.contains("RawHead"), "{shown}");
+        assert!(!shown.contains("CANARY") && !shown.contains(canary.trim_matches(['[', ']'])), "{shown}");
     }
 
     #[test]

@@ -9,11 +9,18 @@ use http::{HeaderName, Method};
 use crate::target::{HEADERS_BYTES_MAX, URI_BYTES_MAX};
 
 /// What was read since a connection last had nothing to do, from the first byte of a head on.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct RawHead {
     bytes: Vec<u8>,
     /// How many requests there had been on the connection before.
     before: u32,
+}
+
+impl std::fmt::Debug for RawHead {
+    /// Heads have tokens in them.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "RawHead({} bytes)", self.bytes.len())
+    }
 }
 
 /// Whether nothing in these bytes is worth a second look. A line that ended between two reads is: that is rare.

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use contracts::secret::Secret;
+
 /// Runs a HealthcareStack in one process.
 #[derive(clap::Parser, Debug)]
 #[command(name = "healthcare", version, about)]
@@ -36,7 +38,7 @@ pub struct RotateKek {
     pub data_dir: PathBuf,
     /// The PostgreSQL of the stack, if it is another than it was started with last.
     #[arg(long, value_name = "URL", hide_env_values = true)]
-    pub database_url: Option<String>,
+    pub database_url: Option<Secret>,
 }
 
 /// `healthcare up`
@@ -56,7 +58,7 @@ pub struct Up {
     pub admin_listen: SocketAddr,
     /// Keep data in this PostgreSQL, a schema for each service, instead of in files.
     #[arg(long, value_name = "URL", hide_env_values = true)]
-    pub database_url: Option<String>,
+    pub database_url: Option<Secret>,
     /// The first administrator's password.
     #[arg(
         long,
@@ -73,4 +75,30 @@ pub struct Up {
     /// Fill an invented clinic, with the user johndoe / password123.
     #[arg(long)]
     pub demo: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[test]
+    fn a_command_that_is_shown_does_not_show_the_databases_password() {
+        const URL: &str = "postgres://clinic:CANARY@db.example/clinic";
+        for command in [
+            ["healthcare", "up", "--stack", "clinic.yaml", "--database-url", URL].as_slice(),
+            &["healthcare", "rotate-kek", "--database-url", URL],
+        ] {
+            let command = Command::try_parse_from(command).unwrap();
+            let given = match &command {
+                Command::Up(up) => &up.database_url,
+                Command::RotateKek(rotate) => &rotate.database_url,
+                _ => &None,
+            };
+            assert_eq!(given.as_ref().map(Secret::reveal), Some(URL));
+            let shown = format!("{command:?} {command:#?}");
+            assert!(!shown.contains("CANARY"), "{shown}");
+        }
+    }
 }

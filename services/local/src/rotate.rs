@@ -26,7 +26,7 @@ use crate::fault::Fault;
 pub async fn rotate_kek(args: RotateKek) -> Result<(), Fault> {
     let data = DataDir::open_existing(&args.data_dir)?;
     if let Some(url) = &args.database_url {
-        data.keep_database_url(url)?;
+        data.keep_database_url(url.reveal())?;
     }
     let databases = databases(&data);
     let is_new = data.use_another_kek(&Random::system())?;

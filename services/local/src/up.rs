@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use contracts::ambient::{Clock, Random};
 use contracts::client::Transport;
+use contracts::secret::Secret;
 use futures_util::future::try_join_all;
 use gateway::{Gateway, GatewayWorld, Listener};
 use http_kit::kit::{self, Service, World};
@@ -59,7 +60,7 @@ pub async fn up(args: Box<Up>) -> Result<(), Fault> {
 
     let database = match &args.database_url {
         None => LocalDatabase::Sqlite,
-        Some(url) => LocalDatabase::Postgres { url: data.keep_database_url(url)? },
+        Some(url) => LocalDatabase::Postgres { url: data.keep_database_url(url.reveal())? },
     };
     let placement = Placement::Local {
         data_dir: data.path().to_path_buf(),
@@ -86,7 +87,7 @@ pub async fn up(args: Box<Up>) -> Result<(), Fault> {
         tracer,
         // Its parts speak over sockets of its own.
         credentials: None,
-        admin_password: Some(Arc::from(password.text.as_str())),
+        admin_password: Some(Secret::new(password.text.as_str())),
     };
     let services = start_services(&stack, &placement, &world).await?;
     let follower = follow_revocations(&world, way_to_auth);

@@ -3,8 +3,8 @@
 use contracts::appointments::AppointmentHistory;
 use http_kit::{Answer, Call};
 
-use super::Api;
-use crate::domain::search;
+use super::{Api, sees};
+use crate::domain::{history, search};
 use crate::error::Error;
 use crate::store::change::change_list;
 
@@ -15,5 +15,7 @@ pub async fn history(api: Api, call: Call<AppointmentHistory>) -> Result<Answer<
     let mut tx = api.db.read().await?;
     let kept = api.visible(&mut tx, &call.caller, id).await?;
     let changes = change_list(&mut tx, &api.db, id, &kept.appointment.patient, &window).await?;
-    Ok(Answer::new(window.page(changes)))
+    let view = sees(&call.caller, &kept.appointment);
+    let changes = changes.into_iter().map(|(version, change)| (version, history::shown(change, view)));
+    Ok(Answer::new(window.page(changes.collect())))
 }

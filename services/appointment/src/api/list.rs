@@ -4,25 +4,27 @@ use contracts::appointments::ListAppointments;
 use contracts::page::Page;
 use http_kit::{Answer, Call, Reach};
 
-use super::Api;
+use super::{Api, sees};
 use crate::domain::search::Search;
 use crate::error::Error;
+use crate::store::appointment::Kept;
 use crate::store::search::appointment_search;
 
 /// Lists appointments by time. A patient's list holds their own.
 pub async fn list(api: Api, call: Call<ListAppointments>) -> Result<Answer<ListAppointments>, Error> {
     let mut search = Search::parse(&call.query, api.zone)?;
-    let sees = match call.caller.reach() {
+    let reaches = match call.caller.reach() {
         Reach::Everyone => true,
         Reach::Only(own) => search.patient.replace(own.clone()).is_none_or(|asked| asked == own),
         Reach::Nobody => false,
     };
     let mut rows = Vec::new();
-    if sees {
+    if reaches {
         let mut tx = api.db.read().await?;
         rows = appointment_search(&mut tx, &api.db, &search).await?;
     }
     let page = search.window.page(rows);
-    let items = page.items.iter().map(|kept| kept.appointment.view(&kept.id)).collect();
+    let shown = |Kept { id, appointment, .. }: &Kept| appointment.view(id, sees(&call.caller, appointment));
+    let items = page.items.iter().map(shown).collect();
     Ok(Answer::new(Page { items, next_cursor: page.next_cursor }))
 }

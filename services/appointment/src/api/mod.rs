@@ -13,9 +13,10 @@ use chrono::{DateTime, Utc};
 use contracts::appointments::{Slot, Warning};
 use contracts::event::{Event, What};
 use contracts::id::{AppointmentId, EventId};
+use contracts::permission::Permission;
 use db::{Db, Tx};
 use http_kit::kit::BuildError;
-use http_kit::{Caller, Kit, relay};
+use http_kit::{Caller, Kit, View, relay};
 
 use crate::domain::appointment::Appointment;
 use crate::domain::notice;
@@ -26,6 +27,11 @@ use crate::error::Error;
 use crate::peers::Peers;
 use crate::store::appointment::{Kept, appointment_find};
 use crate::store::taken::taken;
+
+/// How much of an appointment a caller is shown: whoever neither books nor treats nor is the patient, not why they come.
+fn sees(caller: &Caller, appointment: &Appointment) -> View {
+    caller.view(Permission::AppointmentsReason, &appointment.patient)
+}
 
 /// What every handler has.
 #[derive(Clone)]

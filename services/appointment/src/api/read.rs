@@ -3,7 +3,7 @@
 use contracts::appointments::AppointmentById;
 use http_kit::{Answer, Call};
 
-use super::Api;
+use super::{Api, sees};
 use crate::error::Error;
 
 /// Retrieves an appointment.
@@ -11,5 +11,6 @@ pub async fn by_id(api: Api, call: Call<AppointmentById>) -> Result<Answer<Appoi
     let (id,) = call.path;
     let mut tx = api.db.read().await?;
     let kept = api.visible(&mut tx, &call.caller, &id).await?;
-    Ok(Answer::new(kept.appointment.view(&id)).version(kept.version))
+    let view = sees(&call.caller, &kept.appointment);
+    Ok(Answer::new(kept.appointment.view(&id, view)).version(kept.version).shown(view))
 }

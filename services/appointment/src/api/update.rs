@@ -2,10 +2,12 @@
 
 use contracts::appointments::{AppointmentUpdated, UpdateAppointment, Warning};
 use contracts::id::AppointmentId;
-use http_kit::{Answer, Call, Reach, json};
+use contracts::permission::Permission;
+use http_kit::{Answer, Call, Reach, View, json};
 
-use super::{Api, Wanted};
+use super::{Api, Wanted, sees};
 use crate::domain::appointment::{Appointment, Change, fault};
+use crate::domain::history::REASON;
 use crate::domain::notice;
 use crate::domain::status::is_the_patients_to_say;
 use crate::error::Error;
@@ -53,7 +55,8 @@ async fn attempt(api: &Api, call: &Call<UpdateAppointment>) -> Result<Answer<Upd
 }
 
 fn parse(call: &Call<UpdateAppointment>, before: &Appointment) -> Result<Change, Error> {
-    let current = before.view(&call.path.0);
+    sees(&call.caller, before).may_change(&call.body, REASON, Permission::AppointmentsReason)?;
+    let current = before.view(&call.path.0, View::Whole);
     let change = Change::parse(&current, &json::merge(&call.body, &current)?, call.body.names("status"))?;
     let is_patient = call.caller.reach() != Reach::Everyone;
     if is_patient && change.status() != before.status && !is_the_patients_to_say(change.status()) {

@@ -6,6 +6,7 @@ use contracts::appointments::{self as wire, AppointmentRequest, AppointmentStatu
 use contracts::field::{self, BadField, time_text};
 use contracts::id::{AppointmentId, PatientId, ProviderId};
 use contracts::problem::{Faults, Problem};
+use http_kit::View;
 use serde::{Deserialize, Serialize};
 
 use super::local;
@@ -240,7 +241,7 @@ impl Appointment {
     }
 
     /// As the API shows it.
-    pub fn view(&self, id: &AppointmentId) -> wire::Appointment {
+    pub fn view(&self, id: &AppointmentId, view: View) -> wire::Appointment {
         wire::Appointment {
             appointment_id: id.to_string(),
             patient_id: self.patient.to_string(),
@@ -250,7 +251,7 @@ impl Appointment {
             duration_minutes: self.plan.minutes,
             time_zone: self.zone.name().to_owned(),
             status: self.status,
-            reason: self.reason.clone(),
+            reason: self.reason.clone().filter(|_| view.is_whole()),
             conflict: self.conflict.map(Conflict::name),
         }
     }

@@ -24,7 +24,7 @@ fn fields(problem: Problem) -> Vec<String> {
 }
 
 fn change(patch: impl Fn(&mut wire::Appointment), status_is_given: bool) -> Result<Change, Problem> {
-    let current = appointment().view(&id());
+    let current = appointment().view(&id(), View::Whole);
     let mut changed = current.clone();
     patch(&mut changed);
     Change::parse(&current, &changed, status_is_given)
@@ -32,7 +32,7 @@ fn change(patch: impl Fn(&mut wire::Appointment), status_is_given: bool) -> Resu
 
 #[test]
 fn the_documents_appointment_reads_back_as_it_was_given() {
-    let view = serde_json::to_value(appointment().view(&id())).unwrap();
+    let view = serde_json::to_value(appointment().view(&id(), View::Whole)).unwrap();
     let request = serde_json::to_value(request()).unwrap();
     for (member, value) in request.as_object().unwrap() {
         assert_eq!(view.get(member), Some(value), "{member}");
@@ -126,10 +126,10 @@ fn longer_is_not_moved_and_another_day_is() {
 #[test]
 fn a_conflict_is_resolved_by_another_provider_or_by_cancelling() {
     let conflicted = appointment().without_provider().unwrap();
-    assert_eq!(conflicted.view(&id()).conflict.as_deref(), Some("ProviderRemoved"));
+    assert_eq!(conflicted.view(&id(), View::Whole).conflict.as_deref(), Some("ProviderRemoved"));
     assert_eq!(conflicted.without_provider(), None);
     assert_eq!(conflicted.cancelled().unwrap().unwrap().conflict, None);
-    let current = conflicted.view(&id());
+    let current = conflicted.view(&id(), View::Whole);
     let elsewhere = wire::Appointment { provider_id: "prov002".to_owned(), ..current.clone() };
     let change = Change::parse(&current, &elsewhere, false).unwrap();
     assert_eq!(conflicted.changed(&change).unwrap().unwrap().conflict, None);

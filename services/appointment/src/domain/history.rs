@@ -2,10 +2,14 @@
 
 use contracts::appointments::{self as wire, AppointmentStatus, FieldChange};
 use contracts::id::AppointmentId;
+use http_kit::View;
 use serde::{Deserialize, Serialize};
 
 use super::appointment::Appointment;
 use super::status;
+
+/// The member that is not shown to everybody.
+pub const REASON: &str = "reason";
 
 /// A change: what is sealed as the history row's body. Version and time stand beside it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,14 +70,22 @@ impl Action {
 impl Entry {
     /// Of a booking (`before` is none) or a change.
     pub fn of(by: &str, id: &AppointmentId, before: Option<&Appointment>, after: &Appointment) -> Self {
-        let old = before.map(|before| members(&before.view(id)));
-        let new = members(&after.view(id));
+        let old = before.map(|before| members(&before.view(id, View::Whole)));
+        let new = members(&after.view(id, View::Whole));
         let changes = new.into_iter().enumerate().filter_map(|(at, (field, to))| {
             let from = old.as_ref().and_then(|old| old[at].1.clone());
             (from != to).then(|| FieldChange { field: field.to_owned(), from, to })
         });
         Self { by: by.to_owned(), action: Action::of(before, after), changes: changes.collect() }
     }
+}
+
+/// A change as somebody is shown it: that there was one is shown to all who see the appointment.
+pub fn shown(mut change: wire::AppointmentChange, view: View) -> wire::AppointmentChange {
+    if !view.is_whole() {
+        change.changes.retain(|change| change.field != REASON);
+    }
+    change
 }
 
 fn members(view: &wire::Appointment) -> [(&'static str, Option<String>); 9] {
@@ -85,7 +97,7 @@ fn members(view: &wire::Appointment) -> [(&'static str, Option<String>); 9] {
         ("durationMinutes", Some(view.duration_minutes.to_string())),
         ("timeZone", Some(view.time_zone.clone())),
         ("status", Some(status::name(view.status).to_owned())),
-        ("reason", view.reason.clone()),
+        (REASON, view.reason.clone()),
         ("conflict", view.conflict.clone()),
     ]
 }

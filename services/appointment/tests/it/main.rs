@@ -12,6 +12,7 @@ mod patients_own;
 mod peers;
 mod schema;
 mod slots;
+mod views;
 
 use std::sync::Arc;
 

@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::guard::Admitted;
 use crate::store::account::{Kept, account_by_name, account_signed_in};
 use crate::store::refresh_token::refresh_token_insert;
+use crate::store::role::roles_of;
 use crate::store::session::session_insert;
 use crate::token::{RefreshToken, To};
 
@@ -60,6 +61,9 @@ async fn begin(
         if !account_signed_in(&mut tx, &kept.id, kept.version).await? {
             return Err(Error::Db(db::Error::LostRace));
         }
+        // Read again with the account held: whoever changes a role holds it too.
+        let mut kept = kept;
+        kept.account.user.made = roles_of(&mut tx, &kept.id).await?;
         let times = Times::begin(tx.now(), &api.issuer.lifetimes);
         session_insert(&mut tx, &session, &kept.id, &times).await?;
         refresh_token_insert(&mut tx, &refresh_token, &session).await?;

@@ -20,7 +20,7 @@ pub async fn me(_: Api, call: Call<Me>) -> Result<Answer<Me>, Error> {
     Ok(Answer::new(Identity {
         user_id: caller.user.clone(),
         username: caller.username.clone(),
-        roles: caller.roles.clone(),
+        roles: caller.role_names(),
         permissions: caller.permissions.iter().map(|permission| permission.to_string()).collect(),
         patient_id: caller.patient_id.as_ref().map(PatientId::to_string),
         provider_id: caller.provider_id.as_ref().map(ProviderId::to_string),

@@ -18,12 +18,13 @@ use contracts::id::{PatientId, ProviderId};
 use contracts::patients::PatientsClient;
 use contracts::problem::Faults;
 use contracts::providers::ProvidersClient;
-use db::Db;
-use http_kit::Kit;
+use db::{Db, Tx};
 use http_kit::kit::BuildError;
 use http_kit::token::Verifier;
+use http_kit::{Caller, Kit};
 use settings::{PasswordPolicy, ServiceName};
 
+use crate::domain::role;
 use crate::domain::user::User;
 use crate::error::Error;
 use crate::feed::Feed;
@@ -31,6 +32,7 @@ use crate::guard::Guard;
 use crate::password::Hasher;
 use crate::signing::SigningKeys;
 use crate::store::revocation::Ended;
+use crate::store::role::role_find;
 use crate::token::{Issuer, RefreshToken, To};
 
 /// What every handler has.
@@ -100,6 +102,20 @@ impl Api {
             faults.add("providerId", "names no provider");
         }
         Ok(faults.into_result()?)
+    }
+
+    /// Looks up what the roles of a user may that were made here, and refuses a user who would be given more than their maker has. Under the lock
+    /// [`ROLES`]: what was looked up stays so until the commit.
+    async fn fill_roles(&self, tx: &mut Tx, maker: &Caller, user: &mut User) -> Result<(), Error> {
+        let mut faults = Faults::new();
+        for (name, permissions) in &mut user.made {
+            match role_find(tx, name).await? {
+                Some(kept) => *permissions = kept.permissions,
+                None => faults.add("roles", format_args!("must be roles that there are; {name} is none")),
+            }
+        }
+        faults.into_result()?;
+        Ok(role::within(maker.has_to_give(), user.permissions(), "roles")?)
     }
 
     async fn is_patient(&self, id: &PatientId) -> Result<bool, Error> {

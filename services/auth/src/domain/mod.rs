@@ -3,6 +3,7 @@
 pub mod address;
 pub mod budget;
 pub mod policy;
+pub mod role;
 pub mod session;
 pub mod user;
 pub mod username;

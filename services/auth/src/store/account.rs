@@ -9,6 +9,7 @@ use sqlx::FromRow;
 use crate::domain::user::Account;
 use crate::domain::username::Username;
 use crate::error::Error;
+use crate::store::role::{roles_give, roles_of, roles_of_page};
 
 /// An account as kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,8 +40,15 @@ async fn seal(db: &Db, id: &UserId, account: &Account) -> Result<Vec<u8>, db::Er
     db.vault().seal_json(&Subject::Service, place(id.as_str()), account).await
 }
 
+/// The account with the roles that were made here, which are kept apart.
+async fn whole(tx: &mut Tx, db: &Db, row: Row) -> Result<Kept, db::Error> {
+    let mut kept = opened(db, row).await?;
+    kept.account.user.made = roles_of(tx, &kept.id).await?;
+    Ok(kept)
+}
+
 async fn opened(db: &Db, row: Row) -> Result<Kept, db::Error> {
-    let account = db.vault().open_json(&Subject::Service, place(&row.id), &row.body).await?;
+    let account: Account = db.vault().open_json(&Subject::Service, place(&row.id), &row.body).await?;
     Ok(Kept { id: UserId::trusted(row.id), version: row.version, created_at: row.created_at, account })
 }
 
@@ -69,7 +77,10 @@ pub async fn account_insert(tx: &mut Tx, db: &Db, id: &UserId, account: &Account
     .await
     .map(|done| done.rows_affected()))
     .map_err(db::Error::from)?;
-    if inserted == 1 { Ok(()) } else { Err(Error::Taken) }
+    if inserted == 0 {
+        return Err(Error::Taken);
+    }
+    Ok(roles_give(tx, id, user.made.keys()).await?)
 }
 
 /// Whether there is or ever was an account.
@@ -89,7 +100,7 @@ pub async fn account_find(tx: &mut Tx, db: &Db, id: &UserId) -> Result<Option<Ke
     .fetch_optional(conn)
     .await)?;
     match row {
-        Some(row) => opened(db, row).await.map(Some),
+        Some(row) => whole(tx, db, row).await.map(Some),
         None => Ok(None),
     }
 }
@@ -104,7 +115,7 @@ pub async fn account_by_name(tx: &mut Tx, db: &Db, name: &Username) -> Result<Op
     .fetch_optional(conn)
     .await)?;
     match row {
-        Some(row) => opened(db, row).await.map(Some),
+        Some(row) => whole(tx, db, row).await.map(Some),
         None => Ok(None),
     }
 }
@@ -125,10 +136,14 @@ pub async fn account_list(
     .bind(window.rows())
     .fetch_all(conn)
     .await)?;
+    let Some(last) = rows.last().map(|row| (row.created_at, row.id.clone())) else { return Ok(Vec::new()) };
+    let mut made = roles_of_page(tx, window, &last).await?;
     let mut kept = Vec::with_capacity(rows.len());
     for row in rows {
         let key = (row.created_at, row.id.clone());
-        kept.push((key, opened(db, row).await?));
+        let mut account = opened(db, row).await?;
+        account.account.user.made = made.remove(account.id.as_str()).unwrap_or_default();
+        kept.push((key, account));
     }
     Ok(kept)
 }
@@ -193,6 +208,9 @@ pub async fn account_update(
     .await
     .map(|done| done.rows_affected())
     })?;
+    if updated == 1 {
+        roles_give(tx, id, user.made.keys()).await?;
+    }
     Ok(updated == 1)
 }
 
@@ -229,5 +247,6 @@ pub async fn account_delete(tx: &mut Tx, id: &UserId, version: i64) -> Result<bo
     .await
     .map(|done| done.rows_affected())
     })?;
+    roles_give(tx, id, []).await?;
     Ok(deleted == 1)
 }

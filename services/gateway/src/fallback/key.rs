@@ -38,6 +38,10 @@ impl Key {
             for role in &caller.roles {
                 put(&mut bytes, role.as_str().as_bytes());
             }
+            for role in &caller.made {
+                put(&mut bytes, role.name.as_str().as_bytes());
+                put(&mut bytes, role.permissions.to_scope().as_bytes());
+            }
             put(&mut bytes, format!("{:?} {:?}", caller.patient_id, caller.provider_id).as_bytes());
         }
         // What stands before it may be none or many.

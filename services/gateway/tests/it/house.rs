@@ -169,6 +169,7 @@ impl House {
             name: Some(user.to_owned()),
             roles: vec![role.as_str().to_owned()],
             scope: role.permissions().to_scope(),
+            grants: Vec::new(),
             patient_id: None,
             provider_id: None,
         }

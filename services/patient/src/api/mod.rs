@@ -8,11 +8,17 @@ pub mod update;
 
 use chrono::NaiveDate;
 use contracts::id::PatientId;
+use contracts::permission::Permission;
 use db::{Db, Tx};
-use http_kit::{Caller, Kit};
+use http_kit::{Caller, Kit, View};
 
 use crate::error::Error;
 use crate::store::patient::{Kept, patient_find};
+
+/// How much of a patient a caller is shown: whoever does not treat them, and is not they, no medical history.
+fn sees(caller: &Caller, id: &PatientId) -> View {
+    caller.view(Permission::PatientsClinical, id)
+}
 
 /// What every handler has.
 #[derive(Clone)]

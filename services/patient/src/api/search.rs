@@ -4,7 +4,7 @@ use contracts::page::Page;
 use contracts::patients::ListPatients;
 use http_kit::{Answer, Call, Reach};
 
-use super::Api;
+use super::{Api, sees};
 use crate::domain::search::{Search, terms_of};
 use crate::error::Error;
 use crate::store::patient::{patient_find, patient_search};
@@ -26,6 +26,7 @@ pub async fn list(api: Api, call: Call<ListPatients>) -> Result<Answer<ListPatie
         Reach::Nobody => Vec::new(),
     };
     let page = search.window.page(rows);
-    let items = page.items.iter().map(|kept| kept.patient.view(&kept.id)).collect();
+    let items =
+        page.items.iter().map(|kept| kept.patient.view(&kept.id, sees(&call.caller, &kept.id))).collect();
     Ok(Answer::new(Page { items, next_cursor: page.next_cursor }))
 }

@@ -1,9 +1,10 @@
 //! `PUT /api/patients/{patientId}`
 
 use contracts::patients::{PatientUpdated, UpdatePatient};
-use http_kit::{Answer, Call, json};
+use contracts::permission::Permission;
+use http_kit::{Answer, Call, View, json};
 
-use super::Api;
+use super::{Api, sees};
 use crate::domain::patient::Patient;
 use crate::error::Error;
 use crate::store::patient::patient_update;
@@ -11,11 +12,12 @@ use crate::store::patient::patient_update;
 /// Changes what the body names (RFC 7396).
 pub async fn update(api: Api, call: Call<UpdatePatient>) -> Result<Answer<UpdatePatient>, Error> {
     let (id,) = &call.path;
+    sees(&call.caller, id).may_change(&call.body, "medicalHistory", Permission::PatientsClinical)?;
     let today = api.today();
     let version = db::retrying(&api.db, async |mut tx| {
         let kept = api.visible(&mut tx, &call.caller, id).await?;
         call.if_match.check(kept.version)?;
-        let current = kept.patient.view(id);
+        let current = kept.patient.view(id, View::Whole);
         let changed = Patient::change(&current, &json::merge(&call.body, &current)?, today)?;
         // Another change came between: merge into what stands now.
         if !patient_update(&mut tx, &api.db, id, kept.version, &changed).await? {

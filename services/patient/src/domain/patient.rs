@@ -5,6 +5,7 @@ use contracts::field::{self, BadField, Contact};
 use contracts::id::PatientId;
 use contracts::patients::{self as wire, MedicalHistory, PatientRegistration};
 use contracts::problem::{Faults, Problem};
+use http_kit::View;
 use serde::{Deserialize, Serialize};
 
 const NAME_CHARS_MAX: usize = 200;
@@ -60,7 +61,7 @@ impl Patient {
             &changed.name,
             &changed.dob,
             &changed.contact_info,
-            &changed.medical_history,
+            changed.medical_history.as_ref().unwrap_or(&MedicalHistory::default()),
             today,
             &mut faults,
         );
@@ -94,16 +95,17 @@ impl Patient {
     }
 
     /// As the API shows it.
-    pub fn view(&self, id: &PatientId) -> wire::Patient {
+    pub fn view(&self, id: &PatientId, view: View) -> wire::Patient {
+        let history = || MedicalHistory {
+            allergies: self.allergies.clone(),
+            chronic_conditions: self.chronic_conditions.clone(),
+        };
         wire::Patient {
             patient_id: id.to_string(),
             name: self.name.clone(),
             dob: self.dob.to_string(),
             contact_info: self.contact.to_info(),
-            medical_history: MedicalHistory {
-                allergies: self.allergies.clone(),
-                chronic_conditions: self.chronic_conditions.clone(),
-            },
+            medical_history: view.is_whole().then(history),
         }
     }
 }
@@ -133,9 +135,11 @@ mod tests {
     fn the_documents_patient_reads_back_as_it_was_given() {
         let (id, patient) = Patient::register(&registration(), today()).unwrap();
         assert_eq!(id, None);
-        let view = patient.view(&PatientId::parse("12345").unwrap());
+        let id = PatientId::parse("12345").unwrap();
+        let view = patient.view(&id, View::Whole);
         assert_eq!(view.contact_info, registration().contact_info);
-        assert_eq!(view.medical_history, registration().medical_history);
+        assert_eq!(view.medical_history, Some(registration().medical_history));
+        assert_eq!(patient.view(&id, View::Necessary), wire::Patient { medical_history: None, ..view });
     }
 
     #[test]

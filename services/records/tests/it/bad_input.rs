@@ -89,6 +89,37 @@ testkit::stack_tests! { services = [patient::SERVICE, records::SERVICE];
     }
 }
 
+testkit::stack_tests! { services = [records::SERVICE, patient::SERVICE];
+    async fn a_stolen_key_of_another_service_reads_no_record(stack: Arc<TestStack>) {
+        register(&stack, "12345").await;
+        let _ = RECORDS.post(&stack, RECORD).await.expect(201);
+        for thief in ServiceName::ALL {
+            let token = stack.stolen_token(thief);
+            for (method, path) in [
+                (Method::GET, "/api/records"), (Method::GET, "/api/records?patientId=12345"), (Method::GET, "/api/records/rec001"),
+                (Method::PUT, "/api/records/rec001"), (Method::DELETE, "/api/records/rec001"), (Method::POST, "/api/records"),
+            ] {
+                let request = stack.request(ServiceName::MedicalRecordsService, method.clone(), path).bearer_auth(&token);
+                let refused = testkit::stack::send(request.header("content-type", "application/json").body(RECORD)).await;
+                assert_eq!(refused.status, 403, "{thief}: {method} {path}: {}", refused.text);
+                assert!(!refused.text.contains("Flu"));
+            }
+        }
+    }
+
+    async fn who_tells_nobody_anything_erases_no_record(stack: Arc<TestStack>) {
+        register(&stack, "12345").await;
+        let _ = RECORDS.post(&stack, RECORD).await.expect(201);
+        let event = r#"{"id": "evt_1", "occurredAt": "2026-01-15T08:00:00Z", "type": "patient.erased.v1", "data": {"patientId": "12345"}}"#;
+        for thief in [ServiceName::NotificationService, ServiceName::BillingService, ServiceName::AuthService] {
+            let request = stack.request(ServiceName::MedicalRecordsService, Method::POST, "/internal/events");
+            let request = request.bearer_auth(stack.stolen_token(thief)).header("content-type", "application/json").body(event);
+            let _ = testkit::stack::send(request).await.expect(403);
+        }
+        let _ = RECORDS.get(&stack, "rec001").await.expect(200);
+    }
+}
+
 testkit::stack_tests! { services = [records::SERVICE];
     async fn while_the_patient_service_is_down_no_record_is_created(stack: Arc<TestStack>) {
         let refused = RECORDS.post(&stack, RECORD).await.expect(503);

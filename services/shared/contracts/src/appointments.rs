@@ -119,7 +119,7 @@ pub struct Appointment {
     pub time_zone: String,
     /// Where it stands.
     pub status: AppointmentStatus,
-    /// Why, in plain words.
+    /// Why, in plain words. Left out for whoever has no permission `appointments:reason`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1000))]
     pub reason: Option<String>,
@@ -186,7 +186,7 @@ pub struct AppointmentChange {
     pub by: String,
     /// `Created`, `Updated`, `Rescheduled`, `Cancelled`, `ProviderRemoved`.
     pub action: String,
-    /// Which members, from what to what.
+    /// Which members, from what to what, but for those that the caller is not shown.
     pub changes: Vec<FieldChange>,
 }
 

@@ -8,7 +8,7 @@ use crate::event::{Accepted, Event};
 use crate::id::UserId;
 use crate::merge_patch::MergePatch;
 use crate::page::Page;
-use crate::permission::Role;
+use crate::role_name::RoleName;
 
 api! {
     service AuthService, tag "Authentication", client AuthClient;
@@ -60,6 +60,22 @@ api! {
     /// List roles with their permissions.
     list_roles: ListRoles = Get "/api/auth/roles",
         needs UsersRead, answers 200 Page<RoleInfo>;
+
+    /// Make a role of permissions that one has oneself.
+    create_role: CreateRole = Post "/api/auth/roles" (body RoleRequest),
+        needs RolesWrite, answers 201 RoleCreated;
+
+    /// Retrieve a role by its name.
+    role_by_name: RoleByName = Get "/api/auth/roles/{roleId}" [role: RoleName],
+        needs UsersRead, answers 200 RoleInfo;
+
+    /// Change what a role may do that was made; sessions of whoever has it end.
+    update_role: UpdateRole = Put "/api/auth/roles/{roleId}" [role: RoleName] (body MergePatch<RoleInfo>),
+        needs RolesWrite, answers 200 RoleUpdated;
+
+    /// Delete a role that was made; sessions of whoever has it end.
+    delete_role: DeleteRole = Delete "/api/auth/roles/{roleId}" [role: RoleName],
+        needs RolesWrite, answers 200 RoleDeleted;
 
     /// The public keys that tokens are signed with (RFC 7517).
     jwks: JsonWebKeys = Get "/.well-known/jwks.json",
@@ -136,7 +152,7 @@ pub struct Identity {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
     /// What they are.
-    pub roles: Vec<Role>,
+    pub roles: Vec<RoleName>,
     /// What they may do.
     pub permissions: Vec<String>,
     /// The patient they are, if they are one.
@@ -186,9 +202,9 @@ pub struct UserRequest {
     /// By the stack's password policy.
     #[schemars(length(min = 1, max = 256))]
     pub password: String,
-    /// At least one; `service` is for services alone.
-    #[schemars(length(min = 1, max = 6))]
-    pub roles: Vec<Role>,
+    /// At least one, of those that were made here 5 at most; `service` is for services alone.
+    #[schemars(length(min = 1, max = 11))]
+    pub roles: Vec<RoleName>,
     /// The patient that the user is; required for the role `patient`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patient_id: Option<String>,
@@ -215,8 +231,8 @@ pub struct User {
     /// The name; read-only.
     pub username: String,
     /// What they are.
-    #[schemars(length(min = 1, max = 6))]
-    pub roles: Vec<Role>,
+    #[schemars(length(min = 1, max = 11))]
+    pub roles: Vec<RoleName>,
     /// The patient they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patient_id: Option<String>,
@@ -278,10 +294,55 @@ pub struct UserFilter {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RoleInfo {
-    /// Its name.
-    pub role: Role,
+    /// Its name; read-only.
+    pub role: RoleName,
     /// What it may do.
+    #[schemars(length(min = 1))]
     pub permissions: Vec<String>,
+    /// Whether every stack has it, so that it cannot be changed; read-only.
+    pub built_in: bool,
+}
+
+/// A new role.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RoleRequest {
+    /// Its name: 2 to 40 small letters, digits and dashes, beginning with a letter. One once used is never used again.
+    #[schemars(regex(pattern = "^[a-z][a-z0-9-]{1,39}$"))]
+    pub role: String,
+    /// What it may do: permissions that whoever makes it has.
+    #[schemars(length(min = 1))]
+    pub permissions: Vec<String>,
+}
+
+/// The answer to a role's creation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RoleCreated {
+    /// Its name.
+    pub role: RoleName,
+    /// `Created`.
+    pub status: String,
+}
+
+/// The answer to a role's update.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RoleUpdated {
+    /// Its name.
+    pub role: RoleName,
+    /// `Updated`.
+    pub status: String,
+}
+
+/// The answer to a role's deletion.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RoleDeleted {
+    /// `Deleted`.
+    pub status: String,
+    /// Its name.
+    pub role: RoleName,
 }
 
 /// A set of public keys (RFC 7517 §5).

@@ -26,6 +26,8 @@ pub mod permission;
 pub mod problem;
 pub mod providers;
 pub mod records;
+pub mod role_name;
+pub mod secret;
 mod shared;
 pub mod stand_in;
 

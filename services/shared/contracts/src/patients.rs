@@ -81,9 +81,10 @@ pub struct Patient {
     pub dob: String,
     /// Phone and e-mail.
     pub contact_info: ContactInfo,
-    /// Allergies and chronic conditions.
-    #[serde(default)]
-    pub medical_history: MedicalHistory,
+    /// Allergies and chronic conditions. Left out for whoever has no permission `patients:clinical`: that it is not there says nothing of
+    /// the patient.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub medical_history: Option<MedicalHistory>,
 }
 
 /// The answer to a registration.

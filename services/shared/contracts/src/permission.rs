@@ -7,11 +7,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 macro_rules! permissions {
-    ($($(#[$doc:meta])* $name:ident = $text:literal,)+) => {
+    ($(#[doc = $doc:literal] $name:ident = $text:literal,)+) => {
         /// One thing that a caller may do.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[repr(u8)]
-        pub enum Permission { $($(#[$doc])* $name,)+ }
+        pub enum Permission { $(#[doc = $doc] $name,)+ }
 
         impl Permission {
             /// All of them.
@@ -20,6 +20,11 @@ macro_rules! permissions {
             /// As it stands in a token's `scope` and in a `HealthcareStack`.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $text,)+ }
+            }
+
+            /// What it is for, in a sentence.
+            pub const fn summary(self) -> &'static str {
+                match self { $(Self::$name => $doc.trim_ascii(),)+ }
             }
         }
     };
@@ -32,10 +37,14 @@ permissions! {
     PatientsWrite = "patients:write",
     /// Delete patients.
     PatientsDelete = "patients:delete",
+    /// See patients' medical history, and change it.
+    PatientsClinical = "patients:clinical",
     /// See appointments.
     AppointmentsRead = "appointments:read",
     /// Book, move and cancel appointments.
     AppointmentsWrite = "appointments:write",
+    /// See why patients come, and change it.
+    AppointmentsReason = "appointments:reason",
     /// See bills.
     BillsRead = "bills:read",
     /// Write, change and void bills.
@@ -58,6 +67,8 @@ permissions! {
     UsersRead = "users:read",
     /// Create, change and disable users.
     UsersWrite = "users:write",
+    /// Make roles, and change and delete those that were made.
+    RolesWrite = "roles:write",
     /// See the gateway's details (its status is for every signed-in user).
     GatewayRead = "gateway:read",
     /// Call another service's internal routes. No person has it.
@@ -184,6 +195,19 @@ impl Role {
         Self::Service,
     ];
 
+    /// What it is to the clinic, in a sentence.
+    pub const fn summary(self) -> &'static str {
+        match self {
+            Self::Admin => "Runs the system.",
+            Self::Clinician => "Treats patients.",
+            Self::Receptionist => "Runs the front desk.",
+            Self::Billing => "Writes bills.",
+            Self::PrivacyOfficer => "Watches over privacy.",
+            Self::Patient => "Is treated; sees only what is theirs.",
+            Self::Service => "Another service. No person has it.",
+        }
+    }
+
     /// As it stands in a token and in the users API.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -212,8 +236,10 @@ impl Role {
             Self::Clinician => &[
                 P::PatientsRead,
                 P::PatientsWrite,
+                P::PatientsClinical,
                 P::AppointmentsRead,
                 P::AppointmentsWrite,
+                P::AppointmentsReason,
                 P::BillsRead,
                 P::RecordsRead,
                 P::RecordsWrite,
@@ -226,6 +252,7 @@ impl Role {
                 P::PatientsWrite,
                 P::AppointmentsRead,
                 P::AppointmentsWrite,
+                P::AppointmentsReason,
                 P::BillsRead,
                 P::ProvidersRead,
                 P::NotificationsRead,
@@ -234,27 +261,26 @@ impl Role {
             Self::Billing => {
                 &[P::PatientsRead, P::AppointmentsRead, P::BillsRead, P::BillsWrite, P::ProvidersRead]
             }
-            Self::PrivacyOfficer => {
-                &[P::PatientsRead, P::PatientsDelete, P::RecordsRead, P::RecordsDelete, P::UsersRead]
-            }
+            Self::PrivacyOfficer => &[
+                P::PatientsRead,
+                P::PatientsDelete,
+                P::PatientsClinical,
+                P::RecordsRead,
+                P::RecordsDelete,
+                P::UsersRead,
+            ],
             Self::Patient => &[
                 P::PatientsRead,
+                P::PatientsClinical,
                 P::AppointmentsRead,
                 P::AppointmentsWrite,
+                P::AppointmentsReason,
                 P::BillsRead,
                 P::RecordsRead,
                 P::ProvidersRead,
             ],
-            Self::Service => &[
-                P::PatientsRead,
-                P::AppointmentsRead,
-                P::BillsRead,
-                P::RecordsRead,
-                P::ProvidersRead,
-                P::NotificationsSend,
-                P::InternalCall,
-                P::RevocationsRead,
-            ],
+            // The most that any of them needs; each has its own share of it (`http_kit::identity`).
+            Self::Service => &[P::PatientsRead, P::ProvidersRead, P::InternalCall, P::RevocationsRead],
         };
         list.iter().copied().collect()
     }

@@ -36,11 +36,13 @@ impl Tells {
             Permission::PatientsRead
             | Permission::PatientsWrite
             | Permission::PatientsDelete
+            | Permission::PatientsClinical
             | Permission::RecordsRead
             | Permission::RecordsWrite
             | Permission::RecordsDelete => Self::Treatment,
             Permission::AppointmentsRead
             | Permission::AppointmentsWrite
+            | Permission::AppointmentsReason
             | Permission::BillsRead
             | Permission::BillsWrite
             | Permission::NotificationsRead
@@ -49,6 +51,7 @@ impl Tells {
             | Permission::ProvidersWrite
             | Permission::UsersRead
             | Permission::UsersWrite
+            | Permission::RolesWrite
             | Permission::GatewayRead
             | Permission::InternalCall
             | Permission::RevocationsRead => Self::Nothing,

@@ -6,6 +6,7 @@ use db::KeptAnswer;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
+use crate::caller::View;
 use crate::etag;
 
 /// An operation's success.
@@ -14,6 +15,7 @@ pub struct Answer<E: Endpoint> {
     reply: E::Reply,
     status: u16,
     version: Option<i64>,
+    view: View,
     location: Option<String>,
     no_store: bool,
 }
@@ -21,13 +23,21 @@ pub struct Answer<E: Endpoint> {
 impl<E: Endpoint> Answer<E> {
     /// With the status that the operation declares.
     pub fn new(reply: E::Reply) -> Self {
-        Self { reply, status: E::OPERATION.status, version: None, location: None, no_store: false }
+        let (status, view) = (E::OPERATION.status, View::Whole);
+        Self { reply, status, version: None, view, location: None, no_store: false }
     }
 
     /// With the version that the resource now has, which becomes its entity tag.
     #[must_use]
     pub fn version(mut self, version: i64) -> Self {
         self.version = Some(version);
+        self
+    }
+
+    /// With how much of that version is shown: its entity tag says so too.
+    #[must_use]
+    pub fn shown(mut self, view: View) -> Self {
+        self.view = view;
         self
     }
 
@@ -67,7 +77,8 @@ impl<E: Endpoint> Answer<E> {
     /// As it goes out.
     pub(crate) fn render(&self) -> KeptAnswer {
         let body = serde_json::to_vec(&self.reply).unwrap_or_default();
-        let etag = self.version.map_or_else(|| etag::of_body(&body), etag::of_version);
+        let of_version = |version| etag::of_view(version, self.view);
+        let etag = self.version.map_or_else(|| etag::of_body(&body), of_version);
         let mut headers = vec![(ETAG.to_string(), etag)];
         headers.extend(self.no_store.then(|| (CACHE_CONTROL.to_string(), "no-store".to_owned())));
         headers.extend(self.location.clone().map(|location| (LOCATION.to_string(), location)));

@@ -3,9 +3,20 @@
 use contracts::problem::{Problem, ProblemCode};
 use http::{HeaderMap, HeaderValue, header};
 
+use crate::caller::View;
+
 /// The entity tag of a version: `"v3"`.
 pub fn of_version(version: i64) -> String {
     format!("\"v{version}\"")
+}
+
+/// The entity tag of what is shown of a version: `"v3-necessary"` if that is not all of it. Two who share a browser must not be shown
+/// each other's copy because the version is the same.
+pub fn of_view(version: i64, view: View) -> String {
+    match view {
+        View::Whole => of_version(version),
+        View::Necessary => format!("\"v{version}-necessary\""),
+    }
 }
 
 /// The entity tag of an answer that has no version of its own.
@@ -29,7 +40,8 @@ impl IfMatch {
     pub fn check(&self, version: i64) -> Result<(), Problem> {
         let Some(tags) = &self.0 else { return Ok(()) };
         let current = of_version(version);
-        if tags.iter().any(|tag| tag == "*" || *tag == current) {
+        let necessary = of_view(version, View::Necessary);
+        if tags.iter().any(|tag| tag == "*" || *tag == current || *tag == necessary) {
             return Ok(());
         }
         Err(Problem::new(ProblemCode::PreconditionFailed)

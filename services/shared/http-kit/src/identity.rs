@@ -31,6 +31,11 @@ pub enum Part {
 }
 
 impl Part {
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        ServiceName::ALL.into_iter().map(Self::Service).chain([Self::Gateway])
+    }
+
     /// As it stands in tokens.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -42,8 +47,7 @@ impl Part {
     /// Whose key goes by this `kid`, if it is a part's.
     pub fn of_kid(kid: &str) -> Option<Self> {
         let name = kid.split_once('.').map_or(kid, |(name, _)| name);
-        let parts = ServiceName::ALL.into_iter().map(Self::Service).chain([Self::Gateway]);
-        parts.into_iter().find(|part| part.as_str() == name)
+        Self::all().find(|part| part.as_str() == name)
     }
 
     /// What it is. The gateway is nobody's role: it has no business with anybody's data.
@@ -54,12 +58,24 @@ impl Part {
         }
     }
 
-    /// The most that it may do, whatever its tokens say.
+    /// The most that it may do, whatever its tokens say: what it asks the others for, and nothing else. All follow who was logged out.
     pub fn permissions(self) -> Permissions {
-        match self {
-            Self::Service(_) => Role::Service.permissions(),
-            Self::Gateway => Permissions::NONE.with(Permission::RevocationsRead),
-        }
+        use Permission as P;
+        use ServiceName as S;
+        let asks: &[Permission] = match self {
+            // They tell the others what happened.
+            Self::Service(S::PatientService | S::ProviderService) => &[P::InternalCall],
+            // Whether there is such a patient, when such a provider is there; and they are told of it.
+            Self::Service(S::AppointmentService) => &[P::PatientsRead, P::ProvidersRead, P::InternalCall],
+            // Whether there is such a patient.
+            Self::Service(S::BillingService | S::MedicalRecordsService) => &[P::PatientsRead],
+            // Where a provider is reached.
+            Self::Service(S::NotificationService) => &[P::ProvidersRead],
+            // Whether there are the patient and the provider that a user is to be.
+            Self::Service(S::AuthService) => &[P::PatientsRead, P::ProvidersRead],
+            Self::Gateway => &[],
+        };
+        asks.iter().copied().fold(Permissions::NONE.with(P::RevocationsRead), Permissions::with)
     }
 }
 
@@ -132,6 +148,7 @@ impl ServiceIdentity {
                 name: None,
                 roles: inner.part.role().map(|role| role.as_str().to_owned()).into_iter().collect(),
                 scope: inner.part.permissions().to_scope(),
+                grants: Vec::new(),
                 patient_id: None,
                 provider_id: None,
             };

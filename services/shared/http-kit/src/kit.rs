@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use contracts::ambient::{Clock, Random};
 use contracts::auth::{AuthClient, JwkSet};
 use contracts::client::{ClientError, Transport};
+use contracts::secret::Secret;
 use db::{Db, Migrations, Secrets};
 pub use futures_util::future::BoxFuture;
 use settings::{InternalTls, SecretRef, ServiceName, ServiceSettings};
@@ -38,7 +39,7 @@ pub struct World {
     /// Who this process is to the others, and whom it believes, if they speak TLS.
     pub credentials: Option<Arc<Credentials>>,
     /// The first administrator's password, for an auth service that has no user yet.
-    pub admin_password: Option<Arc<str>>,
+    pub admin_password: Option<Secret>,
 }
 
 /// What one service is built from.
@@ -200,4 +201,27 @@ pub fn transport(
     let target = metrics.clients(settings.service.as_str()).target(peer.as_str());
     let (credentials, token) = (credentials.cloned(), identity.source());
     Transport::on(&settings.calls, target, address, credentials, token, random.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_world_that_is_shown_does_not_show_the_first_password() {
+        let (clock, keys) = (Clock::system(), KeyRing::fixed(&JwkSet::default(), &JwkSet::default()));
+        let verifier = Verifier::new("https://clinic.test", "test", keys, Arc::default(), clock.clone());
+        let world = World {
+            clock,
+            random: Random::seeded(1),
+            secrets: Secrets::new("/nowhere"),
+            verifier: Arc::new(verifier),
+            metrics: Metrics::default(),
+            tracer: Tracer::off(),
+            credentials: None,
+            admin_password: Some(Secret::new("CANARY")),
+        };
+        let shown = format!("{world:?} {world:#?}");
+        assert!(!shown.contains("CANARY") && shown.contains("admin_password"), "{shown}");
+    }
 }

@@ -2,6 +2,7 @@
 //!
 //! | module | idea |
 //! |---|---|
+//! | [`caller`] | who calls, how far they see, and how much of it they are shown |
 //! | [`token`], [`keys`], [`revocation`], [`identity`] | who calls: tokens checked, revocations known, this service's own token |
 //! | [`generate`] | secrets that a stack makes for itself |
 //! | [`routes`], [`call`] | a handler mounted at its declared operation: access, body, answer and errors in one place |
@@ -18,6 +19,7 @@
 //!
 //! Without the feature `service` only what the gateway needs is here: tokens, problems, telemetry, the way a process ends.
 
+pub mod caller;
 pub mod generate;
 pub mod healthcheck;
 pub mod identity;
@@ -69,10 +71,10 @@ mod tls_listener;
 pub use answer::Answer;
 #[cfg(feature = "service")]
 pub use call::Call;
+pub use caller::{Caller, Reach, View};
 #[cfg(feature = "service")]
 pub use kit::{Kit, Service, World};
 #[cfg(feature = "service")]
 pub use receipt::Receipt;
 #[cfg(feature = "service")]
 pub use routes::{Failure, Routes};
-pub use token::{Caller, Reach};

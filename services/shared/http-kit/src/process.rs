@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use contracts::ambient::{Clock, Random};
+use contracts::secret::Secret;
 use settings::{Address, ServiceSettings};
 use tls::Credentials;
 use tokio::net::TcpListener;
@@ -117,7 +118,7 @@ fn world(service: Service, settings: &ServiceSettings) -> Result<World, Fault> {
     let metrics = Metrics::default();
     let verifier =
         kit::verifier(settings, credentials.as_ref(), &identity, &secrets, &clock, &random, &metrics)?;
-    let admin_password = environment("HEALTHCARE_ADMIN_PASSWORD").ok().map(Arc::from);
+    let admin_password = environment("HEALTHCARE_ADMIN_PASSWORD").ok().map(Secret::new);
     let seed = u64::from_le_bytes(random.bytes());
     let tracer = Tracer::new(service.name.as_str(), seed, Some(folder.into()));
     metrics.register_tracer(service.name.as_str(), &tracer);

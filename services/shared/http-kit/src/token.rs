@@ -7,10 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use contracts::ambient::Clock;
 use contracts::auth::JwkSet;
 use contracts::id::{PatientId, ProviderId};
-use contracts::permission::{Permission, Permissions, Role};
+use contracts::permission::Permissions;
+use contracts::role_name::RoleName;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, Validation};
 use serde::{Deserialize, Deserializer, Serialize};
 
+pub use crate::caller::{Caller, Made, Reach, View};
 use crate::identity::Part;
 use crate::keys::{KeyRing, PublicKey, Signer, Unreadable};
 use crate::revocation::RevocationList;
@@ -57,12 +59,30 @@ pub struct Claims {
     /// What they may do, names separated by spaces.
     #[serde(default)]
     pub scope: String,
+    /// Those of the roles that were made here, each with what it may do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grants: Vec<Grant>,
     /// The patient they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patient_id: Option<String>,
     /// The provider they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider_id: Option<String>,
+}
+
+/// A role that was made here, in a token: nobody else has to ask what it may do.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Grant {
+    /// Its name.
+    pub role: String,
+    /// What it may do, names separated by spaces.
+    pub scope: String,
+}
+
+impl From<(&RoleName, &Permissions)> for Grant {
+    fn from((role, permissions): (&RoleName, &Permissions)) -> Self {
+        Self { role: role.to_string(), scope: permissions.to_scope() }
+    }
 }
 
 impl Claims {
@@ -77,100 +97,6 @@ impl Claims {
             reason = "the key was checked when it was read, and claims always serialize"
         )]
         jsonwebtoken::encode(&header, self, key).expect("an Ed25519 key signs")
-    }
-}
-
-/// Who calls.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Caller {
-    /// A user's id, or `service:` and a name.
-    pub user: String,
-    /// The user's name, if it is a person.
-    pub username: Option<String>,
-    /// The session, if it is a person.
-    pub session: Option<String>,
-    /// What they are.
-    pub roles: Vec<Role>,
-    /// What they may do.
-    pub permissions: Permissions,
-    /// The patient they are.
-    pub patient_id: Option<PatientId>,
-    /// The provider they are.
-    pub provider_id: Option<ProviderId>,
-    /// When the token was issued, milliseconds since 1970.
-    pub issued_at_ms: i64,
-    /// Until when it is good, seconds since 1970.
-    pub expires_at: i64,
-    /// Which edition of the keys said that the token is good.
-    pub(crate) keys_edition: u64,
-}
-
-/// How far a caller sees.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reach {
-    /// Every patient.
-    Everyone,
-    /// This patient alone: the caller is they.
-    Only(PatientId),
-    /// Nobody: a patient's account that is tied to no patient.
-    Nobody,
-}
-
-impl Reach {
-    /// Whether this patient's data may be seen.
-    pub fn covers(&self, patient: &PatientId) -> bool {
-        match self {
-            Self::Everyone => true,
-            Self::Only(own) => own == patient,
-            Self::Nobody => false,
-        }
-    }
-}
-
-impl Caller {
-    /// Whoever calls a public operation.
-    pub fn nobody() -> Self {
-        Self {
-            user: String::new(),
-            username: None,
-            session: None,
-            roles: Vec::new(),
-            permissions: Permissions::NONE,
-            patient_id: None,
-            provider_id: None,
-            issued_at_ms: 0,
-            expires_at: 0,
-            keys_edition: 0,
-        }
-    }
-
-    /// Whether they may.
-    pub fn may(&self, permission: Permission) -> bool {
-        self.permissions.contains(permission)
-    }
-
-    /// Whether one of their roles is staff: books for others, past stated hours if need be.
-    pub fn is_staff(&self) -> bool {
-        self.roles.iter().any(|role| role.is_staff())
-    }
-
-    /// The caller as far as they do this by right: without the roles that do not grant the permission. Somebody who is a patient and works
-    /// at the front desk sees their own records as a patient, and nobody else's.
-    pub fn acting_by(caller: Arc<Self>, permission: Permission) -> Arc<Self> {
-        let grants = |role: &Role| role.permissions().contains(permission);
-        if caller.roles.iter().all(grants) {
-            return caller;
-        }
-        let roles = caller.roles.iter().copied().filter(grants).collect();
-        Arc::new(Self { roles, ..(*caller).clone() })
-    }
-
-    /// How far they see: whoever is nothing but a patient sees what is theirs.
-    pub fn reach(&self) -> Reach {
-        if self.roles.iter().any(|role| *role != Role::Patient) {
-            return Reach::Everyone;
-        }
-        self.patient_id.clone().map_or(Reach::Nobody, Reach::Only)
     }
 }
 
@@ -337,6 +263,7 @@ fn of_part(mut claims: Claims, part: Part) -> Result<Claims, TokenError> {
         return Err(TokenError::Invalid);
     }
     claims.roles = part.role().map(|role| role.as_str().to_owned()).into_iter().collect();
+    claims.grants.clear();
     claims.scope = Permissions::from_scope(&claims.scope).within(part.permissions()).to_scope();
     Ok(claims)
 }
@@ -366,12 +293,18 @@ fn first_name<'de, D: Deserializer<'de>>(names: D) -> Result<String, D::Error> {
     })
 }
 
+fn made(grant: Grant) -> Option<Made> {
+    let name = RoleName::parse(&grant.role).ok().filter(|name| name.built_in().is_none())?;
+    Some(Made { name, permissions: Permissions::from_scope(&grant.scope) })
+}
+
 fn caller(claims: Claims) -> Result<Caller, TokenError> {
     let tie = |text: Option<String>| text.map(|text| contracts::id::check(&text).map(|()| text)).transpose();
     Ok(Caller {
         permissions: Permissions::from_scope(&claims.scope),
         // A role that this version does not know gives nothing but its permissions.
         roles: claims.roles.iter().filter_map(|role| role.parse().ok()).collect(),
+        made: claims.grants.into_iter().filter_map(made).collect(),
         patient_id: tie(claims.patient_id).map_err(|_| TokenError::Invalid)?.map(PatientId::trusted),
         provider_id: tie(claims.provider_id).map_err(|_| TokenError::Invalid)?.map(ProviderId::trusted),
         user: claims.sub,

@@ -11,6 +11,7 @@
 //! | `s3.rs` | a real S3 server for one test |
 //! | `smtp.rs` | a real SMTP server for one test |
 //! | `stack.rs` | [`TestStack`], services running on real sockets; [`stack_tests!`] |
+//! | `thief.rs` | tokens by a part's stolen key |
 
 pub mod collector;
 pub mod engines;
@@ -21,6 +22,7 @@ pub mod running;
 pub mod s3;
 pub mod smtp;
 pub mod stack;
+pub mod thief;
 
 pub use engines::TestDb;
 pub use resource::Resource;

@@ -8,6 +8,7 @@ use chrono::DateTime;
 use contracts::ambient::{Clock, Random};
 use contracts::auth::JwkSet;
 use contracts::permission::{Permissions, Role};
+use contracts::secret::Secret;
 use db::{Engine, Secrets};
 use http_kit::identity::{generate_key, public_jwk};
 use http_kit::keys::KeyRing;
@@ -164,7 +165,7 @@ impl TestStack {
                 metrics: stack.metrics.clone(),
                 tracer: stack.tracer.clone(),
                 credentials: None,
-                admin_password: Some(Arc::from("correct horse battery staple")),
+                admin_password: Some(Secret::new("correct horse battery staple")),
             };
             let running = serve::start(*service, settings, world).await.expect("the service starts");
             stack.databases.push(database);
@@ -237,10 +238,21 @@ impl TestStack {
             name: None,
             roles: who.roles.iter().map(ToString::to_string).collect(),
             scope: permissions.to_scope(),
+            grants: Vec::new(),
             patient_id: who.patient_id,
             provider_id: who.provider_id,
         };
         claims.sign(&self.signing_key, "test")
+    }
+
+    /// The token of somebody who has stolen a service's key.
+    ///
+    /// # Panics
+    /// If no service was started.
+    pub fn stolen_token(&self, of: ServiceName) -> String {
+        let secrets = self.databases.first().expect("a service was started").dir().join("secrets");
+        let key = std::fs::read(secrets.join(format!("{of}-identity/key.p8"))).expect("the key's file");
+        crate::thief::token(of, &key, AUDIENCE, self.clock.now())
     }
 
     /// A request to a service, to be built further.

@@ -8,6 +8,7 @@ use crate::api::Api;
 use crate::domain::user::{Account, User};
 use crate::error::Error;
 use crate::store::account::account_insert;
+use crate::store::role::ROLES;
 
 /// Creates a user.
 pub async fn create(api: Api, call: Call<CreateUser>) -> Result<Answer<CreateUser>, Error> {
@@ -22,6 +23,9 @@ pub async fn create(api: Api, call: Call<CreateUser>) -> Result<Answer<CreateUse
     };
     let answer = Answer::new(created).located(&id).version(1);
     db::retrying(&api.db, async |mut tx| {
+        tx.lock(&[ROLES]).await?;
+        let mut account = account.clone();
+        api.fill_roles(&mut tx, &call.caller, &mut account.user).await?;
         account_insert(&mut tx, &api.db, &id, &account).await?;
         Ok::<_, Error>(call.receipt.commit(tx, &answer).await?)
     })

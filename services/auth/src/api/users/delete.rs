@@ -4,6 +4,7 @@ use contracts::auth::{DeleteUser, UserDeleted};
 use http_kit::{Answer, Call};
 
 use crate::api::Api;
+use crate::domain::role;
 use crate::error::Error;
 use crate::store::account::{ADMINS, account_delete, account_find, account_other_admin};
 use crate::store::revocation::revocation_insert;
@@ -16,6 +17,7 @@ pub async fn delete(api: Api, call: Call<DeleteUser>) -> Result<Answer<DeleteUse
         tx.lock(&[ADMINS]).await?;
         let kept = account_find(&mut tx, &api.db, id).await?.ok_or(Error::NotFound)?;
         call.if_match.check(kept.version)?;
+        role::within(call.caller.has_to_give(), kept.account.user.permissions(), "userId")?;
         if kept.account.user.is_active_admin() && !account_other_admin(&mut tx, id).await? {
             return Err(Error::LastAdmin);
         }

@@ -4,8 +4,8 @@ use contracts::auth::{PasswordChanged, SetPassword};
 use http_kit::{Answer, Call};
 
 use crate::api::Api;
-use crate::domain::policy;
 use crate::domain::user::Account;
+use crate::domain::{policy, role};
 use crate::error::Error;
 use crate::store::account::{account_find, account_update};
 use crate::store::revocation::revocation_insert;
@@ -16,6 +16,8 @@ pub async fn set_password(api: Api, call: Call<SetPassword>) -> Result<Answer<Se
     let (id,) = &call.path;
     let kept = account_find(&mut api.db.read().await?, &api.db, id).await?.ok_or(Error::NotFound)?;
     call.if_match.check(kept.version)?;
+    // With somebody's password one is them.
+    role::within(call.caller.has_to_give(), kept.account.user.permissions(), "userId")?;
     let (new, username) = (&call.body.new_password, kept.account.user.username.as_str());
     policy::check(api.policy, new, username).map_err(|error| Error::BadField("newPassword", error))?;
     let password = api.hasher.hash(new).await?;
@@ -24,6 +26,7 @@ pub async fn set_password(api: Api, call: Call<SetPassword>) -> Result<Answer<Se
         api.guard.forgive(&mut tx, username).await?;
         let kept = account_find(&mut tx, &api.db, id).await?.ok_or(Error::NotFound)?;
         call.if_match.check(kept.version)?;
+        role::within(call.caller.has_to_give(), kept.account.user.permissions(), "userId")?;
         let account = Account { password: password.clone(), ..kept.account };
         if !account_update(&mut tx, &api.db, id, kept.version, &account).await? {
             return Err(Error::Db(db::Error::LostRace));

@@ -4,10 +4,12 @@ use contracts::auth::{UpdateUser, UserUpdated};
 use http_kit::{Answer, Call, json};
 
 use crate::api::Api;
+use crate::domain::role;
 use crate::domain::user::{Account, User};
 use crate::error::Error;
 use crate::store::account::{ADMINS, Kept, account_find, account_other_admin, account_update};
 use crate::store::revocation::revocation_insert;
+use crate::store::role::ROLES;
 use crate::store::session::sessions_end;
 
 /// Changes what the body names (RFC 7396). Tokens that would then say what is no longer so are revoked.
@@ -19,10 +21,12 @@ pub async fn update(api: Api, call: Call<UpdateUser>) -> Result<Answer<UpdateUse
     api.check_ties(&changed(&kept, &call)?, Some(&kept.account.user)).await?;
 
     let (version, ended) = db::retrying(&api.db, async |mut tx| {
-        tx.lock(&[ADMINS]).await?;
+        tx.lock(&[ADMINS, ROLES]).await?;
         let kept = account_find(&mut tx, &api.db, id).await?.ok_or(Error::NotFound)?;
         call.if_match.check(kept.version)?;
-        let (present, user) = (&kept.account.user, changed(&kept, &call)?);
+        let (present, mut user) = (&kept.account.user, changed(&kept, &call)?);
+        role::within(call.caller.has_to_give(), present.permissions(), "userId")?;
+        api.fill_roles(&mut tx, &call.caller, &mut user).await?;
         if present.is_active_admin() && !user.is_active_admin() && !account_other_admin(&mut tx, id).await? {
             return Err(Error::LastAdmin);
         }

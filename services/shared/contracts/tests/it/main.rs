@@ -4,3 +4,4 @@
 
 mod client;
 mod operations;
+mod secrets;

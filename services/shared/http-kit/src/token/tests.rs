@@ -1,17 +1,6 @@
-use super::*;
+use contracts::permission::{Permission, Role};
 
-#[test]
-fn a_patient_who_works_here_sees_others_only_where_their_work_lets_them() {
-    let own = PatientId::trusted("p1".to_owned());
-    let both = Caller {
-        roles: vec![Role::Patient, Role::Receptionist],
-        patient_id: Some(own.clone()),
-        ..Caller::nobody()
-    };
-    let reach = |permission| Caller::acting_by(Arc::new(both.clone()), permission).reach();
-    assert_eq!(reach(Permission::PatientsRead), Reach::Everyone);
-    assert_eq!(reach(Permission::RecordsRead), Reach::Only(own));
-}
+use super::*;
 
 mod parts {
     use chrono::TimeZone;
@@ -45,10 +34,8 @@ mod parts {
         let verifier = verifier(vec![old_jwk, new_jwk, other_jwk.clone()]);
         for key in [&old, &new] {
             let caller = verifier.verify(&identity(ServiceName::PatientService, key).token()).await.unwrap();
-            assert_eq!(
-                (&*caller.user, caller.permissions),
-                ("service:patient-service", Role::Service.permissions())
-            );
+            let may = Part::from(ServiceName::PatientService).permissions();
+            assert_eq!((&*caller.user, caller.permissions), ("service:patient-service", may));
         }
         let before = self::verifier(vec![other_jwk]);
         let unknown = before.verify(&identity(ServiceName::PatientService, &old).token()).await;
@@ -61,6 +48,23 @@ mod parts {
         let caller = verifier(vec![jwk]).verify(&identity(Part::Gateway, &key).token()).await.unwrap();
         assert_eq!(caller.permissions.iter().collect::<Vec<_>>(), [Permission::RevocationsRead]);
         assert_eq!((&*caller.user, caller.reach()), ("service:api-gateway", Reach::Nobody));
+    }
+
+    #[test]
+    fn each_part_may_what_it_asks_for_and_all_together_what_the_role_of_services_may() {
+        let services = ServiceName::ALL.into_iter().map(|service| Part::from(service).permissions());
+        assert_eq!(services.reduce(Permissions::and), Some(Role::Service.permissions()));
+        assert!(Part::all().all(|part| part.permissions().contains(Permission::RevocationsRead)));
+    }
+
+    #[tokio::test]
+    async fn a_stolen_key_of_notifications_reads_no_record_and_no_patient_and_tells_nobody_anything() {
+        let (key, jwk) = generate_key("notification-service").unwrap();
+        let token = testkit::thief::token(ServiceName::NotificationService, &key, AUDIENCE, clock().now());
+        let caller = verifier(vec![jwk]).verify(&token).await.unwrap();
+        let may: Vec<_> = caller.permissions.iter().collect();
+        assert_eq!(may, [Permission::ProvidersRead, Permission::RevocationsRead]);
+        assert_eq!(caller.roles, [Role::Service]);
     }
 
     #[tokio::test]
@@ -81,12 +85,13 @@ mod parts {
             name: None,
             roles: vec!["admin".to_owned()],
             scope: "records:read internal:call revocations:read".to_owned(),
+            grants: vec![Grant { role: "lab".to_owned(), scope: "records:read".to_owned() }],
             patient_id: None,
             provider_id: None,
         };
         let caller = verifier.verify(&claims("api-gateway").sign(&signing, "api-gateway")).await.unwrap();
         assert_eq!(caller.permissions.iter().collect::<Vec<_>>(), [Permission::RevocationsRead]);
-        assert!(caller.roles.is_empty());
+        assert!(caller.roles.is_empty() && caller.made.is_empty());
         for (part, kid) in
             [("auth-service", "api-gateway"), ("auth-service", "auth-service"), ("api-gateway", "x")]
         {

@@ -169,6 +169,7 @@ fn token(test: &TestDb, key: &jsonwebtoken::EncodingKey) -> String {
         name: None,
         roles: vec!["admin".to_owned()],
         scope: String::new(),
+        grants: Vec::new(),
         patient_id: None,
         provider_id: None,
     };

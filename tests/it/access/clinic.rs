@@ -1,0 +1,121 @@
+//! Two patients with one of everything each, and a user of every role.
+
+use blackbox::{Client, Healthcare, Reply};
+use contracts::permission::Role;
+use serde_json::{Value, json};
+
+const PASSWORD: &str = "a long enough one 1";
+
+/// What is there of one patient.
+pub(super) struct Whose {
+    patient: &'static str,
+    appointment: &'static str,
+    bill: &'static str,
+    record: &'static str,
+    notification: String,
+    user: String,
+}
+
+impl Whose {
+    /// A segment of a path with the id in its place.
+    pub(super) fn fill<'a>(&'a self, segment: &'a str) -> &'a str {
+        match segment {
+            "{patientId}" => self.patient,
+            "{appointmentId}" => self.appointment,
+            "{billId}" => self.bill,
+            "{recordId}" => self.record,
+            "{notificationId}" => &self.notification,
+            "{userId}" => &self.user,
+            "{providerId}" => "prov1",
+            "{roleId}" => "lab",
+            _ if segment.starts_with('{') => panic!("there is no {segment} here"),
+            _ => segment,
+        }
+    }
+
+    /// A body by which nothing is done. Whose appointment it is to be shows in what is wrong with a booking.
+    pub(super) fn body(&self, operation: &str) -> String {
+        match operation {
+            "book_appointment" => json!({
+                "patientId": self.patient, "providerId": "nobody", "appointmentDate": "2030-01-07", "timeSlot": "10:00",
+            })
+            .to_string(),
+            _ => "{}".to_owned(),
+        }
+    }
+
+    /// What stands in a member that not everybody is shown.
+    pub(super) fn text_of(&self, member: &str) -> String {
+        format!("{member} of {}", self.patient)
+    }
+
+    /// Whether an answer knows of this patient's things: a list holds them, a booking finds nothing wrong with whose it is.
+    pub(super) fn is_shown(&self, operation: &str, reply: &Reply) -> bool {
+        if operation == "book_appointment" {
+            return !reply.faults().contains(&"patientId".to_owned());
+        }
+        let answer = reply.json();
+        let items = answer["items"].as_array().map_or(&[][..], Vec::as_slice);
+        let mut whose = items.iter().filter_map(|item| item["patientId"].as_str()).peekable();
+        whose.peek().is_none() || whose.any(|patient| patient == self.patient)
+    }
+}
+
+async fn create(admin: &Client, path: &str, body: &Value) -> Value {
+    admin.call("POST", path, Some(&body.to_string())).await.expect(201).json()
+}
+
+/// Two patients, of whom the first is the one that the role `patient` is, and all that can be of them.
+pub(super) async fn fill(admin: &Client) -> [Whose; 2] {
+    let contact = json!({"phone": "+1234567890"});
+    let provider = json!({"providerId": "prov1", "name": "Jane Doe", "specialization": "Cardiology", "contactInfo": contact});
+    let _ = create(admin, "/api/providers", &provider).await;
+    let _ = create(admin, "/api/auth/roles", &json!({"role": "lab", "permissions": ["records:read"]})).await;
+    [
+        one(admin, ["p-mine", "a-mine", "b-mine", "r-mine"], "09:00").await,
+        one(admin, ["p-theirs", "a-theirs", "b-theirs", "r-theirs"], "10:00").await,
+    ]
+}
+
+async fn one(admin: &Client, ids: [&'static str; 4], time: &str) -> Whose {
+    let [patient, appointment, bill, record] = ids;
+    let body = json!({
+        "patientId": patient, "name": "John Doe", "dob": "1980-01-01", "contactInfo": {"phone": "+1234567890"},
+        "medicalHistory": {"allergies": [format!("medicalHistory of {patient}")]},
+    });
+    let _ = create(admin, "/api/patients", &body).await;
+    let body = json!({
+        "appointmentId": appointment, "patientId": patient, "providerId": "prov1", "appointmentDate": "2030-01-07", "timeSlot": time,
+        "reason": format!("reason of {patient}"),
+    });
+    let _ = create(admin, "/api/appointments", &body).await;
+    let body = json!({
+        "billId": bill, "patientId": patient, "status": "Issued", "totalAmount": 1.0,
+        "services": [{"serviceId": "s1", "description": "Consultation", "amount": 1.0}],
+    });
+    let _ = create(admin, "/api/bills", &body).await;
+    let body = json!({
+        "recordId": record, "patientId": patient, "date": "2024-08-01", "diagnosis": "Flu", "treatment": "Rest", "prescriptions": [],
+    });
+    let _ = create(admin, "/api/records", &body).await;
+    let body = json!({"to": "device", "title": "Reminder", "message": "Come.", "patientId": patient});
+    let sent = create(admin, "/api/notifications/push", &body).await;
+    let user = user(admin, patient, Role::Patient, patient).await;
+    let notification = sent["notificationId"].as_str().unwrap().to_owned();
+    Whose { patient, appointment, bill, record, notification, user }
+}
+
+async fn user(admin: &Client, name: &str, role: Role, patient: &str) -> String {
+    let mut body = json!({"username": name, "password": PASSWORD, "roles": [role.as_str()]});
+    if role == Role::Patient {
+        body["patientId"] = json!(patient);
+    }
+    create(admin, "/api/auth/users", &body).await["userId"].as_str().unwrap().to_owned()
+}
+
+/// Somebody of a role, signed in; a patient is the one whose these things are.
+pub(super) async fn token_of(stack: &Healthcare, admin: &Client, role: Role, mine: &Whose) -> String {
+    let name = format!("the-{role}");
+    let _ = user(admin, &name, role, mine.patient).await;
+    stack.client().sign_in(&name, PASSWORD).await.token().unwrap().to_owned()
+}
