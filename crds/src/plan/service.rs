@@ -26,6 +26,7 @@ pub fn plan_service(stack: &Stack, service: ServiceName, placement: &Placement) 
             access_token_seconds: stack.auth.access_token_lifetime.secs(),
             refresh_token_seconds: stack.auth.refresh_token_lifetime.secs(),
             session_seconds: stack.auth.session_lifetime.secs(),
+            revocations_stale_seconds: stack.auth.revocations_stale_after.secs(),
             password_policy: stack.auth.password_policy,
         },
         integrations: integrations(stack, service),

@@ -109,12 +109,15 @@ fn auth(auth: AuthSpec, faults: &mut Faults) -> AuthSpec {
         access_token_lifetime: access,
         refresh_token_lifetime: refresh,
         session_lifetime: session,
+        revocations_stale_after: stale,
         ..
     } = auth;
     let minute = Span::from_secs(60);
     bounds::span("spec.auth.accessTokenLifetime", access, minute, Span::from_secs(3_600), faults);
     bounds::span("spec.auth.refreshTokenLifetime", refresh, minute, bounds::YEAR, faults);
     bounds::span("spec.auth.sessionLifetime", session, minute, bounds::YEAR, faults);
+    let (at_least, at_most) = (Span::from_secs(30), Span::from_secs(600));
+    bounds::span("spec.auth.revocationsStaleAfter", stale, at_least, at_most, faults);
     if refresh <= access {
         faults.add(
             "spec.auth",

@@ -24,6 +24,8 @@ pub mod signing;
 pub mod store;
 pub mod token;
 
+use std::sync::Arc;
+
 use contracts::auth;
 use http_kit::Routes;
 use http_kit::kit::{App, BoxFuture, BuildError, Kit, Service};
@@ -39,7 +41,7 @@ pub const MIGRATIONS: db::Migrations = db::migrations!();
 
 fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
     Box::pin(async move {
-        let (feed, watch) = feed::feed();
+        let (feed, watch) = feed::feed(&kit.db, Arc::clone(&kit.world.verifier)).await?;
         let api = api::Api::new(&kit, feed)?;
         seed::first_admin(&api.db, &api.hasher, kit.world.admin_password.as_deref()).await?;
         let router = Routes::new(&kit, api.clone(), auth::API)

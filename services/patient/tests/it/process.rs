@@ -70,6 +70,7 @@ impl Scene {
                 access_token_seconds: 600,
                 refresh_token_seconds: 86_400,
                 session_seconds: 604_800,
+                revocations_stale_seconds: settings::REVOCATIONS_STALE_SECONDS,
                 password_policy: PasswordPolicy::default(),
             },
             integrations: Integrations::default(),

@@ -65,7 +65,7 @@ api! {
     jwks: JsonWebKeys = Get "/.well-known/jwks.json",
         public, answers 200 JwkSet;
 
-    /// What was revoked after a point; waits up to 20 seconds for something new.
+    /// What was revoked after a point; waits some seconds for something new.
     revocations: ListRevocations = Get "/internal/revocations" (query RevocationFilter),
         needs RevocationsRead, answers 200 Revocations;
 
@@ -326,7 +326,7 @@ pub struct Jwk {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RevocationFilter {
-    /// The `cursor` of the last answer: waits up to 20 seconds for what comes after it. Absent: everything still in force, at once.
+    /// The `cursor` of the last answer: waits some seconds for what comes after it. Absent: everything still in force, at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<i64>,
 }

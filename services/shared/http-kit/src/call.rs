@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, RawPathParams};
 use bytes::Bytes;
-use contracts::endpoint::{Access, Endpoint, PathIds};
+use contracts::endpoint::{Access, Endpoint, Operation, PathIds};
 use contracts::problem::{Problem, ProblemCode};
 use db::KeptAnswer;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -58,7 +58,7 @@ pub(crate) async fn parse<E: Endpoint>(
     body: Body,
 ) -> Result<Parsed<E>, Problem> {
     let operation = E::OPERATION;
-    let caller = authorize(kit, parts, operation.access).await?;
+    let caller = authorize(kit, parts, operation).await?;
     let path = path_ids::<E>(parts).await?;
     let query = parts.uri.query().unwrap_or_default();
     if operation.query.is_none() {
@@ -92,20 +92,24 @@ pub(crate) async fn parse<E: Endpoint>(
     Ok(Parsed::Call(Box::new(Call { path, query, body, caller, if_match, receipt, client_address })))
 }
 
-async fn authorize(kit: &Kit, parts: &Parts, access: Access) -> Result<Arc<Caller>, Problem> {
-    if access == Access::Public {
+async fn authorize(kit: &Kit, parts: &Parts, operation: &Operation) -> Result<Arc<Caller>, Problem> {
+    if operation.access == Access::Public {
         return Ok(Arc::new(Caller::nobody()));
     }
     let bearer = header(parts, AUTHORIZATION.as_str());
     let caller = kit.world.verifier.authorize(bearer).await.map_err(|error| problem::of_token(&error))?;
-    match access {
+    let caller = match operation.access {
         Access::Needs(permission) if !caller.may(permission) => {
-            Err(Problem::new(ProblemCode::Forbidden)
-                .detail(format!("The permission {permission} is needed.")))
+            return Err(Problem::new(ProblemCode::Forbidden)
+                .detail(format!("The permission {permission} is needed.")));
         }
-        Access::Needs(permission) => Ok(Caller::acting_by(caller, permission)),
-        _ => Ok(caller),
+        Access::Needs(permission) => Caller::acting_by(caller, permission),
+        _ => caller,
+    };
+    if operation.method != Method::Get {
+        kit.world.verifier.permits_change(&caller).map_err(|error| problem::of_token(&error))?;
     }
+    Ok(caller)
 }
 
 async fn path_ids<E: Endpoint>(parts: &mut Parts) -> Result<E::Path, Problem> {

@@ -165,6 +165,11 @@ impl Caller {
         Arc::new(Self { roles, ..(*caller).clone() })
     }
 
+    /// Whether it is a part of the stack, and no person.
+    pub fn is_part(&self) -> bool {
+        self.user.starts_with(PART_PREFIX)
+    }
+
     /// How far they see: whoever is nothing but a patient sees what is theirs.
     pub fn reach(&self) -> Reach {
         if self.roles.iter().any(|role| *role != Role::Patient) {
@@ -192,6 +197,12 @@ pub enum TokenError {
     /// Nobody can say just now: the keys cannot be read.
     #[error("the signing keys cannot be read just now")]
     Unavailable,
+    /// Nobody can say just now: who was logged out was never read.
+    #[error("it cannot be read just now who was logged out")]
+    Unread,
+    /// It is good for reading, but who was logged out was last read too long ago for changes.
+    #[error("it was not heard for too long who was logged out; until it is, nothing is changed")]
+    Stale,
 }
 
 /// Says who calls. Verified tokens are remembered until they expire; expiry and revocation are checked every time.
@@ -266,6 +277,11 @@ impl Verifier {
         (caller.keys_edition == self.keys.edition()).then(|| self.still_good(caller))
     }
 
+    /// Whether somebody whose token is good may change something just now, whatever their permissions.
+    pub fn permits_change(&self, caller: &Caller) -> Result<(), TokenError> {
+        if self.revoked.is_stale() && !caller.is_part() { Err(TokenError::Stale) } else { Ok(()) }
+    }
+
     /// Puts other keys in the place of auth's. What was verified with one that is not among them is not good any more.
     pub fn replace_keys(&self, auth: &JwkSet) {
         self.keys.replace(auth);
@@ -309,6 +325,9 @@ impl Verifier {
         }
         if caller.issued_at_ms > now.timestamp_millis() + SKEW_SECONDS * 1000 {
             return Err(TokenError::Invalid);
+        }
+        if self.revoked.is_unread() && !caller.is_part() {
+            return Err(TokenError::Unread);
         }
         if self.revoked.is_revoked(caller) { Err(TokenError::Revoked) } else { Ok(()) }
     }

@@ -16,6 +16,7 @@ mod gateway;
 mod limits;
 mod prometheus;
 mod service;
+mod stale;
 mod upstream;
 
 pub use calls::ServiceCalls;
@@ -29,6 +30,7 @@ pub use service::{
     AuthSettings, Database, Integrations, InternalTls, LogFormat, MailSettings, MailTls, Observability,
     PasswordPolicy, Peer, ServiceSettings, Tracing, TracingHeader,
 };
+pub use stale::REVOCATIONS_STALE_SECONDS;
 pub use upstream::{Balancing, Concurrency, Ejection, HealthCheck, Protocol, Upstream};
 
 use schemars::JsonSchema;

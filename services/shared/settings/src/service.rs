@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Address, SecretRef, ServiceCalls, ServiceName, is_default};
+use crate::{Address, SecretRef, ServiceCalls, ServiceName, is_default, stale};
 
 /// What a service is told; JSON in the file that `HEALTHCARE_SETTINGS` names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -99,8 +100,18 @@ pub struct AuthSettings {
     pub refresh_token_seconds: u32,
     /// Life of a session, however often it is refreshed, seconds.
     pub session_seconds: u32,
+    /// When who was logged out was not heard for so long, people's changes are refused, seconds.
+    #[serde(default = "stale::seconds", skip_serializing_if = "stale::is_usual")]
+    pub revocations_stale_seconds: u32,
     /// What a new password must be.
     pub password_policy: PasswordPolicy,
+}
+
+impl AuthSettings {
+    /// When who was logged out was not heard for so long, people's changes are refused.
+    pub fn revocations_stale_after(&self) -> Duration {
+        Duration::from_secs(u64::from(self.revocations_stale_seconds))
+    }
 }
 
 /// What a password must be when it is set. Not applied at login. NIST SP 800-63B §5.1.1.2: length, no composition rules.
