@@ -5,10 +5,10 @@ use contracts::problem::{Faults, Problem};
 use http_kit::{Answer, Call};
 
 use super::{Api, bounded};
-use crate::domain::policy;
-use crate::domain::session::Times;
+use crate::domain::session::{Opening, Times};
 use crate::domain::user::PasswordHash;
 use crate::domain::username::{self, Username};
+use crate::domain::{address, policy};
 use crate::error::Error;
 use crate::guard::Admitted;
 use crate::store::account::{Kept, account_by_name, account_signed_in};
@@ -31,7 +31,11 @@ pub async fn login(api: Api, call: Call<Login>) -> Result<Answer<Login>, Error> 
     let hash = kept.filter(|_| admitted.is_some()).map(|kept| kept.account.password);
     let is_right = api.hasher.verify(password, hash.clone()).await?;
     match (admitted, name, hash) {
-        (Some(admitted), Some(name), Some(hash)) if is_right => begin(&api, &admitted, &name, &hash).await,
+        (Some(admitted), Some(name), Some(hash)) if is_right => {
+            let address = call.client_address.as_deref().and_then(address::client);
+            let opening = Opening::new(address, call.user_agent.as_deref());
+            begin(&api, &admitted, (&name, &hash), &opening).await
+        }
         _ => Err(Error::InvalidCredentials),
     }
 }
@@ -47,8 +51,8 @@ fn check(request: &LoginRequest) -> Result<(), Problem> {
 async fn begin(
     api: &Api,
     admitted: &Admitted,
-    name: &Username,
-    hash: &PasswordHash,
+    (name, hash): (&Username, &PasswordHash),
+    opening: &Opening,
 ) -> Result<Answer<Login>, Error> {
     let (session, refresh_token) = (api.db.random().id("ses"), RefreshToken::generate(api.db.random()));
     let (kept, times) = db::retrying(&api.db, async |mut tx| {
@@ -60,8 +64,8 @@ async fn begin(
         if !account_signed_in(&mut tx, &kept.id, kept.version).await? {
             return Err(Error::Db(db::Error::LostRace));
         }
-        let times = Times::begin(tx.now(), &api.issuer.lifetimes);
-        session_insert(&mut tx, &session, &kept.id, &times).await?;
+        let times = Times::begin(tx.now(), &api.issuer.lifetimes.of(&kept.account.user.roles));
+        session_insert(&mut tx, &api.db, &session, &kept.id, &times, opening).await?;
         refresh_token_insert(&mut tx, &refresh_token, &session).await?;
         tx.commit().await?;
         Ok::<_, Error>((kept, times))

@@ -8,6 +8,7 @@ pub mod me;
 pub mod refresh;
 pub mod revocations;
 pub mod roles;
+pub mod sessions;
 pub mod users;
 
 use std::sync::Arc;

@@ -8,6 +8,7 @@ mod login;
 mod password;
 mod refresh;
 mod revocations;
+mod sessions;
 mod start;
 mod ties;
 mod users;

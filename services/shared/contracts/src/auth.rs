@@ -1,11 +1,12 @@
 //! The auth service's API: login, tokens, users and roles.
 
+use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api;
 use crate::event::{Accepted, Event};
-use crate::id::UserId;
+use crate::id::{SessionId, UserId};
 use crate::merge_patch::MergePatch;
 use crate::page::Page;
 use crate::permission::Role;
@@ -32,6 +33,32 @@ api! {
     /// Change one's own password; every other session of the user ends.
     change_password: ChangePassword = Put "/api/auth/me/password" (body PasswordChange),
         signed_in, answers 200 PasswordChanged;
+
+    /// List one's own sessions, newest first.
+    list_sessions: ListSessions = Get "/api/auth/sessions" (query SessionFilter),
+        signed_in, answers 200 Page<Session>;
+
+    /// End one of one's own sessions, with its tokens.
+    revoke_session: RevokeSession = Delete "/api/auth/sessions/{sessionId}" [session_id: SessionId],
+        signed_in, answers 200 SessionsRevoked;
+
+    /// End one's own sessions, all of them or all others.
+    revoke_sessions: RevokeSessions = Delete "/api/auth/sessions" (query WhichSessions),
+        signed_in, answers 200 SessionsRevoked;
+
+    /// List a user's sessions, newest first.
+    list_user_sessions: ListUserSessions = Get "/api/auth/users/{userId}/sessions" [user_id: UserId]
+        (query SessionFilter),
+        needs SessionsRead, answers 200 Page<Session>;
+
+    /// End one of a user's sessions, with its tokens.
+    revoke_user_session: RevokeUserSession = Delete "/api/auth/users/{userId}/sessions/{sessionId}"
+        [user_id: UserId, session_id: SessionId],
+        needs SessionsWrite, answers 200 SessionsRevoked;
+
+    /// End all of a user's sessions.
+    revoke_user_sessions: RevokeUserSessions = Delete "/api/auth/users/{userId}/sessions" [user_id: UserId],
+        needs SessionsWrite, answers 200 SessionsRevoked;
 
     /// Create a user.
     create_user: CreateUser = Post "/api/auth/users" (body UserRequest),
@@ -173,6 +200,60 @@ pub struct PasswordReset {
 #[serde(rename_all = "camelCase")]
 pub struct PasswordChanged {
     /// `Password changed`.
+    pub status: String,
+}
+
+/// A session: somebody who logged in somewhere and has not been logged off.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Session {
+    /// Its id, `sid` in its tokens.
+    pub session_id: SessionId,
+    /// Whether it is the one that asks.
+    pub is_current: bool,
+    /// When it began.
+    pub created_at: DateTime<Utc>,
+    /// When it was last refreshed; absent if it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refreshed_at: Option<DateTime<Utc>>,
+    /// It ends if it is not refreshed by then…
+    pub idle_until: DateTime<Utc>,
+    /// …and by then in any case.
+    pub expires_at: DateTime<Utc>,
+    /// The address that it was begun from, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// What it was begun with (`User-Agent`), if that said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
+}
+
+/// Which sessions to see.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionFilter {
+    /// At most so many, 1 to 200; 50 if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// `nextCursor` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}
+
+/// Which sessions to end.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WhichSessions {
+    /// Whether to keep the one that asks; if not given, it ends too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_current: Option<bool>,
+}
+
+/// The answer to a session's end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionsRevoked {
+    /// `Revoked`.
     pub status: String,
 }
 

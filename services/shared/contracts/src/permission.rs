@@ -58,6 +58,10 @@ permissions! {
     UsersRead = "users:read",
     /// Create, change and disable users.
     UsersWrite = "users:write",
+    /// See anybody's sessions (one's own are for every signed-in user).
+    SessionsRead = "sessions:read",
+    /// End anybody's sessions.
+    SessionsWrite = "sessions:write",
     /// See the gateway's details (its status is for every signed-in user).
     GatewayRead = "gateway:read",
     /// Call another service's internal routes. No person has it.
@@ -234,9 +238,14 @@ impl Role {
             Self::Billing => {
                 &[P::PatientsRead, P::AppointmentsRead, P::BillsRead, P::BillsWrite, P::ProvidersRead]
             }
-            Self::PrivacyOfficer => {
-                &[P::PatientsRead, P::PatientsDelete, P::RecordsRead, P::RecordsDelete, P::UsersRead]
-            }
+            Self::PrivacyOfficer => &[
+                P::PatientsRead,
+                P::PatientsDelete,
+                P::RecordsRead,
+                P::RecordsDelete,
+                P::UsersRead,
+                P::SessionsRead,
+            ],
             Self::Patient => &[
                 P::PatientsRead,
                 P::AppointmentsRead,

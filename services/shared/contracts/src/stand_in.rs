@@ -49,6 +49,8 @@ impl Tells {
             | Permission::ProvidersWrite
             | Permission::UsersRead
             | Permission::UsersWrite
+            | Permission::SessionsRead
+            | Permission::SessionsWrite
             | Permission::GatewayRead
             | Permission::InternalCall
             | Permission::RevocationsRead => Self::Nothing,

@@ -40,6 +40,8 @@ pub struct Call<E: Endpoint> {
     /// The address that the gateway saw, for attempts to be counted by: the gateway writes the header anew, and nobody else reaches a
     /// service (a socket of this user's own, or the network policy). Never logged.
     pub client_address: Option<String>,
+    /// What the client calls itself (`User-Agent`). Its own word; never logged.
+    pub user_agent: Option<String>,
 }
 
 /// What comes of reading a request.
@@ -89,7 +91,9 @@ pub(crate) async fn parse<E: Endpoint>(
     };
     let if_match = IfMatch::read(&parts.headers);
     let client_address = header(parts, "x-forwarded-for").map(str::to_owned);
-    Ok(Parsed::Call(Box::new(Call { path, query, body, caller, if_match, receipt, client_address })))
+    let user_agent = header(parts, "user-agent").map(str::to_owned);
+    let call = Call { path, query, body, caller, if_match, receipt, client_address, user_agent };
+    Ok(Parsed::Call(Box::new(call)))
 }
 
 async fn authorize(kit: &Kit, parts: &Parts, operation: &Operation) -> Result<Arc<Caller>, Problem> {

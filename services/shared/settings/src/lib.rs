@@ -27,8 +27,8 @@ pub use gateway::{
 pub use limits::{KeyLimit, RateLimit, RateLimitStore, RateLimits, StoreTls};
 pub use prometheus::Prometheus;
 pub use service::{
-    AuthSettings, Database, Integrations, InternalTls, LogFormat, MailSettings, MailTls, Observability,
-    PasswordPolicy, Peer, ServiceSettings, Tracing, TracingHeader,
+    AuthSettings, Database, Integrations, InternalTls, LogFormat, LogOff, MailSettings, MailTls,
+    Observability, PasswordPolicy, Peer, ServiceSettings, Tracing, TracingHeader,
 };
 pub use stale::REVOCATIONS_STALE_SECONDS;
 pub use upstream::{Balancing, Concurrency, Ejection, HealthCheck, Protocol, Upstream};
