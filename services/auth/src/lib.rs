@@ -48,6 +48,8 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::login::login)
             .on(api::refresh::refresh)
             .on(api::logout::logout)
+            .on(api::revoke::revoke)
+            .on(api::introspect::introspect)
             .on(api::me::me)
             .on(api::me::change_password)
             .on(api::sessions::own::list)

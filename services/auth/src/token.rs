@@ -34,6 +34,11 @@ impl Issuer {
         }
     }
 
+    /// Who issues: `iss`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The keys.
     pub fn keys(&self) -> &SigningKeys {
         &self.keys

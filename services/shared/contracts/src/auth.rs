@@ -26,6 +26,14 @@ api! {
     logout: Logout = Post "/api/auth/logout" (body LogoutRequest),
         public, answers 200 LoggedOut;
 
+    /// End the session of an access or refresh token (RFC 7009). The token is the credential; one that is not known is answered alike.
+    revoke_token: RevokeToken = Post "/api/auth/revoke" (form TokenForm),
+        public, answers 200 SessionsRevoked;
+
+    /// Ask whether a token is good, and whose it is (RFC 7662).
+    introspect_token: IntrospectToken = Post "/api/auth/introspect" (form TokenForm),
+        needs TokensIntrospect, answers 200 Introspection;
+
     /// Who is signed in, and what they may do.
     me: Me = Get "/api/auth/me",
         signed_in, answers 200 Identity;
@@ -151,6 +159,54 @@ pub struct LogoutRequest {
 pub struct LoggedOut {
     /// `Logged out`.
     pub status: String,
+}
+
+/// A token (RFC 7009 §2.1, RFC 7662 §2.1). Parameters that are not named here are passed over.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+pub struct TokenForm {
+    /// An access token, or a refresh token.
+    #[schemars(length(min = 1, max = 8192))]
+    pub token: String,
+    /// `access_token` or `refresh_token`; not needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_type_hint: Option<String>,
+}
+
+/// What a token is good for (RFC 7662 §2.2). Of one that is not good nothing is said but that.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Introspection {
+    /// Whether it is good just now.
+    pub active: bool,
+    /// What its bearer may do, names separated by spaces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// The user's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// `Bearer`; a refresh token has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_type: Option<String>,
+    /// Good until, seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exp: Option<i64>,
+    /// Issued, seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iat: Option<i64>,
+    /// The user's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sub: Option<String>,
+    /// For whom it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aud: Option<String>,
+    /// Who issued it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iss: Option<String>,
+    /// Its own id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jti: Option<String>,
+    /// Its session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sid: Option<String>,
 }
 
 /// Who is signed in.

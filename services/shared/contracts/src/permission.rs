@@ -62,6 +62,8 @@ permissions! {
     SessionsRead = "sessions:read",
     /// End anybody's sessions.
     SessionsWrite = "sessions:write",
+    /// Ask whether a token is good, and whose it is (RFC 7662).
+    TokensIntrospect = "tokens:introspect",
     /// See the gateway's details (its status is for every signed-in user).
     GatewayRead = "gateway:read",
     /// Call another service's internal routes. No person has it.

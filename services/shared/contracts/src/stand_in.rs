@@ -51,6 +51,7 @@ impl Tells {
             | Permission::UsersWrite
             | Permission::SessionsRead
             | Permission::SessionsWrite
+            | Permission::TokensIntrospect
             | Permission::GatewayRead
             | Permission::InternalCall
             | Permission::RevocationsRead => Self::Nothing,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, RawPathParams};
 use bytes::Bytes;
-use contracts::endpoint::{Access, Endpoint, Operation, PathIds};
+use contracts::endpoint::{Access, Encoding, Endpoint, Operation, PathIds};
 use contracts::problem::{Problem, ProblemCode};
 use db::KeptAnswer;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -18,7 +18,7 @@ use crate::kit::Kit;
 use crate::receipt::{Claimed, Receipt, claim_idempotency_key};
 use crate::shape::Shape;
 use crate::token::Caller;
-use crate::{json, problem};
+use crate::{form, json, problem};
 
 /// The largest body, bytes.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -68,11 +68,12 @@ pub(crate) async fn parse<E: Endpoint>(
     }
     let query = json::read_query(if operation.query.is_some() { query } else { "" })?;
     let (body, bytes) = if operation.body.is_some() {
-        let bytes = read_body(parts, body).await?;
+        let bytes = read_body(parts, body, operation.encoding).await?;
         // The public is read strictly; another service may be newer, and its further members are passed over.
-        let body = match shape {
-            Some(shape) => json::read_strictly(&bytes, shape)?,
-            None => json::read_leniently(&bytes)?,
+        let body = match (operation.encoding, shape) {
+            (Encoding::Form, _) => form::read(&bytes)?,
+            (Encoding::Json, Some(shape)) => json::read_strictly(&bytes, shape)?,
+            (Encoding::Json, None) => json::read_leniently(&bytes)?,
         };
         (body, bytes)
     } else {
@@ -126,10 +127,15 @@ async fn path_ids<E: Endpoint>(parts: &mut Parts) -> Result<E::Path, Problem> {
     E::Path::from_segments(params.iter().map(|(_, value)| value)).ok_or_else(not_found)
 }
 
-/// The body's bytes, if it calls itself JSON.
-async fn read_body(parts: &Parts, body: Body) -> Result<Bytes, Problem> {
-    if !header(parts, CONTENT_TYPE.as_str()).is_some_and(is_json) {
-        return Err(Problem::new(ProblemCode::UnsupportedMediaType));
+/// The body's bytes, if it calls itself what it is to be.
+async fn read_body(parts: &Parts, body: Body, encoding: Encoding) -> Result<Bytes, Problem> {
+    let is_meant = match encoding {
+        Encoding::Json => is_json,
+        Encoding::Form => form::is_form,
+    };
+    if !header(parts, CONTENT_TYPE.as_str()).is_some_and(is_meant) {
+        let wanted = format!("Send Content-Type: {}.", encoding.media_type());
+        return Err(Problem::new(ProblemCode::UnsupportedMediaType).detail(wanted));
     }
     match Limited::new(body, BODY_BYTES_MAX).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),

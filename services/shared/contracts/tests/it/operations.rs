@@ -7,7 +7,7 @@ use contracts::operations;
 use settings::Method;
 
 /// Whatever anybody may call without signing in. A new one must be added here, on purpose.
-const PUBLIC: [&str; 4] = ["login", "refresh", "logout", "jwks"];
+const PUBLIC: [&str; 5] = ["login", "refresh", "logout", "revoke_token", "jwks"];
 
 /// What everybody may do who is signed in: see to what is their own, and ask whether the gateway is well.
 const SIGNED_IN: [&str; 6] =
