@@ -2,5 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says so by failing")]
 
 mod compose;
+mod forgery;
 mod parts;
 mod revocations;

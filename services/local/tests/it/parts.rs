@@ -72,11 +72,6 @@ impl Parts {
         std::fs::read(self.data.path().join("secrets").join(secret).join(key)).unwrap()
     }
 
-    /// The `iss` of its tokens.
-    pub(crate) fn issuer(&self) -> String {
-        plan_gateway(&self.stack, &self.placement).auth.issuer
-    }
-
     /// Starts a service's process.
     pub(crate) fn begin(&mut self, service: ServiceName) {
         let mut settings = plan_service(&self.stack, service, &self.placement);
