@@ -54,6 +54,7 @@ pub fn plan_gateway(stack: &Stack, placement: &Placement) -> GatewayConfig {
             issuer: issuer(stack),
             audience: AUDIENCE.to_owned(),
             service: ServiceName::AuthService,
+            revocations_stale_seconds: stack.auth.revocations_stale_after.secs(),
         },
         rate_limits: stack.gateway.rate_limits.clone(),
         rate_limit_store: stack.gateway.rate_limit_store.as_ref().map(|store| rate_limit_store(stack, store)),

@@ -36,7 +36,7 @@ fn sign_in(operation: &Operation, method: Method) -> Priority {
     match operation.id {
         // Without these, whoever is at work is put out of it.
         "refresh" | "jwks" => Priority::Critical,
-        "login" | "logout" | "me" => Priority::High,
+        "login" | "logout" | "revoke_token" | "me" => Priority::High,
         // To lock somebody out must not wait behind lists of users.
         _ if matches!(method, Method::Put | Method::Delete) => Priority::Normal,
         _ => Priority::Low,

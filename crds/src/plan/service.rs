@@ -1,12 +1,14 @@
 //! [`plan_service`]: what one of the seven services is told.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use settings::{AuthSettings, Database, Integrations, Peer, SecretRef, ServiceName, ServiceSettings};
+use settings::{AuthSettings, Database, Integrations, LogOff, Peer, SecretRef, ServiceName, ServiceSettings};
 
 use super::connections::{of_a_pod, of_one_process};
 use super::{AUDIENCE, LocalDatabase, Placement, issuer, observability};
 use crate::Stack;
+use crate::spec::{RoleLogOff, Span};
 
 /// What a service is told. For one that is switched off too: what it would be told.
 pub fn plan_service(stack: &Stack, service: ServiceName, placement: &Placement) -> ServiceSettings {
@@ -26,11 +28,26 @@ pub fn plan_service(stack: &Stack, service: ServiceName, placement: &Placement) 
             access_token_seconds: stack.auth.access_token_lifetime.secs(),
             refresh_token_seconds: stack.auth.refresh_token_lifetime.secs(),
             session_seconds: stack.auth.session_lifetime.secs(),
+            log_off: log_off(stack, service),
+            revocations_stale_seconds: stack.auth.revocations_stale_after.secs(),
             password_policy: stack.auth.password_policy,
         },
         integrations: integrations(stack, service),
         observability: observability(stack),
     }
+}
+
+/// Auth begins and ends sessions; the others need not start anew when this changes.
+fn log_off(stack: &Stack, service: ServiceName) -> BTreeMap<String, LogOff> {
+    if service != ServiceName::AuthService {
+        return BTreeMap::new();
+    }
+    let seconds = |span: Option<Span>| span.map(Span::secs);
+    let of = |RoleLogOff { idle, session }| LogOff {
+        idle_seconds: seconds(idle),
+        session_seconds: seconds(session),
+    };
+    stack.auth.log_off.by_role().map(|(role, log_off)| (role.to_string(), of(log_off))).collect()
 }
 
 fn database(stack: &Stack, service: ServiceName, placement: &Placement) -> Database {

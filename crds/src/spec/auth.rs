@@ -1,5 +1,6 @@
 //! `spec.auth`: tokens, sessions and passwords.
 
+use contracts::permission::Role;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use settings::PasswordPolicy;
@@ -11,8 +12,9 @@ use super::{Span, rules};
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("x-kubernetes-validations" = rules::auth()))]
 pub struct AuthSpec {
-    /// Life of an access token: 1m to 1h. Short, since it is what a thief would use; clients refresh it without their user noticing.
-    #[schemars(extend("x-kubernetes-validations" = rules::between("1m", "1h")))]
+    /// Life of an access token: 1m to 10m. Short, since it is what a thief would use; clients refresh it without their user noticing. A
+    /// resource from before this bound, which says up to 1h, is taken to say 10m.
+    #[schemars(extend("x-kubernetes-validations" = rules::between("1m", "10m")))]
     pub access_token_lifetime: Span,
     /// Life of a refresh token that is not used: longer than an access token's, at most a session's.
     #[schemars(extend("x-kubernetes-validations" = rules::up_to_days(60, 365)))]
@@ -20,6 +22,13 @@ pub struct AuthSpec {
     /// Life of a session, however often it is refreshed: at most 365d. Then the user signs in again.
     #[schemars(extend("x-kubernetes-validations" = rules::up_to_days(60, 365)))]
     pub session_lifetime: Span,
+    /// Automatic log-off: shorter lives of sessions for people of some roles. Whoever has several roles has the shortest.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub log_off: LogOffSpec,
+    /// When a part of the stack has not heard for so long who was logged out, it refuses what people would change until it does (503); they
+    /// may read until their tokens expire. 30s to 10m.
+    #[schemars(extend("x-kubernetes-validations" = rules::between("30s", "10m")))]
+    pub revocations_stale_after: Span,
     /// What a new password must be.
     pub password_policy: PasswordPolicy,
 }
@@ -30,7 +39,66 @@ impl Default for AuthSpec {
             access_token_lifetime: Span::from_secs(600),
             refresh_token_lifetime: Span::from_secs(7 * 86_400),
             session_lifetime: Span::from_secs(30 * 86_400),
+            log_off: LogOffSpec::default(),
+            revocations_stale_after: Span::from_secs(u64::from(settings::REVOCATIONS_STALE_SECONDS)),
             password_policy: PasswordPolicy::default(),
         }
     }
+}
+
+/// Automatic log-off, by role.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LogOffSpec {
+    /// Whoever runs the system.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admin: Option<RoleLogOff>,
+    /// Whoever treats patients.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clinician: Option<RoleLogOff>,
+    /// Whoever runs the front desk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receptionist: Option<RoleLogOff>,
+    /// Whoever writes bills.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub billing: Option<RoleLogOff>,
+    /// Whoever watches over privacy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub privacy_officer: Option<RoleLogOff>,
+    /// Whoever is treated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patient: Option<RoleLogOff>,
+}
+
+/// When people of a role are logged off. Access tokens end with the session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RoleLogOff {
+    /// When their session was not refreshed for so long; a client refreshes it as long as it is used. 1m to 365d.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = rules::up_to_days(60, 365)))]
+    pub idle: Option<Span>,
+    /// After so long in any case. 1m to 365d.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = rules::up_to_days(60, 365)))]
+    pub session: Option<Span>,
+}
+
+impl LogOffSpec {
+    /// Each role that there is something about.
+    pub fn by_role(&self) -> impl Iterator<Item = (Role, RoleLogOff)> {
+        let all = [
+            (Role::Admin, self.admin),
+            (Role::Clinician, self.clinician),
+            (Role::Receptionist, self.receptionist),
+            (Role::Billing, self.billing),
+            (Role::PrivacyOfficer, self.privacy_officer),
+            (Role::Patient, self.patient),
+        ];
+        all.into_iter().filter_map(|(role, log_off)| Some((role, log_off?)))
+    }
+}
+
+fn is_empty(spec: &LogOffSpec) -> bool {
+    *spec == LogOffSpec::default()
 }

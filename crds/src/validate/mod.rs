@@ -14,6 +14,7 @@ mod secrets;
 mod services;
 
 use chrono_tz::Tz;
+use contracts::permission::Role;
 use settings::ServiceName;
 
 use crate::fault::Faults;
@@ -104,17 +105,35 @@ fn image(spec: &HealthcareStackSpec, version: &str) -> Image {
     }
 }
 
-fn auth(auth: AuthSpec, faults: &mut Faults) -> AuthSpec {
+/// RFC 9700 asks for short lives; ours bound what a stolen token is good for while nobody can be told of it.
+const ACCESS_TOKEN_MAX: Span = Span::from_secs(600);
+
+fn auth(mut auth: AuthSpec, faults: &mut Faults) -> AuthSpec {
+    // A resource that the API server took when it took an hour goes on, with shorter tokens; a new one it would refuse.
+    if auth.access_token_lifetime <= Span::from_secs(3_600) {
+        auth.access_token_lifetime = auth.access_token_lifetime.min(ACCESS_TOKEN_MAX);
+    }
     let AuthSpec {
         access_token_lifetime: access,
         refresh_token_lifetime: refresh,
         session_lifetime: session,
+        revocations_stale_after: stale,
         ..
     } = auth;
     let minute = Span::from_secs(60);
-    bounds::span("spec.auth.accessTokenLifetime", access, minute, Span::from_secs(3_600), faults);
+    bounds::span("spec.auth.accessTokenLifetime", access, minute, ACCESS_TOKEN_MAX, faults);
     bounds::span("spec.auth.refreshTokenLifetime", refresh, minute, bounds::YEAR, faults);
     bounds::span("spec.auth.sessionLifetime", session, minute, bounds::YEAR, faults);
+    for (role, log_off) in auth.log_off.by_role() {
+        let role = if role == Role::PrivacyOfficer { "privacyOfficer" } else { role.as_str() };
+        for (name, span) in [("idle", log_off.idle), ("session", log_off.session)] {
+            if let Some(span) = span {
+                bounds::span(format!("spec.auth.logOff.{role}.{name}"), span, minute, bounds::YEAR, faults);
+            }
+        }
+    }
+    let (at_least, at_most) = (Span::from_secs(30), Span::from_secs(600));
+    bounds::span("spec.auth.revocationsStaleAfter", stale, at_least, at_most, faults);
     if refresh <= access {
         faults.add(
             "spec.auth",

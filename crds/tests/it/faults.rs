@@ -157,7 +157,12 @@ fn a_value_out_of_its_bounds_is_named() {
             "spec.auth.sessionLifetime: must be a duration such as 500ms, 30s, 15m, 1h30m or 7d",
         ),
         ("auth: { sessionLifetime: 400d }", "spec.auth.sessionLifetime: must be at most 365d"),
-        ("auth: { accessTokenLifetime: 2h }", "spec.auth.accessTokenLifetime: must be at most 1h"),
+        (
+            "auth: { logOff: { privacyOfficer: { session: 30s } } }",
+            "spec.auth.logOff.privacyOfficer.session: must be at least 1m",
+        ),
+        ("auth: { revocationsStaleAfter: 5s }", "spec.auth.revocationsStaleAfter: must be at least 30s"),
+        ("auth: { accessTokenLifetime: 2h }", "spec.auth.accessTokenLifetime: must be at most 10m"),
         (
             "services: { patient: { probes: { readiness: { period: 500ms } } } }",
             "spec.services.patient.probes.readiness.period: must be whole seconds",

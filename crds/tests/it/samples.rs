@@ -42,6 +42,12 @@ fn a_stack_that_says_nothing_has_every_default() {
     assert!(stack.gateway.access_log);
 }
 
+#[test]
+fn access_tokens_that_an_earlier_version_let_live_longer_live_ten_minutes() {
+    let stack = crate::stack("auth: { accessTokenLifetime: 45m }");
+    assert_eq!(stack.auth.access_token_lifetime.to_string(), "10m");
+}
+
 /// docs/resilience.md shows every policy with its default.
 #[test]
 fn the_defaults_that_the_documentation_shows_are_the_defaults() {

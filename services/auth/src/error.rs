@@ -14,6 +14,9 @@ pub enum Error {
     /// There is no such user.
     #[error("no such user")]
     NotFound,
+    /// There is no such session, or it is somebody else's.
+    #[error("no such session")]
+    NoSession,
     /// The name was used before.
     #[error("the user name is taken")]
     Taken,
@@ -82,7 +85,7 @@ impl db::Retry for Error {
 impl Failure for Error {
     fn problem(&self) -> Problem {
         match self {
-            Self::NotFound => Problem::new(ProblemCode::NotFound),
+            Self::NotFound | Self::NoSession => Problem::new(ProblemCode::NotFound),
             Self::Taken => Problem::new(ProblemCode::AlreadyExists).fault("username", "is taken"),
             Self::InvalidCredentials => Problem::new(ProblemCode::InvalidCredentials),
             Self::TooManyAttempts { seconds } => {

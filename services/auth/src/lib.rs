@@ -24,6 +24,8 @@ pub mod signing;
 pub mod store;
 pub mod token;
 
+use std::sync::Arc;
+
 use contracts::auth;
 use contracts::secret::Secret;
 use http_kit::Routes;
@@ -40,7 +42,7 @@ pub const MIGRATIONS: db::Migrations = db::migrations!();
 
 fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
     Box::pin(async move {
-        let (feed, watch) = feed::feed();
+        let (feed, watch) = feed::feed(&kit.db, Arc::clone(&kit.world.verifier)).await?;
         let api = api::Api::new(&kit, feed)?;
         seed::first_admin(&api.db, &api.hasher, kit.world.admin_password.as_ref().map(Secret::reveal))
             .await?;
@@ -48,8 +50,16 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::login::login)
             .on(api::refresh::refresh)
             .on(api::logout::logout)
+            .on(api::revoke::revoke)
+            .on(api::introspect::introspect)
             .on(api::me::me)
             .on(api::me::change_password)
+            .on(api::sessions::own::list)
+            .on(api::sessions::own::revoke)
+            .on(api::sessions::own::revoke_all)
+            .on(api::sessions::users::list)
+            .on(api::sessions::users::revoke)
+            .on(api::sessions::users::revoke_all)
             .on(api::users::create::create)
             .on(api::users::list::list)
             .on(api::users::read::by_id)

@@ -1,5 +1,7 @@
 //! [`Hasher`]: argon2id at OWASP's setting, 19 MiB, two passes, one lane (Password Storage Cheat Sheet).
 //!
+//! When the setting rises, whoever logs in is given a hash by the new one ([`Hasher::is_outdated`]): nobody but they know the password.
+//!
 //! A hash takes some 20 ms of a core and 19 MiB. One runs on each core at most, whatever comes in: a storm of logins waits here.
 //! The memory is used again and again, since an allocator that is given so large a block back may keep it.
 
@@ -61,6 +63,16 @@ impl Hasher {
         let hash = self.raw(password, salt.to_vec(), params).await?;
         let [salt, hash] = [&salt[..], &hash[..]].map(|bytes| data_encoding::BASE64_NOPAD.encode(bytes));
         Ok(PasswordHash(format!("$argon2id$v=19$m={memory},t={time},p={lanes}${salt}${hash}")))
+    }
+
+    /// Whether a hash took less work than one that is made now.
+    #[must_use]
+    pub fn is_outdated(&self, hash: &PasswordHash) -> bool {
+        let Ok(kept) = Phc::new(&hash.0) else { return true };
+        let Ok(params) = Params::try_from(&kept) else { return true };
+        let (present, bytes) = (Params::DEFAULT, kept.hash.map_or(0, |hash| hash.len()));
+        let is_less = params.m_cost() < present.m_cost() || params.t_cost() < present.t_cost();
+        is_less || bytes < OUTPUT || kept.algorithm.as_str() != "argon2id"
     }
 
     /// Whether this is the password. Without a hash it is not, and takes as long.
@@ -131,6 +143,24 @@ mod tests {
         let hasher = Hasher::new(Random::seeded(1));
         assert!(hasher.verify("password123", Some(PasswordHash(kept.clone()))).await.unwrap());
         assert!(!hasher.verify("password124", Some(PasswordHash(kept))).await.unwrap());
+    }
+
+    #[test]
+    fn a_hash_that_took_less_work_is_outdated_and_one_that_took_more_is_not() {
+        let hasher = Hasher::new(Random::seeded(1));
+        let salt_and_hash = NOBODY.split_once("p=1").unwrap().1;
+        let is_outdated = |start: &str| hasher.is_outdated(&PasswordHash(format!("{start}{salt_and_hash}")));
+        for old in [
+            "$argon2id$v=19$m=12288,t=3,p=1",
+            "$argon2id$v=19$m=19456,t=1,p=1",
+            "$argon2i$v=19$m=19456,t=2,p=1",
+            "nonsense",
+        ] {
+            assert!(is_outdated(old), "{old}");
+        }
+        for good in ["$argon2id$v=19$m=19456,t=2,p=1", "$argon2id$v=19$m=65536,t=3,p=4"] {
+            assert!(!is_outdated(good), "{good}");
+        }
     }
 
     #[test]

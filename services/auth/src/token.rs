@@ -8,7 +8,7 @@ use http_kit::token::{Claims, Grant};
 use serde::{Deserialize, Serialize};
 use settings::AuthSettings;
 
-use crate::domain::session::{Lifetimes, Times};
+use crate::domain::session::{LogOffs, Times};
 use crate::domain::user::User;
 use crate::signing::SigningKeys;
 
@@ -20,7 +20,7 @@ pub struct Issuer {
     name: String,
     audience: String,
     /// How long tokens and sessions last.
-    pub lifetimes: Lifetimes,
+    pub lifetimes: LogOffs,
 }
 
 impl Issuer {
@@ -30,8 +30,13 @@ impl Issuer {
             keys,
             name: settings.issuer.clone(),
             audience: settings.audience.clone(),
-            lifetimes: Lifetimes::from(settings),
+            lifetimes: LogOffs::from(settings),
         }
+    }
+
+    /// Who issues: `iss`.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// The keys.

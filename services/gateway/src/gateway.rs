@@ -183,7 +183,9 @@ impl Gateway {
         let dice = AtomicU64::new(u64::from_le_bytes(world.random.bytes()));
         let process = HEXLOWER.encode(&world.random.bytes::<8>());
         let meters = Meters::register(&world.metrics, kept.shown(), tracing.is_some(), process);
+        let stale_after = config.auth.revocations_stale_after();
         let snapshot = ArcSwap::from_pointee(Snapshot::build(config, &kept, &meters)?);
+        world.verifier.revocations().set_stale_after(stale_after);
         world.tracer.configure(tracing.as_ref());
         let core = Arc::new(Core {
             world,
@@ -233,7 +235,9 @@ impl Gateway {
     /// requests under way finish as they began. To be called inside the runtime that the gateway was started on.
     pub fn apply(&self, config: GatewayConfig) -> Result<(), ConfigError> {
         let tracing = config.observability.tracing.clone();
+        let stale_after = config.auth.revocations_stale_after();
         let snapshot = Snapshot::build(config, &self.core.kept, &self.core.meters)?;
+        self.core.world.verifier.revocations().set_stale_after(stale_after);
         self.core.world.tracer.configure(tracing.as_ref());
         self.core.snapshot.store(Arc::new(snapshot));
         self.core.changed.notify_one();

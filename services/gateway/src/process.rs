@@ -27,9 +27,6 @@ use crate::{ConfigError, Error, Gateway, GatewayWorld, Listener, admin, worker};
 
 /// Whether the gateway was started is looked at so often.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Who was logged out is asked before anybody is let in. If auth cannot say within this time it cannot say whose a token is either, and
-/// the gateway begins without.
-const CATCH_UP_MAX: Duration = Duration::from_secs(10);
 
 /// Where and as whom a gateway serves.
 #[derive(Debug, clap::Args)]
@@ -239,7 +236,12 @@ impl Process {
             }
         };
         let GatewayConfig { auth, .. } = config;
-        Ok(Verifier::new(&auth.issuer, &auth.audience, keys, Arc::default(), self.clock.clone()))
+        // Whoever has no identity asks nobody.
+        let revoked = match &self.identity {
+            Some(_) => RevocationList::followed(auth.revocations_stale_after()),
+            None => RevocationList::default(),
+        };
+        Ok(Verifier::new(&auth.issuer, &auth.audience, keys, Arc::new(revoked), self.clock.clone()))
     }
 
     /// Follows who was logged out, if the gateway has an identity to ask with.
@@ -256,9 +258,7 @@ impl Process {
         revocations.register(&self.metrics, GATEWAY_NAME);
         let (list, clock) = (Arc::clone(&revocations), self.clock.clone());
         tokio::spawn(async move { list.follow(&auth, &clock).await });
-        if tokio::time::timeout(CATCH_UP_MAX, revocations.caught_up()).await.is_err() {
-            tracing::warn!("auth does not say who was logged out; beginning without");
-        }
+        revocations.catch_up().await;
         Ok(())
     }
 

@@ -51,6 +51,8 @@ pub(crate) struct Route {
     pub(crate) template: Arc<str>,
     /// `None`: anybody.
     pub(crate) needs: Option<Permissions>,
+    /// Whether somebody changes something by it, at a service that would not know who was logged out if the gateway does not. Auth does.
+    pub(crate) is_change: bool,
     pub(crate) pace: Pace,
     pub(crate) body_bytes_max: u64,
     pub(crate) rewrite: Option<Rewrite>,
@@ -193,6 +195,7 @@ impl Snapshot {
             method: route.method,
             template: route.path.as_str().into(),
             needs,
+            is_change: route.method != settings::Method::Get && route.service != config.auth.service.as_str(),
             pace: Pace::of(route),
             body_bytes_max: route.body_bytes_max.unwrap_or(config.body_bytes_max),
             rewrite: route.rewrite.as_ref().map(Rewrite::new),

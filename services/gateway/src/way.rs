@@ -244,6 +244,9 @@ async fn admit(
     // The service checks again: this check is the first, not the only one.
     if let (Some(caller), Some(needs)) = (caller?, route.needs) {
         permit(&caller, needs)?;
+        if route.is_change {
+            core.world.verifier.permits_change(&caller).map_err(refused)?;
+        }
     }
     Ok(begun)
 }
@@ -311,7 +314,6 @@ async fn authenticate(
     if lines.next().is_some() {
         return Err(Refusal::malformed("There must be one Authorization header at most."));
     }
-    let refused = |error: TokenError| Refusal::from(http_kit::problem::of_token(&error));
     let token = bearer(line.and_then(|line| line.to_str().ok())).map_err(refused)?;
     let (verifier, link) = (&core.world.verifier, exchange.link());
     if let Some(caller) = link.recall(token)
@@ -329,6 +331,10 @@ async fn authenticate(
     let caller = verified.map_err(refused)?;
     link.remember(token, &caller);
     Ok(caller)
+}
+
+fn refused(error: TokenError) -> Refusal {
+    Refusal::from(http_kit::problem::of_token(&error))
 }
 
 fn permit(caller: &Caller, needs: Permissions) -> Result<(), Refusal> {

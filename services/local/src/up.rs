@@ -3,10 +3,9 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use contracts::ambient::{Clock, Random};
-use contracts::client::Transport;
 use contracts::secret::Secret;
 use futures_util::future::try_join_all;
 use gateway::{Gateway, GatewayWorld, Listener};
@@ -35,9 +34,6 @@ pub const SERVICES: [Service; 7] = [
     records::SERVICE,
     notification::SERVICE,
 ];
-
-/// Reading who was logged out takes a few milliseconds; if it takes so long, something is broken.
-const CATCH_UP_MAX: Duration = Duration::from_secs(10);
 
 /// Runs a stack until it is asked to end.
 pub async fn up(args: Box<Up>) -> Result<(), Fault> {
@@ -73,8 +69,6 @@ pub async fn up(args: Box<Up>) -> Result<(), Fault> {
     let metrics = Metrics::default();
     let verifier = kit::verifier(&auth, None, &identity, &data.secrets(), &clock, &random, &metrics);
     let verifier = verifier.map_err(failed)?;
-    let way_to_auth = kit::transport(&auth, auth.service, None, &identity, &random, &metrics);
-    let way_to_auth = way_to_auth.map_err(failed)?;
     let seed = u64::from_le_bytes(random.bytes());
     let tracer = Tracer::new(settings::GATEWAY_NAME, seed, Some(data.path().join("secrets")));
     metrics.register_tracer(settings::GATEWAY_NAME, &tracer);
@@ -89,12 +83,9 @@ pub async fn up(args: Box<Up>) -> Result<(), Fault> {
         credentials: None,
         admin_password: Some(Secret::new(password.text.as_str())),
     };
+    // The auth service among them tells the one verifier who was logged out, from before it answers on.
+    world.verifier.revocations().register(&world.metrics, settings::GATEWAY_NAME);
     let services = start_services(&stack, &placement, &world).await?;
-    let follower = follow_revocations(&world, way_to_auth);
-    // Nobody is let in before it is known who was logged out.
-    tokio::time::timeout(CATCH_UP_MAX, world.verifier.revocations().caught_up())
-        .await
-        .map_err(|_| Fault::failed("the list of revoked tokens cannot be read"))?;
     let ready = Started::new(OnceLock::from(services.iter().map(Running::ready).collect::<Vec<_>>()));
     let admin = tokio::spawn(serve_admin(admin_listener, world.metrics.clone(), ready));
     let gateway = start_gateway(&args, &stack, &placement, &world, (listener, &data)).await?;
@@ -115,7 +106,6 @@ pub async fn up(args: Box<Up>) -> Result<(), Fault> {
     gateway.stop().await;
     futures_util::future::join_all(services.into_iter().map(Running::stop)).await;
     world.tracer.flush().await;
-    follower.abort();
     admin.abort();
     Ok(())
 }
@@ -202,13 +192,6 @@ async fn start_services(stack: &Stack, placement: &Placement, world: &World) -> 
     let starting = enabled
         .map(|service| serve::start(service, plan_service(stack, service.name, placement), world.clone()));
     try_join_all(starting).await.map_err(failed)
-}
-
-/// One follower serves the whole process, since it has one verifier.
-fn follow_revocations(world: &World, auth: Arc<Transport>) -> tokio::task::JoinHandle<()> {
-    world.verifier.revocations().register(&world.metrics, settings::GATEWAY_NAME);
-    let (verifier, clock) = (Arc::clone(&world.verifier), world.clock.clone());
-    tokio::spawn(async move { verifier.revocations().follow(&auth, &clock).await })
 }
 
 async fn start_gateway(

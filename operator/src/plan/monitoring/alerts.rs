@@ -136,6 +136,7 @@ fn of_the_gateway(context: &Context<'_>) -> [Alert; 7] {
 
 fn of_the_services(context: &Context<'_>) -> [Alert; 4] {
     let of = selector(context);
+    let stale = context.stack.auth.revocations_stale_after.secs();
     [
         Alert {
             name: "HealthcareServiceErrors",
@@ -162,11 +163,11 @@ fn of_the_services(context: &Context<'_>) -> [Alert; 4] {
         },
         Alert {
             name: "HealthcareRevocationsStale",
-            expr: format!("max by (service) (healthcare_revocations_age_seconds{{{of}}}) > 120"),
+            expr: format!("max by (service) (healthcare_revocations_age_seconds{{{of}}}) > {stale}"),
             lasting: "1m",
             severity: CRITICAL,
             summary: "{{ $labels.service }} does not hear who was logged out".to_owned(),
-            description: "It does not reach auth-service: a revoked token is good there until it expires.",
+            description: "It does not reach auth-service: changes are refused there, and who was logged out since reads on.",
         },
         Alert {
             name: "HealthcarePanic",

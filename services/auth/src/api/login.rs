@@ -2,20 +2,25 @@
 
 use contracts::auth::{Login, LoginRequest};
 use contracts::problem::{Faults, Problem};
+use db::Tx;
 use http_kit::{Answer, Call};
 
 use super::{Api, bounded};
-use crate::domain::policy;
-use crate::domain::session::Times;
-use crate::domain::user::PasswordHash;
+use crate::domain::session::{Opening, Times};
+use crate::domain::user::{Account, PasswordHash};
 use crate::domain::username::{self, Username};
+use crate::domain::{address, policy};
 use crate::error::Error;
 use crate::guard::Admitted;
-use crate::store::account::{Kept, account_by_name, account_signed_in};
+use crate::store::account::{Kept, account_by_name, account_rehash, account_signed_in};
 use crate::store::refresh_token::refresh_token_insert;
 use crate::store::role::roles_of;
 use crate::store::session::session_insert;
 use crate::token::{RefreshToken, To};
+
+/// A password that is right is looked at again if its hash changed meanwhile: somebody else logged in, and it was made anew; or another
+/// password was set. More than so often it does not change.
+const LOOKS_MAX: usize = 3;
 
 /// Authenticates a user, and begins a session.
 ///
@@ -25,16 +30,32 @@ pub async fn login(api: Api, call: Call<Login>) -> Result<Answer<Login>, Error> 
     let LoginRequest { username, password } = &call.body;
     let admitted = api.guard.admit(&username.to_lowercase(), call.client_address.as_deref()).await?;
     let name = Username::parse(username).ok();
-    let kept = match &name {
-        Some(name) => account_by_name(&mut api.db.read().await?, &api.db, name).await?,
-        None => None,
-    };
-    let hash = kept.filter(|_| admitted.is_some()).map(|kept| kept.account.password);
-    let is_right = api.hasher.verify(password, hash.clone()).await?;
-    match (admitted, name, hash) {
-        (Some(admitted), Some(name), Some(hash)) if is_right => begin(&api, &admitted, &name, &hash).await,
-        _ => Err(Error::InvalidCredentials),
+    let address = call.client_address.as_deref().and_then(address::client);
+    let opening = Opening::new(address, call.user_agent.as_deref());
+    for _ in 0..LOOKS_MAX {
+        let kept = match &name {
+            Some(name) => account_by_name(&mut api.db.read().await?, &api.db, name).await?,
+            None => None,
+        };
+        let hash = kept.filter(|_| admitted.is_some()).map(|kept| kept.account.password);
+        let is_right = api.hasher.verify(password, hash.clone()).await?;
+        let (Some(admitted), Some(name), Some(hash), true) = (&admitted, &name, hash, is_right) else {
+            return Err(Error::InvalidCredentials);
+        };
+        // Whether there is time to make it anew just now or not: they are let in.
+        let anew = if api.hasher.is_outdated(&hash) { api.hasher.hash(password).await.ok() } else { None };
+        let hashes = Hashes { seen: hash, anew };
+        if let Some(answer) = begin(&api, admitted, name, &hashes, &opening).await? {
+            return Ok(answer);
+        }
     }
+    Err(Error::InvalidCredentials)
+}
+
+/// The hash that a password was right for, and the one to put in its place.
+struct Hashes {
+    seen: PasswordHash,
+    anew: Option<PasswordHash>,
 }
 
 fn check(request: &LoginRequest) -> Result<(), Problem> {
@@ -44,33 +65,46 @@ fn check(request: &LoginRequest) -> Result<(), Problem> {
     faults.into_result()
 }
 
-/// Begins a session for somebody whose password was right, if it still is.
+/// Begins a session for somebody whose password was right; `None` if the hash that it was right for is not the present one any more.
 async fn begin(
     api: &Api,
     admitted: &Admitted,
     name: &Username,
-    hash: &PasswordHash,
-) -> Result<Answer<Login>, Error> {
+    hashes: &Hashes,
+    opening: &Opening,
+) -> Result<Option<Answer<Login>>, Error> {
     let (session, refresh_token) = (api.db.random().id("ses"), RefreshToken::generate(api.db.random()));
-    let (kept, times) = db::retrying(&api.db, async |mut tx| {
+    let begun = db::retrying(&api.db, async |mut tx| {
         let kept = account_by_name(&mut tx, &api.db, name).await?;
-        let is_same = |kept: &Kept| kept.account.password == *hash && kept.account.user.is_active();
-        let kept = kept.filter(is_same).ok_or(Error::InvalidCredentials)?;
-        api.guard.settle(&mut tx, admitted).await?;
-        // It changed just now: look again.
-        if !account_signed_in(&mut tx, &kept.id, kept.version).await? {
-            return Err(Error::Db(db::Error::LostRace));
+        let kept = kept.filter(|kept| kept.account.user.is_active()).ok_or(Error::InvalidCredentials)?;
+        if kept.account.password != hashes.seen {
+            return Ok(None);
         }
+        api.guard.settle(&mut tx, admitted).await?;
+        sign_in(&mut tx, api, &kept, hashes).await?;
         // Read again with the account held: whoever changes a role holds it too.
         let mut kept = kept;
         kept.account.user.made = roles_of(&mut tx, &kept.id).await?;
-        let times = Times::begin(tx.now(), &api.issuer.lifetimes);
-        session_insert(&mut tx, &session, &kept.id, &times).await?;
+        let times = Times::begin(tx.now(), &api.issuer.lifetimes.of(&kept.account.user.roles));
+        session_insert(&mut tx, &api.db, &session, &kept.id, &times, opening).await?;
         refresh_token_insert(&mut tx, &refresh_token, &session).await?;
         tx.commit().await?;
-        Ok::<_, Error>((kept, times))
+        Ok::<_, Error>(Some((kept, times)))
     })
     .await?;
-    let to = To { id: &kept.id, user: &kept.account.user, session: &session, times: &times };
-    Ok(Answer::new(api.logged_in(&to, &refresh_token)).no_store())
+    Ok(begun.map(|(kept, times)| {
+        let to = To { id: &kept.id, user: &kept.account.user, session: &session, times: &times };
+        Answer::new(api.logged_in(&to, &refresh_token)).no_store()
+    }))
+}
+
+/// Notes the login at the account, and the password's new hash if there is one.
+async fn sign_in(tx: &mut Tx, api: &Api, kept: &Kept, hashes: &Hashes) -> Result<(), Error> {
+    let mut is_present = account_signed_in(tx, &kept.id, kept.version).await?;
+    if let Some(anew) = &hashes.anew {
+        let account = Account { password: anew.clone(), ..kept.account.clone() };
+        is_present &= account_rehash(tx, &api.db, &kept.id, kept.version, &account).await?;
+    }
+    // It changed just now: look again.
+    if is_present { Ok(()) } else { Err(Error::Db(db::Error::LostRace)) }
 }

@@ -2,7 +2,7 @@
 
 use chrono::DateTime;
 use contracts::auth::{LoggedOut, Logout};
-use http_kit::token::{Claims, TokenError};
+use http_kit::token::Claims;
 use http_kit::{Answer, Call};
 
 use super::Api;
@@ -12,19 +12,22 @@ use crate::store::session::{session_end, session_find};
 
 /// Ends the session of an access token. The token in the body is the credential, expired or not: what counts is that we signed it.
 pub async fn logout(api: Api, call: Call<Logout>) -> Result<Answer<Logout>, Error> {
-    let claims = api.verifier.claims(&call.body.token).await.map_err(|error| match error {
-        TokenError::Unavailable => Error::NoKeys,
-        _ => Error::BadToken,
-    })?;
+    let claims = api.signed_here(&call.body.token).await?;
     // A service's token belongs to no session.
-    let Claims { sid: Some(session), exp, .. } = claims else { return Err(Error::BadToken) };
+    let Some(Claims { sid: Some(session), exp, .. }) = claims else { return Err(Error::BadToken) };
+    end(&api, &session, exp).await?;
+    Ok(Answer::new(LoggedOut { status: "Logged out".to_owned() }))
+}
+
+/// Ends the session that a token of ours, good until `exp`, names.
+pub(super) async fn end(api: &Api, session: &str, exp: i64) -> Result<(), Error> {
     let ended = db::retrying(&api.db, async |mut tx| {
-        let ended = match session_find(&mut tx, &session).await? {
-            Some(_) => session_end(&mut tx, &session).await?,
+        let ended = match session_find(&mut tx, session).await? {
+            Some(_) => session_end(&mut tx, session).await?,
             // Signed here and not known here: the database is older than the token. The token must not be good for all that.
             None => DateTime::from_timestamp(exp, 0)
                 .filter(|expires_at| *expires_at > tx.now())
-                .map(|tokens_expire_at| Ended { session: session.clone(), tokens_expire_at }),
+                .map(|tokens_expire_at| Ended { session: session.to_owned(), tokens_expire_at }),
         };
         revocation_insert(&mut tx, ended.as_slice()).await?;
         tx.commit().await?;
@@ -32,5 +35,5 @@ pub async fn logout(api: Api, call: Call<Logout>) -> Result<Answer<Logout>, Erro
     })
     .await?;
     api.announce(ended.as_slice());
-    Ok(Answer::new(LoggedOut { status: "Logged out".to_owned() }))
+    Ok(())
 }

@@ -1,13 +1,16 @@
 //! The handlers, a file each: authorise, load, decide, save, commit.
 
 pub mod events;
+pub mod introspect;
 pub mod keys;
 pub mod login;
 pub mod logout;
 pub mod me;
 pub mod refresh;
 pub mod revocations;
+pub mod revoke;
 pub mod roles;
+pub mod sessions;
 pub mod users;
 
 use std::sync::Arc;
@@ -20,7 +23,7 @@ use contracts::problem::Faults;
 use contracts::providers::ProvidersClient;
 use db::{Db, Tx};
 use http_kit::kit::BuildError;
-use http_kit::token::Verifier;
+use http_kit::token::{Claims, TokenError, Verifier};
 use http_kit::{Caller, Kit};
 use settings::{PasswordPolicy, ServiceName};
 
@@ -74,6 +77,15 @@ impl Api {
             refresh_token: refresh_token.as_str().to_owned(),
             status: "Authenticated".to_owned(),
             expires_in: u32::try_from((to.times.token_expires_at - now).num_seconds()).unwrap_or_default(),
+        }
+    }
+
+    /// What a token claims that we signed, whether or not it has expired or was revoked; `None` if we did not.
+    async fn signed_here(&self, token: &str) -> Result<Option<Claims>, Error> {
+        match self.verifier.claims(token).await {
+            Ok(claims) => Ok(Some(claims)),
+            Err(TokenError::Unavailable) => Err(Error::NoKeys),
+            Err(_) => Ok(None),
         }
     }
 

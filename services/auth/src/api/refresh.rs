@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::store::account::{self, account_find};
 use crate::store::refresh_token::{Kept, refresh_token_exchange, refresh_token_find};
 use crate::store::revocation::{Ended, revocation_insert};
-use crate::store::session::{self, session_end, session_find, session_prolong};
+use crate::store::session::{self, session_end, session_find, session_hold, session_prolong};
 use crate::token::{RefreshToken, To};
 
 const TOKEN_CHARS_MAX: usize = 512;
@@ -64,14 +64,15 @@ async fn prolong(
     kept: &Kept,
     session: session::Kept,
 ) -> Result<Outcome, Error> {
-    let times = session.times.refresh(tx.now(), &api.issuer.lifetimes);
-    if !session_prolong(&mut tx, &session.id, &times).await? {
+    if !session_hold(&mut tx, &session.id).await? {
         return Ok(Outcome::Refused(None));
     }
     let Some(account::Kept { id, account, .. }) = account_find(&mut tx, &api.db, &session.account).await?
     else {
         return Ok(Outcome::Refused(None));
     };
+    let times = session.times.refresh(tx.now(), &api.issuer.lifetimes.of(&account.user.roles));
+    session_prolong(&mut tx, &session.id, &times).await?;
     let successor = if let Some(successor) = kept.successor(&api.db, token).await? {
         successor
     } else {

@@ -10,8 +10,8 @@ use super::Api;
 use crate::error::Error;
 use crate::store::revocation::revocations_after;
 
-/// A question is held open so long at most.
-const WAIT: Duration = Duration::from_secs(20);
+/// A question is held open so long at most: that there is nothing new is word from auth too, and whoever has none refuses changes.
+const WAIT: Duration = Duration::from_secs(5);
 
 /// What was revoked after a point; waits for something new if there is nothing. Who names no point begins, and is answered at once.
 pub async fn after(api: Api, call: Call<ListRevocations>) -> Result<Answer<ListRevocations>, Error> {

@@ -214,6 +214,28 @@ pub async fn account_update(
     Ok(updated == 1)
 }
 
+/// Replaces the hash of a password that stays the same, if `version` is still the present one; tells whether it was. It stays so: nobody
+/// sees a difference.
+pub async fn account_rehash(
+    tx: &mut Tx,
+    db: &Db,
+    id: &UserId,
+    version: i64,
+    account: &Account,
+) -> Result<bool, db::Error> {
+    let body = seal(db, id, account).await?;
+    let updated = on!(tx, |conn| sqlx::query(sql!(
+        "update account set body = $3 where id = $1 and version = $2 and deleted_at is null"
+    ))
+    .bind(id.as_str())
+    .bind(version)
+    .bind(&body)
+    .execute(conn)
+    .await
+    .map(|done| done.rows_affected()))?;
+    Ok(updated == 1)
+}
+
 /// Notes a login, if `version` is still the present one; tells whether it was. Holds the row until the commit: whoever disables the
 /// account meanwhile sees the session that is being made.
 pub async fn account_signed_in(tx: &mut Tx, id: &UserId, version: i64) -> Result<bool, db::Error> {

@@ -1,12 +1,13 @@
 //! The `session` table.
 
 use chrono::{DateTime, Utc};
-use contracts::id::UserId;
-use db::{Tx, on, sql};
+use contracts::id::{SessionId, UserId};
+use db::{Db, Place, Subject, Tx, on, sql};
+use http_kit::page::{Newest, Window};
 use sqlx::FromRow;
 
 use super::revocation::Ended;
-use crate::domain::session::Times;
+use crate::domain::session::{Opening, Times};
 
 /// A session as kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,12 +43,50 @@ impl From<Row> for Kept {
     }
 }
 
+/// A session as its owner sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alive {
+    /// The id.
+    pub id: SessionId,
+    /// When it began.
+    pub created_at: DateTime<Utc>,
+    /// When it was refreshed last.
+    pub refreshed_at: Option<DateTime<Utc>>,
+    /// When it ends.
+    pub times: Times,
+    /// Where it was begun.
+    pub opening: Opening,
+}
+
+#[derive(FromRow)]
+struct AliveRow {
+    id: String,
+    created_at: DateTime<Utc>,
+    refreshed_at: Option<DateTime<Utc>>,
+    token_expires_at: DateTime<Utc>,
+    idle_until: DateTime<Utc>,
+    expires_at: DateTime<Utc>,
+    body: Option<Vec<u8>>,
+}
+
+fn place(id: &str) -> Place<'_> {
+    Place { table: "session", column: "body", row: id }
+}
+
 /// Begins a session.
-pub async fn session_insert(tx: &mut Tx, id: &str, account: &UserId, times: &Times) -> Result<(), db::Error> {
+pub async fn session_insert(
+    tx: &mut Tx,
+    db: &Db,
+    id: &str,
+    account: &UserId,
+    times: &Times,
+    opening: &Opening,
+) -> Result<(), db::Error> {
     let now = tx.now();
+    let body = db.vault().seal_json(&Subject::Service, place(id), opening).await?;
     on!(tx, |conn| sqlx::query(sql!(
-        "insert into session (id, account_id, created_at, token_expires_at, idle_until, expires_at) \
-         values ($1, $2, $3, $4, $5, $6)"
+        "insert into session (id, account_id, created_at, token_expires_at, idle_until, expires_at, body) \
+         values ($1, $2, $3, $4, $5, $6, $7)"
     ))
     .bind(id)
     .bind(account.as_str())
@@ -55,10 +94,52 @@ pub async fn session_insert(tx: &mut Tx, id: &str, account: &UserId, times: &Tim
     .bind(times.token_expires_at)
     .bind(times.idle_until)
     .bind(times.expires_at)
+    .bind(&body)
     .execute(conn)
     .await
     .map(drop))?;
     Ok(())
+}
+
+/// A stretch of an account's sessions that go on, newest first.
+pub async fn session_list(
+    tx: &mut Tx,
+    db: &Db,
+    account: &UserId,
+    window: &Window<Newest>,
+) -> Result<Vec<(Newest, Alive)>, db::Error> {
+    let (now, (created_at, id)) = (tx.now(), window.below());
+    let rows: Vec<AliveRow> = on!(tx, |conn| {
+        sqlx::query_as(sql!(
+        "select id, created_at, refreshed_at, token_expires_at, idle_until, expires_at, body from session \
+         where account_id = $1 and ended_at is null and idle_until > $2 and (created_at, id) < ($3, $4) \
+         order by created_at desc, id desc limit $5"
+    ))
+    .bind(account.as_str())
+    .bind(now)
+    .bind(created_at)
+    .bind(&id)
+    .bind(window.rows())
+    .fetch_all(conn)
+    .await
+    })?;
+    let mut alive = Vec::with_capacity(rows.len());
+    for row in rows {
+        let opening = match &row.body {
+            Some(body) => db.vault().open_json(&Subject::Service, place(&row.id), body).await?,
+            // An older version began it.
+            None => Opening::default(),
+        };
+        let times = Times {
+            token_expires_at: row.token_expires_at,
+            idle_until: row.idle_until,
+            expires_at: row.expires_at,
+        };
+        let (id, created_at, refreshed_at) = (SessionId::trusted(row.id), row.created_at, row.refreshed_at);
+        let key = (created_at, id.to_string());
+        alive.push((key, Alive { id, created_at, refreshed_at, times, opening }));
+    }
+    Ok(alive)
 }
 
 /// The session, ended or not, if it is still remembered.
@@ -74,19 +155,33 @@ pub async fn session_find(tx: &mut Tx, id: &str) -> Result<Option<Kept>, db::Err
     Ok(row.map(Kept::from))
 }
 
-/// Prolongs a session, if it has not ended meanwhile; tells whether it did. Holds the row until the commit: whoever ends the session
-/// meanwhile sees the token that is being issued.
-pub async fn session_prolong(tx: &mut Tx, id: &str, times: &Times) -> Result<bool, db::Error> {
-    let updated = on!(tx, |conn| sqlx::query(sql!(
-        "update session set token_expires_at = $2, idle_until = $3 where id = $1 and ended_at is null"
+/// Holds a session until the commit, if it has not ended meanwhile; tells whether it has not. Whoever ends the session meanwhile sees the
+/// token that is being issued.
+pub async fn session_hold(tx: &mut Tx, id: &str) -> Result<bool, db::Error> {
+    let now = tx.now();
+    let updated = on!(tx, |conn| {
+        sqlx::query(sql!("update session set refreshed_at = $2 where id = $1 and ended_at is null"))
+            .bind(id)
+            .bind(now)
+            .execute(conn)
+            .await
+            .map(|done| done.rows_affected())
+    })?;
+    Ok(updated == 1)
+}
+
+/// Prolongs a session that is held.
+pub async fn session_prolong(tx: &mut Tx, id: &str, times: &Times) -> Result<(), db::Error> {
+    on!(tx, |conn| sqlx::query(sql!(
+        "update session set token_expires_at = $2, idle_until = $3 where id = $1"
     ))
     .bind(id)
     .bind(times.token_expires_at)
     .bind(times.idle_until)
     .execute(conn)
     .await
-    .map(|done| done.rows_affected()))?;
-    Ok(updated == 1)
+    .map(drop))?;
+    Ok(())
 }
 
 /// Ends a session; `None` if it had ended before.
@@ -101,6 +196,25 @@ pub async fn session_end(tx: &mut Tx, id: &str) -> Result<Option<Ended>, db::Err
     .fetch_optional(conn)
     .await
     })?;
+    Ok(row.map(Ended::from))
+}
+
+/// Ends one of an account's sessions; `None` if it has no such one that goes on.
+pub async fn session_end_of(
+    tx: &mut Tx,
+    account: &UserId,
+    id: &SessionId,
+) -> Result<Option<Ended>, db::Error> {
+    let now = tx.now();
+    let row: Option<(String, DateTime<Utc>)> = on!(tx, |conn| sqlx::query_as(sql!(
+        "update session set ended_at = $3 where id = $1 and account_id = $2 and ended_at is null \
+         returning id, token_expires_at"
+    ))
+    .bind(id.as_str())
+    .bind(account.as_str())
+    .bind(now)
+    .fetch_optional(conn)
+    .await)?;
     Ok(row.map(Ended::from))
 }
 

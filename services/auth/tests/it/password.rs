@@ -1,4 +1,8 @@
-//! Changing and setting passwords.
+//! Changing and setting passwords, and what becomes of their hashes.
+
+use auth::domain::user::{Account, PasswordHash};
+use auth::store::account::{account_find, account_rehash};
+use contracts::id::UserId;
 
 use super::*;
 
@@ -63,5 +67,46 @@ testkit::stack_tests! { services = [auth::SERVICE];
         for role in [Role::Service, Role::Admin] {
             let _ = call(&stack, role, Method::PUT, "/api/auth/me/password", Some(body.clone())).await.expect(404);
         }
+    }
+}
+
+/// As an earlier version made it, that asked for less work.
+fn weak_hash(password: &str) -> PasswordHash {
+    use argon2::password_hash::PasswordHasher;
+    let params = argon2::Params::new(8_192, 1, 1, Some(32)).unwrap();
+    let argon2 = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
+    let hash = argon2.hash_password_with_salt(password.as_bytes(), b"sixteen bytes ..").unwrap();
+    PasswordHash(hash.to_string())
+}
+
+testkit::stack_tests! { services = [auth::SERVICE];
+    async fn a_hash_that_took_less_work_is_made_anew_at_a_login_and_nobody_notices(stack: Arc<TestStack>) {
+        let id = UserId::parse(&create(&stack, "jane.roe", &["billing"]).await).unwrap();
+        let before = login(&stack, "jane.roe", PASSWORD).await;
+        let db = stack.database(ServiceName::AuthService).open_again().await;
+        let kept = account_find(&mut db.read().await.unwrap(), &db, &id).await.unwrap().unwrap();
+        let weak = Account { password: weak_hash(PASSWORD), ..kept.account.clone() };
+        let mut tx = db.begin().await.unwrap();
+        assert!(account_rehash(&mut tx, &db, &id, kept.version, &weak).await.unwrap());
+        tx.commit().await.unwrap();
+
+        let _ = try_login(&stack, "jane.roe", "not the password").await.expect(401);
+        let look = async || account_find(&mut db.read().await.unwrap(), &db, &id).await.unwrap().unwrap();
+        assert_eq!(look().await.account.password, weak.password, "whoever guesses changes nothing");
+
+        let all = (0..8).map(|_| {
+            let stack = Arc::clone(&stack);
+            tokio::spawn(async move { login(&stack, "jane.roe", PASSWORD).await })
+        });
+        for one in all.collect::<Vec<_>>() {
+            assert!(is_good(&stack, &one.await.unwrap().access).await);
+        }
+        let after = look().await;
+        assert!(after.account.password.0.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+        assert_eq!((after.version, after.account.user), (kept.version, kept.account.user));
+        assert!(is_good(&stack, &before.access).await, "no session ends");
+        let _ = login(&stack, "jane.roe", PASSWORD).await;
+        assert_eq!(look().await.account.password, after.account.password, "once is enough");
+        db.close().await;
     }
 }

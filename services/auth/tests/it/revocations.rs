@@ -55,6 +55,21 @@ testkit::stack_tests! { services = [auth::SERVICE];
         other.close().await;
     }
 
+    async fn what_another_replica_revoked_is_in_force_here_within_two_seconds(stack: Arc<TestStack>) {
+        let tokens = login(&stack, "admin", ADMIN_PASSWORD).await;
+        let claims = data_encoding::BASE64URL_NOPAD.decode(tokens.access.split('.').nth(1).unwrap().as_bytes()).unwrap();
+        let claims: Value = serde_json::from_slice(&claims).unwrap();
+        assert!(is_good(&stack, &tokens.access).await);
+        let other = stack.database(ServiceName::AuthService).open_again().await;
+        revoke(&other, claims["sid"].as_str().unwrap()).await;
+        let begun = Instant::now();
+        while is_good(&stack, &tokens.access).await {
+            assert!(begun.elapsed() < Duration::from_secs(2));
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        other.close().await;
+    }
+
     async fn only_services_may_follow(stack: Arc<TestStack>) {
         let _ = call(&stack, Role::Admin, Method::GET, "/internal/revocations", None).await.expect(403);
         let refused = call(&stack, Role::Service, Method::GET, "/internal/revocations?after=-1", None).await.expect(400);

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use contracts::endpoint::{Access, Operation};
+use contracts::endpoint::{Access, Encoding, Operation};
 use serde_json::{Map, Value, json};
 use settings::Method;
 
@@ -33,7 +33,8 @@ pub(super) fn describe(operation: &Operation, schemas: &mut Schemas) -> Value {
     }
     if let Some(body) = operation.body {
         let content = media(schemas.of(body), example(operation, "request"));
-        described["requestBody"] = json!({ "required": true, "content": { "application/json": content } });
+        described["requestBody"] =
+            json!({ "required": true, "content": { operation.encoding.media_type(): content } });
     }
     described["responses"] = responses(operation, schemas);
     described
@@ -122,7 +123,7 @@ fn problem_statuses(operation: &Operation) -> impl Iterator<Item = u16> {
         (412, is_on_one && has_ids),
         (413, has_body),
         (415, has_body),
-        (422, has_body),
+        (422, has_body && operation.encoding == Encoding::Json),
         (429, true),
         (503, true),
         (504, true),

@@ -1,12 +1,14 @@
 //! Who may pass.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use contracts::auth::Revocation;
 use contracts::permission::Role;
 use settings::Method;
 
 use crate::backend::Backend;
-use crate::house::{House, guarded, public};
+use crate::house::{House, config, guarded, public};
 
 fn routes() -> Vec<settings::Route> {
     vec![
@@ -119,4 +121,33 @@ async fn a_public_route_asks_for_nothing_and_passes_what_comes() {
     let answer = house.ask("POST", "/api/auth/login", &[("authorization", "Bearer old")], "{}").await;
     assert_eq!(answer.status, 200);
     assert_eq!(backend.requests()[1].headers["authorization"], "Bearer old");
+}
+
+#[tokio::test]
+async fn while_nobody_says_who_was_logged_out_people_read_and_change_nothing() {
+    let backend = Backend::echo().await;
+    let at_auth = settings::Route {
+        service: "auth-service".to_owned(),
+        ..guarded(Method::Delete, "/api/auth/sessions", &[])
+    };
+    let mut config = config(vec![backend.address.clone()], [routes(), vec![at_auth]].concat());
+    config.upstreams.insert("auth-service".to_owned(), config.upstreams["patient-service"].clone());
+    let house = House::with(config).await;
+    let token = house.token("usr_1", Role::Admin);
+    let line = format!("Bearer {token}");
+    let ask = async |method: &str, path: &str| house.ask(method, path, &[("authorization", &line)], "").await;
+    assert_eq!(ask("DELETE", "/api/patients/1").await.status, 200);
+
+    house.revoked.set_stale_after(Duration::ZERO);
+    let refused = ask("DELETE", "/api/patients/1").await;
+    refused.assert_problem(503, "unavailable");
+    assert_eq!(refused.header("retry-after"), Some("5"));
+    assert_eq!(ask("GET", "/api/patients/1").await.status, 200);
+    assert_eq!(ask("HEAD", "/api/patients/1").await.status, 200);
+    assert_eq!(ask("POST", "/api/auth/login").await.status, 200, "nobody in particular does that");
+    assert_eq!(ask("DELETE", "/api/auth/sessions").await.status, 200, "auth itself knows");
+    house.get_as("nonsense", "/api/patients/1").await.assert_problem(401, "unauthenticated");
+
+    house.revoked.set_stale_after(Duration::from_mins(2));
+    assert_eq!(ask("DELETE", "/api/patients/1").await.status, 200);
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::TimeZone;
 use contracts::ambient::{Clock, Random};
@@ -51,6 +52,7 @@ pub(crate) fn config(endpoints: Vec<Address>, routes: Vec<Route>) -> GatewayConf
             issuer: ISSUER.to_owned(),
             audience: AUDIENCE.to_owned(),
             service: ServiceName::AuthService,
+            revocations_stale_seconds: 120,
         },
         rate_limits: RateLimits::default(),
         rate_limit_store: None,
@@ -130,7 +132,8 @@ impl House {
         let clock = Clock::set_to(chrono::Utc.with_ymd_and_hms(2026, 1, 15, 10, 0, 0).unwrap());
         let (pkcs8, jwk) = generate_key("auth-1").unwrap();
         let keys = KeyRing::fixed(&JwkSet { keys: vec![jwk] }, &JwkSet::default());
-        let revoked = Arc::new(RevocationList::default());
+        let revoked = Arc::new(RevocationList::followed(Duration::from_mins(2)));
+        revoked.hear(&[], &clock);
         let verifier = Arc::new(Verifier::new(ISSUER, AUDIENCE, keys, Arc::clone(&revoked), clock.clone()));
         let metrics = Metrics::default();
         let tracer = Tracer::new("api-gateway", 7, None);

@@ -1,6 +1,7 @@
 //! A service as a process of its own, as those who run it see it: what it says when it cannot start, and how it ends. What is tried here
 //! on one service is the same code in all seven.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -70,6 +71,8 @@ impl Scene {
                 access_token_seconds: 600,
                 refresh_token_seconds: 86_400,
                 session_seconds: 604_800,
+                log_off: BTreeMap::new(),
+                revocations_stale_seconds: settings::REVOCATIONS_STALE_SECONDS,
                 password_policy: PasswordPolicy::default(),
             },
             integrations: Integrations::default(),

@@ -1,11 +1,12 @@
 //! The auth service's API: login, tokens, users and roles.
 
+use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api;
 use crate::event::{Accepted, Event};
-use crate::id::UserId;
+use crate::id::{SessionId, UserId};
 use crate::merge_patch::MergePatch;
 use crate::page::Page;
 use crate::role_name::RoleName;
@@ -25,6 +26,14 @@ api! {
     logout: Logout = Post "/api/auth/logout" (body LogoutRequest),
         public, answers 200 LoggedOut;
 
+    /// End the session of an access or refresh token (RFC 7009). The token is the credential; one that is not known is answered alike.
+    revoke_token: RevokeToken = Post "/api/auth/revoke" (form TokenForm),
+        public, answers 200 SessionsRevoked;
+
+    /// Ask whether a token is good, and whose it is (RFC 7662).
+    introspect_token: IntrospectToken = Post "/api/auth/introspect" (form TokenForm),
+        needs TokensIntrospect, answers 200 Introspection;
+
     /// Who is signed in, and what they may do.
     me: Me = Get "/api/auth/me",
         signed_in, answers 200 Identity;
@@ -32,6 +41,32 @@ api! {
     /// Change one's own password; every other session of the user ends.
     change_password: ChangePassword = Put "/api/auth/me/password" (body PasswordChange),
         signed_in, answers 200 PasswordChanged;
+
+    /// List one's own sessions, newest first.
+    list_sessions: ListSessions = Get "/api/auth/sessions" (query SessionFilter),
+        signed_in, answers 200 Page<Session>;
+
+    /// End one of one's own sessions, with its tokens.
+    revoke_session: RevokeSession = Delete "/api/auth/sessions/{sessionId}" [session_id: SessionId],
+        signed_in, answers 200 SessionsRevoked;
+
+    /// End one's own sessions, all of them or all others.
+    revoke_sessions: RevokeSessions = Delete "/api/auth/sessions" (query WhichSessions),
+        signed_in, answers 200 SessionsRevoked;
+
+    /// List a user's sessions, newest first.
+    list_user_sessions: ListUserSessions = Get "/api/auth/users/{userId}/sessions" [user_id: UserId]
+        (query SessionFilter),
+        needs SessionsRead, answers 200 Page<Session>;
+
+    /// End one of a user's sessions, with its tokens.
+    revoke_user_session: RevokeUserSession = Delete "/api/auth/users/{userId}/sessions/{sessionId}"
+        [user_id: UserId, session_id: SessionId],
+        needs SessionsWrite, answers 200 SessionsRevoked;
+
+    /// End all of a user's sessions.
+    revoke_user_sessions: RevokeUserSessions = Delete "/api/auth/users/{userId}/sessions" [user_id: UserId],
+        needs SessionsWrite, answers 200 SessionsRevoked;
 
     /// Create a user.
     create_user: CreateUser = Post "/api/auth/users" (body UserRequest),
@@ -81,7 +116,7 @@ api! {
     jwks: JsonWebKeys = Get "/.well-known/jwks.json",
         public, answers 200 JwkSet;
 
-    /// What was revoked after a point; waits up to 20 seconds for something new.
+    /// What was revoked after a point; waits some seconds for something new.
     revocations: ListRevocations = Get "/internal/revocations" (query RevocationFilter),
         needs RevocationsRead, answers 200 Revocations;
 
@@ -142,6 +177,54 @@ pub struct LoggedOut {
     pub status: String,
 }
 
+/// A token (RFC 7009 §2.1, RFC 7662 §2.1). Parameters that are not named here are passed over.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+pub struct TokenForm {
+    /// An access token, or a refresh token.
+    #[schemars(length(min = 1, max = 8192))]
+    pub token: String,
+    /// `access_token` or `refresh_token`; not needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_type_hint: Option<String>,
+}
+
+/// What a token is good for (RFC 7662 §2.2). Of one that is not good nothing is said but that.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Introspection {
+    /// Whether it is good just now.
+    pub active: bool,
+    /// What its bearer may do, names separated by spaces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// The user's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// `Bearer`; a refresh token has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_type: Option<String>,
+    /// Good until, seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exp: Option<i64>,
+    /// Issued, seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iat: Option<i64>,
+    /// The user's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sub: Option<String>,
+    /// For whom it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aud: Option<String>,
+    /// Who issued it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iss: Option<String>,
+    /// Its own id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jti: Option<String>,
+    /// Its session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sid: Option<String>,
+}
+
 /// Who is signed in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -189,6 +272,60 @@ pub struct PasswordReset {
 #[serde(rename_all = "camelCase")]
 pub struct PasswordChanged {
     /// `Password changed`.
+    pub status: String,
+}
+
+/// A session: somebody who logged in somewhere and has not been logged off.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Session {
+    /// Its id, `sid` in its tokens.
+    pub session_id: SessionId,
+    /// Whether it is the one that asks.
+    pub is_current: bool,
+    /// When it began.
+    pub created_at: DateTime<Utc>,
+    /// When it was last refreshed; absent if it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refreshed_at: Option<DateTime<Utc>>,
+    /// It ends if it is not refreshed by then…
+    pub idle_until: DateTime<Utc>,
+    /// …and by then in any case.
+    pub expires_at: DateTime<Utc>,
+    /// The address that it was begun from, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// What it was begun with (`User-Agent`), if that said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
+}
+
+/// Which sessions to see.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionFilter {
+    /// At most so many, 1 to 200; 50 if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// `nextCursor` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}
+
+/// Which sessions to end.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WhichSessions {
+    /// Whether to keep the one that asks; if not given, it ends too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_current: Option<bool>,
+}
+
+/// The answer to a session's end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionsRevoked {
+    /// `Revoked`.
     pub status: String,
 }
 
@@ -387,7 +524,7 @@ pub struct Jwk {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RevocationFilter {
-    /// The `cursor` of the last answer: waits up to 20 seconds for what comes after it. Absent: everything still in force, at once.
+    /// The `cursor` of the last answer: waits some seconds for what comes after it. Absent: everything still in force, at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<i64>,
 }

@@ -21,7 +21,7 @@ use traces::{Current, Kind, Span};
 
 use crate::ambient::Random;
 use crate::deadline;
-use crate::endpoint::{Endpoint, Operation};
+use crate::endpoint::{Encoding, Endpoint, Operation};
 use crate::problem::{Problem, ProblemCode};
 use attempt::Bounds;
 use connections::Connections;
@@ -180,8 +180,13 @@ impl Transport {
             request = request.query(query);
         }
         if operation.body.is_some() {
-            let body = serde_json::to_vec(body).map_err(ClientError::unavailable)?;
-            request = request.header("content-type", "application/json").body(body);
+            request = match operation.encoding {
+                Encoding::Form => request.form(body),
+                Encoding::Json => {
+                    let body = serde_json::to_vec(body).map_err(ClientError::unavailable)?;
+                    request.header("content-type", Encoding::Json.media_type()).body(body)
+                }
+            };
         }
         if let Some(key) = terms.idempotency_key {
             request = request.header("idempotency-key", key);

@@ -18,6 +18,25 @@ pub enum Access {
     Needs(Permission),
 }
 
+/// How a request's body is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// JSON, as everything of ours.
+    Json,
+    /// `application/x-www-form-urlencoded`, where a standard of OAuth asks for it.
+    Form,
+}
+
+impl Encoding {
+    /// Its media type.
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Form => "application/x-www-form-urlencoded",
+        }
+    }
+}
+
 /// An operation as data: what the router, the gateway's planner and the OpenAPI document read.
 #[derive(Debug)]
 pub struct Operation {
@@ -41,6 +60,8 @@ pub struct Operation {
     pub query: Option<SchemaOf>,
     /// The schema of the request body, if it takes one.
     pub body: Option<SchemaOf>,
+    /// How that is written.
+    pub encoding: Encoding,
     /// The schema of the answer.
     pub reply: SchemaOf,
 }
@@ -115,7 +136,7 @@ pub fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
 /// }
 /// ```
 ///
-/// Optional, in this order: `[ids in the path]`, `(query Type)`, `(body Type)`. Access is `public`, `signed_in` or `needs Permission`.
+/// Optional, in this order: `[ids in the path]`, `(query Type)`, `(body Type)` or `(form Type)`. Access is `public`, `signed_in` or `needs Permission`.
 #[macro_export]
 macro_rules! api {
     (
@@ -123,7 +144,7 @@ macro_rules! api {
         $(
             $(#[doc = $doc:literal])+
             $name:ident : $endpoint:ident = $method:ident $path:literal
-                $([$($id:ident : $id_type:ty),+])? $((query $query:ty))? $((body $body:ty))?,
+                $([$($id:ident : $id_type:ty),+])? $((query $query:ty))? $((body $body:ty))? $((form $form:ty))?,
                 $access:ident $($permission:ident)?, answers $status:literal $reply:ty;
         )+
     ) => {
@@ -143,12 +164,13 @@ macro_rules! api {
                     access: $crate::api!(@access $access $($permission)?),
                     status: $status,
                     query: $crate::api!(@schema $($query)?),
-                    body: $crate::api!(@schema $($body)?),
+                    body: $crate::api!(@schema $($body)? $($form)?),
+                    encoding: $crate::api!(@encoding $($form)?),
                     reply: $crate::endpoint::schema_of::<$reply>,
                 };
                 type Path = ($($($id_type,)+)?);
                 type Query = $crate::api!(@type $($query)?);
-                type Body = $crate::api!(@type $($body)?);
+                type Body = $crate::api!(@type $($body)? $($form)?);
                 type Reply = $reply;
             }
         )+
@@ -172,13 +194,13 @@ macro_rules! api {
             $(
                 $(#[doc = $doc])+
                 pub async fn $name(
-                    &self $($(, $id: &$id_type)+)? $(, query: &$query)? $(, body: &$body)?
+                    &self $($(, $id: &$id_type)+)? $(, query: &$query)? $(, body: &$body)? $(, body: &$form)?
                 ) -> Result<$reply, $crate::client::ClientError> {
                     self.0
                         .call::<$endpoint>(
                             &[$($($id as &(dyn std::fmt::Display + Sync)),+)?],
                             $crate::api!(@value query $($query)?),
-                            $crate::api!(@value body $($body)?),
+                            $crate::api!(@value body $($body)? $($form)?),
                         )
                         .await
                 }
@@ -192,6 +214,8 @@ macro_rules! api {
     (@access needs $permission:ident) => {
         $crate::endpoint::Access::Needs($crate::permission::Permission::$permission)
     };
+    (@encoding) => { $crate::endpoint::Encoding::Json };
+    (@encoding $type:ty) => { $crate::endpoint::Encoding::Form };
     (@schema) => { None };
     (@schema $type:ty) => { Some($crate::endpoint::schema_of::<$type>) };
     (@type) => { () };

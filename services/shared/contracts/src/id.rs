@@ -142,6 +142,8 @@ ids! {
     NotificationId = "notif",
     /// A user: whoever can log in.
     UserId = "usr",
+    /// A session: from a login until it ends.
+    SessionId = "ses",
     /// An event in the outbox.
     EventId = "evt",
 }

@@ -69,6 +69,12 @@ permissions! {
     UsersWrite = "users:write",
     /// Make roles, and change and delete those that were made.
     RolesWrite = "roles:write",
+    /// See anybody's sessions (one's own are for every signed-in user).
+    SessionsRead = "sessions:read",
+    /// End anybody's sessions.
+    SessionsWrite = "sessions:write",
+    /// Ask whether a token is good, and whose it is (RFC 7662).
+    TokensIntrospect = "tokens:introspect",
     /// See the gateway's details (its status is for every signed-in user).
     GatewayRead = "gateway:read",
     /// Call another service's internal routes. No person has it.
@@ -268,6 +274,7 @@ impl Role {
                 P::RecordsRead,
                 P::RecordsDelete,
                 P::UsersRead,
+                P::SessionsRead,
             ],
             Self::Patient => &[
                 P::PatientsRead,

@@ -61,8 +61,8 @@ problem_codes! {
         "A body may have 1 MiB at most.";
     UriTooLong = "uri-too-long" 414 "The address is too long",
         "Path and query may have 8 KiB at most.";
-    UnsupportedMediaType = "unsupported-media-type" 415 "The body must be JSON",
-        "Send `Content-Type: application/json`, in UTF-8.";
+    UnsupportedMediaType = "unsupported-media-type" 415 "The body is not of the right kind",
+        "Send `Content-Type: application/json`, in UTF-8; where `detail` says so, `application/x-www-form-urlencoded`.";
     ExpectationFailed = "expectation-failed" 417 "Not to be expected",
         "`Expect` may say `100-continue`, and nothing else.";
     InvalidFields = "invalid-fields" 422 "Some fields are not valid",

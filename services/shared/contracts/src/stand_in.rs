@@ -52,6 +52,9 @@ impl Tells {
             | Permission::UsersRead
             | Permission::UsersWrite
             | Permission::RolesWrite
+            | Permission::SessionsRead
+            | Permission::SessionsWrite
+            | Permission::TokensIntrospect
             | Permission::GatewayRead
             | Permission::InternalCall
             | Permission::RevocationsRead => Self::Nothing,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, RawPathParams};
 use bytes::Bytes;
-use contracts::endpoint::{Access, Endpoint, PathIds};
+use contracts::endpoint::{Access, Encoding, Endpoint, Operation, PathIds};
 use contracts::problem::{Problem, ProblemCode};
 use db::KeptAnswer;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -18,7 +18,7 @@ use crate::kit::Kit;
 use crate::receipt::{Claimed, Receipt, claim_idempotency_key};
 use crate::shape::Shape;
 use crate::token::Caller;
-use crate::{json, problem};
+use crate::{form, json, problem};
 
 /// The largest body, bytes.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -40,6 +40,8 @@ pub struct Call<E: Endpoint> {
     /// The address that the gateway saw, for attempts to be counted by: the gateway writes the header anew, and nobody else reaches a
     /// service (a socket of this user's own, or the network policy). Never logged.
     pub client_address: Option<String>,
+    /// What the client calls itself (`User-Agent`). Its own word; never logged.
+    pub user_agent: Option<String>,
 }
 
 /// What comes of reading a request.
@@ -58,7 +60,7 @@ pub(crate) async fn parse<E: Endpoint>(
     body: Body,
 ) -> Result<Parsed<E>, Problem> {
     let operation = E::OPERATION;
-    let caller = authorize(kit, parts, operation.access).await?;
+    let caller = authorize(kit, parts, operation).await?;
     let path = path_ids::<E>(parts).await?;
     let query = parts.uri.query().unwrap_or_default();
     if operation.query.is_none() {
@@ -66,11 +68,12 @@ pub(crate) async fn parse<E: Endpoint>(
     }
     let query = json::read_query(if operation.query.is_some() { query } else { "" })?;
     let (body, bytes) = if operation.body.is_some() {
-        let bytes = read_body(parts, body).await?;
+        let bytes = read_body(parts, body, operation.encoding).await?;
         // The public is read strictly; another service may be newer, and its further members are passed over.
-        let body = match shape {
-            Some(shape) => json::read_strictly(&bytes, shape)?,
-            None => json::read_leniently(&bytes)?,
+        let body = match (operation.encoding, shape) {
+            (Encoding::Form, _) => form::read(&bytes)?,
+            (Encoding::Json, Some(shape)) => json::read_strictly(&bytes, shape)?,
+            (Encoding::Json, None) => json::read_leniently(&bytes)?,
         };
         (body, bytes)
     } else {
@@ -89,23 +92,29 @@ pub(crate) async fn parse<E: Endpoint>(
     };
     let if_match = IfMatch::read(&parts.headers);
     let client_address = header(parts, "x-forwarded-for").map(str::to_owned);
-    Ok(Parsed::Call(Box::new(Call { path, query, body, caller, if_match, receipt, client_address })))
+    let user_agent = header(parts, "user-agent").map(str::to_owned);
+    let call = Call { path, query, body, caller, if_match, receipt, client_address, user_agent };
+    Ok(Parsed::Call(Box::new(call)))
 }
 
-async fn authorize(kit: &Kit, parts: &Parts, access: Access) -> Result<Arc<Caller>, Problem> {
-    if access == Access::Public {
+async fn authorize(kit: &Kit, parts: &Parts, operation: &Operation) -> Result<Arc<Caller>, Problem> {
+    if operation.access == Access::Public {
         return Ok(Arc::new(Caller::nobody()));
     }
     let bearer = header(parts, AUTHORIZATION.as_str());
     let caller = kit.world.verifier.authorize(bearer).await.map_err(|error| problem::of_token(&error))?;
-    match access {
+    let caller = match operation.access {
         Access::Needs(permission) if !caller.may(permission) => {
-            Err(Problem::new(ProblemCode::Forbidden)
-                .detail(format!("The permission {permission} is needed.")))
+            return Err(Problem::new(ProblemCode::Forbidden)
+                .detail(format!("The permission {permission} is needed.")));
         }
-        Access::Needs(permission) => Ok(Caller::acting_by(caller, permission)),
-        _ => Ok(caller),
+        Access::Needs(permission) => Caller::acting_by(caller, permission),
+        _ => caller,
+    };
+    if operation.method != Method::Get {
+        kit.world.verifier.permits_change(&caller).map_err(|error| problem::of_token(&error))?;
     }
+    Ok(caller)
 }
 
 async fn path_ids<E: Endpoint>(parts: &mut Parts) -> Result<E::Path, Problem> {
@@ -118,10 +127,15 @@ async fn path_ids<E: Endpoint>(parts: &mut Parts) -> Result<E::Path, Problem> {
     E::Path::from_segments(params.iter().map(|(_, value)| value)).ok_or_else(not_found)
 }
 
-/// The body's bytes, if it calls itself JSON.
-async fn read_body(parts: &Parts, body: Body) -> Result<Bytes, Problem> {
-    if !header(parts, CONTENT_TYPE.as_str()).is_some_and(is_json) {
-        return Err(Problem::new(ProblemCode::UnsupportedMediaType));
+/// The body's bytes, if it calls itself what it is to be.
+async fn read_body(parts: &Parts, body: Body, encoding: Encoding) -> Result<Bytes, Problem> {
+    let is_meant = match encoding {
+        Encoding::Json => is_json,
+        Encoding::Form => form::is_form,
+    };
+    if !header(parts, CONTENT_TYPE.as_str()).is_some_and(is_meant) {
+        let wanted = format!("Send Content-Type: {}.", encoding.media_type());
+        return Err(Problem::new(ProblemCode::UnsupportedMediaType).detail(wanted));
     }
     match Limited::new(body, BODY_BYTES_MAX).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),

@@ -8,6 +8,8 @@ use contracts::permission::{Permission, Permissions, Role};
 use contracts::problem::{Problem, ProblemCode};
 use contracts::role_name::RoleName;
 
+use crate::token::PART_PREFIX;
+
 /// Who calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
@@ -119,6 +121,11 @@ impl Caller {
     /// Whether they may.
     pub fn may(&self, permission: Permission) -> bool {
         self.permissions.contains(permission)
+    }
+
+    /// Whether it is a part of the stack, and no person.
+    pub fn is_part(&self) -> bool {
+        self.user.starts_with(PART_PREFIX)
     }
 
     /// Whether one of their roles is staff: books for others, past stated hours if need be.

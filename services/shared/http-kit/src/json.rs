@@ -116,7 +116,7 @@ fn json_problem(text: &[u8], error: &serde_json::Error, path: &str) -> Problem {
 }
 
 /// A fault's field and what it must be, from serde's message; serde repeats the value, so only what follows it is kept.
-fn explain(message: &str, path: &str) -> (String, String) {
+pub(crate) fn explain(message: &str, path: &str) -> (String, String) {
     let message = message.split(" at line ").next().unwrap_or_default();
     let quoted =
         |from: &str| message.strip_prefix(from).and_then(|rest| rest.split('`').next()).map(str::to_owned);

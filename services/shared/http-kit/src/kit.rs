@@ -9,7 +9,7 @@ use contracts::client::{ClientError, Transport};
 use contracts::secret::Secret;
 use db::{Db, Migrations, Secrets};
 pub use futures_util::future::BoxFuture;
-use settings::{InternalTls, SecretRef, ServiceName, ServiceSettings};
+use settings::{AuthSettings, InternalTls, SecretRef, ServiceName, ServiceSettings};
 use tls::Credentials;
 use tokio::sync::watch;
 use traces::Tracer;
@@ -163,7 +163,8 @@ pub fn identity(
     Ok(ServiceIdentity::new(service, &settings.auth.audience, &key, clock.clone(), random.clone())?)
 }
 
-/// What checks tokens for one process: the keys are read from auth when the first token comes.
+/// What checks tokens for one process: the keys are read from auth when the first token comes. Who was logged out has to be brought, by
+/// [`RevocationList::follow`] or by an auth service in this process.
 pub fn verifier(
     settings: &ServiceSettings,
     credentials: Option<&Arc<Credentials>>,
@@ -175,13 +176,9 @@ pub fn verifier(
 ) -> Result<Arc<Verifier>, WorldError> {
     let auth = transport(settings, ServiceName::AuthService, credentials, identity, random, metrics)?;
     let keys = KeyRing::new(&service_identities(secrets)?, AuthClient::new(auth));
-    Ok(Arc::new(Verifier::new(
-        &settings.auth.issuer,
-        &settings.auth.audience,
-        keys,
-        Arc::new(RevocationList::default()),
-        clock.clone(),
-    )))
+    let AuthSettings { issuer, audience, .. } = &settings.auth;
+    let revoked = Arc::new(RevocationList::followed(settings.auth.revocations_stale_after()));
+    Ok(Arc::new(Verifier::new(issuer, audience, keys, revoked, clock.clone())))
 }
 
 /// A way from one service to another, of its own.

@@ -8,6 +8,7 @@
 //! | [`routes`], [`call`] | a handler mounted at its declared operation: access, body, answer and errors in one place |
 //! | [`receipt`] | a POST's answer kept for the same request repeated |
 //! | [`json`] | strict reading: unknown members refused by name, faults with their path |
+//! | `form` | the bodies that OAuth's standards ask for |
 //! | [`answer`], [`etag`], [`page`] | what every answer carries |
 //! | [`problem`] | errors as RFC 9457 documents |
 //! | [`erasure`] | the keys of erased patients destroyed |
@@ -44,6 +45,8 @@ mod deadline;
 pub mod erasure;
 #[cfg(feature = "service")]
 pub mod etag;
+#[cfg(feature = "service")]
+mod form;
 #[cfg(feature = "service")]
 pub mod json;
 #[cfg(feature = "service")]

@@ -11,6 +11,9 @@ use crate::token::TokenError;
 /// The media type of problem documents (RFC 9457 §6.1).
 pub const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
 
+/// Auth, which does not answer just now, is asked again all the time.
+const RETRY_AFTER_SECONDS: u32 = 5;
+
 /// The answer that shows a problem.
 pub fn response(problem: &Problem) -> Response<Full<Bytes>> {
     let body = serde_json::to_vec(problem).unwrap_or_default();
@@ -33,7 +36,9 @@ pub fn response(problem: &Problem) -> Response<Full<Bytes>> {
 /// What a caller is told of a token that is not accepted.
 pub fn of_token(error: &TokenError) -> Problem {
     match error {
-        TokenError::Unavailable => Problem::new(ProblemCode::Unavailable),
+        TokenError::Unavailable | TokenError::Unread | TokenError::Stale => {
+            Problem { retry_after: Some(RETRY_AFTER_SECONDS), ..Problem::new(ProblemCode::Unavailable) }
+        }
         _ => Problem::new(ProblemCode::Unauthenticated),
     }
     .detail(error.to_string())

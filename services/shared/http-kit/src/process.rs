@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use contracts::ambient::{Clock, Random};
 use contracts::secret::Secret;
-use settings::{Address, ServiceSettings};
+use settings::{Address, ServiceName, ServiceSettings};
 use tls::Credentials;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -205,14 +205,12 @@ async fn serve(service: Service) -> Result<(), Fault> {
     }
     world.tracer.configure(settings.observability.tracing.as_ref());
     world.verifier.revocations().register(&world.metrics, service.name.as_str());
-    let identity = kit::identity(service.name, &settings, &world.secrets, &world.clock, &world.random)?;
-    let auth = settings::ServiceName::AuthService;
-    let World { credentials, random, metrics, .. } = &world;
-    let auth = kit::transport(&settings, auth, credentials.as_ref(), &identity, random, metrics)?;
-    let (verifier, clock) = (Arc::clone(&world.verifier), world.clock.clone());
     // What it does beside answering, until it ends.
     let mut beside = JoinSet::new();
-    beside.spawn(async move { verifier.revocations().follow(&auth, &clock).await });
+    let asks_auth = service.name != ServiceName::AuthService;
+    if asks_auth {
+        beside.spawn(follow_revocations(&settings, &world)?);
+    }
     if let Some(credentials) = world.credentials.clone() {
         beside.spawn(follow(credentials));
     }
@@ -222,6 +220,9 @@ async fn serve(service: Service) -> Result<(), Fault> {
     }
     let start = async {
         let db = patiently(async || serve::open(service, &settings, &world).await).await?;
+        if asks_auth {
+            world.verifier.revocations().catch_up().await;
+        }
         serve::start_on(db, service, settings.clone(), world.clone()).await
     };
     let mut running = tokio::select! {
@@ -240,6 +241,19 @@ async fn serve(service: Service) -> Result<(), Fault> {
     running.stop().await;
     world.tracer.flush().await;
     Ok(())
+}
+
+/// Hears from auth who was logged out.
+fn follow_revocations(
+    settings: &ServiceSettings,
+    world: &World,
+) -> Result<impl Future<Output = ()> + Send + use<>, Fault> {
+    let World { clock, random, secrets, verifier, metrics, credentials, .. } = world;
+    let identity = kit::identity(settings.service, settings, secrets, clock, random)?;
+    let auth = ServiceName::AuthService;
+    let auth = kit::transport(settings, auth, credentials.as_ref(), &identity, random, metrics)?;
+    let (verifier, clock) = (Arc::clone(verifier), clock.clone());
+    Ok(async move { verifier.revocations().follow(&auth, &clock).await })
 }
 
 /// Reads certificates again when they change.

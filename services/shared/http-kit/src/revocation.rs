@@ -1,13 +1,19 @@
 //! [`RevocationList`]: tokens that are no longer good although they have not expired.
 //!
-//! Every part long-polls auth's `/internal/revocations`, so that a logout is known everywhere within two seconds. If auth cannot be
-//! reached, what is known stays in force and new revocations are not seen until it answers again: a revoked token is then good for
-//! the rest of its life at most (ten minutes by default). That is the stated fail mode; `healthcare_revocations_age_seconds` tells.
+//! Every part long-polls auth's `/internal/revocations`, so that a logout is known everywhere within two seconds; auth itself reads its
+//! own table. What a part does that hears nothing is stated, by [`Standing`], and made up once, when it changes, since every request looks:
+//!
+//! - Before the list was read once nobody is let in: who was logged out before this process began would be in again.
+//! - When nothing was heard for as long as the settings say (`auth.revocationsStaleSeconds`), what people would change is refused. They
+//!   still read, for the rest of their tokens' life at most, and what was known stays in force.
+//! - The parts' own tokens belong to no session and are never revoked: they go on, with events among others.
+//!
+//! `healthcare_revocations_age_seconds` tells how old the list is.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use contracts::ambient::Clock;
 use contracts::auth::{ListRevocations, Revocation, RevocationFilter};
@@ -16,15 +22,20 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::gauge::ConstGauge;
 use tokio::sync::watch;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::telemetry::Metrics;
 use crate::token::Caller;
 
-/// Auth holds a question open for 20 seconds; somewhat longer than that means that it hangs.
+/// Auth holds a question open for 5 seconds, an older version for 20; somewhat longer than that means that it hangs.
 const POLL_DEADLINE: Duration = Duration::from_secs(25);
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(500);
 /// Of a revocation that was over when it was heard of, the clock may be wrong: it is kept for longer than tokens are good for.
 const KEPT_IF_OVER: Duration = Duration::from_hours(1);
+
+/// Who was logged out is waited for, before anybody is let in, for so long. Whoever does not hear of it by then begins all the same, and
+/// lets nobody in until it does: a part that never gets ready would keep others from starting.
+const CATCH_UP_MAX: Duration = Duration::from_secs(10);
 
 /// What was revoked.
 #[derive(Debug)]
@@ -32,20 +43,32 @@ pub struct RevocationList {
     revoked: RwLock<Revoked>,
     /// Counts changes, so that a cache of verified tokens knows when to look again.
     generation: AtomicU64,
-    /// Whether auth's list was read once.
-    caught_up: watch::Sender<bool>,
-    /// When auth last answered; before it did, when the list was made.
-    heard: Mutex<Instant>,
+    /// A [`Standing`], made up whenever one of those below changes, or time has passed.
+    standing: AtomicU8,
+    /// Whether somebody is to say who was logged out.
+    is_followed: bool,
+    made: Instant,
+    /// When it was last said; `None`: never.
+    heard: watch::Sender<Option<Instant>>,
+    /// After how long it is stale, milliseconds.
+    stale_after_ms: AtomicU64,
+}
+
+/// How far the list can be gone by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum Standing {
+    /// All the way.
+    Fresh,
+    /// Nothing was heard for too long: nobody changes anything.
+    Stale,
+    /// It was never read: nobody is let in.
+    Unread,
 }
 
 impl Default for RevocationList {
     fn default() -> Self {
-        Self {
-            revoked: RwLock::default(),
-            generation: AtomicU64::default(),
-            caught_up: watch::Sender::default(),
-            heard: Mutex::new(Instant::now()),
-        }
+        Self::new(Standing::Fresh, Duration::MAX)
     }
 }
 
@@ -65,6 +88,97 @@ struct Entry {
 }
 
 impl RevocationList {
+    /// A list that somebody has to bring and to keep up: until it is read nobody is let in, and when it was not heard of for so long nobody
+    /// changes anything. The default is a list that nobody brings, which is never old: what is put on it is on it.
+    pub fn followed(stale_after: Duration) -> Self {
+        Self::new(Standing::Unread, stale_after)
+    }
+
+    fn new(standing: Standing, stale_after: Duration) -> Self {
+        let list = Self {
+            revoked: RwLock::default(),
+            generation: AtomicU64::default(),
+            standing: AtomicU8::new(standing as u8),
+            is_followed: standing == Standing::Unread,
+            made: Instant::now(),
+            heard: watch::Sender::default(),
+            stale_after_ms: AtomicU64::default(),
+        };
+        list.set_stale_after(stale_after);
+        list
+    }
+
+    /// Whether nobody may be let in, since it was never said who was logged out.
+    pub fn is_unread(&self) -> bool {
+        self.standing.load(Ordering::Acquire) == Standing::Unread as u8
+    }
+
+    /// Whether nobody may change anything, since it was not said for long who was logged out.
+    pub fn is_stale(&self) -> bool {
+        self.standing.load(Ordering::Acquire) != Standing::Fresh as u8
+    }
+
+    /// From now on it is stale after so long.
+    pub fn set_stale_after(&self, stale_after: Duration) {
+        let ms = u64::try_from(stale_after.as_millis()).unwrap_or(u64::MAX);
+        if self.stale_after_ms.swap(ms, Ordering::AcqRel) != ms {
+            // Whoever waits for it to grow old waits for another time now.
+            self.heard.send_modify(|heard| self.judge(*heard));
+        }
+    }
+
+    fn stale_after(&self) -> Duration {
+        Duration::from_millis(self.stale_after_ms.load(Ordering::Acquire))
+    }
+
+    /// Makes up the standing. Called under the lock of `heard` alone, so that no older judgement comes after a newer one.
+    fn judge(&self, heard: Option<Instant>) {
+        let standing = match heard {
+            _ if !self.is_followed => Standing::Fresh,
+            None => Standing::Unread,
+            Some(heard) if heard.elapsed() >= self.stale_after() => Standing::Stale,
+            Some(_) => Standing::Fresh,
+        };
+        let before = self.standing.swap(standing as u8, Ordering::AcqRel);
+        if standing == Standing::Stale && before != standing as u8 {
+            tracing::warn!(
+                seconds = self.stale_after().as_secs(),
+                "auth has not said for long who was logged out: changes are refused until it does"
+            );
+        } else if before == Standing::Stale as u8 && standing == Standing::Fresh {
+            tracing::info!("auth says again who was logged out: changes are taken again");
+        }
+    }
+
+    /// Takes note of what whoever knows it says just now, be it nothing new.
+    pub fn hear(&self, items: &[Revocation], clock: &Clock) {
+        if !items.is_empty() {
+            self.apply(items, clock);
+        }
+        self.heard.send_modify(|heard| {
+            *heard = Some(Instant::now());
+            self.judge(*heard);
+        });
+    }
+
+    /// Grows old for as long as the future lives: who hears nothing must notice all the same.
+    pub async fn grow_old(&self) {
+        let mut seen = self.heard.subscribe();
+        loop {
+            self.heard.send_if_modified(|heard| {
+                self.judge(*heard);
+                false
+            });
+            let heard = *seen.borrow_and_update();
+            let due = heard.and_then(|heard| heard.checked_add(self.stale_after()));
+            // An error would mean that the list itself is gone.
+            let _ = match due.filter(|due| *due > Instant::now()) {
+                Some(due) => timeout_at(due, seen.changed()).await.unwrap_or(Ok(())),
+                None => seen.changed().await,
+            };
+        }
+    }
+
     /// Takes note of revocations.
     pub fn apply(&self, items: &[Revocation], clock: &Clock) {
         let (now, instant) = (clock.now().timestamp(), Instant::now());
@@ -108,31 +222,38 @@ impl RevocationList {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// Waits until auth's list was read once: before that, a token revoked before this process started would pass.
+    /// Waits until the list was read once.
     pub async fn caught_up(&self) {
         // An error means that the list itself is gone.
-        let _ = self.caught_up.subscribe().wait_for(|caught_up| *caught_up).await;
+        let _ = self.heard.subscribe().wait_for(Option::is_some).await;
     }
 
-    /// Shows how old the list is. Between two answers of auth it grows to twenty seconds; beyond that nobody hears of revocations.
+    /// [`RevocationList::caught_up`], for ten seconds at most.
+    pub async fn catch_up(&self) {
+        if timeout(CATCH_UP_MAX, self.caught_up()).await.is_err() {
+            tracing::warn!("auth does not say who was logged out; until it does nobody is let in");
+        }
+    }
+
+    /// Shows how old the list is. Between two answers of auth it grows to five seconds; beyond that nobody hears of revocations.
     pub fn register(self: &Arc<Self>, metrics: &Metrics, part: &'static str) {
         metrics.register(part, |registry| registry.register_collector(Box::new(Age(Arc::clone(self)))));
     }
 
     /// Follows auth's list for as long as the future lives.
     pub async fn follow(&self, auth: &Transport, clock: &Clock) {
+        tokio::join!(self.grow_old(), self.ask(auth, clock));
+    }
+
+    async fn ask(&self, auth: &Transport, clock: &Clock) {
         // The first question names no point, and is answered at once with everything still in force.
         let mut after = None;
         loop {
             let filter = RevocationFilter { after };
             match auth.call_within::<ListRevocations>(POLL_DEADLINE, &[], &filter, &()).await {
                 Ok(list) => {
-                    if !list.items.is_empty() {
-                        self.apply(&list.items, clock);
-                    }
+                    self.hear(&list.items, clock);
                     after = Some(list.cursor);
-                    *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-                    self.caught_up.send_replace(true);
                 }
                 Err(error) => {
                     tracing::debug!(%error, "revocations cannot be read; what is known stays in force");
@@ -140,6 +261,10 @@ impl RevocationList {
                 }
             }
         }
+    }
+
+    fn age(&self) -> Duration {
+        self.heard.borrow().unwrap_or(self.made).elapsed()
     }
 }
 
@@ -149,11 +274,13 @@ struct Age(Arc<RevocationList>);
 
 impl Collector for Age {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let age = self.0.heard.lock().unwrap_or_else(PoisonError::into_inner).elapsed();
-        let gauge = ConstGauge::new(age.as_secs_f64());
+        let gauge = ConstGauge::new(self.0.age().as_secs_f64());
         let help = "Since auth last said who was logged out";
         let encoder =
             encoder.encode_descriptor("revocations_age_seconds", help, None, gauge.metric_type())?;
         gauge.encode(encoder)
     }
 }
+
+#[cfg(test)]
+mod tests;

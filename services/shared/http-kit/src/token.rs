@@ -22,7 +22,7 @@ const SKEW_SECONDS: i64 = 5;
 /// Longer than any token of ours.
 const TOKEN_BYTES_MAX: usize = 8 * 1024;
 /// What the `sub` of a part of the stack begins with.
-const PART_PREFIX: &str = "service:";
+pub(crate) const PART_PREFIX: &str = "service:";
 const CACHE_SHARDS: usize = 16;
 const CACHE_PER_SHARD_MAX: usize = 1_024;
 
@@ -118,6 +118,12 @@ pub enum TokenError {
     /// Nobody can say just now: the keys cannot be read.
     #[error("the signing keys cannot be read just now")]
     Unavailable,
+    /// Nobody can say just now: who was logged out was never read.
+    #[error("it cannot be read just now who was logged out")]
+    Unread,
+    /// It is good for reading, but who was logged out was last read too long ago for changes.
+    #[error("it was not heard for too long who was logged out; until it is, nothing is changed")]
+    Stale,
 }
 
 /// Says who calls. Verified tokens are remembered until they expire; expiry and revocation are checked every time.
@@ -192,6 +198,11 @@ impl Verifier {
         (caller.keys_edition == self.keys.edition()).then(|| self.still_good(caller))
     }
 
+    /// Whether somebody whose token is good may change something just now, whatever their permissions.
+    pub fn permits_change(&self, caller: &Caller) -> Result<(), TokenError> {
+        if self.revoked.is_stale() && !caller.is_part() { Err(TokenError::Stale) } else { Ok(()) }
+    }
+
     /// Puts other keys in the place of auth's. What was verified with one that is not among them is not good any more.
     pub fn replace_keys(&self, auth: &JwkSet) {
         self.keys.replace(auth);
@@ -235,6 +246,9 @@ impl Verifier {
         }
         if caller.issued_at_ms > now.timestamp_millis() + SKEW_SECONDS * 1000 {
             return Err(TokenError::Invalid);
+        }
+        if self.revoked.is_unread() && !caller.is_part() {
+            return Err(TokenError::Unread);
         }
         if self.revoked.is_revoked(caller) { Err(TokenError::Revoked) } else { Ok(()) }
     }

@@ -1,12 +1,13 @@
 //! [`GatewayConfig`]: everything the gateway is told, one immutable snapshot at a time.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Address, Balancing, Observability, Prometheus, RateLimitStore, RateLimits, ServiceName, Upstream,
+    Address, Balancing, Observability, Prometheus, RateLimitStore, RateLimits, ServiceName, Upstream, stale,
 };
 
 /// The gateway's whole configuration. A change is a new one, swapped in atomically.
@@ -242,6 +243,17 @@ pub struct GatewayAuth {
     pub audience: String,
     /// The upstream that serves `/.well-known/jwks.json` and `/internal/revocations`.
     pub service: ServiceName,
+    /// When who was logged out was not heard for so long, people's changes are refused, seconds. A gateway without an identity of its own asks
+    /// nobody, and refuses nothing.
+    #[serde(default = "stale::seconds", skip_serializing_if = "stale::is_usual")]
+    pub revocations_stale_seconds: u32,
+}
+
+impl GatewayAuth {
+    /// When who was logged out was not heard for so long, people's changes are refused.
+    pub fn revocations_stale_after(&self) -> Duration {
+        Duration::from_secs(u64::from(self.revocations_stale_seconds))
+    }
 }
 
 /// Attempts after the first.

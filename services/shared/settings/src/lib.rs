@@ -16,6 +16,7 @@ mod gateway;
 mod limits;
 mod prometheus;
 mod service;
+mod stale;
 mod upstream;
 
 pub use calls::ServiceCalls;
@@ -26,9 +27,10 @@ pub use gateway::{
 pub use limits::{KeyLimit, RateLimit, RateLimitStore, RateLimits, StoreTls};
 pub use prometheus::Prometheus;
 pub use service::{
-    AuthSettings, Database, Integrations, InternalTls, LogFormat, MailSettings, MailTls, Observability,
-    PasswordPolicy, Peer, ServiceSettings, Tracing, TracingHeader,
+    AuthSettings, Database, Integrations, InternalTls, LogFormat, LogOff, MailSettings, MailTls,
+    Observability, PasswordPolicy, Peer, ServiceSettings, Tracing, TracingHeader,
 };
+pub use stale::REVOCATIONS_STALE_SECONDS;
 pub use upstream::{Balancing, Concurrency, Ejection, HealthCheck, Protocol, Upstream};
 
 use schemars::JsonSchema;

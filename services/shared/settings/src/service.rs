@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Address, SecretRef, ServiceCalls, ServiceName, is_default};
+use crate::{Address, SecretRef, ServiceCalls, ServiceName, is_default, stale};
 
 /// What a service is told; JSON in the file that `HEALTHCARE_SETTINGS` names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -99,8 +100,33 @@ pub struct AuthSettings {
     pub refresh_token_seconds: u32,
     /// Life of a session, however often it is refreshed, seconds.
     pub session_seconds: u32,
+    /// Shorter lives of sessions, by role: automatic log-off (45 CFR 164.312(a)(2)(iii)). Whoever has several roles has the shortest.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub log_off: BTreeMap<String, LogOff>,
+    /// When who was logged out was not heard for so long, people's changes are refused, seconds.
+    #[serde(default = "stale::seconds", skip_serializing_if = "stale::is_usual")]
+    pub revocations_stale_seconds: u32,
     /// What a new password must be.
     pub password_policy: PasswordPolicy,
+}
+
+impl AuthSettings {
+    /// When who was logged out was not heard for so long, people's changes are refused.
+    pub fn revocations_stale_after(&self) -> Duration {
+        Duration::from_secs(u64::from(self.revocations_stale_seconds))
+    }
+}
+
+/// When somebody is logged off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LogOff {
+    /// When their session was not refreshed for so long, seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_seconds: Option<u32>,
+    /// After so long in any case, seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_seconds: Option<u32>,
 }
 
 /// What a password must be when it is set. Not applied at login. NIST SP 800-63B §5.1.1.2: length, no composition rules.

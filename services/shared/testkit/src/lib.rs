@@ -5,6 +5,7 @@
 //! | `collector.rs` | [`Collector`](collector::Collector), which takes traces as an OpenTelemetry collector does |
 //! | `postgres.rs` | a PostgreSQL server of the test process's own |
 //! | `engines.rs` | [`TestDb`], a fresh migrated database; [`on_both_engines!`], one test on SQLite and PostgreSQL |
+//! | `forgery.rs` | tokens that nobody issued, or not so; a trap for whoever believes them |
 //! | `patients.rs` | patients registered and erased, for other services' tests |
 //! | `resource.rs` | [`Resource`], what a service keeps, and the habits that all such things have |
 //! | `running.rs` | [`Running`], a program that one test has started |
@@ -15,6 +16,7 @@
 
 pub mod collector;
 pub mod engines;
+pub mod forgery;
 pub mod patients;
 pub mod postgres;
 pub mod resource;

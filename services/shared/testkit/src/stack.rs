@@ -192,6 +192,8 @@ impl TestStack {
                 access_token_seconds: 600,
                 refresh_token_seconds: 86_400,
                 session_seconds: 7 * 86_400,
+                log_off: BTreeMap::new(),
+                revocations_stale_seconds: settings::REVOCATIONS_STALE_SECONDS,
                 password_policy: PasswordPolicy::default(),
             },
             integrations: Integrations::default(),

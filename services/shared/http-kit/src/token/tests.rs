@@ -261,3 +261,55 @@ mod of_other_issuers {
         assert!(matches!(verifier.recall(&two), Some(Ok(_))));
     }
 }
+
+mod silence {
+    use std::time::Duration;
+
+    use contracts::ambient::Random;
+    use contracts::auth::JwkSet;
+    use settings::ServiceName;
+
+    use super::*;
+    use crate::identity::{ServiceIdentity, generate_key};
+
+    /// A person, a part, and who checks their tokens.
+    fn scene() -> (Verifier, String, String) {
+        let clock = Clock::set_to(chrono::DateTime::from_timestamp(1_768_467_600, 0).unwrap());
+        let ((user, user_jwk), (part, part_jwk)) =
+            (generate_key("auth-1").unwrap(), generate_key("patient-service").unwrap());
+        let keys = KeyRing::fixed(&JwkSet { keys: vec![user_jwk] }, &JwkSet { keys: vec![part_jwk] });
+        let revoked = Arc::new(RevocationList::followed(Duration::from_secs(30)));
+        let verifier = Verifier::new("i", "a", keys, revoked, clock.clone());
+        let now = clock.now().timestamp();
+        let claims: Claims = serde_json::from_value(serde_json::json!({
+            "iss": "i", "aud": "a", "sub": "usr_1", "sid": "ses_1", "iat": now, "exp": now + 600
+        }))
+        .unwrap();
+        let person = claims.sign(&EncodingKey::from_ed_der(&user), "auth-1");
+        let identity =
+            ServiceIdentity::new(ServiceName::PatientService, "a", &part, clock, Random::seeded(1)).unwrap();
+        (verifier, person, identity.token())
+    }
+
+    #[tokio::test]
+    async fn before_it_is_known_who_was_logged_out_no_person_is_let_in_and_parts_are() {
+        let (verifier, person, part) = scene();
+        assert_eq!(verifier.verify(&person).await.unwrap_err(), TokenError::Unread);
+        let part = verifier.verify(&part).await.unwrap();
+        assert_eq!(verifier.permits_change(&part), Ok(()));
+        verifier.revocations().hear(&[], &verifier.clock);
+        assert!(verifier.verify(&person).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn when_that_is_long_ago_people_read_and_change_nothing_and_parts_go_on() {
+        let (verifier, person, part) = scene();
+        verifier.revocations().hear(&[], &verifier.clock);
+        let (person, part) = (verifier.verify(&person).await.unwrap(), verifier.verify(&part).await.unwrap());
+        assert_eq!(verifier.permits_change(&person), Ok(()));
+        verifier.revocations().set_stale_after(Duration::ZERO);
+        assert_eq!(verifier.again(&person), Some(Ok(())));
+        assert_eq!(verifier.permits_change(&person), Err(TokenError::Stale));
+        assert_eq!(verifier.permits_change(&part), Ok(()));
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use contracts::endpoint::{Access, Endpoint, Operation, schema_of};
+use contracts::endpoint::{Access, Encoding, Endpoint, Operation, schema_of};
 use contracts::problem::{Problem, ProblemCode};
 use http_kit::{Answer, Call, Failure, serve};
 use reqwest::{Client, Response};
@@ -30,6 +30,7 @@ macro_rules! operation {
                 status: 201,
                 query: None,
                 body: None,
+                encoding: Encoding::Json,
                 reply: schema_of::<bool>,
             };
             type Path = ();

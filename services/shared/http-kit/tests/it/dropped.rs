@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use contracts::endpoint::{Access, Endpoint, Operation, schema_of};
+use contracts::endpoint::{Access, Encoding, Endpoint, Operation, schema_of};
 use http_kit::token::Claims;
 use http_kit::{Answer, Call, serve};
 use reqwest::{Client, RequestBuilder};
@@ -45,6 +45,7 @@ impl Endpoint for Write {
         status: 201,
         query: None,
         body: Some(schema_of::<Note>),
+        encoding: Encoding::Json,
         reply: schema_of::<String>,
     };
     type Path = ();

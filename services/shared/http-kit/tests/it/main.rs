@@ -10,6 +10,7 @@ mod http2;
 mod internal_tls;
 mod life;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use contracts::ambient::Random;
@@ -87,6 +88,8 @@ fn settings(database: Database, listen: Address) -> ServiceSettings {
             access_token_seconds: 600,
             refresh_token_seconds: 86_400,
             session_seconds: 7 * 86_400,
+            log_off: BTreeMap::new(),
+            revocations_stale_seconds: settings::REVOCATIONS_STALE_SECONDS,
             password_policy: PasswordPolicy::default(),
         },
         integrations: Integrations::default(),

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use contracts::ambient::Random;
 use contracts::client::{ClientError, ClientMetrics, Transport};
-use contracts::endpoint::{Access, Endpoint, Operation, schema_of};
+use contracts::endpoint::{Access, Encoding, Endpoint, Operation, schema_of};
 use prometheus_client::registry::Registry;
 use settings::{Address, Breaker, Method, Retries, ServiceCalls};
 
@@ -32,6 +32,7 @@ macro_rules! operation {
                 status: 200,
                 query: None,
                 body: None,
+                encoding: Encoding::Json,
                 reply: schema_of::<u32>,
             };
             type Path = ();

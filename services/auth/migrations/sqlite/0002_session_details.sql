@@ -1,0 +1,3 @@
+-- When a session was last refreshed, and, sealed, where it was begun and with what. An older version writes neither.
+alter table session add column refreshed_at text;
+alter table session add column body blob;
