@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what goes wrong fails the test")]
 
+mod audit;
 mod bad_input;
 mod documented;
 mod durability;

@@ -13,6 +13,7 @@ use chrono::{DateTime, Utc};
 use contracts::appointments::{Slot, Warning};
 use contracts::event::{Event, What};
 use contracts::id::{AppointmentId, EventId};
+use contracts::trail;
 use db::{Db, Tx};
 use http_kit::kit::BuildError;
 use http_kit::{Caller, Kit, relay};
@@ -59,8 +60,9 @@ impl Api {
 
     /// The appointment, if there is one and the caller may know of it.
     async fn visible(&self, tx: &mut Tx, caller: &Caller, id: &AppointmentId) -> Result<Kept, Error> {
-        let kept = appointment_find(tx, &self.db, id).await?;
-        kept.filter(|kept| caller.reach().covers(&kept.appointment.patient)).ok_or(Error::NotFound)
+        let kept = appointment_find(tx, &self.db, id).await?.ok_or(Error::NotFound)?;
+        trail::concerns(kept.appointment.patient.as_str());
+        if caller.reach().covers(&kept.appointment.patient) { Ok(kept) } else { Err(Error::NotFound) }
     }
 
     /// Judges a time by the clock and the provider's hours: staff are warned, everybody else is refused.

@@ -2,6 +2,7 @@
 
 use contracts::auth::{Login, LoginRequest};
 use contracts::problem::{Faults, Problem};
+use contracts::trail;
 use http_kit::{Answer, Call};
 
 use super::{Api, bounded};
@@ -22,6 +23,7 @@ use crate::token::{RefreshToken, To};
 pub async fn login(api: Api, call: Call<Login>) -> Result<Answer<Login>, Error> {
     check(&call.body)?;
     let LoginRequest { username, password } = &call.body;
+    trail::calls_themselves(username);
     let admitted = api.guard.admit(&username.to_lowercase(), call.client_address.as_deref()).await?;
     let name = Username::parse(username).ok();
     let kept = match &name {
@@ -63,6 +65,7 @@ async fn begin(
         let times = Times::begin(tx.now(), &api.issuer.lifetimes);
         session_insert(&mut tx, &session, &kept.id, &times).await?;
         refresh_token_insert(&mut tx, &refresh_token, &session).await?;
+        trail::is_of(kept.id.as_str(), &session);
         tx.commit().await?;
         Ok::<_, Error>((kept, times))
     })

@@ -2,6 +2,7 @@
 
 use chrono::DateTime;
 use contracts::auth::{LoggedOut, Logout};
+use contracts::trail;
 use http_kit::token::{Claims, TokenError};
 use http_kit::{Answer, Call};
 
@@ -17,7 +18,8 @@ pub async fn logout(api: Api, call: Call<Logout>) -> Result<Answer<Logout>, Erro
         _ => Error::BadToken,
     })?;
     // A service's token belongs to no session.
-    let Claims { sid: Some(session), exp, .. } = claims else { return Err(Error::BadToken) };
+    let Claims { sub, sid: Some(session), exp, .. } = claims else { return Err(Error::BadToken) };
+    trail::is_of(&sub, &session);
     let ended = db::retrying(&api.db, async |mut tx| {
         let ended = match session_find(&mut tx, &session).await? {
             Some(_) => session_end(&mut tx, &session).await?,

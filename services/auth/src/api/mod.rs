@@ -1,5 +1,6 @@
 //! The handlers, a file each: authorise, load, decide, save, commit.
 
+pub mod audit;
 pub mod events;
 pub mod keys;
 pub mod login;
@@ -46,6 +47,7 @@ pub struct Api {
     /// `None` where the stack has no such service: nobody is a patient, or provider, then.
     patients: Option<PatientsClient>,
     providers: Option<ProvidersClient>,
+    audits: Arc<audit::Audits>,
 }
 
 impl Api {
@@ -61,6 +63,7 @@ impl Api {
             policy: kit.settings.auth.password_policy,
             patients: kit.optional_transport(ServiceName::PatientService)?.map(PatientsClient::new),
             providers: kit.optional_transport(ServiceName::ProviderService)?.map(ProvidersClient::new),
+            audits: Arc::new(audit::Audits::new(kit)?),
         })
     }
 

@@ -1,4 +1,6 @@
-//! Files that stand beside the program.
+//! Files that stand beside the program; and what holds of all services together.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says so by failing")]
 
+mod audit;
+mod audit_reading;
 mod compose;

@@ -5,6 +5,7 @@
 
 pub mod ambient;
 pub mod appointments;
+pub mod audit;
 pub mod auth;
 pub mod bills;
 #[cfg(feature = "client")]
@@ -28,6 +29,8 @@ pub mod providers;
 pub mod records;
 mod shared;
 pub mod stand_in;
+#[cfg(feature = "deadline")]
+pub mod trail;
 
 use endpoint::Operation;
 

@@ -6,7 +6,9 @@ use axum::body::Body;
 use axum::extract::{FromRequestParts, RawPathParams};
 use bytes::Bytes;
 use contracts::endpoint::{Access, Endpoint, PathIds};
+use contracts::permission::Role;
 use contracts::problem::{Problem, ProblemCode};
+use contracts::trail;
 use db::KeptAnswer;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::request::Parts;
@@ -18,7 +20,7 @@ use crate::kit::Kit;
 use crate::receipt::{Claimed, Receipt, claim_idempotency_key};
 use crate::shape::Shape;
 use crate::token::Caller;
-use crate::{json, problem};
+use crate::{concerned, json, problem};
 
 /// The largest body, bytes.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -61,6 +63,7 @@ pub(crate) async fn parse<E: Endpoint>(
     let caller = authorize(kit, parts, operation.access).await?;
     let path = path_ids::<E>(parts).await?;
     let query = parts.uri.query().unwrap_or_default();
+    concerned::in_query(query);
     if operation.query.is_none() {
         json::refuse_query(query)?;
     }
@@ -72,6 +75,7 @@ pub(crate) async fn parse<E: Endpoint>(
             Some(shape) => json::read_strictly(&bytes, shape)?,
             None => json::read_leniently(&bytes)?,
         };
+        concerned::in_json(&bytes);
         (body, bytes)
     } else {
         (json::read_leniently(b"null")?, Bytes::new())
@@ -98,6 +102,7 @@ async fn authorize(kit: &Kit, parts: &Parts, access: Access) -> Result<Arc<Calle
     }
     let bearer = header(parts, AUTHORIZATION.as_str());
     let caller = kit.world.verifier.authorize(bearer).await.map_err(|error| problem::of_token(&error))?;
+    tell_who(&caller, header(parts, trail::HEADER));
     match access {
         Access::Needs(permission) if !caller.may(permission) => {
             Err(Problem::new(ProblemCode::Forbidden)
@@ -108,12 +113,27 @@ async fn authorize(kit: &Kit, parts: &Parts, access: Access) -> Result<Arc<Calle
     }
 }
 
+/// Has the audit know who calls. For whom a service does so, only a service says.
+fn tell_who(caller: &Caller, on_behalf_of: Option<&str>) {
+    let Some(trail) = trail::current() else { return };
+    trail.tell(|told| {
+        told.who.clone_from(&caller.user);
+        told.name.clone_from(&caller.username);
+        told.roles.clone_from(&caller.roles);
+        told.session.clone_from(&caller.session);
+        told.on_behalf_of = on_behalf_of
+            .filter(|user| caller.roles.contains(&Role::Service) && contracts::id::check(user).is_ok())
+            .map(str::to_owned);
+    });
+}
+
 async fn path_ids<E: Endpoint>(parts: &mut Parts) -> Result<E::Path, Problem> {
     let not_found = || Problem::new(ProblemCode::NotFound);
     if E::Path::COUNT == 0 {
         return E::Path::from_segments(std::iter::empty()).ok_or_else(not_found);
     }
     let params = RawPathParams::from_request_parts(parts, &()).await.map_err(|_| not_found())?;
+    params.iter().filter(|(name, _)| *name == concerned::MEMBER).for_each(|(_, id)| trail::concerns(id));
     // An id that is not of the form names nothing that could be here.
     E::Path::from_segments(params.iter().map(|(_, value)| value)).ok_or_else(not_found)
 }
