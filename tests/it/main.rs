@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what goes wrong fails the test")]
 
 mod access;
+mod audit;
 mod bad_input;
 mod documented;
 mod durability;

@@ -66,7 +66,8 @@ impl Guard {
         let outcome = db::retrying(&self.db, async |mut tx| {
             lock(&mut tx, &keys).await?;
             let outcome = take(&mut tx, &keys).await?;
-            tx.commit().await?;
+            // What comes of the attempt is written in the audit when it is known.
+            tx.commit_unaudited().await?;
             Ok::<_, Error>(outcome)
         })
         .await?;

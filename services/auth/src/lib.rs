@@ -74,6 +74,9 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::keys::jwks)
             .on(api::revocations::after)
             .on(api::events::deliver)
+            .on(api::audit::list::list)
+            .on(api::audit::accesses::accesses)
+            .on_audit::<auth::AuditOfAuth>()
             .finish()?;
         Ok(App {
             router,

@@ -22,11 +22,31 @@ pub enum Command {
     },
     /// Put another key-encryption key in the place of a stopped stack's, and wrap every patient's key under it. No data is written anew.
     RotateKek(RotateKek),
+    /// Look after the audit of a stack, while it runs or not.
+    #[command(subcommand)]
+    Audit(Audit),
     /// Tell whether a HealthcareStack file is valid, and every fault if it is not.
     Check {
         /// The HealthcareStack, YAML.
         #[arg(long, value_name = "FILE")]
         stack: PathBuf,
+    },
+}
+
+/// `healthcare audit`
+#[derive(clap::Subcommand, Debug)]
+pub enum Audit {
+    /// Tell whether the audit is as it was written, and the first entry that is not.
+    Verify {
+        /// Where data and secrets lie.
+        #[arg(long, value_name = "DIR", default_value = "data")]
+        data_dir: PathBuf,
+    },
+    /// Have the audit written under another key from now on.
+    RotateKey {
+        /// Where data and secrets lie.
+        #[arg(long, value_name = "DIR", default_value = "data")]
+        data_dir: PathBuf,
     },
 }
 

@@ -25,12 +25,12 @@ use crate::secret_files::{SecretFiles, make_dir};
 const SOCKET_DIR_BYTES_MAX: usize = 107 - "/medical-records-service.sock".len();
 const ADMIN_PASSWORD: &str = "first-admin/password";
 
-/// The data folder, held by this process.
+/// The data folder, held by this process or looked at beside another.
 pub struct DataDir {
     path: PathBuf,
     sockets: Sockets,
-    /// Held for as long as the process runs.
-    _lock: File,
+    /// Held for as long as the process runs, if it is this one's.
+    _lock: Option<File>,
 }
 
 enum Sockets {
@@ -59,7 +59,7 @@ impl DataDir {
             // Made with mode 0700, like everything that `tempfile` makes.
             Sockets::Elsewhere(TempDir::with_prefix("healthcare-").map_err(|error| unusable(&run, error))?)
         };
-        let this = Self { path, sockets, _lock: lock };
+        let this = Self { path, sockets, _lock: Some(lock) };
         let parts = ServiceName::ALL.into_iter().map(Part::from);
         this.secret_files()
             .make_keys(random, parts)
@@ -69,10 +69,17 @@ impl DataDir {
 
     /// Opens a folder that a stack has used. Makes nothing: a folder that was meant to be another is left as it is.
     pub fn open_existing(path: &Path) -> Result<Self, Fault> {
-        if !path.join("secrets/kek/current").is_file() {
-            return Err(Fault::asked(format!("{}: there is no data of a stack", path.display())));
-        }
+        check_used(path)?;
         Self::open(path, &Random::system())
+    }
+
+    /// Looks at a folder that a stack has used, and may be using.
+    pub fn look_at(path: &Path) -> Result<Self, Fault> {
+        check_used(path)?;
+        let path =
+            path.canonicalize().map_err(|error| Fault::failed(format!("{}: {error}", path.display())))?;
+        let sockets = Sockets::Inside(path.join("run"));
+        Ok(Self { path, sockets, _lock: None })
     }
 
     /// Whether there is such a secret.
@@ -131,6 +138,13 @@ impl DataDir {
     pub(crate) fn secret_files(&self) -> SecretFiles {
         SecretFiles::private(self.path.join("secrets"))
     }
+}
+
+fn check_used(path: &Path) -> Result<(), Fault> {
+    if path.join("secrets/kek/current").is_file() {
+        return Ok(());
+    }
+    Err(Fault::asked(format!("{}: there is no data of a stack", path.display())))
 }
 
 fn lock(path: &Path) -> Result<File, Fault> {

@@ -8,12 +8,14 @@
 //! | [`up`] | everything started in order, and stopped |
 //! | [`reload`] | the resource read again whenever its file changes |
 //! | `edit` | what became of a change, in a line |
+//! | [`audit`] | the audit of all services verified |
 //! | [`rotate`] | another key-encryption key for a folder at rest |
 //! | [`demo`] | an invented clinic to look at |
 //!
 //! What each part is told is planned in the `stack` crate, the same as on Kubernetes. Nothing is decided here a second time.
 
 pub mod args;
+pub mod audit;
 pub mod compose;
 pub mod data;
 pub mod demo;
@@ -32,6 +34,7 @@ pub fn run(command: Command) -> Result<(), Fault> {
     match command {
         Command::Up(up) => on_runtime(up::up(up)),
         Command::RotateKek(args) => on_runtime(rotate::rotate_kek(args)),
+        Command::Audit(args) => on_runtime(audit::audit(args)),
         Command::Compose { stack, out } => {
             compose::render(&reload::read(&stack)?.stack, &out, &contracts::ambient::Random::system())?;
             println!("{}: written. `docker compose up` starts the stack.", out.display());

@@ -46,7 +46,7 @@ pub async fn rotate_kek(args: RotateKek) -> Result<(), Fault> {
 }
 
 /// Whatever has keys: files, and a PostgreSQL that was ever used, whether it is now or not.
-fn databases(data: &DataDir) -> Vec<(ServiceName, Database)> {
+pub(crate) fn databases(data: &DataDir) -> Vec<(ServiceName, Database)> {
     let url = SecretRef { secret: "database".to_owned(), key: "url".to_owned() };
     let postgres = data.has_secret(&url).then_some(LocalDatabase::Postgres { url });
     let kinds = [Some(LocalDatabase::Sqlite), postgres].into_iter().flatten();

@@ -14,6 +14,7 @@ use contracts::appointments::{Slot, Warning};
 use contracts::event::{Event, What};
 use contracts::id::{AppointmentId, EventId};
 use contracts::permission::Permission;
+use contracts::trail;
 use db::{Db, Tx};
 use http_kit::kit::BuildError;
 use http_kit::{Caller, Kit, View, relay};
@@ -65,8 +66,9 @@ impl Api {
 
     /// The appointment, if there is one and the caller may know of it.
     async fn visible(&self, tx: &mut Tx, caller: &Caller, id: &AppointmentId) -> Result<Kept, Error> {
-        let kept = appointment_find(tx, &self.db, id).await?;
-        kept.filter(|kept| caller.reach().covers(&kept.appointment.patient)).ok_or(Error::NotFound)
+        let kept = appointment_find(tx, &self.db, id).await?.ok_or(Error::NotFound)?;
+        trail::concerns(kept.appointment.patient.as_str());
+        if caller.reach().covers(&kept.appointment.patient) { Ok(kept) } else { Err(Error::NotFound) }
     }
 
     /// Judges a time by the clock and the provider's hours: staff are warned, everybody else is refused.

@@ -2,6 +2,7 @@
 
 use contracts::auth::{Login, LoginRequest};
 use contracts::problem::{Faults, Problem};
+use contracts::trail;
 use db::Tx;
 use http_kit::{Answer, Call};
 
@@ -28,6 +29,7 @@ const LOOKS_MAX: usize = 3;
 pub async fn login(api: Api, call: Call<Login>) -> Result<Answer<Login>, Error> {
     check(&call.body)?;
     let LoginRequest { username, password } = &call.body;
+    trail::calls_themselves(username);
     let admitted = api.guard.admit(&username.to_lowercase(), call.client_address.as_deref()).await?;
     let name = Username::parse(username).ok();
     let address = call.client_address.as_deref().and_then(address::client);
@@ -88,6 +90,7 @@ async fn begin(
         let times = Times::begin(tx.now(), &api.issuer.lifetimes.of(&kept.account.user.roles));
         session_insert(&mut tx, &api.db, &session, &kept.id, &times, opening).await?;
         refresh_token_insert(&mut tx, &refresh_token, &session).await?;
+        trail::is_of(kept.id.as_str(), &session);
         tx.commit().await?;
         Ok::<_, Error>(Some((kept, times)))
     })

@@ -2,6 +2,7 @@
 
 use chrono::DateTime;
 use contracts::auth::{LoggedOut, Logout};
+use contracts::trail;
 use http_kit::token::Claims;
 use http_kit::{Answer, Call};
 
@@ -14,7 +15,8 @@ use crate::store::session::{session_end, session_find};
 pub async fn logout(api: Api, call: Call<Logout>) -> Result<Answer<Logout>, Error> {
     let claims = api.signed_here(&call.body.token).await?;
     // A service's token belongs to no session.
-    let Some(Claims { sid: Some(session), exp, .. }) = claims else { return Err(Error::BadToken) };
+    let Some(Claims { sub, sid: Some(session), exp, .. }) = claims else { return Err(Error::BadToken) };
+    trail::is_of(&sub, &session);
     end(&api, &session, exp).await?;
     Ok(Answer::new(LoggedOut { status: "Logged out".to_owned() }))
 }

@@ -1,5 +1,6 @@
 //! The handlers, a file each: authorise, load, decide, save, commit.
 
+pub mod audit;
 pub mod events;
 pub mod introspect;
 pub mod keys;
@@ -51,6 +52,7 @@ pub struct Api {
     /// `None` where the stack has no such service: nobody is a patient, or provider, then.
     patients: Option<PatientsClient>,
     providers: Option<ProvidersClient>,
+    audits: Arc<audit::Audits>,
 }
 
 impl Api {
@@ -66,6 +68,7 @@ impl Api {
             policy: kit.settings.auth.password_policy,
             patients: kit.optional_transport(ServiceName::PatientService)?.map(PatientsClient::new),
             providers: kit.optional_transport(ServiceName::ProviderService)?.map(ProvidersClient::new),
+            audits: Arc::new(audit::Audits::new(kit)?),
         })
     }
 

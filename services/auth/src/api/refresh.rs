@@ -2,6 +2,7 @@
 
 use contracts::auth::{LoggedIn, Refresh};
 use contracts::problem::Faults;
+use contracts::trail;
 use db::Tx;
 use http_kit::{Answer, Call};
 
@@ -41,6 +42,7 @@ async fn present(api: &Api, mut tx: Tx, token: &RefreshToken) -> Result<Outcome,
     let refused = Ok(Outcome::Refused(None));
     let Some(kept) = refresh_token_find(&mut tx, token).await? else { return refused };
     let Some(session) = session_find(&mut tx, &kept.session_id).await? else { return refused };
+    trail::is_of(session.account.as_str(), &session.id);
     if session.ended_at.is_some() || !session.times.is_alive(tx.now()) {
         return refused;
     }

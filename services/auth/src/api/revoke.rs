@@ -1,6 +1,7 @@
 //! `POST /api/auth/revoke` (RFC 7009), for clients that speak OAuth rather than our own logout.
 
 use contracts::auth::{RevokeToken, SessionsRevoked};
+use contracts::trail;
 use http_kit::token::Claims;
 use http_kit::{Answer, Call};
 
@@ -16,7 +17,10 @@ use crate::token::RefreshToken;
 pub async fn revoke(api: Api, call: Call<RevokeToken>) -> Result<Answer<RevokeToken>, Error> {
     let token = &call.body.token;
     match api.signed_here(token).await? {
-        Some(Claims { sid: Some(session), exp, .. }) => logout::end(&api, &session, exp).await?,
+        Some(Claims { sub, sid: Some(session), exp, .. }) => {
+            trail::is_of(&sub, &session);
+            logout::end(&api, &session, exp).await?;
+        }
         // A service's token belongs to no session.
         Some(_) => {}
         None => end_of_refresh_token(&api, &RefreshToken::presented(token)).await?,

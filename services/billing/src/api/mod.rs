@@ -14,6 +14,7 @@ use contracts::client::{ClientError, found};
 use contracts::id::{BillId, PatientId};
 use contracts::patients::PatientsClient;
 use contracts::permission::Permission;
+use contracts::trail;
 use db::{Db, Tx};
 use http_kit::{Caller, Kit, Reach};
 use settings::ServiceName;
@@ -51,6 +52,7 @@ impl Api {
     /// The bill, if there is one and the caller may know of it.
     async fn visible(&self, tx: &mut Tx, caller: &Caller, id: &BillId) -> Result<Kept, Error> {
         let kept = bill_find(tx, &self.db, id).await?.ok_or(Error::NotFound)?;
+        trail::concerns(kept.bill.patient_id.as_str());
         let shown = caller.reach().covers(&kept.bill.patient_id) && (!kept.restricted || keeps_books(caller));
         if shown { Ok(kept) } else { Err(Error::NotFound) }
     }

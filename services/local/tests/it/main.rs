@@ -1,6 +1,8 @@
-//! Files that stand beside the program, and parts of a stack as processes.
+//! Files that stand beside the program, parts of a stack as processes, and what holds of all services together.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says so by failing")]
 
+mod audit;
+mod audit_reading;
 mod compose;
 mod forgery;
 mod parts;

@@ -11,6 +11,7 @@ use chrono::NaiveDate;
 use contracts::client::found;
 use contracts::id::{PatientId, RecordId};
 use contracts::patients::PatientsClient;
+use contracts::trail;
 use db::{Db, Tx};
 use http_kit::kit::BuildError;
 use http_kit::{Caller, Kit};
@@ -53,6 +54,7 @@ impl Api {
     /// The record, if there is one and the caller may know of it.
     async fn visible(&self, tx: &mut Tx, caller: &Caller, id: &RecordId) -> Result<Kept, Error> {
         let kept = record_find(tx, &self.db, id).await?.ok_or(Error::NotFound)?;
+        trail::concerns(kept.record.patient_id.as_str());
         if caller.reach().covers(&kept.record.patient_id) { Ok(kept) } else { Err(Error::NotFound) }
     }
 }

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api;
+use crate::audit::{AuditEvents, AuditSearch};
 use crate::event::{Accepted, Event};
 use crate::id::{AppointmentId, ProviderId};
 use crate::merge_patch::MergePatch;
@@ -40,11 +41,15 @@ api! {
 
     /// A provider's free slots: stated hours less what is booked.
     provider_slots: ProviderSlots = Get "/api/providers/{providerId}/slots" [provider_id: ProviderId] (query SlotFilter),
-        needs AppointmentsRead, answers 200 Page<Slot>;
+        needs AppointmentsRead, answers 200 Page<Slot>, unaudited;
 
     /// Take an event.
     deliver_to_appointments: DeliverToAppointments = Post "/internal/events" (body Event),
         needs InternalCall, answers 200 Accepted;
+
+    /// What this service wrote in the audit.
+    audit_of_appointments: AuditOfAppointments = Get "/internal/audit" (query AuditSearch),
+        needs InternalCall, answers 200 AuditEvents;
 }
 
 /// Where an appointment stands.

@@ -5,8 +5,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api;
+use crate::audit::{AccessFilter, AuditEvent, AuditEvents, AuditQuery, AuditSearch, PatientAccess};
 use crate::event::{Accepted, Event};
-use crate::id::{SessionId, UserId};
+use crate::id::{PatientId, SessionId, UserId};
 use crate::merge_patch::MergePatch;
 use crate::page::Page;
 use crate::role_name::RoleName;
@@ -94,7 +95,7 @@ api! {
 
     /// List roles with their permissions.
     list_roles: ListRoles = Get "/api/auth/roles",
-        needs UsersRead, answers 200 Page<RoleInfo>;
+        needs UsersRead, answers 200 Page<RoleInfo>, unaudited;
 
     /// Make a role of permissions that one has oneself.
     create_role: CreateRole = Post "/api/auth/roles" (body RoleRequest),
@@ -114,15 +115,27 @@ api! {
 
     /// The public keys that tokens are signed with (RFC 7517).
     jwks: JsonWebKeys = Get "/.well-known/jwks.json",
-        public, answers 200 JwkSet;
+        public, answers 200 JwkSet, unaudited;
 
     /// What was revoked after a point; waits some seconds for something new.
     revocations: ListRevocations = Get "/internal/revocations" (query RevocationFilter),
-        needs RevocationsRead, answers 200 Revocations;
+        needs RevocationsRead, answers 200 Revocations, unaudited;
 
     /// Take an event.
     deliver_to_auth: DeliverToAuth = Post "/internal/events" (body Event),
         needs InternalCall, answers 200 Accepted;
+
+    /// Who did what to whose data, at every service, the newest first.
+    list_audit: ListAudit = Get "/api/audit" (query AuditQuery),
+        needs AuditRead, answers 200 Page<AuditEvent>;
+
+    /// Who has seen or changed a patient's data: for the patient, and for whoever may read the audit.
+    patient_accesses: PatientAccesses = Get "/api/patients/{patientId}/accesses" [patient_id: PatientId] (query AccessFilter),
+        needs PatientsRead, answers 200 Page<PatientAccess>;
+
+    /// What this service wrote in the audit.
+    audit_of_auth: AuditOfAuth = Get "/internal/audit" (query AuditSearch),
+        needs InternalCall, answers 200 AuditEvents;
 }
 
 /// A user's name and password.

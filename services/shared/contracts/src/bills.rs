@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api;
+use crate::audit::{AuditEvents, AuditSearch};
 use crate::event::{Accepted, Event};
 use crate::id::BillId;
 use crate::merge_patch::MergePatch;
@@ -36,6 +37,10 @@ api! {
     /// Take an event.
     deliver_to_billing: DeliverToBilling = Post "/internal/events" (body Event),
         needs InternalCall, answers 200 Accepted;
+
+    /// What this service wrote in the audit.
+    audit_of_billing: AuditOfBilling = Get "/internal/audit" (query AuditSearch),
+        needs InternalCall, answers 200 AuditEvents;
 }
 
 /// Where a bill stands.

@@ -3,7 +3,7 @@
 //! A [`Transport`] holds the connection pool to one peer and signs each call with this service's own identity. Its [`Policies`] are those
 //! of the gateway, from the same crate: a deadline for the call and one for each attempt, repetitions of what may be repeated, within a
 //! budget, a breaker that rests a peer which fails, and a bulkhead, so that one which hangs does not take all there is. A call that is made
-//! for a request belongs to that request's trace, and takes no longer than whoever asked waits.
+//! for a request belongs to that request's trace, says on whose behalf it is made, and takes no longer than whoever asked waits.
 
 mod attempt;
 mod connections;
@@ -23,6 +23,7 @@ use crate::ambient::Random;
 use crate::deadline;
 use crate::endpoint::{Encoding, Endpoint, Operation};
 use crate::problem::{Problem, ProblemCode};
+use crate::trail;
 use attempt::Bounds;
 use connections::Connections;
 pub use metrics::{ClientMetrics, Target};
@@ -187,6 +188,9 @@ impl Transport {
                     request.header("content-type", Encoding::Json.media_type()).body(body)
                 }
             };
+        }
+        if let Some(user) = trail::on_behalf_of() {
+            request = request.header(trail::HEADER, user);
         }
         if let Some(key) = terms.idempotency_key {
             request = request.header("idempotency-key", key);

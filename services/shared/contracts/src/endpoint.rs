@@ -56,6 +56,8 @@ pub struct Operation {
     pub access: Access,
     /// The status of its success.
     pub status: u16,
+    /// Whether it leaves an entry in the audit. Whatever touches a patient's data or anybody's rights does.
+    pub audited: bool,
     /// The schema of the query string, if it takes one.
     pub query: Option<SchemaOf>,
     /// The schema of the request body, if it takes one.
@@ -137,6 +139,7 @@ pub fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
 /// ```
 ///
 /// Optional, in this order: `[ids in the path]`, `(query Type)`, `(body Type)` or `(form Type)`. Access is `public`, `signed_in` or `needs Permission`.
+/// Every call leaves an entry in the audit, unless `, unaudited` stands behind the answer.
 #[macro_export]
 macro_rules! api {
     (
@@ -145,7 +148,7 @@ macro_rules! api {
             $(#[doc = $doc:literal])+
             $name:ident : $endpoint:ident = $method:ident $path:literal
                 $([$($id:ident : $id_type:ty),+])? $((query $query:ty))? $((body $body:ty))? $((form $form:ty))?,
-                $access:ident $($permission:ident)?, answers $status:literal $reply:ty;
+                $access:ident $($permission:ident)?, answers $status:literal $reply:ty $(, $unaudited:ident)?;
         )+
     ) => {
         $(
@@ -163,6 +166,7 @@ macro_rules! api {
                     path: $path,
                     access: $crate::api!(@access $access $($permission)?),
                     status: $status,
+                    audited: $crate::api!(@audited $($unaudited)?),
                     query: $crate::api!(@schema $($query)?),
                     body: $crate::api!(@schema $($body)? $($form)?),
                     encoding: $crate::api!(@encoding $($form)?),
@@ -216,6 +220,8 @@ macro_rules! api {
     };
     (@encoding) => { $crate::endpoint::Encoding::Json };
     (@encoding $type:ty) => { $crate::endpoint::Encoding::Form };
+    (@audited) => { true };
+    (@audited unaudited) => { false };
     (@schema) => { None };
     (@schema $type:ty) => { Some($crate::endpoint::schema_of::<$type>) };
     (@type) => { () };

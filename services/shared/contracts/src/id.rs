@@ -20,6 +20,8 @@ pub enum BadId {
 
 /// Words that follow a collection in some route, now or as promised in the design.
 const ROUTE_WORDS: &[&str] = &[
+    "accesses",
+    "audit",
     "availability",
     "conflicts",
     "email",

@@ -5,6 +5,7 @@
 
 pub mod ambient;
 pub mod appointments;
+pub mod audit;
 pub mod auth;
 pub mod bills;
 #[cfg(feature = "client")]
@@ -30,6 +31,8 @@ pub mod role_name;
 pub mod secret;
 mod shared;
 pub mod stand_in;
+#[cfg(feature = "deadline")]
+pub mod trail;
 
 use endpoint::Operation;
 

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api;
+use crate::audit::{AuditEvents, AuditSearch};
 use crate::event::{Accepted, Event};
 use crate::id::NotificationId;
 use crate::page::Page;
@@ -34,6 +35,10 @@ api! {
     /// Take an event.
     deliver_to_notifications: DeliverToNotifications = Post "/internal/events" (body Event),
         needs InternalCall, answers 200 Accepted;
+
+    /// What this service wrote in the audit.
+    audit_of_notifications: AuditOfNotifications = Get "/internal/audit" (query AuditSearch),
+        needs InternalCall, answers 200 AuditEvents;
 }
 
 /// The way a notification goes.

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api;
+use crate::audit::{AuditEvents, AuditSearch};
 use crate::id::PatientId;
 use crate::merge_patch::MergePatch;
 use crate::page::Page;
@@ -31,6 +32,10 @@ api! {
     /// Delete a patient record.
     delete_patient: DeletePatient = Delete "/api/patients/{patientId}" [patient_id: PatientId],
         needs PatientsDelete, answers 200 PatientDeleted;
+
+    /// What this service wrote in the audit.
+    audit_of_patients: AuditOfPatients = Get "/internal/audit" (query AuditSearch),
+        needs InternalCall, answers 200 AuditEvents;
 }
 
 /// A new patient.

@@ -77,6 +77,8 @@ permissions! {
     TokensIntrospect = "tokens:introspect",
     /// See the gateway's details (its status is for every signed-in user).
     GatewayRead = "gateway:read",
+    /// Read who did what to whose data.
+    AuditRead = "audit:read",
     /// Call another service's internal routes. No person has it.
     InternalCall = "internal:call",
     /// Follow who was logged out. No person has it; of all internal routes the gateway needs this one alone.
@@ -275,6 +277,7 @@ impl Role {
                 P::RecordsDelete,
                 P::UsersRead,
                 P::SessionsRead,
+                P::AuditRead,
             ],
             Self::Patient => &[
                 P::PatientsRead,

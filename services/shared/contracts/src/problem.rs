@@ -77,6 +77,8 @@ problem_codes! {
         "Something broke on our side. The trace id finds it in the logs.";
     Unavailable = "unavailable" 503 "Not available just now",
         "A part that is needed does not answer, or is overloaded. Try again after `Retry-After` seconds.";
+    AuditUnavailable = "audit-unavailable" 503 "It cannot be written down who asks",
+        "Nothing is read or changed without an entry in the audit, and the audit cannot be written just now. Nothing was changed. Try again after `Retry-After` seconds.";
     DeadlineExceeded = "deadline-exceeded" 504 "No answer in time",
         "The service did not answer within the route's time. A write may have happened: read before repeating, or send an Idempotency-Key.";
 }
@@ -139,8 +141,11 @@ impl Problem {
             errors: Vec::new(),
             slots: Vec::new(),
             trace_id: None,
-            retry_after: matches!(code, ProblemCode::Unavailable | ProblemCode::IdempotencyInFlight)
-                .then_some(1),
+            retry_after: matches!(
+                code,
+                ProblemCode::Unavailable | ProblemCode::AuditUnavailable | ProblemCode::IdempotencyInFlight
+            )
+            .then_some(1),
         }
     }
 

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api;
+use crate::audit::{AuditEvents, AuditSearch};
 use crate::id::ProviderId;
 use crate::merge_patch::MergePatch;
 use crate::page::Page;
@@ -18,11 +19,11 @@ api! {
 
     /// List providers, or find them by name and specialization.
     list_providers: ListProviders = Get "/api/providers" (query ProviderFilter),
-        needs ProvidersRead, answers 200 Page<Provider>;
+        needs ProvidersRead, answers 200 Page<Provider>, unaudited;
 
     /// Retrieve a provider's profile by ID.
     provider_by_id: ProviderById = Get "/api/providers/{providerId}" [provider_id: ProviderId],
-        needs ProvidersRead, answers 200 Provider;
+        needs ProvidersRead, answers 200 Provider, unaudited;
 
     /// Update a provider's profile.
     update_provider: UpdateProvider = Put "/api/providers/{providerId}" [provider_id: ProviderId]
@@ -32,6 +33,10 @@ api! {
     /// Remove a provider's profile.
     remove_provider: RemoveProvider = Delete "/api/providers/{providerId}" [provider_id: ProviderId],
         needs ProvidersWrite, answers 200 ProviderDeleted;
+
+    /// What this service wrote in the audit.
+    audit_of_providers: AuditOfProviders = Get "/internal/audit" (query AuditSearch),
+        needs InternalCall, answers 200 AuditEvents;
 }
 
 /// A day of the week.

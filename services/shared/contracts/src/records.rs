@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api;
+use crate::audit::{AuditEvents, AuditSearch};
 use crate::event::{Accepted, Event};
 use crate::id::RecordId;
 use crate::merge_patch::MergePatch;
@@ -35,6 +36,10 @@ api! {
     /// Take an event.
     deliver_to_records: DeliverToRecords = Post "/internal/events" (body Event),
         needs InternalCall, answers 200 Accepted;
+
+    /// What this service wrote in the audit.
+    audit_of_records: AuditOfRecords = Get "/internal/audit" (query AuditSearch),
+        needs InternalCall, answers 200 AuditEvents;
 }
 
 /// A new medical record.

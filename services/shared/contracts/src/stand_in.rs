@@ -10,7 +10,7 @@ use crate::permission::Permission;
 /// What an answer may tell of a person's health. The later, the more harm is done by what is old or empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Tells {
-    /// Nothing: providers, users.
+    /// Nothing: providers.
     Nothing,
     /// That somebody is cared for, and why: appointments, bills, messages.
     Care,
@@ -22,11 +22,14 @@ impl Tells {
     /// What a service's answers may tell.
     pub const fn of_service(service: ServiceName) -> Self {
         match service {
-            ServiceName::PatientService | ServiceName::MedicalRecordsService => Self::Treatment,
+            // Auth's, since it reads the audit of all.
+            ServiceName::PatientService | ServiceName::MedicalRecordsService | ServiceName::AuthService => {
+                Self::Treatment
+            }
             ServiceName::AppointmentService
             | ServiceName::BillingService
             | ServiceName::NotificationService => Self::Care,
-            ServiceName::ProviderService | ServiceName::AuthService => Self::Nothing,
+            ServiceName::ProviderService => Self::Nothing,
         }
     }
 
@@ -39,7 +42,9 @@ impl Tells {
             | Permission::PatientsClinical
             | Permission::RecordsRead
             | Permission::RecordsWrite
-            | Permission::RecordsDelete => Self::Treatment,
+            | Permission::RecordsDelete
+            // Who saw whose data, and why; and what is not the latest would look like nobody since.
+            | Permission::AuditRead => Self::Treatment,
             Permission::AppointmentsRead
             | Permission::AppointmentsWrite
             | Permission::AppointmentsReason

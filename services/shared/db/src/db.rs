@@ -9,6 +9,7 @@ use settings::{Database, ServiceName};
 use sqlx::{Connection, PgPool, SqlitePool};
 use tokio::sync::Notify;
 
+use crate::audit::Audit;
 use crate::migrations::apply;
 use crate::postgres::Schemas;
 use crate::vault::KeysStore;
@@ -27,6 +28,8 @@ struct Inner {
     clock: Clock,
     random: Random,
     outbox: Arc<Notify>,
+    service: ServiceName,
+    audit: Audit,
 }
 
 #[derive(Clone)]
@@ -136,7 +139,8 @@ impl Db {
             Pools::Sqlite { keys, .. } => KeysStore::Sqlite(keys.clone()),
         };
         let vault = Vault::new(service, keys, secrets, clock.clone(), random.clone())?;
-        let db = Self(Arc::new(Inner { pools, vault, clock, random, outbox: Arc::new(Notify::new()) }));
+        let (outbox, audit) = (Arc::new(Notify::new()), Audit::new(&pools));
+        let db = Self(Arc::new(Inner { pools, vault, clock, random, outbox, service, audit }));
         // In this order: another process may be making both just now, and it makes the keys first.
         let has_data = db.has_data().await?;
         if !db.vault().load_index_key().await? && has_data {
@@ -223,7 +227,7 @@ impl Db {
             Pools::Postgres { data, .. } => TxKind::Postgres(data.begin().await?),
             Pools::Sqlite { write, .. } => TxKind::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
         };
-        Ok(Tx::new(kind, self.0.clock.now()))
+        Ok(Tx::new(kind, self.0.clock.now()).audited(self))
     }
 
     /// Begins a transaction that only reads, all of it from one snapshot, and never waits for a writer.
@@ -235,6 +239,15 @@ impl Db {
             Pools::Sqlite { read, .. } => TxKind::Sqlite(read.begin().await?),
         };
         Ok(Tx::new(kind, self.0.clock.now()))
+    }
+
+    /// Whose it is.
+    pub fn service(&self) -> ServiceName {
+        self.0.service
+    }
+
+    pub(crate) fn audit(&self) -> &Audit {
+        &self.0.audit
     }
 
     /// Seals and opens.
@@ -289,7 +302,7 @@ impl Db {
             outbox_lost: crate::outbox::outbox_purge(&mut tx).await?,
             keys: 0,
         };
-        tx.commit().await?;
+        tx.commit_unaudited().await?;
         if purged.outbox_lost > 0 {
             tracing::error!(deliveries = purged.outbox_lost, "events were never delivered and are lost");
         }

@@ -4,6 +4,7 @@
 //! neither `Display` nor `Debug` shows them, and there is no `source()` through which they would come back.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// What a constraint was about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +58,9 @@ pub enum Error {
     /// Another request took this ticket over while this one was slow. Roll back; the other one answers.
     #[error("the idempotency claim was taken over")]
     Superseded,
+    /// What is to be done cannot be written down, so it is not done: answer 503.
+    #[error("the audit cannot be written: {0}")]
+    Audit(Arc<Error>),
     /// A mistake in the program.
     #[error("database: {}", describe(.0))]
     Other(sqlx::Error),

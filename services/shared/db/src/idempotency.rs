@@ -90,7 +90,7 @@ pub async fn idempotency_begin(
 
     let mut tx = db.begin().await?;
     if claim_new(&mut tx, &ticket, &body_hash).await? {
-        tx.commit().await?;
+        tx.commit_unaudited().await?;
         return Ok(Begun::Fresh(ticket));
     }
     // Not there: it was released or purged between the two statements. The client tries again.
@@ -157,7 +157,7 @@ pub async fn idempotency_release(db: &Db, ticket: &Ticket) -> Result<(), Error> 
     .execute(conn)
     .await
     .map(drop))?;
-    tx.commit().await
+    tx.commit_unaudited().await
 }
 
 pub(crate) async fn idempotency_purge(tx: &mut Tx) -> Result<u64, Error> {
@@ -218,6 +218,6 @@ async fn take_over(mut tx: Tx, ticket: Ticket, body_hash: &[u8], old_fence: &[u8
     .await
     .map(|done| done.rows_affected())
     })?;
-    tx.commit().await?;
+    tx.commit_unaudited().await?;
     Ok(if rows == 1 { Begun::Fresh(ticket) } else { Begun::InFlight })
 }

@@ -11,6 +11,7 @@
 //! | [`outbox_add`] `outbox.rs`, [`inbox_accept`] `inbox.rs` | effects happen once |
 //! | [`erasure_request`] `erasure.rs` | a patient's key destroyed after their data is gone |
 //! | [`idempotency_begin`] `idempotency.rs` | an answer kept for a repeated request |
+//! | [`audit_write`] `audit/` | who did what to whose data, in keyed chains |
 //! | [`Secrets`] `secrets.rs`, [`Error`] `error.rs` | what must not be printed, and is not |
 //!
 //! # Values on both engines
@@ -25,6 +26,7 @@
 //!
 //! This crate has no HTTP in it, asks no clock and no randomness but the ones it is given, and logs no data.
 
+mod audit;
 mod db;
 mod erasure;
 mod error;
@@ -41,6 +43,11 @@ mod statements;
 mod tx;
 mod vault;
 
+pub use audit::{
+    AuditEntry, AuditFault, AuditFilter, AuditFlaw, AuditOutcome, AuditPlace, AuditSigner, AuditSigners,
+    AuditVerified, FoundEntry, audit_checkpoint, audit_find, audit_refresh_key, audit_rotate_key,
+    audit_sign_anew, audit_verify, audit_write,
+};
 pub use db::{Db, Engine, OpenError, Purged};
 pub use erasure::{erasure_finish, erasure_is_requested, erasure_lock, erasure_request, erasures_pending};
 pub use error::{ConstraintKind, Error, SealError};

@@ -145,7 +145,7 @@ pub async fn outbox_claim(db: &Db, limit: u32) -> Result<Vec<ClaimedEvent>, Erro
     .bind(i64::from(limit))
     .fetch_all(conn)
     .await)?;
-    tx.commit().await?;
+    tx.commit_unaudited().await?;
 
     let mut events = Vec::with_capacity(rows.len());
     for row in rows {
@@ -184,7 +184,7 @@ pub async fn outbox_delivered(db: &Db, event: &ClaimedEvent) -> Result<(), Error
         .execute(conn)
         .await
         .map(drop))?;
-    tx.commit().await
+    tx.commit_unaudited().await
 }
 
 /// The subscriber did not take it: tried again after 1, 2, 4 … seconds, at most 15 minutes, somewhat at random, and not
@@ -217,7 +217,7 @@ pub async fn outbox_failed(
     .execute(conn)
     .await
     .map(drop))?;
-    tx.commit().await?;
+    tx.commit_unaudited().await?;
     Ok(next_attempt_at)
 }
 

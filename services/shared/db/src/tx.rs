@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{Postgres, Sqlite, Transaction};
 use tokio::sync::Notify;
 
-use crate::Error;
+use crate::{Db, Error, audit};
 
 /// A transaction. Dropped without [`Tx::commit`], it rolls back.
 ///
@@ -17,6 +17,8 @@ pub struct Tx {
     pub kind: TxKind,
     now: DateTime<Utc>,
     outbox: Option<Arc<Notify>>,
+    /// Whose audit gets an entry of it. None of one that only reads, or that is the keys store's.
+    audit: Option<Db>,
 }
 
 /// The driver's own transaction.
@@ -29,7 +31,12 @@ pub enum TxKind {
 
 impl Tx {
     pub(crate) fn new(kind: TxKind, now: DateTime<Utc>) -> Self {
-        Self { kind, now, outbox: None }
+        Self { kind, now, outbox: None, audit: None }
+    }
+
+    /// The same, to leave an entry in the audit.
+    pub(crate) fn audited(self, db: &Db) -> Self {
+        Self { audit: Some(db.clone()), ..self }
     }
 
     /// When it began: one instant for everything that it writes.
@@ -37,9 +44,23 @@ impl Tx {
         self.now
     }
 
-    /// Makes it so. An error means that nothing was kept, but for a connection lost during the commit itself
-    /// ([`Error::Unavailable`]): then it may have been.
-    pub async fn commit(self) -> Result<(), Error> {
+    /// Makes it so, and leaves an entry in the audit if the work under way has a [`Trail`](contracts::trail::Trail): both or neither.
+    /// An error means that nothing was kept, but for a connection lost during the commit itself ([`Error::Unavailable`]): then it
+    /// may have been.
+    pub async fn commit(mut self) -> Result<(), Error> {
+        match (self.audit.take(), contracts::trail::current()) {
+            (Some(db), Some(trail)) => audit::commit(self, db, &trail).await,
+            _ => self.finish().await,
+        }
+    }
+
+    /// Makes it so without an entry in the audit: for what is our own bookkeeping, such as an attempt that is counted before it is known
+    /// what comes of it.
+    pub async fn commit_unaudited(self) -> Result<(), Error> {
+        self.finish().await
+    }
+
+    pub(crate) async fn finish(self) -> Result<(), Error> {
         // Dropped in the middle, nobody would know whether it is so.
         contracts::deadline::hold();
         match self.kind {

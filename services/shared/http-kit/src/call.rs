@@ -7,6 +7,7 @@ use axum::extract::{FromRequestParts, RawPathParams};
 use bytes::Bytes;
 use contracts::endpoint::{Access, Encoding, Endpoint, Operation, PathIds};
 use contracts::problem::{Problem, ProblemCode};
+use contracts::trail;
 use db::KeptAnswer;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::request::Parts;
@@ -18,7 +19,7 @@ use crate::kit::Kit;
 use crate::receipt::{Claimed, Receipt, claim_idempotency_key};
 use crate::shape::Shape;
 use crate::token::Caller;
-use crate::{form, json, problem};
+use crate::{concerned, form, json, problem};
 
 /// The largest body, bytes.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -63,6 +64,7 @@ pub(crate) async fn parse<E: Endpoint>(
     let caller = authorize(kit, parts, operation).await?;
     let path = path_ids::<E>(parts).await?;
     let query = parts.uri.query().unwrap_or_default();
+    concerned::in_query(query);
     if operation.query.is_none() {
         json::refuse_query(query)?;
     }
@@ -75,6 +77,7 @@ pub(crate) async fn parse<E: Endpoint>(
             (Encoding::Json, Some(shape)) => json::read_strictly(&bytes, shape)?,
             (Encoding::Json, None) => json::read_leniently(&bytes)?,
         };
+        concerned::in_json(&bytes);
         (body, bytes)
     } else {
         (json::read_leniently(b"null")?, Bytes::new())
@@ -103,6 +106,7 @@ async fn authorize(kit: &Kit, parts: &Parts, operation: &Operation) -> Result<Ar
     }
     let bearer = header(parts, AUTHORIZATION.as_str());
     let caller = kit.world.verifier.authorize(bearer).await.map_err(|error| problem::of_token(&error))?;
+    tell_who(&caller, header(parts, trail::HEADER));
     let caller = match operation.access {
         Access::Needs(permission) if !caller.may(permission) => {
             return Err(Problem::new(ProblemCode::Forbidden)
@@ -117,12 +121,27 @@ async fn authorize(kit: &Kit, parts: &Parts, operation: &Operation) -> Result<Ar
     Ok(caller)
 }
 
+/// Has the audit know who calls. For whom a service does so, only a service says.
+fn tell_who(caller: &Caller, on_behalf_of: Option<&str>) {
+    let Some(trail) = trail::current() else { return };
+    trail.tell(|told| {
+        told.who.clone_from(&caller.user);
+        told.name.clone_from(&caller.username);
+        told.roles = caller.role_names();
+        told.session.clone_from(&caller.session);
+        told.on_behalf_of = on_behalf_of
+            .filter(|user| caller.is_part() && contracts::id::check(user).is_ok())
+            .map(str::to_owned);
+    });
+}
+
 async fn path_ids<E: Endpoint>(parts: &mut Parts) -> Result<E::Path, Problem> {
     let not_found = || Problem::new(ProblemCode::NotFound);
     if E::Path::COUNT == 0 {
         return E::Path::from_segments(std::iter::empty()).ok_or_else(not_found);
     }
     let params = RawPathParams::from_request_parts(parts, &()).await.map_err(|_| not_found())?;
+    params.iter().filter(|(name, _)| *name == concerned::MEMBER).for_each(|(_, id)| trail::concerns(id));
     // An id that is not of the form names nothing that could be here.
     E::Path::from_segments(params.iter().map(|(_, value)| value)).ok_or_else(not_found)
 }

@@ -71,8 +71,8 @@ impl Part {
             Self::Service(S::BillingService | S::MedicalRecordsService) => &[P::PatientsRead],
             // Where a provider is reached.
             Self::Service(S::NotificationService) => &[P::ProvidersRead],
-            // Whether there are the patient and the provider that a user is to be.
-            Self::Service(S::AuthService) => &[P::PatientsRead, P::ProvidersRead],
+            // Whether there are the patient and the provider that a user is to be; and what each has in its audit.
+            Self::Service(S::AuthService) => &[P::PatientsRead, P::ProvidersRead, P::InternalCall],
             Self::Gateway => &[],
         };
         asks.iter().copied().fold(Permissions::NONE.with(P::RevocationsRead), Permissions::with)

@@ -11,6 +11,7 @@
 //! | `form` | the bodies that OAuth's standards ask for |
 //! | [`answer`], [`etag`], [`page`] | what every answer carries |
 //! | [`problem`] | errors as RFC 9457 documents |
+//! | [`audit`], `concerned.rs` | an entry for every call, before its answer leaves; whose data it was about |
 //! | [`erasure`] | the keys of erased patients destroyed |
 //! | [`relay`] | events from the outbox to their subscribers |
 //! | [`kit`], [`serve`], [`process`] | a service put together, started, drained; a service as a process |
@@ -36,7 +37,11 @@ pub mod token;
 #[cfg(feature = "service")]
 pub mod answer;
 #[cfg(feature = "service")]
+pub mod audit;
+#[cfg(feature = "service")]
 pub mod call;
+#[cfg(feature = "service")]
+mod concerned;
 #[cfg(feature = "service")]
 mod converse;
 #[cfg(feature = "service")]

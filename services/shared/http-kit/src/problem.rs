@@ -53,6 +53,7 @@ pub fn of_db(error: &db::Error) -> Problem {
         | db::Error::Unavailable(_)
         | db::Error::Retryable(_)
         | db::Error::NotMigrated => Problem::new(ProblemCode::Unavailable),
+        db::Error::Audit(_) => Problem::new(ProblemCode::AuditUnavailable),
         db::Error::LostRace => Problem::new(ProblemCode::ConcurrentChange),
         db::Error::Superseded => Problem::new(ProblemCode::IdempotencyInFlight),
         db::Error::KeyDestroyed { .. } => Problem::new(ProblemCode::Gone),

@@ -1,4 +1,4 @@
-//! A service as a process of its own: `serve`, `migrate`, `rewrap`, `healthcheck`.
+//! A service as a process of its own: `serve`, `migrate`, `rewrap`, `audit verify`, `audit rotate-key`, `healthcheck`.
 //!
 //! Settings are JSON in the file that `HEALTHCARE_SETTINGS` names; secrets are files under `HEALTHCARE_SECRETS_DIR`. Nothing secret
 //! stands in the command line, and only the first administrator's password may stand in the environment.
@@ -22,6 +22,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use traces::Tracer;
 
+use crate::audit;
 use crate::healthcheck::healthcheck;
 use crate::kit::{self, Service, World};
 use crate::listen::listen;
@@ -41,18 +42,21 @@ type Fault = Box<dyn std::error::Error + Send + Sync>;
 
 /// Runs the command that the command line asks for. Errors are one line on standard error.
 pub fn main(service: Service) -> ExitCode {
-    let result =
-        match std::env::args().nth(1).as_deref() {
-            Some("serve") => on_runtime(serve(service)),
-            Some("migrate") => on_runtime(migrate(service)),
-            Some("rewrap") => under().and_then(|under| on_runtime(rewrap(service, under))),
-            Some("healthcheck") => settings().and_then(|(settings, _)| {
-                // Without TLS, which the settings may ask for at the other one.
-                Ok(healthcheck(settings.admin_listen.as_ref().unwrap_or(&settings.listen))?)
-            }),
-            _ => Err(format!("usage: {} serve | migrate | rewrap [--under KEK] | healthcheck", service.name)
-                .into()),
-        };
+    let result = match std::env::args().nth(1).as_deref() {
+        Some("serve") => on_runtime(serve(service)),
+        Some("migrate") => on_runtime(migrate(service)),
+        Some("rewrap") => under().and_then(|under| on_runtime(rewrap(service, under))),
+        Some("healthcheck") => settings().and_then(|(settings, _)| {
+            // Without TLS, which the settings may ask for at the other one.
+            Ok(healthcheck(settings.admin_listen.as_ref().unwrap_or(&settings.listen))?)
+        }),
+        Some("audit") => audit_command().and_then(|command| on_runtime(audit(service, command))),
+        _ => Err(format!(
+            "usage: {} serve | migrate | rewrap [--under KEK] | audit verify|rotate-key | healthcheck",
+            service.name
+        )
+        .into()),
+    };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => {
@@ -69,6 +73,22 @@ fn under() -> Result<Option<String>, Fault> {
         (None, ..) => Ok(None),
         (Some("--under"), Some(under), None) => Ok(Some(under)),
         _ => Err("rewrap takes nothing but --under KEK".into()),
+    }
+}
+
+#[derive(Clone, Copy)]
+enum AuditCommand {
+    Verify,
+    RotateKey,
+}
+
+/// What stands behind `audit`.
+fn audit_command() -> Result<AuditCommand, Fault> {
+    let mut args = std::env::args().skip(2);
+    match (args.next().as_deref(), args.next()) {
+        (Some("verify"), None) => Ok(AuditCommand::Verify),
+        (Some("rotate-key"), None) => Ok(AuditCommand::RotateKey),
+        _ => Err("audit takes verify or rotate-key".into()),
     }
 }
 
@@ -167,6 +187,23 @@ async fn rewrap_on(db: &db::Db, service: Service, under: Option<&str>) -> Result
     let db::Rewrapped { kek_id, anew, keys } = db.rewrap().await.map_err(failed)?;
     println!("{}: {anew} keys wrapped anew; all {keys} are under {kek_id}", service.name);
     Ok(())
+}
+
+async fn audit(service: Service, command: AuditCommand) -> Result<(), Fault> {
+    let (settings, unknown) = settings()?;
+    start_logging(&settings, &unknown);
+    let secrets = db::Secrets::new(environment("HEALTHCARE_SECRETS_DIR")?);
+    let open = async || {
+        let ambient = (Clock::system(), Random::system());
+        serve::open_as_it_is(service.name, &settings.database, &secrets, ambient).await
+    };
+    let db = patiently(open).await?;
+    let done = match command {
+        AuditCommand::Verify => audit::verify(&db, &secrets).await.map(|sound| println!("{sound}")),
+        AuditCommand::RotateKey => audit::rotate_key(&db).await.map(|done| println!("{done}")),
+    };
+    db.close().await;
+    Ok(done?)
 }
 
 /// Opens the database; waits for one that is not there yet.

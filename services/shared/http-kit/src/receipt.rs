@@ -19,8 +19,8 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::answer::Answer;
-use crate::problem;
 use crate::token::Caller;
+use crate::{concerned, problem};
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
@@ -61,8 +61,11 @@ impl Receipt {
 
     /// Commits the transaction, and the answer with it: the last line of a POST's handler.
     pub async fn commit<E: Endpoint>(&self, mut tx: db::Tx, answer: &Answer<E>) -> Result<(), db::Error> {
+        let kept = answer.render();
+        // The entry in the audit names whoever the answer does: a patient who is registered has got an id only now.
+        concerned::in_json(&kept.body);
         if let Some(claim) = &self.0 {
-            db::idempotency_keep(&mut tx, &claim.db, &claim.ticket, &answer.render()).await?;
+            db::idempotency_keep(&mut tx, &claim.db, &claim.ticket, &kept).await?;
             claim.kept.store(true, Ordering::Release);
         }
         tx.commit().await

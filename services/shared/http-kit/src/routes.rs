@@ -14,6 +14,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use axum::routing::MethodFilter;
+use contracts::audit::{AuditEvents, AuditSearch};
 use contracts::endpoint::{Endpoint, Operation};
 use contracts::problem::{Problem, ProblemCode};
 use futures_util::FutureExt;
@@ -22,6 +23,7 @@ use settings::Method;
 use traces::{Current, Kind, Span, TraceContext, Tracer};
 
 use crate::answer::{self, Answer};
+use crate::audit;
 use crate::call::{Call, Parsed, header, parse};
 use crate::deadline;
 use crate::kit::Kit;
@@ -98,7 +100,10 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
                 let context = span.as_ref().map(Span::context).or(told);
                 let current = context.map(|context| Current { context, tracer });
                 let until = deadline::told(&parts, started);
+                let trail =
+                    E::OPERATION.audited.then(|| audit::trail(E::OPERATION, &parts, context.as_ref()));
                 let handled = handle(&kit, &state, &handler, shape.as_deref(), (parts, body), context);
+                let handled = contracts::trail::within(trail, handled);
                 let handled = contracts::deadline::within(until, handled);
                 let response = traces::within(current, handled).await;
                 let status = response.status().as_u16();
@@ -112,6 +117,16 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
             self.router.route(operation.path, axum::routing::on(method_filter(operation.method), route));
         self.mounted.push(operation.id);
         self
+    }
+
+    /// Mounts the reading of what this service wrote in the audit.
+    #[must_use]
+    pub fn on_audit<E>(self) -> Self
+    where
+        E: Endpoint<Path = (), Query = AuditSearch, Body = (), Reply = AuditEvents>,
+    {
+        let db = self.kit.db.clone();
+        self.on(move |_, call: Call<E>| audit::collect(db.clone(), call))
     }
 
     /// The router, with health checks and answers for what is not there.
@@ -207,6 +222,7 @@ where
             result
         }
     };
+    let result = audit::write_down(&kit.db, E::OPERATION, result).await;
     match result {
         Ok(kept) => answer::response(kept, (E::OPERATION.method == Method::Get).then_some(&parts.headers)),
         Err(mut problem) => {

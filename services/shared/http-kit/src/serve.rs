@@ -13,6 +13,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::audit;
 use crate::converse::{drains, serve};
 use crate::kit::{BuildError, Kit, Service, Ways, World, WorldError, identity};
 use crate::listen::listen;
@@ -81,6 +82,7 @@ pub struct Running {
     listener: JoinSet<()>,
     jobs: JoinSet<()>,
     db: db::Db,
+    signer: Arc<audit::Signer>,
     socket: Option<PathBuf>,
 }
 
@@ -112,10 +114,12 @@ pub async fn start_on(
     })?;
     let socket = address.unix_path().map(Path::to_path_buf);
     let mut jobs = JoinSet::new();
+    let signer = audit::signer(name, &kit.world.secrets)?;
     let work = app.jobs.into_iter().chain([
         Box::pin(crate::relay::run(kit.clone())) as futures_util::future::BoxFuture<'static, ()>,
         Box::pin(crate::erasure::run(db.clone())),
         Box::pin(housekeeping(db.clone())),
+        Box::pin(audit::run(db.clone(), Arc::clone(&signer))),
     ]);
     for job in work {
         let drains = drains(phase.subscribe());
@@ -123,7 +127,7 @@ pub async fn start_on(
             tokio::select! { () = job => {}, () = drains => {} }
         });
     }
-    Ok(Running { phase, listener, jobs, db, socket })
+    Ok(Running { phase, listener, jobs, db, signer, socket })
 }
 
 /// Answers where the settings say: at a Unix socket, or a TCP port, there with TLS if the process has credentials.
@@ -219,6 +223,8 @@ impl Running {
             self.listener.abort_all();
             self.jobs.abort_all();
         }
+        // Nothing is written any more: all of it is signed for.
+        audit::checkpoint(&self.db, &self.signer).await;
         self.db.close().await;
         if let Some(socket) = self.socket {
             let _ = std::fs::remove_file(socket);

@@ -56,7 +56,7 @@ pub(super) struct WrappedAnew {
 }
 
 impl KeysStore {
-    async fn begin(&self, now: DateTime<Utc>) -> Result<Tx, Error> {
+    pub(super) async fn begin(&self, now: DateTime<Utc>) -> Result<Tx, Error> {
         let kind = match self {
             Self::Postgres(pool) => TxKind::Postgres(pool.begin().await?),
             Self::Sqlite(pool) => TxKind::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?),
@@ -78,6 +78,19 @@ impl KeysStore {
             }
         };
         Ok(row)
+    }
+
+    /// The newest generation of a subject's key, and when it was made.
+    pub(super) async fn newest(&self, subject: &str) -> Result<Option<(i64, DateTime<Utc>)>, Error> {
+        let query = sql!(
+            Keys,
+            "select generation, created_at from data_key where subject = $1 order by generation desc limit 1"
+        );
+        let newest = match self {
+            Self::Postgres(pool) => sqlx::query_as(query).bind(subject).fetch_optional(pool).await?,
+            Self::Sqlite(pool) => sqlx::query_as(query).bind(subject).fetch_optional(pool).await?,
+        };
+        Ok(newest)
     }
 
     /// Inserts unless there is one: destroyed ones count. A key-encryption key that is retired is refused.
@@ -110,7 +123,7 @@ impl KeysStore {
                 Err(SealError::RetiredKek { kek_id: kek_id.to_owned() }.into())
             }
             Err(error) => Err(error),
-            Ok(()) => tx.commit().await,
+            Ok(()) => tx.commit_unaudited().await,
         }
     }
 
@@ -137,7 +150,7 @@ impl KeysStore {
         .execute(conn)
         .await
         .map(drop))?;
-        tx.commit().await?;
+        tx.commit_unaudited().await?;
         self.scrub().await
     }
 
@@ -152,7 +165,7 @@ impl KeysStore {
         .execute(conn)
         .await
         .map(|done| done.rows_affected()))?;
-        tx.commit().await?;
+        tx.commit_unaudited().await?;
         if wiped > 0 {
             self.scrub().await?;
         }
@@ -170,7 +183,7 @@ impl KeysStore {
         .execute(conn)
         .await
         .map(drop))?;
-        tx.commit().await?;
+        tx.commit_unaudited().await?;
         self.is_admitted(kek_id).await
     }
 
@@ -217,7 +230,7 @@ impl KeysStore {
         match retired.map_err(Error::from) {
             Err(error) if is_foreign_key(&error) => Ok(false),
             Err(error) => Err(error),
-            Ok(()) => tx.commit().await.map(|()| true),
+            Ok(()) => tx.commit_unaudited().await.map(|()| true),
         }
     }
 
@@ -283,7 +296,7 @@ impl KeysStore {
             .await
             .map(|done| done.rows_affected()))?;
         }
-        tx.commit().await?;
+        tx.commit_unaudited().await?;
         Ok(replaced)
     }
 

@@ -15,7 +15,9 @@
 //! | `rewrap.rs` | every key wrapped under the present key-encryption key, while everything runs |
 //! | `cache.rs` | unwrapped keys, few and for a minute |
 //! | `blind.rs` | keyed indexes |
+//! | `audit.rs` | the keys of the audit, a generation after another; what is known of its chains |
 
+mod audit;
 mod blind;
 mod cache;
 mod kek;
@@ -40,6 +42,7 @@ use self::keys::KeyState;
 use self::seal::DataKey;
 use crate::{Error, SealError, SecretError, Secrets};
 
+pub(crate) use self::audit::{AuditKey, HeadRow};
 pub(crate) use self::keys::KeysStore;
 pub use self::rewrap::{RewrapError, Rewrapped, Unopened};
 pub use self::subject::{Period, Place, Subject};
@@ -182,7 +185,7 @@ impl Vault {
             return Err(self.retired());
         }
         if self.keys.find(INDEX, GENERATION).await?.is_none() {
-            self.insert(INDEX, None).await?;
+            self.insert(INDEX, GENERATION, None).await?;
         }
         self.load_index_key().await.map(drop)
     }
@@ -225,14 +228,19 @@ impl Vault {
 
     /// Makes the subject's first key. Of several that try at once one wins, and all use the winner's.
     async fn create(&self, name: &str, expires_at: Option<DateTime<Utc>>) -> Result<Arc<DataKey>, Error> {
-        self.insert(name, expires_at).await?;
+        self.insert(name, GENERATION, expires_at).await?;
         Ok(self.key(name, GENERATION).await?.ok_or(SealError::NoKey)?)
     }
 
-    async fn insert(&self, name: &str, expires_at: Option<DateTime<Utc>>) -> Result<(), Error> {
+    async fn insert(
+        &self,
+        name: &str,
+        generation: u32,
+        expires_at: Option<DateTime<Utc>>,
+    ) -> Result<(), Error> {
         let key = Zeroizing::new(self.random.bytes());
-        let wrapped = self.wrap(name, GENERATION, &key);
-        self.keys.insert(name, GENERATION, &wrapped, self.kek_id(), self.clock.now(), expires_at).await
+        let wrapped = self.wrap(name, generation, &key);
+        self.keys.insert(name, generation, &wrapped, self.kek_id(), self.clock.now(), expires_at).await
     }
 
     fn wrap(&self, name: &str, generation: u32, key: &[u8; 32]) -> Vec<u8> {

@@ -28,6 +28,7 @@ macro_rules! operation {
                 path: $path,
                 access: Access::Public,
                 status: 201,
+                audited: false,
                 query: None,
                 body: None,
                 encoding: Encoding::Json,

@@ -43,6 +43,7 @@ impl Endpoint for Write {
         path: "/api/notes",
         access: Access::SignedIn,
         status: 201,
+        audited: false,
         query: None,
         body: Some(schema_of::<Note>),
         encoding: Encoding::Json,

@@ -30,6 +30,7 @@ macro_rules! operation {
                 path: "/thing",
                 access: Access::Public,
                 status: 200,
+                audited: false,
                 query: None,
                 body: None,
                 encoding: Encoding::Json,

@@ -1,0 +1,43 @@
+//! `GET /api/patients/{patientId}/accesses`
+
+use contracts::audit::{AuditEvent, AuditSearch, PatientAccess};
+use contracts::auth::PatientAccesses;
+use contracts::page::Page;
+use contracts::permission::Permission;
+use contracts::problem::{Faults, Problem, ProblemCode};
+use http_kit::page::Window;
+use http_kit::{Answer, Call};
+
+use crate::api::Api;
+use crate::error::Error;
+
+/// Lists who has seen or changed a patient's data: for themselves, and for whoever may read the audit. Nobody else is told that there is
+/// such a patient.
+pub async fn accesses(api: Api, call: Call<PatientAccesses>) -> Result<Answer<PatientAccesses>, Error> {
+    let (patient,) = &call.path;
+    let caller = &call.caller;
+    if caller.patient_id.as_ref() != Some(patient) && !caller.may(Permission::AuditRead) {
+        return Err(Error::NotFound);
+    }
+    let mut faults = Faults::new();
+    let window = Window::parse(call.query.limit, call.query.cursor.as_deref(), &mut faults);
+    let window = faults
+        .finish(window)
+        .map_err(|problem| Problem { errors: problem.errors, ..Problem::new(ProblemCode::InvalidQuery) })?;
+    let search = AuditSearch { subject: Some(patient.to_string()), ..AuditSearch::default() };
+    let page = api.audits.page(&search, &window).await?;
+    let items = page.items.into_iter().map(view).collect();
+    Ok(Answer::new(Page { items, next_cursor: page.next_cursor }).no_store())
+}
+
+/// Without what is none of the patient's business: others' sessions and addresses, and whom else a search found.
+fn view(event: AuditEvent) -> PatientAccess {
+    PatientAccess {
+        at: event.at,
+        service: event.service,
+        operation: event.operation,
+        outcome: event.outcome,
+        who: event.username.unwrap_or(event.user_id),
+        roles: event.roles,
+    }
+}

@@ -1,0 +1,387 @@
+//! Every operation of every service leaves one entry in the audit; and without the audit, none does anything.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use contracts::endpoint::{Access, Operation};
+use contracts::operations;
+use contracts::permission::Role;
+use db::{AuditFilter, AuditOutcome, FoundEntry, audit_find, on};
+use reqwest::Method;
+use serde_json::Value;
+use settings::ServiceName;
+use testkit::stack::{Who, send};
+use testkit::{Reply, TestStack};
+
+pub(crate) const PATIENT: &str = "12345";
+
+/// A call of each operation, in an order in which each can be answered.
+pub(crate) fn calls() -> Vec<Called> {
+    let mut calls = of_patients();
+    calls.extend(of_users_and_among_services());
+    calls.extend([
+        call("cancel_appointment", "/api/appointments/{id}", "", true, 200),
+        call("delete_bill", "/api/bills/bill789", "", true, 200),
+        call("delete_record", "/api/records/rec001", "", true, 200),
+        call("delete_patient", "/api/patients/12345", "", true, 200),
+        call("remove_provider", "/api/providers/prov001", "", false, 200),
+    ]);
+    calls
+}
+
+/// A call; whether it is about the patient, and its status.
+fn call(id: &str, path: &str, body: &str, about: bool, status: u16) -> Called {
+    Called {
+        operation: operations().find(|operation| operation.id == id).unwrap(),
+        path: path.to_owned(),
+        body: (!body.is_empty()).then(|| body.to_owned()),
+        about,
+        status,
+    }
+}
+
+fn of_patients() -> Vec<Called> {
+    let john = r#"{"patientId": "12345", "name": "John Doe", "dob": "1980-01-01", "contactInfo": {"phone": "+1234567890"}}"#;
+    let record = r#"{"recordId": "rec001", "patientId": "12345", "date": "2024-08-01", "diagnosis": "Flu",
+        "treatment": "Rest", "prescriptions": ["Tylenol"]}"#;
+    let bill = r#"{"billId": "bill789", "patientId": "12345", "totalAmount": 50.0, "status": "Issued",
+        "services": [{"serviceId": "srv001", "description": "Consultation", "amount": 50.0}]}"#;
+    let bill_changed = r#"{"services": [{"serviceId": "srv001", "description": "Consultation", "amount": 120.0}], "totalAmount": 120.0}"#;
+    let provider = r#"{"providerId": "prov001", "name": "Dr. Jane Doe", "specialization": "Cardiology",
+        "contactInfo": {"phone": "+1234567890", "email": "janedoe@example.com"},
+        "availability": [{"day": "Monday", "slots": ["09:00-12:00"]}]}"#;
+    let appointment = r#"{"patientId": "12345", "providerId": "prov001", "appointmentDate": "2024-08-01",
+        "timeSlot": "10:00", "status": "Scheduled"}"#;
+    let email = r#"{"to": "johndoe@example.com", "subject": "Hello", "body": "Come.", "patientId": "12345"}"#;
+    vec![
+        call("add_provider", "/api/providers", provider, false, 201),
+        call("list_providers", "/api/providers", "", false, 200),
+        call("provider_by_id", "/api/providers/prov001", "", false, 200),
+        call("update_provider", "/api/providers/prov001", r#"{"name": "Dr. Doe"}"#, false, 200),
+        call("register_patient", "/api/patients", john, true, 201),
+        call("list_patients", "/api/patients?name=John", "", true, 200),
+        call("patient_by_id", "/api/patients/12345", "", true, 200),
+        call("update_patient", "/api/patients/12345", r#"{"name": "John Roe"}"#, true, 200),
+        call("book_appointment", "/api/appointments", appointment, true, 201),
+        call("list_appointments", "/api/appointments?patientId=12345", "", true, 200),
+        call("appointment_by_id", "/api/appointments/{id}", "", true, 200),
+        call("update_appointment", "/api/appointments/{id}", r#"{"timeSlot": "11:00"}"#, true, 200),
+        call("appointment_history", "/api/appointments/{id}/history", "", true, 200),
+        call("provider_slots", "/api/providers/prov001/slots", "", false, 200),
+        call("create_bill", "/api/bills", bill, true, 201),
+        call("list_bills", "/api/bills", "", true, 200),
+        call("bill_by_id", "/api/bills/bill789", "", true, 200),
+        call("update_bill", "/api/bills/bill789", bill_changed, true, 200),
+        call("create_record", "/api/records", record, true, 201),
+        call("list_records", "/api/records", "", true, 200),
+        call("get_record_by_id", "/api/records/rec001", "", true, 200),
+        call("update_record", "/api/records/rec001", r#"{"treatment": "More rest"}"#, true, 200),
+        call("send_email", "/api/notifications/email", email, true, 201),
+        call(
+            "send_sms",
+            "/api/notifications/sms",
+            r#"{"to": "+1234567890", "message": "Come."}"#,
+            false,
+            201,
+        ),
+        call(
+            "send_push",
+            "/api/notifications/push",
+            r#"{"to": "token1", "title": "Hello", "message": "Come."}"#,
+            false,
+            201,
+        ),
+        call("list_notifications", "/api/notifications?patientId=12345", "", true, 200),
+        call("notification_by_id", "/api/notifications/{id}", "", false, 200),
+    ]
+}
+
+fn of_users_and_among_services() -> Vec<Called> {
+    let erased =
+        r#""occurredAt": "2026-01-15T08:00:00Z", "type": "patient.erased.v1", "data": {"patientId": "999"}"#;
+    let event = format!(r#"{{"id": "evt_1", {erased}}}"#);
+    let user = r#"{"username": "jane.roe", "password": "a long enough pass phrase", "roles": ["clinician"]}"#;
+    let password =
+        r#"{"currentPassword": "correct horse battery", "newPassword": "another long pass phrase"}"#;
+    let login = r#"{"username": "admin", "password": "correct horse battery staple"}"#;
+    vec![
+        call("login", "/api/auth/login", login, false, 200),
+        call("refresh", "/api/auth/refresh", r#"{"refreshToken": "{refresh}"}"#, false, 200),
+        call("logout", "/api/auth/logout", r#"{"token": "{access}"}"#, false, 200),
+        call("me", "/api/auth/me", "", false, 200),
+        call("change_password", "/api/auth/me/password", password, false, 404),
+        call("create_user", "/api/auth/users", user, false, 201),
+        call("list_users", "/api/auth/users", "", false, 200),
+        call("user_by_id", "/api/auth/users/{id}", "", false, 200),
+        call("update_user", "/api/auth/users/{id}", r#"{"roles": ["receptionist"]}"#, false, 200),
+        call(
+            "set_password",
+            "/api/auth/users/{id}/password",
+            r#"{"newPassword": "yet another pass phrase"}"#,
+            false,
+            200,
+        ),
+        call("delete_user", "/api/auth/users/{id}", "", false, 200),
+        call("list_audit", "/api/audit?limit=5", "", false, 200),
+        call("patient_accesses", "/api/patients/12345/accesses", "", true, 200),
+        call("audit_of_auth", "/internal/audit?limit=5", "", false, 200),
+        call("audit_of_patients", "/internal/audit?limit=5", "", false, 200),
+        call("audit_of_providers", "/internal/audit?limit=5", "", false, 200),
+        call("audit_of_appointments", "/internal/audit?limit=5", "", false, 200),
+        call("audit_of_billing", "/internal/audit?limit=5", "", false, 200),
+        call("audit_of_records", "/internal/audit?limit=5", "", false, 200),
+        call("audit_of_notifications", "/internal/audit?limit=5", "", false, 200),
+        call("list_roles", "/api/auth/roles", "", false, 200),
+        call("jwks", "/.well-known/jwks.json", "", false, 200),
+        call("revocations", "/internal/revocations", "", false, 200),
+        call("deliver_to_auth", "/internal/events", &event, false, 200),
+        call("deliver_to_appointments", "/internal/events", &event, false, 200),
+        call("deliver_to_billing", "/internal/events", &event, false, 200),
+        call("deliver_to_records", "/internal/events", &event, false, 200),
+        call("deliver_to_notifications", "/internal/events", &event, false, 200),
+    ]
+}
+
+pub(crate) struct Called {
+    pub(crate) operation: &'static Operation,
+    path: String,
+    body: Option<String>,
+    about: bool,
+    status: u16,
+}
+
+/// What earlier answers gave: ids by service, and tokens.
+#[derive(Default)]
+pub(crate) struct Known {
+    ids: std::collections::BTreeMap<ServiceName, String>,
+    access: String,
+    refresh: String,
+}
+
+impl Called {
+    fn service(&self) -> ServiceName {
+        self.operation.service.unwrap()
+    }
+
+    /// Who it is called as: the audit tells them from the services that call by themselves.
+    fn who(&self) -> Who {
+        let role = if self.operation.is_internal() { Role::Service } else { Role::Admin };
+        Who { user: "usr_caller".to_owned(), ..Who::from(role) }
+    }
+
+    pub(crate) async fn send(&self, stack: &TestStack, known: &Known) -> Reply {
+        let id = known.ids.get(&self.service()).map_or("nothing", String::as_str);
+        let method = Method::from_bytes(self.operation.method.as_str().as_bytes()).unwrap();
+        let mut request = stack.request(self.service(), method, &self.path.replace("{id}", id));
+        if self.operation.access != Access::Public {
+            request = request.bearer_auth(stack.token(self.who()));
+        }
+        if let Some(body) = &self.body {
+            let body = body.replace("{access}", &known.access).replace("{refresh}", &known.refresh);
+            request = request.header("content-type", "application/json").body(body);
+        }
+        send(request).await
+    }
+
+    /// Its entries. A delivery has the relay's too.
+    async fn entries(&self, stack: &TestStack) -> Vec<FoundEntry> {
+        let who = self.operation.is_internal().then(|| "usr_caller".to_owned());
+        let operation = Some(self.operation.id.to_owned());
+        let filter = AuditFilter { operation, who, limit: 1_000, ..AuditFilter::default() };
+        audit_find(stack.database(self.service()).db(), &filter).await.unwrap()
+    }
+}
+
+impl Known {
+    pub(crate) fn learn(&mut self, call: &Called, reply: &Reply) {
+        let json = reply.json();
+        let text = |member: &str| json[member].as_str().map(str::to_owned);
+        for member in ["appointmentId", "notificationId", "userId"] {
+            if call.operation.method == contracts::endpoint::Method::Post
+                && let Some(id) = text(member)
+            {
+                self.ids.insert(call.service(), id);
+            }
+        }
+        self.access = text("token").unwrap_or_else(|| std::mem::take(&mut self.access));
+        self.refresh = text("refreshToken").unwrap_or_else(|| std::mem::take(&mut self.refresh));
+    }
+}
+
+async fn rename(stack: &TestStack, from: &str, to: &str) {
+    for service in ServiceName::ALL {
+        let mut tx = stack.database(service).db().begin().await.unwrap();
+        let sql = sqlx::AssertSqlSafe(format!("alter table {from} rename to {to}"));
+        on!(tx, |conn| sqlx::query(sql).execute(conn).await.map(drop)).unwrap();
+        tx.commit().await.unwrap();
+    }
+}
+
+/// All that lists show.
+async fn shown(stack: &TestStack) -> Vec<String> {
+    let mut shown = Vec::new();
+    let is_list =
+        |call: &&Called| call.operation.id.starts_with("list_") && call.operation.id != "list_audit";
+    for call in calls().iter().filter(is_list) {
+        shown.push(call.send(stack, &Known::default()).await.expect(200).text);
+    }
+    shown
+}
+
+async fn entries_of(stack: &TestStack, service: ServiceName, operation: &str) -> Vec<FoundEntry> {
+    let operation = Some(operation.to_owned());
+    let filter = AuditFilter { operation, limit: 100, ..AuditFilter::default() };
+    audit_find(stack.database(service).db(), &filter).await.unwrap()
+}
+
+#[test]
+fn the_walk_comes_by_every_operation_of_every_service() {
+    let walked: BTreeSet<_> = calls().iter().map(|call| call.operation.id).collect();
+    let declared: BTreeSet<_> =
+        operations().filter(|operation| operation.service.is_some()).map(|operation| operation.id).collect();
+    assert_eq!(walked, declared);
+}
+
+testkit::stack_tests! {
+    services = [
+        auth::SERVICE, patient::SERVICE, provider::SERVICE, appointment::SERVICE, billing::SERVICE,
+        records::SERVICE, notification::SERVICE
+    ];
+
+    async fn every_call_leaves_one_entry_that_says_whose_data_it_was(stack: Arc<TestStack>) {
+        let mut known = Known::default();
+        for call in calls() {
+            let id = call.operation.id;
+            let before = call.entries(&stack).await.len();
+            stack.clock.advance(chrono::TimeDelta::milliseconds(1));
+            let reply = call.send(&stack, &known).await;
+            assert_eq!(reply.status, call.status, "{id}: {}", reply.text);
+            known.learn(&call, &reply);
+            let entries = call.entries(&stack).await;
+            // Others are asked by the services themselves: of these there may be more.
+            let by_caller = |found: &&FoundEntry| !found.entry.who.starts_with("service:");
+            let new: Vec<_> = entries[..entries.len() - before].iter().filter(by_caller).collect();
+            assert_eq!(new.len(), usize::from(call.operation.audited), "{id}");
+            let Some(found) = new.first() else { continue };
+            let is_about = found.entry.patients.iter().any(|patient| patient == PATIENT);
+            assert_eq!(is_about, call.about, "{id} is about {:?}", found.entry.patients);
+            let outcome = if call.status < 400 { AuditOutcome::Done } else { AuditOutcome::Refused };
+            assert_eq!(found.entry.outcome, outcome, "{id}");
+            if call.operation.access != Access::Public {
+                assert_eq!(found.entry.who, "usr_caller", "{id}");
+            }
+        }
+    }
+
+    async fn without_the_audit_nothing_is_shown_and_nothing_changes(stack: Arc<TestStack>) {
+        let mut known = Known::default();
+        let calls = calls();
+        let is_end = |call: &&Called| ["cancel_", "delete_", "remove_", "logout"].iter().any(|end| call.operation.id.starts_with(end));
+        for call in calls.iter().filter(|call| !is_end(call) && !call.operation.is_internal()) {
+            let reply = call.send(&stack, &known).await;
+            assert_eq!(reply.status, call.status, "{}: {}", call.operation.id, reply.text);
+            known.learn(call, &reply);
+        }
+        let before = shown(&stack).await;
+        rename(&stack, "audit", "audit_away").await;
+        for call in &calls {
+            let (id, reply) = (call.operation.id, call.send(&stack, &known).await);
+            if call.operation.audited {
+                assert_eq!((reply.status, &reply.json()["code"]), (503, &Value::from("audit-unavailable")), "{id}: {}", reply.text);
+            } else {
+                assert_eq!(reply.status, 200, "{id}: {}", reply.text);
+            }
+        }
+        rename(&stack, "audit_away", "audit").await;
+        assert_eq!(shown(&stack).await, before);
+    }
+
+    async fn a_list_names_each_of_its_hits_and_nobody_else(stack: Arc<TestStack>) {
+        for (id, name) in [("p1", "Anna Adams"), ("p2", "Anna Bell"), ("p3", "Carl Clark")] {
+            let body = format!(r#"{{"patientId": "{id}", "name": "{name}", "dob": "1980-01-01", "contactInfo": {{"phone": "+1234567890"}}}}"#);
+            let _ = stack.call(ServiceName::PatientService, Role::Admin, Method::POST, "/api/patients", Some(&body)).await.expect(201);
+        }
+        let _ = stack.call(ServiceName::PatientService, Role::Receptionist, Method::GET, "/api/patients?name=anna", None).await.expect(200);
+        let entries = entries_of(&stack, ServiceName::PatientService, "list_patients").await;
+        assert_eq!(entries[0].entry.patients, ["p1", "p2"]);
+        assert_eq!(entries[0].entry.roles, ["receptionist"]);
+    }
+
+    async fn refusals_and_repetitions_are_written_down_too(stack: Arc<TestStack>) {
+        let calls = calls();
+        for id in ["register_patient", "create_record"] {
+            let call = calls.iter().find(|call| call.operation.id == id).unwrap();
+            let _ = call.send(&stack, &Known::default()).await.expect(201);
+        }
+        let records = ServiceName::MedicalRecordsService;
+        let path = "/api/records/rec001";
+        let stranger = Who::patient("p9");
+        let _ = stack.call(records, Role::Receptionist, Method::GET, path, None).await.expect(403);
+        let _ = stack.call(records, stranger, Method::GET, path, None).await.expect(404);
+        let _ = send(stack.request(records, Method::GET, path)).await.expect(401);
+        let _ = stack.call(records, Role::Admin, Method::GET, "/api/records?nonsense=1", None).await.expect(400);
+        let told: Vec<_> = entries_of(&stack, records, "get_record_by_id").await.into_iter().map(|found| {
+            let entry = found.entry;
+            assert_eq!(entry.outcome, AuditOutcome::Refused);
+            (entry.who, entry.code.unwrap(), entry.patients)
+        }).collect();
+        let told: BTreeSet<_> = told.into_iter().collect();
+        let expected = [
+            ("usr_receptionist", "forbidden", vec![]),
+            ("usr_patient", "not-found", vec![PATIENT.to_owned()]),
+            ("", "unauthenticated", vec![]),
+        ];
+        let expected = expected.map(|(who, code, patients)| (who.to_owned(), code.to_owned(), patients));
+        assert_eq!(told, expected.into_iter().collect());
+        assert_eq!(entries_of(&stack, records, "list_records").await[0].entry.code.as_deref(), Some("invalid-query"));
+
+        let body = calls.iter().find(|call| call.operation.id == "send_email").unwrap().body.clone().unwrap();
+        for _ in 0..2 {
+            let request = stack
+                .request(ServiceName::NotificationService, Method::POST, "/api/notifications/email")
+                .bearer_auth(stack.token(Role::Admin))
+                .header("idempotency-key", "once")
+                .header("content-type", "application/json")
+                .body(body.clone());
+            let _ = send(request).await.expect(201);
+        }
+        let sent = entries_of(&stack, ServiceName::NotificationService, "send_email").await;
+        assert!(sent.len() == 2 && sent.iter().all(|found| found.entry.patients == [PATIENT]));
+    }
+
+    async fn what_one_service_asks_another_is_asked_on_somebodys_behalf_and_nobody_else_says_so(stack: Arc<TestStack>) {
+        let calls = calls();
+        for id in ["register_patient", "create_bill"] {
+            let call = calls.iter().find(|call| call.operation.id == id).unwrap();
+            let _ = call.send(&stack, &Known::default()).await.expect(201);
+        }
+        let asked = entries_of(&stack, ServiceName::PatientService, "patient_by_id").await;
+        assert_eq!(asked.len(), 1);
+        assert_eq!(asked[0].entry.who, "service:billing-service");
+        assert_eq!(asked[0].entry.on_behalf_of.as_deref(), Some("usr_caller"));
+
+        let request = stack
+            .request(ServiceName::PatientService, Method::GET, "/api/patients/12345")
+            .bearer_auth(stack.token(Role::Clinician))
+            .header("x-on-behalf-of", "usr_admin");
+        let _ = send(request).await.expect(200);
+        let asked = entries_of(&stack, ServiceName::PatientService, "patient_by_id").await;
+        let own = asked.iter().find(|found| found.entry.who == "usr_clinician").unwrap();
+        assert_eq!(own.entry.on_behalf_of, None);
+    }
+
+    async fn who_tries_to_sign_in_is_written_down_by_the_name_they_say(stack: Arc<TestStack>) {
+        let wrong = r#"{"username": "admin", "password": "a wrong one"}"#;
+        let login = calls().into_iter().find(|call| call.operation.id == "login").unwrap();
+        let _ = Called { body: Some(wrong.to_owned()), ..login }.send(&stack, &Known::default()).await.expect(401);
+        let login = calls().into_iter().find(|call| call.operation.id == "login").unwrap();
+        let _ = login.send(&stack, &Known::default()).await.expect(200);
+        let entries = entries_of(&stack, ServiceName::AuthService, "login").await;
+        assert_eq!(entries.len(), 2);
+        for found in entries {
+            assert_eq!(found.entry.name.as_deref(), Some("admin"));
+            let is_in = found.entry.outcome == AuditOutcome::Done;
+            assert_eq!((is_in, is_in), (found.entry.session.is_some(), found.entry.who.starts_with("usr_")));
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Rows in chains, each with a code over itself and the one before.
+
+use aws_lc_rs::{digest, hmac};
+use chrono::{DateTime, Utc};
+use sqlx::FromRow;
+
+use super::entry::{HASH_CHARS, Prepared};
+use super::lane::End;
+use super::unavailable;
+use crate::vault::AuditKey;
+use crate::{Db, Error, Tx, on, sql};
+
+/// Bytes of a code: HMAC-SHA-256, whole.
+pub(super) const MAC: usize = 32;
+
+/// What stands in the table.
+#[derive(FromRow)]
+pub(super) struct Row {
+    pub(super) chain: String,
+    pub(super) seq: i64,
+    pub(super) at: DateTime<Utc>,
+    pub(super) generation: i64,
+    pub(super) operation: String,
+    pub(super) outcome: String,
+    pub(super) who: String,
+    pub(super) patients: String,
+    pub(super) body: Vec<u8>,
+    pub(super) mac: Vec<u8>,
+}
+
+impl Row {
+    /// The code that it should have, behind a row that has `before`.
+    pub(super) fn code(&self, service: &str, before: &[u8], key: &hmac::Key) -> [u8; MAC] {
+        let mut context = hmac::Context::with_key(key);
+        let body = digest::digest(&digest::SHA256, &self.body);
+        for part in [
+            b"audit 1".as_slice(),
+            service.as_bytes(),
+            self.chain.as_bytes(),
+            &self.seq.to_be_bytes(),
+            &self.at.timestamp_micros().to_be_bytes(),
+            &self.generation.to_be_bytes(),
+            self.operation.as_bytes(),
+            self.outcome.as_bytes(),
+            self.who.as_bytes(),
+            self.patients.as_bytes(),
+            body.as_ref(),
+            before,
+        ] {
+            // Each with its length, so that no two rows look alike.
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+        let mut code = [0; MAC];
+        code.copy_from_slice(context.sign().as_ref());
+        code
+    }
+
+    /// The patients' keyed hashes.
+    pub(super) fn patient_hashes(&self) -> impl Iterator<Item = &str> {
+        let count = self.patients.len() / HASH_CHARS;
+        (0..count).filter_map(|at| self.patients.get(at * HASH_CHARS..(at + 1) * HASH_CHARS))
+    }
+}
+
+/// Puts entries at the end of a chain, and commits the transaction that they belong to.
+pub(super) async fn commit(db: &Db, mut tx: Tx, entries: &[&Prepared]) -> Result<(), Error> {
+    // Whatever may ask the keys store comes before the lane is taken.
+    let key = db.audit().key(db).await.map_err(unavailable)?;
+    let mut lane = db.audit().lanes.take().await;
+    let now = tx.now();
+    let mut end = match lane.end(now) {
+        Some(end) => end,
+        None => open(db, &mut tx).await.map_err(unavailable)?,
+    };
+    for entry in entries {
+        end = append(db, &mut tx, &key, end, entry).await.map_err(unavailable)?;
+    }
+    lane.commits();
+    tx.finish().await?;
+    lane.ends(end);
+    Ok(())
+}
+
+async fn open(db: &Db, tx: &mut Tx) -> Result<End, Error> {
+    let (chain, opened_at) = (db.random().id("aud"), tx.now());
+    on!(tx, |conn| sqlx::query(sql!(
+        "insert into audit_chain (chain, opened_at, finished) values ($1, $2, $3)"
+    ))
+    .bind(&chain)
+    .bind(opened_at)
+    .bind(false)
+    .execute(conn)
+    .await
+    .map(drop))?;
+    Ok(End { chain, opened_at, seq: 0, mac: [0; MAC] })
+}
+
+async fn append(db: &Db, tx: &mut Tx, key: &AuditKey, end: End, entry: &Prepared) -> Result<End, Error> {
+    let mut row = Row {
+        chain: end.chain,
+        seq: end.seq + 1,
+        at: entry.at,
+        generation: i64::from(key.generation),
+        operation: entry.operation.clone(),
+        outcome: entry.outcome.to_owned(),
+        who: entry.who.clone(),
+        patients: entry.patients.clone(),
+        body: entry.body.clone(),
+        mac: Vec::new(),
+    };
+    let mac = row.code(db.service().as_str(), &end.mac, &key.key);
+    row.mac = mac.to_vec();
+    insert(tx, &row).await?;
+    if !row.patients.is_empty() {
+        insert_patients(tx, &row).await?;
+    }
+    Ok(End { chain: row.chain, opened_at: end.opened_at, seq: row.seq, mac })
+}
+
+async fn insert(tx: &mut Tx, row: &Row) -> Result<(), Error> {
+    on!(tx, |conn| {
+        sqlx::query(sql!(
+            "insert into audit (chain, seq, at, generation, operation, outcome, who, patients, body, mac) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+        ))
+        .bind(&row.chain)
+        .bind(row.seq)
+        .bind(row.at)
+        .bind(row.generation)
+        .bind(&row.operation)
+        .bind(&row.outcome)
+        .bind(&row.who)
+        .bind(&row.patients)
+        .bind(&row.body)
+        .bind(&row.mac)
+        .execute(conn)
+        .await
+        .map(drop)
+    })?;
+    Ok(())
+}
+
+/// A row for each patient, cut from the entry's own by the database: a page of hits costs one statement more, and not fifty.
+async fn insert_patients(tx: &mut Tx, row: &Row) -> Result<(), Error> {
+    let count = i64::try_from(row.patients.len() / HASH_CHARS).unwrap_or_default();
+    on!(tx, |conn| {
+        sqlx::query(sql!(
+            "insert into audit_patient (patient, at, chain, seq) \
+             with recursive place (i) as ( \
+                 select cast(0 as bigint) union all select i + 1 from place where i + 1 < $3) \
+             select substr(audit.patients, cast(i * 32 + 1 as integer), 32), audit.at, audit.chain, audit.seq \
+             from place cross join audit where audit.chain = $1 and audit.seq = $2"
+        ))
+        .bind(&row.chain)
+        .bind(row.seq)
+        .bind(count)
+        .execute(conn)
+        .await
+        .map(drop)
+    })?;
+    Ok(())
+}
+
+/// Some of a chain's rows, in order from beyond `after`.
+pub(super) async fn rows_after(
+    tx: &mut Tx,
+    chain: &str,
+    after: i64,
+    count_max: i64,
+) -> Result<Vec<Row>, Error> {
+    Ok(on!(tx, |conn| {
+        sqlx::query_as(sql!(
+            "select chain, seq, at, generation, operation, outcome, who, patients, body, mac from audit \
+             where chain = $1 and seq > $2 order by seq limit $3"
+        ))
+        .bind(chain)
+        .bind(after)
+        .bind(count_max)
+        .fetch_all(conn)
+        .await
+    })?)
+}
+
+/// The generations of the audit key, as they are asked for.
+#[derive(Default)]
+pub(super) struct Keys(Vec<(i64, Option<hmac::Key>)>);
+
+impl Keys {
+    pub(super) async fn of(&mut self, db: &Db, generation: i64) -> Result<Option<hmac::Key>, Error> {
+        if let Some((_, key)) = self.0.iter().find(|(known, _)| *known == generation) {
+            return Ok(key.clone());
+        }
+        let key = match u32::try_from(generation) {
+            Ok(generation) => db.vault().audit_key(generation).await?,
+            Err(_) => None,
+        };
+        self.0.push((generation, key.clone()));
+        Ok(key)
+    }
+}
+
+/// How far a chain was followed.
+pub(super) struct Followed {
+    pub(super) seq: i64,
+    pub(super) mac: Vec<u8>,
+    pub(super) generation: i64,
+}
+
+impl Followed {
+    pub(super) fn from(seq: i64, mac: Vec<u8>) -> Self {
+        Self { seq, mac, generation: 0 }
+    }
+
+    /// Whether the row is the next one as it was written. Goes on behind it either way, so that one that was altered is one fault.
+    pub(super) async fn follow(&mut self, db: &Db, keys: &mut Keys, row: &Row) -> Result<bool, Error> {
+        let is_next = row.seq == self.seq + 1 && row.generation >= self.generation;
+        let is_whole = match keys.of(db, row.generation).await? {
+            Some(key) => {
+                let code = row.code(db.service().as_str(), &self.mac, &key);
+                aws_lc_rs::constant_time::verify_slices_are_equal(&code, &row.mac).is_ok()
+            }
+            None => false,
+        };
+        *self = Self { seq: row.seq, mac: row.mac.clone(), generation: row.generation };
+        Ok(is_next && is_whole)
+    }
+}

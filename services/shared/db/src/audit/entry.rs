@@ -1,0 +1,144 @@
+//! [`AuditEntry`]: what is written down, and what of it can be looked for.
+
+use chrono::{DateTime, Utc};
+use contracts::trail::Trail;
+use data_encoding::HEXLOWER;
+use serde::{Deserialize, Serialize};
+
+use super::KEEP_DAYS;
+use crate::vault::{Period, Place, Subject};
+use crate::{Db, Error};
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AuditOutcome {
+    /// It was done, or shown.
+    Done,
+    /// It was refused.
+    Refused,
+    /// It failed, for a reason of our own.
+    Failed,
+}
+
+impl AuditOutcome {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Done, Self::Refused, Self::Failed];
+
+    /// As it stands in the row.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// Who did what to whose data. Sealed as a whole; it has no `Debug`, since it tells who is whose patient.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditEntry {
+    /// An operation's id, or a job's name.
+    pub operation: String,
+    /// What became of it.
+    pub outcome: AuditOutcome,
+    /// The problem's code, if it was not done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// A user's id, or `service:` and a name; empty for nobody in particular.
+    pub who: String,
+    /// The user's name, or what somebody who tried to sign in called themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// What they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<String>,
+    /// The session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// The user for whom another service asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_behalf_of: Option<String>,
+    /// Whose data it was about, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub patients: Vec<String>,
+    /// Why, if it was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The address that the gateway saw.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// Finds the request in logs and traces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
+}
+
+impl AuditEntry {
+    /// What a trail tells.
+    pub fn of(trail: &Trail, outcome: AuditOutcome, code: Option<&str>) -> Self {
+        let told = trail.told();
+        Self {
+            operation: trail.operation().to_owned(),
+            outcome,
+            code: code.map(str::to_owned),
+            who: told.who,
+            name: told.name,
+            roles: told.roles.iter().map(ToString::to_string).collect(),
+            session: told.session,
+            on_behalf_of: told.on_behalf_of,
+            patients: told.patients.into_iter().collect(),
+            reason: told.reason,
+            from: told.from,
+            trace_id: told.trace_id,
+        }
+    }
+}
+
+/// An entry as it goes into its row, but for its place in a chain.
+pub(super) struct Prepared {
+    pub(super) at: DateTime<Utc>,
+    pub(super) operation: String,
+    pub(super) outcome: &'static str,
+    pub(super) who: String,
+    pub(super) patients: String,
+    pub(super) body: Vec<u8>,
+}
+
+/// Characters that a patient's keyed hash has.
+pub(super) const HASH_CHARS: usize = 32;
+
+/// The body is bound to the table and to the month. Where in it is the chain's to say.
+const PLACE: Place<'static> = Place { table: "audit", column: "body", row: "" };
+
+fn subject(at: DateTime<Utc>) -> Subject<'static> {
+    Subject::Period(Period::month("audit", at, KEEP_DAYS))
+}
+
+pub(super) async fn prepare(db: &Db, entry: &AuditEntry) -> Result<Prepared, Error> {
+    let at = db.clock().now();
+    let mut patients = String::with_capacity(entry.patients.len() * HASH_CHARS);
+    for patient in &entry.patients {
+        patients.push_str(&patient_hash(db, patient)?);
+    }
+    Ok(Prepared {
+        at,
+        operation: entry.operation.clone(),
+        outcome: entry.outcome.as_str(),
+        who: who_hash(db, &entry.who)?,
+        patients,
+        body: db.vault().seal_json(&subject(at), PLACE, entry).await?,
+    })
+}
+
+pub(super) async fn open(db: &Db, at: DateTime<Utc>, body: &[u8]) -> Result<AuditEntry, Error> {
+    db.vault().open_json(&subject(at), PLACE, body).await
+}
+
+pub(super) fn patient_hash(db: &Db, patient: &str) -> Result<String, Error> {
+    Ok(HEXLOWER.encode(&db.vault().blind("audit.patient", patient)?))
+}
+
+pub(super) fn who_hash(db: &Db, who: &str) -> Result<String, Error> {
+    Ok(HEXLOWER.encode(&db.vault().blind("audit.who", who)?))
+}
