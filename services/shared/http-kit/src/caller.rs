@@ -172,8 +172,13 @@ impl Caller {
     ///
     /// What somebody may as a patient they may with what is theirs, and in another's hands it would reach everybody: it is not theirs to give.
     pub fn has_to_give(&self) -> Permissions {
-        let built_in = self.roles.iter().filter(|role| **role != Role::Patient);
-        built_in.fold(self.beyond_a_patients(), |all, role| all.and(role.permissions()))
+        self.beyond_a_patients().and(self.by_other_roles())
+    }
+
+    /// What the roles but the patient's may that every stack has.
+    fn by_other_roles(&self) -> Permissions {
+        let roles = self.roles.iter().filter(|role| **role != Role::Patient);
+        roles.fold(Permissions::NONE, |all, role| all.and(role.permissions()))
     }
 
     /// Their permissions, without what they have as a patient and by nothing else.
@@ -181,10 +186,7 @@ impl Caller {
         if !self.roles.contains(&Role::Patient) {
             return self.permissions;
         }
-        let built_in = self.roles.iter().filter(|role| **role != Role::Patient);
-        let others =
-            built_in.map(|role| role.permissions()).chain(self.made.iter().map(|made| made.permissions));
-        let others = others.fold(Permissions::NONE, Permissions::and);
+        let others = self.made.iter().fold(self.by_other_roles(), |all, role| all.and(role.permissions));
         let as_patient = Role::Patient.permissions();
         let is_beyond =
             |permission: &Permission| !as_patient.contains(*permission) || others.contains(*permission);

@@ -4,7 +4,7 @@ use contracts::audit::{AuditEvent, AuditSearch, PatientAccess};
 use contracts::auth::PatientAccesses;
 use contracts::page::Page;
 use contracts::permission::{Permission, Role};
-use contracts::problem::{Faults, Problem, ProblemCode};
+use contracts::problem::Faults;
 use http_kit::page::Window;
 use http_kit::{Answer, Call};
 
@@ -23,9 +23,7 @@ pub async fn accesses(api: Api, call: Call<PatientAccesses>) -> Result<Answer<Pa
     }
     let mut faults = Faults::new();
     let window = Window::parse(call.query.limit, call.query.cursor.as_deref(), &mut faults);
-    let window = faults
-        .finish(window)
-        .map_err(|problem| Problem { errors: problem.errors, ..Problem::new(ProblemCode::InvalidQuery) })?;
+    let window = faults.finish_query(window)?;
     let search = AuditSearch { subject: Some(patient.to_string()), ..AuditSearch::default() };
     let page = api.audits.page(&search, &window).await?;
     let items = page.items.into_iter().map(view).collect();
