@@ -8,5 +8,6 @@ mod durability;
 mod lifecycle;
 mod privacy;
 mod rotation;
+mod signing_keys;
 mod traces;
 mod upstream_http2;

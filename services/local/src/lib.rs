@@ -9,6 +9,7 @@
 //! | [`reload`] | the resource read again whenever its file changes |
 //! | `edit` | what became of a change, in a line |
 //! | [`rotate`] | another key-encryption key for a folder at rest |
+//! | [`signing_keys`] | another key that users' tokens are signed with |
 //! | [`demo`] | an invented clinic to look at |
 //!
 //! What each part is told is planned in the `stack` crate, the same as on Kubernetes. Nothing is decided here a second time.
@@ -22,6 +23,7 @@ mod fault;
 pub mod reload;
 pub mod rotate;
 mod secret_files;
+pub mod signing_keys;
 pub mod up;
 
 pub use args::Command;
@@ -32,6 +34,7 @@ pub fn run(command: Command) -> Result<(), Fault> {
     match command {
         Command::Up(up) => on_runtime(up::up(up)),
         Command::RotateKek(args) => on_runtime(rotate::rotate_kek(args)),
+        Command::RotateSigningKey(args) => signing_keys::rotate_signing_key(&args),
         Command::Compose { stack, out } => {
             compose::render(&reload::read(&stack)?.stack, &out, &contracts::ambient::Random::system())?;
             println!("{}: written. `docker compose up` starts the stack.", out.display());

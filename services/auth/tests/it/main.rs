@@ -8,6 +8,7 @@ mod login;
 mod password;
 mod refresh;
 mod revocations;
+mod signing_keys;
 mod start;
 mod ties;
 mod users;
