@@ -17,6 +17,10 @@ pub enum Command {
         /// Where to; made if it is not there, for this user alone.
         #[arg(long, value_name = "DIR", default_value = "data/compose")]
         out: PathBuf,
+        /// Have another CA vouch for the certificates by which the containers know each other, and make all of them anew, while they run or
+        /// not. Without it only those are made anew that are four months old.
+        #[arg(long)]
+        renew: bool,
     },
     /// Put another key-encryption key in the place of a stopped stack's, and wrap every patient's key under it. No data is written anew.
     RotateKek(RotateKek),

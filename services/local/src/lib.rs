@@ -27,6 +27,7 @@ pub mod signing_keys;
 pub mod up;
 
 pub use args::Command;
+use contracts::ambient::{Clock, Random};
 pub use fault::Fault;
 
 /// Does what the command line asks for.
@@ -35,8 +36,15 @@ pub fn run(command: Command) -> Result<(), Fault> {
         Command::Up(up) => on_runtime(up::up(up)),
         Command::RotateKek(args) => on_runtime(rotate::rotate_kek(args)),
         Command::RotateSigningKey(args) => signing_keys::rotate_signing_key(&args),
-        Command::Compose { stack, out } => {
-            compose::render(&reload::read(&stack)?.stack, &out, &contracts::ambient::Random::system())?;
+        Command::Compose { stack, out, renew } => {
+            let (clock, random) = (Clock::system(), Random::system());
+            compose::render(&reload::read(&stack)?.stack, &out, &random, &clock)?;
+            if renew {
+                println!(
+                    "Another CA, and certificates of it: this takes ten seconds, and no connection breaks."
+                );
+                compose::renew(&out, &clock)?;
+            }
             println!("{}: written. `docker compose up` starts the stack.", out.display());
             Ok(())
         }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use cluster_tests::{Namespace, REGISTRY, VERSION, eventually};
-use contracts::ambient::Random;
+use contracts::ambient::{Clock, Random};
 use k8s_openapi::api::core::v1::Service;
 use serde_json::{Value, json};
 use stack::Stack;
@@ -131,7 +131,7 @@ async fn the_composed_stack_starts_and_a_patient_is_registered_through_its_gatew
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("compose");
     let stack = Stack::from_yaml(&read("manifests/samples/healthcarestack.yaml")).unwrap();
-    local::compose::render(&stack, &out, &Random::system()).unwrap();
+    local::compose::render(&stack, &out, &Random::system(), &Clock::system()).unwrap();
     let compose: Value = serde_saphyr::from_str(&read("docker-compose.yml")).unwrap();
 
     let namespace = Namespace::new("compose");
