@@ -9,5 +9,6 @@ mod lifecycle;
 mod privacy;
 mod rotation;
 mod signing_keys;
+mod supply_chain;
 mod traces;
 mod upstream_http2;

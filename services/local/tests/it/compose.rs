@@ -235,6 +235,7 @@ fn the_images_are_the_same_wherever_they_are_named() {
         for line in [
             format!("FROM base AS {image}\n"),
             format!("COPY --from=build /binaries/{binary} /{binary}\n"),
+            format!("COPY --from=build /sbom/{image}.cdx.json /var/lib/db/sbom/\n"),
             format!("EXPOSE {port} "),
             format!("ENTRYPOINT [\"/{binary}\"]\n"),
         ] {
