@@ -56,6 +56,11 @@ pub fn renew(out: &Path, clock: &Clock) -> std::result::Result<(), Fault> {
     certificates.renew(|| std::thread::sleep(READ_WITHIN)).map_err(|error| unwritten(out, &error))
 }
 
+/// Whether that is to be done: the CA is eight years old.
+pub fn is_renewal_due(out: &Path, clock: &Clock) -> std::result::Result<bool, Fault> {
+    Certificates::new(out, clock.now()).is_ca_old().map_err(|error| unwritten(out, &error))
+}
+
 fn unwritten(out: &Path, error: &std::io::Error) -> Fault {
     Fault::failed(format!("{} cannot be written: {error}", out.display()))
 }

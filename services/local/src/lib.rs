@@ -44,6 +44,10 @@ pub fn run(command: Command) -> Result<(), Fault> {
                     "Another CA, and certificates of it: this takes ten seconds, and no connection breaks."
                 );
                 compose::renew(&out, &clock)?;
+            } else if compose::is_renewal_due(&out, &clock)? {
+                println!(
+                    "The CA of the containers' certificates ends in two years: have another take its place, by --renew."
+                );
             }
             println!("{}: written. `docker compose up` starts the stack.", out.display());
             Ok(())

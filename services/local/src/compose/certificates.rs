@@ -5,7 +5,7 @@
 //! internal-ca/signer.pem           the present CA and its key; no container sees it
 //! internal-ca/next.pem             another CA that is to take its place; everybody believes it already
 //! internal-ca/previous.crt         the one before, believed until everybody shows certificates of the present one
-//! internal-ca/<part>.issued        when a part's certificate is to be made anew, and which CA it is of
+//! internal-ca/<part>.issued        when a part's certificate is to be made anew, and which CA it is of; `signer.issued` says it of the CA
 //! secrets/<part>-tls/              what a container mounts: tls.crt, tls.key, ca.crt
 //! client-tls/                      the same for programs on this machine that call a container at a port of its own
 //! ```
@@ -27,11 +27,14 @@ use crate::secret_files::SecretFiles;
 
 const TITLE: &str = "Healthcare Stack internal CA";
 const CA_YEARS: u32 = 10;
+/// Before it is of this age, another is to take its place: what it vouches for then would outlive it.
+const CA_YEARS_FRESH: u32 = 8;
 /// Nothing here makes them anew by itself: a stack that is left alone for a year must not fall apart.
 const LEAF_MONTHS: u32 = 24;
 /// One of this age is made anew whenever the command runs.
 const LEAF_MONTHS_FRESH: u32 = 4;
 
+const SIGNER: &str = "signer";
 const PRESENT: &str = "internal-ca/signer.pem";
 const NEXT: &str = "internal-ca/next.pem";
 const PREVIOUS: &str = "internal-ca/previous.crt";
@@ -78,6 +81,11 @@ impl<'a> Certificates<'a> {
         self.issue(|_| false)
     }
 
+    /// Whether the CA is so old that another is to take its place.
+    pub(super) fn is_ca_old(&self) -> Result<bool> {
+        Ok(self.kept(SIGNER)?.is_some_and(|ca| self.is_due(&ca)))
+    }
+
     fn authority(&self) -> Result<Vec<u8>> {
         let valid = self.now..self.now + Months::new(12 * CA_YEARS);
         let Issued { certificate, key } = authority(TITLE, valid).map_err(Error::other)?;
@@ -90,6 +98,9 @@ impl<'a> Certificates<'a> {
         let certificate = certificate_in(&present)?;
         let issuer = HEXLOWER.encode(digest(&SHA256, certificate.as_bytes()).as_ref());
         let signer = Signer::new(TITLE, &present[certificate.len()..]).map_err(Error::other)?;
+        if self.kept(SIGNER)?.is_none_or(|ca| ca.issuer != issuer) {
+            self.note(SIGNER, Months::new(12 * CA_YEARS_FRESH), &issuer)?;
+        }
         let mut believed = certificate.to_owned();
         for other in [NEXT, PREVIOUS] {
             if self.is_there(other) {
@@ -117,12 +128,15 @@ impl<'a> Certificates<'a> {
         let files = self.files(holder);
         files.keep(&format!("{}/tls.key", holder.folder), key.as_bytes())?;
         files.keep(&format!("{}/tls.crt", holder.folder), certificate.as_bytes())?;
-        let renew_at = self.now + Months::new(LEAF_MONTHS_FRESH);
-        let renew_at = renew_at.to_rfc3339_opts(SecondsFormat::Secs, true);
-        self.private.keep(&issued(holder.name), format!("{renew_at} {issuer}\n").as_bytes())
+        self.note(holder.name, Months::new(LEAF_MONTHS_FRESH), issuer)
     }
 
-    /// What is known of a part's certificate. One of which nothing is known is made anew.
+    fn note(&self, name: &str, fresh: Months, issuer: &str) -> Result<()> {
+        let renew_at = (self.now + fresh).to_rfc3339_opts(SecondsFormat::Secs, true);
+        self.private.keep(&issued(name), format!("{renew_at} {issuer}\n").as_bytes())
+    }
+
+    /// What is known of a certificate. One of which nothing is known is made anew.
     fn kept(&self, name: &str) -> Result<Option<Kept>> {
         match self.read(&issued(name)) {
             Ok(text) => Ok(text.trim().split_once(' ').and_then(|(renew_at, issuer)| {

@@ -165,10 +165,21 @@ fn a_certificate_is_made_anew_in_time_by_the_same_ca_and_what_is_fresh_stays() {
     keep(0);
     let after = files(dir.path());
     for (name, content) in &after {
-        let is_of_the_ca = name.ends_with("ca.crt") || *name == PRESENT;
+        let is_of_the_ca = name.ends_with("ca.crt") || name.starts_with("internal-ca/signer.");
         assert_eq!(*content == before[name], is_of_the_ca, "{name}");
     }
     run(all_meet(&parts(dir.path())));
+}
+
+#[test]
+fn a_ca_is_to_be_replaced_while_it_outlives_what_it_vouches_for() {
+    let dir = folder();
+    let in_years = |years: u32| Certificates::new(dir.path(), now() + Months::new(12 * years));
+    assert_eq!([0, 7, 8].map(|years| in_years(years).is_ca_old().unwrap()), [false, false, true]);
+    in_years(8).keep().unwrap();
+    assert!(in_years(8).is_ca_old().unwrap(), "it is not replaced by itself");
+    in_years(8).renew(|| ()).unwrap();
+    assert_eq!([8, 15, 16].map(|years| in_years(years).is_ca_old().unwrap()), [false, false, true]);
 }
 
 #[test]
