@@ -10,5 +10,7 @@ mod durability;
 mod lifecycle;
 mod privacy;
 mod rotation;
+mod signing_keys;
+mod supply_chain;
 mod traces;
 mod upstream_http2;

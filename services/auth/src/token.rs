@@ -1,6 +1,7 @@
 //! Tokens: the access token, a signed JWT for minutes, and the refresh token, good for one exchange.
 
 use std::fmt;
+use std::sync::Arc;
 
 use contracts::ambient::Random;
 use contracts::id::{PatientId, ProviderId, UserId};
@@ -15,7 +16,7 @@ use crate::signing::SigningKeys;
 /// Issues access tokens.
 #[derive(Debug)]
 pub struct Issuer {
-    keys: SigningKeys,
+    keys: Arc<SigningKeys>,
     /// `iss` in every token.
     name: String,
     audience: String,
@@ -25,7 +26,7 @@ pub struct Issuer {
 
 impl Issuer {
     /// By the stack's settings.
-    pub fn new(keys: SigningKeys, settings: &AuthSettings) -> Self {
+    pub fn new(keys: Arc<SigningKeys>, settings: &AuthSettings) -> Self {
         Self {
             keys,
             name: settings.issuer.clone(),

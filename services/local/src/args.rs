@@ -19,12 +19,18 @@ pub enum Command {
         /// Where to; made if it is not there, for this user alone.
         #[arg(long, value_name = "DIR", default_value = "data/compose")]
         out: PathBuf,
+        /// Have another CA vouch for the certificates by which the containers know each other, and make all of them anew, while they run or
+        /// not. Without it only those are made anew that are four months old.
+        #[arg(long)]
+        renew: bool,
     },
     /// Put another key-encryption key in the place of a stopped stack's, and wrap every patient's key under it. No data is written anew.
     RotateKek(RotateKek),
     /// Look after the audit of a stack, while it runs or not.
     #[command(subcommand)]
     Audit(Audit),
+    /// Sign users' tokens with another key from now on, while the stack runs or not. Nobody has to sign in again.
+    RotateSigningKey(RotateSigningKey),
     /// Tell whether a HealthcareStack file is valid, and every fault if it is not.
     Check {
         /// The HealthcareStack, YAML.
@@ -59,6 +65,17 @@ pub struct RotateKek {
     /// The PostgreSQL of the stack, if it is another than it was started with last.
     #[arg(long, value_name = "URL", hide_env_values = true)]
     pub database_url: Option<Secret>,
+}
+
+/// `healthcare rotate-signing-key`
+#[derive(clap::Args, Debug)]
+pub struct RotateSigningKey {
+    /// Where data and secrets lie: the folder of `healthcare up`, or the one that `healthcare compose` writes.
+    #[arg(long, value_name = "DIR", default_value = "data")]
+    pub data_dir: PathBuf,
+    /// Believe the old key no more, instead of until what it signed has expired: for a key that somebody else may have.
+    #[arg(long)]
+    pub at_once: bool,
 }
 
 /// `healthcare up`

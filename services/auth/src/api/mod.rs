@@ -57,12 +57,12 @@ pub struct Api {
 
 impl Api {
     /// From the kit.
-    pub fn new(kit: &Kit, feed: Feed) -> Result<Self, BuildError> {
+    pub fn new(kit: &Kit, feed: Feed, keys: Arc<SigningKeys>) -> Result<Self, BuildError> {
         Ok(Self {
             db: kit.db.clone(),
             hasher: Hasher::new(kit.db.random().clone()),
             guard: Guard::new(&kit.db),
-            issuer: Arc::new(Issuer::new(SigningKeys::load(&kit.world.secrets)?, &kit.settings.auth)),
+            issuer: Arc::new(Issuer::new(keys, &kit.settings.auth)),
             feed,
             verifier: Arc::clone(&kit.world.verifier),
             policy: kit.settings.auth.password_policy,

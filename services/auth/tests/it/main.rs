@@ -11,6 +11,7 @@ mod refresh;
 mod revocations;
 mod roles;
 mod sessions;
+mod signing_keys;
 mod start;
 mod ties;
 mod users;

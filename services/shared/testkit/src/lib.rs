@@ -7,6 +7,7 @@
 //! | `engines.rs` | [`TestDb`], a fresh migrated database; [`on_both_engines!`], one test on SQLite and PostgreSQL |
 //! | `forgery.rs` | tokens that nobody issued, or not so; a trap for whoever believes them |
 //! | `patients.rs` | patients registered and erased, for other services' tests |
+//! | `python.rs` | a Python with a package of the Python package index |
 //! | `resource.rs` | [`Resource`], what a service keeps, and the habits that all such things have |
 //! | `running.rs` | [`Running`], a program that one test has started |
 //! | `s3.rs` | a real S3 server for one test |
@@ -19,6 +20,7 @@ pub mod engines;
 pub mod forgery;
 pub mod patients;
 pub mod postgres;
+pub mod python;
 pub mod resource;
 pub mod running;
 pub mod s3;
