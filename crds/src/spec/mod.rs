@@ -98,7 +98,7 @@ pub struct HealthcareStackSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gateway: Option<GatewaySpec>,
     /// Where the services keep their data. Left out: `managed`. A stack that runs in one process keeps its own (SQLite, or
-    /// PostgreSQL by `--database-url`), whatever stands here.
+    /// PostgreSQL by `--database-url-file`), whatever stands here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub database: Option<DatabaseSpec>,
     /// Tokens, sessions and passwords.
