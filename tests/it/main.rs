@@ -4,6 +4,7 @@
 
 mod access;
 mod bad_input;
+mod canaries;
 mod documented;
 mod durability;
 mod lifecycle;
