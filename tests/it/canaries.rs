@@ -216,6 +216,13 @@ async fn say_nonsense(url: &str, tell: &mut impl FnMut(&str, u16, &str)) {
     }
 }
 
+#[test]
+fn a_word_is_found_however_it_is_written() {
+    let line = r#"{"message":"cannot read \"CANARYCUT\": /api/patients?name=Canaryname%20Jones","route":"/api/patients"}"#;
+    assert_eq!(birds(line), ["canarycut", "canaryname"]);
+    assert!(birds(r#"{"route":"/api/patients/{patientId}"}"#).is_empty());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_said_to_the_stack_stands_in_no_log_no_metrics_no_trace_and_no_refusal() {
     nothing_is_repeated(Setup::new()).await;
