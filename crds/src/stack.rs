@@ -13,7 +13,7 @@ use settings::{
 
 use crate::Currency;
 use crate::spec::{
-    AuthSpec, Autoscaling, Backup, CloudNativePgDatabase, DeletionPolicy, EnvVar, ExternalDatabase,
+    AuthSpec, Autoscaling, Backup, CloudNativePgDatabase, CorsSpec, DeletionPolicy, EnvVar, ExternalDatabase,
     GatewayService, GatewayTls, IntegrationsSpec, ManagedDatabase, Monitoring, NetworkPolicySpec,
     ObservabilitySpec, ParentRef, Probes, PullPolicy, RateLimitStoreSpec, Resources, RestoreFrom, RouteAuth,
     Scheduling, Span,
@@ -145,6 +145,8 @@ pub struct Gateway {
     pub protocol: Protocol,
     /// Networks whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<String>,
+    /// Pages of which other origins may call the API.
+    pub cors: Option<CorsSpec>,
     /// Whether each request leaves a line in the log.
     pub access_log: bool,
     /// Its Service.

@@ -5,6 +5,7 @@
 mod access;
 mod audit;
 mod bad_input;
+mod canaries;
 mod documented;
 mod durability;
 mod lifecycle;

@@ -49,6 +49,8 @@ pub(crate) const HOST: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0
 /// A DNS name, or an address.
 pub(crate) const HOST_OR_ADDRESS: &str =
     r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*|[0-9a-f]*:[0-9a-f:.]+)$";
+/// An origin whose pages come unchanged: by TLS, or from the machine that they are looked at on.
+pub(crate) const ORIGIN: &str = r"^(https://([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*|\[[0-9a-f:.]+\])|http://(localhost|127\.0\.0\.1|\[::1\]))(:[0-9]{1,5})?$";
 /// A header's name; as `settings` has it.
 pub(crate) const HEADER: &str = r"^[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?$";
 /// A provider's account.
@@ -91,6 +93,9 @@ pub(crate) fn in_words(pattern: &str) -> Option<&'static str> {
         PATH => "a path such as /api/patients, without a slash at its end",
         HOST => "a host name such as clinic.example.org",
         HOST_OR_ADDRESS => "a host name such as redis.example.org, or an address",
+        ORIGIN => {
+            "an origin such as https://portal.example.org, without a path; http:// is for localhost alone"
+        }
         HEADER => "a header's name such as X-API-Key",
         ACCOUNT => "an account: letters, digits, dashes and underscores",
         PROJECT => "a project: small letters, digits and dashes",

@@ -11,6 +11,7 @@ mod backup;
 mod calls;
 mod cluster;
 mod concurrency;
+mod cors;
 mod database;
 mod exposure;
 mod forms;
@@ -30,6 +31,7 @@ pub use backup::{Backup, BackupVolume, KeySecretRef, RestoreFrom};
 pub use calls::{CallBreakerSpec, CallRetriesSpec, ServiceCallsSpec};
 pub use cluster::{NetworkPolicySpec, Scheduling, TaintEffect, Toleration, TolerationOperator};
 pub use concurrency::ConcurrencySpec;
+pub use cors::CorsSpec;
 pub use database::{CloudNativePgDatabase, DatabaseSpec, ExternalDatabase, ManagedDatabase, Storage};
 pub use exposure::{GatewayService, GatewayServiceType, GatewayTls, IngressSpec, IngressTls, ParentRef};
 pub(crate) use forms::in_words;
@@ -98,7 +100,7 @@ pub struct HealthcareStackSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gateway: Option<GatewaySpec>,
     /// Where the services keep their data. Left out: `managed`. A stack that runs in one process keeps its own (SQLite, or
-    /// PostgreSQL by `--database-url`), whatever stands here.
+    /// PostgreSQL by `--database-url-file`), whatever stands here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub database: Option<DatabaseSpec>,
     /// Tokens, sessions and passwords.

@@ -264,6 +264,49 @@ fn tls_ends_in_one_place() {
     ]);
 }
 
+/// By the same reading as the gateway's: what is taken here can be planned.
+#[test]
+fn pages_of_other_origins_are_named_one_by_one() {
+    const FORM: &str = "must be an origin such as https://portal.example.org, without a path; http:// is for localhost alone";
+    let cors = |origin: &str| format!("gateway: {{ cors: {{ origins: [{origin:?}] }} }}");
+    for origin in [
+        "https://portal.example.org",
+        "https://portal.example.org:8443",
+        "https://[2001:db8::1]",
+        "http://localhost:5173",
+        "http://[::1]:5173",
+    ] {
+        each_is_refused(&[(&cors(origin), "none")]);
+    }
+    for origin in [
+        "*",
+        "null",
+        "https://*.example.org",
+        "https://portal.example.org/",
+        "https://Portal.example.org",
+        "http://portal.example.org",
+        "http://localhost.example.org",
+    ] {
+        each_is_refused(&[(&cors(origin), &format!("spec.gateway.cors.origins[0]: {FORM}"))]);
+    }
+    for origin in ["https://portal.example.org:99999", "https://[::1::2]", "https://portal.example.org:0"] {
+        let said = "is no origin; write one such as https://portal.example.org, without a path";
+        each_is_refused(&[(&cors(origin), &format!("spec.gateway.cors.origins[0]: {origin} {said}"))]);
+    }
+    each_is_refused(&[
+        ("gateway: { cors: {} }", "spec.gateway.cors.origins: is required"),
+        ("gateway: { cors: { origins: [] } }", "spec.gateway.cors.origins: must have at least 1 item"),
+        (
+            "gateway: { cors: { origins: ['https://a.example'], maxAge: 2d } }",
+            "spec.gateway.cors.maxAge: must be at most 1d",
+        ),
+        (
+            "gateway: { cors: { origins: ['https://a.example'], credentials: true } }",
+            "spec.gateway.cors.credentials: there is no such field",
+        ),
+    ]);
+}
+
 #[test]
 fn things_with_one_name_are_refused() {
     each_is_refused(&[

@@ -12,6 +12,7 @@ use traces::{Sampling, Tracer};
 use crate::admission::{self, Admission, Tops};
 use crate::canary::Canary;
 use crate::client::Trusted;
+use crate::cors::{self, Cors};
 use crate::fallback::{self, Fallback};
 use crate::kept::{Kept, Lane};
 use crate::limits::{Buckets, Limits, Store};
@@ -33,6 +34,8 @@ pub(crate) struct Snapshot {
     pub(crate) routes: Routes,
     pub(crate) trusted: Trusted,
     pub(crate) access_log: bool,
+    /// Pages of which other origins may read along.
+    pub(crate) cors: Option<Box<Cors>>,
     pub(crate) sampling: Sampling,
     pub(crate) lanes: Vec<Arc<Lane>>,
     /// Those without which it is not ready.
@@ -90,6 +93,7 @@ impl Snapshot {
             routes: Routes::default(),
             trusted,
             access_log: config.access_log,
+            cors: Cors::of(&config),
             sampling: Sampling::of(config.observability.tracing.as_ref()),
             lanes: Vec::new(),
             needed: Vec::new(),
@@ -310,6 +314,7 @@ fn check(config: &GatewayConfig, kept: &Kept) -> Result<Trusted, ConfigError> {
         faults.push(format!("observability.tracing.endpoint: {why}"));
     }
     faults.extend(config.prometheus.iter().flat_map(Fleet::check));
+    faults.extend(config.cors.iter().flat_map(cors::check));
     let trusted = Trusted::parse(&config.trusted_proxies).unwrap_or_else(|block| {
         faults.push(format!("trustedProxies: {block} is no address block"));
         Trusted::default()

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use contracts::secret::Secret;
+use crate::database_url::DatabaseUrl;
 
 /// Runs a HealthcareStack in one process.
 #[derive(clap::Parser, Debug)]
@@ -63,8 +63,8 @@ pub struct RotateKek {
     #[arg(long, value_name = "DIR", default_value = "data")]
     pub data_dir: PathBuf,
     /// The PostgreSQL of the stack, if it is another than it was started with last.
-    #[arg(long, value_name = "URL", hide_env_values = true)]
-    pub database_url: Option<Secret>,
+    #[command(flatten)]
+    pub database: DatabaseUrl,
 }
 
 /// `healthcare rotate-signing-key`
@@ -93,9 +93,9 @@ pub struct Up {
     /// Where metrics and health are served.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9464")]
     pub admin_listen: SocketAddr,
-    /// Keep data in this PostgreSQL, a schema for each service, instead of in files.
-    #[arg(long, value_name = "URL", hide_env_values = true)]
-    pub database_url: Option<Secret>,
+    /// Where data is kept, if not in files.
+    #[command(flatten)]
+    pub database: DatabaseUrl,
     /// The first administrator's password.
     #[arg(
         long,
@@ -117,6 +117,7 @@ pub struct Up {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use contracts::secret::Secret;
 
     use super::*;
 
@@ -129,13 +130,24 @@ mod tests {
         ] {
             let command = Command::try_parse_from(command).unwrap();
             let given = match &command {
-                Command::Up(up) => &up.database_url,
-                Command::RotateKek(rotate) => &rotate.database_url,
+                Command::Up(up) => &up.database.database_url,
+                Command::RotateKek(rotate) => &rotate.database.database_url,
                 _ => &None,
             };
             assert_eq!(given.as_ref().map(Secret::reveal), Some(URL));
             let shown = format!("{command:?} {command:#?}");
             assert!(!shown.contains("CANARY"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_database_is_named_once() {
+        let twice = ["--database-url", "postgres://localhost/a", "--database-url-file", "-"];
+        for command in
+            [["healthcare", "up", "--stack", "clinic.yaml"].as_slice(), &["healthcare", "rotate-kek"]]
+        {
+            assert!(Command::try_parse_from([command, &twice].concat()).is_err());
+            assert!(Command::try_parse_from([command, &twice[2..]].concat()).is_ok());
         }
     }
 }

@@ -3,6 +3,7 @@
 //! | module | idea |
 //! |---|---|
 //! | [`args`] | the command line |
+//! | [`database_url`] | which PostgreSQL, and how its password comes here |
 //! | [`data`] | the data folder: its lock, its secrets, where things lie |
 //! | [`compose`] | settings and secrets for `docker-compose.yml` |
 //! | [`up`] | everything started in order, and stopped |
@@ -19,6 +20,7 @@ pub mod args;
 pub mod audit;
 pub mod compose;
 pub mod data;
+pub mod database_url;
 pub mod demo;
 mod edit;
 mod fault;

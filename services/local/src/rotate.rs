@@ -24,8 +24,9 @@ use crate::fault::Fault;
 
 /// Rotates the key-encryption key of a data folder.
 pub async fn rotate_kek(args: RotateKek) -> Result<(), Fault> {
+    let url = args.database.read()?;
     let data = DataDir::open_existing(&args.data_dir)?;
-    if let Some(url) = &args.database_url {
+    if let Some(url) = url {
         data.keep_database_url(url.reveal())?;
     }
     let databases = databases(&data);

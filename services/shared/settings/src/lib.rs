@@ -12,6 +12,7 @@
 //! of access) is refused everywhere: to guess what is meant by it could open what is to be closed.
 
 mod calls;
+mod cors;
 mod gateway;
 mod limits;
 mod prometheus;
@@ -20,6 +21,7 @@ mod stale;
 mod upstream;
 
 pub use calls::ServiceCalls;
+pub use cors::Cors;
 pub use gateway::{
     Breaker, Canary, Fallback, GatewayAuth, GatewayConfig, HeaderMatch, Hedge, Method, Priority, Retries,
     Rewrite, Route, RouteAccess, StaticAnswer,
