@@ -20,7 +20,7 @@ pub async fn status(api: Api, call: Call<UserSecondFactor>) -> Result<Answer<Use
 }
 
 /// Takes it away from somebody who has lost it: they log in with the password alone, and enrol another. Not one's own: whoever has stolen an
-/// administrator's token must not need the code of theirs no more.
+/// administrator's token must not get rid of the code with it.
 pub async fn reset(api: Api, call: Call<ResetSecondFactor>) -> Result<Answer<ResetSecondFactor>, Error> {
     let (id,) = &call.path;
     // The audit names the patients whom something is about; this is about a user.
