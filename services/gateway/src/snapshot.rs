@@ -202,6 +202,7 @@ impl Snapshot {
             method: route.method,
             template: route.path.as_str().into(),
             needs,
+            lets_enrol,
             is_change: route.method != settings::Method::Get && route.service != config.auth.service.as_str(),
             pace: Pace::of(route),
             body_bytes_max: route.body_bytes_max.unwrap_or(config.body_bytes_max),
