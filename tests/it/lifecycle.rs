@@ -117,10 +117,10 @@ async fn what_becomes_of_an_edit_is_told_in_a_line() {
     let edits = [
         before.replace("# Short, since", "# Short: it"),
         before.replace("timeout: 5s", "timeout: 4s"),
-        before.replace("accessTokenLifetime: 10m", "accessTokenLifetime: 11m"),
+        before.replace("accessTokenLifetime: 10m", "accessTokenLifetime: 9m"),
         before
             .replace("timeout: 5s", "timeout: 5m")
-            .replace("accessTokenLifetime: 10m", "accessTokenLifetime: 11m"),
+            .replace("accessTokenLifetime: 10m", "accessTokenLifetime: 9m"),
         before.clone(),
         before.replace(
             "  gateway:\n",

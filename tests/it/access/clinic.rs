@@ -28,6 +28,7 @@ impl Whose {
             "{userId}" => &self.user,
             "{providerId}" => "prov1",
             "{roleId}" => "lab",
+            "{sessionId}" => "ses_none",
             _ if segment.starts_with('{') => panic!("there is no {segment} here"),
             _ => segment,
         }

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use blackbox::{Client, Healthcare, Reply, Setup};
 use clinic::{Whose, fill};
-use contracts::endpoint::{Operation, ServiceName};
+use contracts::endpoint::{Encoding, Operation, ServiceName};
 use contracts::permission::Role;
 
 const TABLE: &str = include_str!("../../access.txt");
@@ -56,16 +56,24 @@ fn route(operation: &Operation) -> String {
     format!("{:<6} {service}{}", operation.method.as_str(), operation.path)
 }
 
-/// Asks, so that nothing is changed whatever comes: bodies lack what is required, and versions are none that there are.
+/// Asks, so that nothing is changed whatever comes: bodies lack what is required, versions are none that there are, and where a session would
+/// end the query asks for what there is not.
 async fn ask(client: &Client, operation: &Operation, whose: &Whose) -> Reply {
     let path: Vec<_> = operation.path.split('/').map(|segment| whose.fill(segment)).collect();
-    let (method, path) = (operation.method.as_str(), path.join("/"));
+    let (method, mut path) = (operation.method.as_str(), path.join("/"));
+    if method == "DELETE" && path.contains("/sessions") {
+        path.push_str("?none=such");
+    }
     let mut request = client.request(method, &path);
     if method != "GET" {
         request = request.header("if-match", "\"v99\"");
     }
     if operation.body.is_some() {
-        request = request.header("content-type", "application/json").body(whose.body(operation.id));
+        let body = match operation.encoding {
+            Encoding::Json => whose.body(operation.id),
+            Encoding::Form => String::new(),
+        };
+        request = request.header("content-type", operation.encoding.media_type()).body(body);
     }
     client.send(format!("{method} {path}"), request).await.unwrap()
 }
@@ -75,7 +83,7 @@ fn outcome(reply: &Reply, operation: &Operation, whose: &Whose) -> Outcome {
         401 | 403 => Outcome::Refused,
         404 => Outcome::Hidden,
         _ if !whose.is_shown(operation.id, reply) => Outcome::Hidden,
-        200 | 412 | 422 => Outcome::LetIn,
+        200 | 400 | 412 | 422 => Outcome::LetIn,
         status => panic!("{}: {status} {}", reply.asked, reply.text),
     }
 }
@@ -107,6 +115,7 @@ async fn cells(client: &Client, operation: &Operation, [mine, theirs]: &[Whose; 
         (Outcome::Refused, Outcome::Refused) => "-",
         (Outcome::LetIn, Outcome::LetIn) => "yes",
         (Outcome::LetIn, Outcome::Hidden) => "own",
+        (Outcome::Hidden, Outcome::Hidden) => "none",
         other => panic!("{}: {other:?}", route(operation)),
     }];
     for member in members(operation) {

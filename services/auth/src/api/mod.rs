@@ -133,7 +133,7 @@ impl Api {
     }
 
     /// Looks up what the roles of a user may that were made here, and refuses a user who would be given more than their maker has. Under the lock
-    /// [`ROLES`]: what was looked up stays so until the commit.
+    /// [`ROLES`](crate::store::role::ROLES): what was looked up stays so until the commit.
     async fn fill_roles(&self, tx: &mut Tx, maker: &Caller, user: &mut User) -> Result<(), Error> {
         let mut faults = Faults::new();
         for (name, permissions) in &mut user.made {

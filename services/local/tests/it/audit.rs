@@ -19,12 +19,15 @@ pub(crate) const PATIENT: &str = "12345";
 pub(crate) fn calls() -> Vec<Called> {
     let mut calls = of_patients();
     calls.extend(of_users_and_among_services());
+    calls.extend(of_sessions_and_roles());
+    calls.extend(of_second_factors());
     calls.extend([
         call("cancel_appointment", "/api/appointments/{id}", "", true, 200),
         call("delete_bill", "/api/bills/bill789", "", true, 200),
         call("delete_record", "/api/records/rec001", "", true, 200),
         call("delete_patient", "/api/patients/12345", "", true, 200),
         call("remove_provider", "/api/providers/prov001", "", false, 200),
+        call("delete_user", "/api/auth/users/{id}", "", false, 200),
     ]);
     calls
 }
@@ -121,7 +124,6 @@ fn of_users_and_among_services() -> Vec<Called> {
             false,
             200,
         ),
-        call("delete_user", "/api/auth/users/{id}", "", false, 200),
         call("list_audit", "/api/audit?limit=5", "", false, 200),
         call("patient_accesses", "/api/patients/12345/accesses", "", true, 200),
         call("audit_of_auth", "/internal/audit?limit=5", "", false, 200),
@@ -139,6 +141,37 @@ fn of_users_and_among_services() -> Vec<Called> {
         call("deliver_to_billing", "/internal/events", &event, false, 200),
         call("deliver_to_records", "/internal/events", &event, false, 200),
         call("deliver_to_notifications", "/internal/events", &event, false, 200),
+    ]
+}
+
+fn of_sessions_and_roles() -> Vec<Called> {
+    let lab = r#"{"role": "lab", "permissions": ["records:read"]}"#;
+    vec![
+        call("introspect_token", "/api/auth/introspect", "token={access}", false, 200),
+        call("list_sessions", "/api/auth/sessions", "", false, 200),
+        call("list_user_sessions", "/api/auth/users/{id}/sessions", "", false, 200),
+        call("create_role", "/api/auth/roles", lab, false, 201),
+        call("role_by_name", "/api/auth/roles/lab", "", false, 200),
+        call("update_role", "/api/auth/roles/lab", r#"{"permissions": ["bills:read"]}"#, false, 200),
+        call("delete_role", "/api/auth/roles/lab", "", false, 200),
+        call("revoke_session", "/api/auth/sessions/ses_1", "", false, 404),
+        call("revoke_sessions", "/api/auth/sessions", "", false, 200),
+        call("revoke_user_session", "/api/auth/users/{id}/sessions/ses_1", "", false, 404),
+        call("revoke_user_sessions", "/api/auth/users/{id}/sessions", "", false, 200),
+        call("revoke_token", "/api/auth/revoke", "token={access}", false, 200),
+    ]
+}
+
+/// Whoever calls is no user whom this service knows: nothing is there for them.
+fn of_second_factors() -> Vec<Called> {
+    let (shown, code) = (r#"{"currentPassword": "correct horse battery"}"#, r#"{"code": "123456"}"#);
+    vec![
+        call("second_factor", "/api/auth/me/second-factor", "", false, 404),
+        call("offer_second_factor", "/api/auth/me/second-factor", shown, false, 404),
+        call("confirm_second_factor", "/api/auth/me/second-factor/confirm", code, false, 404),
+        call("remove_second_factor", "/api/auth/me/second-factor/remove", shown, false, 404),
+        call("user_second_factor", "/api/auth/users/{id}/second-factor", "", false, 200),
+        call("reset_second_factor", "/api/auth/users/{id}/second-factor", "", false, 200),
     ]
 }
 
@@ -178,7 +211,7 @@ impl Called {
         }
         if let Some(body) = &self.body {
             let body = body.replace("{access}", &known.access).replace("{refresh}", &known.refresh);
-            request = request.header("content-type", "application/json").body(body);
+            request = request.header("content-type", self.operation.encoding.media_type()).body(body);
         }
         send(request).await
     }
@@ -220,8 +253,11 @@ async fn rename(stack: &TestStack, from: &str, to: &str) {
 /// All that lists show.
 async fn shown(stack: &TestStack) -> Vec<String> {
     let mut shown = Vec::new();
-    let is_list =
-        |call: &&Called| call.operation.id.starts_with("list_") && call.operation.id != "list_audit";
+    let is_list = |call: &&Called| {
+        call.operation.id.starts_with("list_")
+            && call.operation.id != "list_audit"
+            && !call.path.contains('{')
+    };
     for call in calls().iter().filter(is_list) {
         shown.push(call.send(stack, &Known::default()).await.expect(200).text);
     }
@@ -276,7 +312,7 @@ testkit::stack_tests! {
     async fn without_the_audit_nothing_is_shown_and_nothing_changes(stack: Arc<TestStack>) {
         let mut known = Known::default();
         let calls = calls();
-        let is_end = |call: &&Called| ["cancel_", "delete_", "remove_", "logout"].iter().any(|end| call.operation.id.starts_with(end));
+        let is_end = |call: &&Called| ["cancel_", "delete_", "remove_", "revoke_", "logout"].iter().any(|end| call.operation.id.starts_with(end));
         for call in calls.iter().filter(|call| !is_end(call) && !call.operation.is_internal()) {
             let reply = call.send(&stack, &known).await;
             assert_eq!(reply.status, call.status, "{}: {}", call.operation.id, reply.text);

@@ -76,7 +76,7 @@ async fn letter(api: &Api, notice: &AppointmentNotice) -> Result<Option<Draft>, 
     let email =
         provider.and_then(|provider| provider.contact_info.email).and_then(|email| Email::parse(&email).ok());
     if email.is_none() {
-        tracing::info!(
+        tracing::debug!(
             appointment = %notice.appointment_id,
             provider = %notice.provider_id,
             "nobody is told of an appointment outside hours: the provider is gone, or has no mail address"

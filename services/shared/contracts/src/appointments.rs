@@ -49,7 +49,7 @@ api! {
 
     /// What this service wrote in the audit.
     audit_of_appointments: AuditOfAppointments = Get "/internal/audit" (query AuditSearch),
-        needs InternalCall, answers 200 AuditEvents;
+        needs AuditCollect, answers 200 AuditEvents;
 }
 
 /// Where an appointment stands.

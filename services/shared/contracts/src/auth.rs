@@ -163,7 +163,7 @@ api! {
 
     /// What this service wrote in the audit.
     audit_of_auth: AuditOfAuth = Get "/internal/audit" (query AuditSearch),
-        needs InternalCall, answers 200 AuditEvents;
+        needs AuditCollect, answers 200 AuditEvents;
 }
 
 /// A user's name and password, and a code if the account has a second factor.

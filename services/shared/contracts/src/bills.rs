@@ -40,7 +40,7 @@ api! {
 
     /// What this service wrote in the audit.
     audit_of_billing: AuditOfBilling = Get "/internal/audit" (query AuditSearch),
-        needs InternalCall, answers 200 AuditEvents;
+        needs AuditCollect, answers 200 AuditEvents;
 }
 
 /// Where a bill stands.

@@ -38,7 +38,7 @@ api! {
 
     /// What this service wrote in the audit.
     audit_of_notifications: AuditOfNotifications = Get "/internal/audit" (query AuditSearch),
-        needs InternalCall, answers 200 AuditEvents;
+        needs AuditCollect, answers 200 AuditEvents;
 }
 
 /// The way a notification goes.

@@ -35,7 +35,7 @@ api! {
 
     /// What this service wrote in the audit.
     audit_of_patients: AuditOfPatients = Get "/internal/audit" (query AuditSearch),
-        needs InternalCall, answers 200 AuditEvents;
+        needs AuditCollect, answers 200 AuditEvents;
 }
 
 /// A new patient.

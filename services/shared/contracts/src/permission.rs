@@ -81,6 +81,8 @@ permissions! {
     AuditRead = "audit:read",
     /// Call another service's internal routes. No person has it.
     InternalCall = "internal:call",
+    /// Read what another service has in its audit. No person has it.
+    AuditCollect = "audit:collect",
     /// Follow who was logged out. No person has it; of all internal routes the gateway needs this one alone.
     RevocationsRead = "revocations:read",
 }
@@ -88,7 +90,7 @@ permissions! {
 impl Permission {
     /// Whether it is for the parts of a stack among themselves, so that no person has it.
     pub const fn is_internal(self) -> bool {
-        matches!(self, Self::InternalCall | Self::RevocationsRead)
+        matches!(self, Self::InternalCall | Self::AuditCollect | Self::RevocationsRead)
     }
 }
 
@@ -290,7 +292,9 @@ impl Role {
                 P::ProvidersRead,
             ],
             // The most that any of them needs; each has its own share of it (`http_kit::identity`).
-            Self::Service => &[P::PatientsRead, P::ProvidersRead, P::InternalCall, P::RevocationsRead],
+            Self::Service => {
+                &[P::PatientsRead, P::ProvidersRead, P::InternalCall, P::AuditCollect, P::RevocationsRead]
+            }
         };
         list.iter().copied().collect()
     }

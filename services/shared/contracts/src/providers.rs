@@ -36,7 +36,7 @@ api! {
 
     /// What this service wrote in the audit.
     audit_of_providers: AuditOfProviders = Get "/internal/audit" (query AuditSearch),
-        needs InternalCall, answers 200 AuditEvents;
+        needs AuditCollect, answers 200 AuditEvents;
 }
 
 /// A day of the week.

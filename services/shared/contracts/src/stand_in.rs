@@ -62,6 +62,7 @@ impl Tells {
             | Permission::TokensIntrospect
             | Permission::GatewayRead
             | Permission::InternalCall
+            | Permission::AuditCollect
             | Permission::RevocationsRead => Self::Nothing,
         }
     }

@@ -6,7 +6,7 @@ use crate::{Db, Error, Tx};
 
 /// An error that may be a lost race. A service's own error says so in one line:
 ///
-/// ```ignore
+/// ```text
 /// impl db::Retry for Error {
 ///     fn is_retryable(&self) -> bool {
 ///         matches!(self, Error::Db(error) if error.is_retryable())
@@ -34,7 +34,7 @@ const BACKOFF_MS_MAX: u64 = 200;
 /// `work` may run more than once: nothing in it but the transaction may have an effect. It takes the transaction by value
 /// (an `AsyncFnMut(&mut Tx)` would make a handler's future not `Send` as soon as it borrows anything).
 ///
-/// ```ignore
+/// ```text
 /// let id = db::retrying(&db, async |mut tx| {
 ///     tx.lock(&[&provider, &patient]).await?;
 ///     appointment_insert(&mut tx, &appointment).await?;

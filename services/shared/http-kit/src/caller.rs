@@ -133,7 +133,7 @@ impl Caller {
 
     /// Whether one of their roles is staff: books for others, past stated hours if need be.
     pub fn is_staff(&self) -> bool {
-        self.roles.iter().any(|role| role.is_staff())
+        !self.made.is_empty() || self.roles.iter().any(|role| role.is_staff())
     }
 
     /// The caller as far as they do this by right: without the roles that do not grant the permission. Somebody who is a patient and works
@@ -224,11 +224,13 @@ mod tests {
 
     #[test]
     fn a_role_that_was_made_here_does_what_it_says_and_no_more() {
-        let scope = Permissions::from_scope("patients:read patients:clinical");
+        let scope = Permissions::from_scope("patients:read patients:clinical appointments:write");
         let lab = Made { name: RoleName::parse("lab").unwrap(), permissions: scope };
         let caller = Arc::new(Caller { made: vec![lab], ..caller(&[Role::Patient]) });
         let acting = |permission| Caller::acting_by(Arc::clone(&caller), permission);
         assert_eq!(acting(Permission::PatientsRead).reach(), Reach::Everyone);
+        assert!(acting(Permission::AppointmentsWrite).is_staff());
+        assert!(!acting(Permission::RecordsRead).is_staff());
         assert!(
             acting(Permission::PatientsRead).view(Permission::PatientsClinical, &patient("other")).is_whole()
         );

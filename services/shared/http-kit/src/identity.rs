@@ -72,7 +72,7 @@ impl Part {
             // Where a provider is reached.
             Self::Service(S::NotificationService) => &[P::ProvidersRead],
             // Whether there are the patient and the provider that a user is to be; and what each has in its audit.
-            Self::Service(S::AuthService) => &[P::PatientsRead, P::ProvidersRead, P::InternalCall],
+            Self::Service(S::AuthService) => &[P::PatientsRead, P::ProvidersRead, P::AuditCollect],
             Self::Gateway => &[],
         };
         asks.iter().copied().fold(Permissions::NONE.with(P::RevocationsRead), Permissions::with)

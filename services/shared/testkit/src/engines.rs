@@ -201,7 +201,7 @@ pub fn every_statement_prepares(service: ServiceName, migrations: &Migrations, c
 
 /// Each `async fn` in it becomes two tests, `name::sqlite` and `name::postgres`, with a fresh migrated database each:
 ///
-/// ```ignore
+/// ```text
 /// testkit::on_both_engines! {
 ///     migrations = crate::MIGRATIONS;
 ///

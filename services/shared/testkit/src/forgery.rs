@@ -15,7 +15,6 @@ const SPKI: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x
 const AHEAD: TimeDelta = TimeDelta::seconds(60);
 
 /// Whoever has a good token, and more than any thief would.
-#[derive(Debug)]
 pub struct Forger<'a> {
     /// A token that is good.
     pub token: &'a str,
@@ -32,7 +31,7 @@ pub struct Forger<'a> {
 }
 
 /// A token that must open nothing.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Forgery {
     /// What is wrong with it.
     pub what: String,

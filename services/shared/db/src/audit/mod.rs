@@ -17,7 +17,7 @@
 //! | `find.rs` | entries looked for |
 //!
 //! A change has its entry in its own transaction: [`Tx::commit`](crate::Tx::commit) writes it from the
-//! [`Trail`](contracts::trail::Trail) of the work under way, and fails if it cannot. So no handler can leave it out.
+//! [`Trail`] of the work under way, and fails if it cannot. So no handler can leave it out.
 
 mod chain;
 mod checkpoint;
