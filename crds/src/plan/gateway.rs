@@ -143,7 +143,7 @@ fn gateway_route(method: Method, path: &str, access: RouteAccess) -> Route {
 fn access(declared: Access, tightened: &[Permission]) -> RouteAccess {
     let mut permissions = match declared {
         Access::Public if tightened.is_empty() => return RouteAccess::Public,
-        Access::Public | Access::SignedIn => Vec::new(),
+        Access::Public | Access::SignedIn | Access::Enrolling => Vec::new(),
         Access::Needs(permission) => vec![permission],
     };
     permissions.extend(tightened);

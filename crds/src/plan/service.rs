@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use settings::{AuthSettings, Database, Integrations, LogOff, Peer, SecretRef, ServiceName, ServiceSettings};
+use contracts::permission::Role;
+use settings::{
+    AuthSettings, Database, Integrations, LogOff, Peer, SecondFactor, SecretRef, ServiceName, ServiceSettings,
+};
 
 use super::connections::{of_a_pod, of_one_process};
 use super::{AUDIENCE, LocalDatabase, Placement, issuer, observability};
 use crate::Stack;
-use crate::spec::{RoleLogOff, Span};
+use crate::spec::{PersonsRole, RoleLogOff, SecondFactorSpec, Span};
 
 /// What a service is told. For one that is switched off too: what it would be told.
 pub fn plan_service(stack: &Stack, service: ServiceName, placement: &Placement) -> ServiceSettings {
@@ -29,6 +32,7 @@ pub fn plan_service(stack: &Stack, service: ServiceName, placement: &Placement) 
             refresh_token_seconds: stack.auth.refresh_token_lifetime.secs(),
             session_seconds: stack.auth.session_lifetime.secs(),
             log_off: log_off(stack, service),
+            second_factor: second_factor(stack, service),
             revocations_stale_seconds: stack.auth.revocations_stale_after.secs(),
             password_policy: stack.auth.password_policy,
         },
@@ -48,6 +52,16 @@ fn log_off(stack: &Stack, service: ServiceName) -> BTreeMap<String, LogOff> {
         session_seconds: seconds(session),
     };
     stack.auth.log_off.by_role().map(|(role, log_off)| (role.to_string(), of(log_off))).collect()
+}
+
+/// Auth alone asks for it.
+fn second_factor(stack: &Stack, service: ServiceName) -> SecondFactor {
+    if service != ServiceName::AuthService {
+        return SecondFactor::default();
+    }
+    let SecondFactorSpec { roles, custom_roles } = &stack.auth.second_factor;
+    let name = |role: &PersonsRole| Role::from(*role).to_string();
+    SecondFactor { roles: roles.iter().map(name).collect(), custom_roles: *custom_roles }
 }
 
 fn database(stack: &Stack, service: ServiceName, placement: &Placement) -> Database {

@@ -26,7 +26,7 @@ mod span;
 mod status;
 mod workload;
 
-pub use auth::{AuthSpec, LogOffSpec, RoleLogOff};
+pub use auth::{AuthSpec, LogOffSpec, PersonsRole, RoleLogOff, SecondFactorSpec};
 pub use backup::{Backup, BackupVolume, KeySecretRef, RestoreFrom};
 pub use calls::{CallBreakerSpec, CallRetriesSpec, ServiceCallsSpec};
 pub use cluster::{NetworkPolicySpec, Scheduling, TaintEffect, Toleration, TolerationOperator};

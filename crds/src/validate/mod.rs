@@ -59,7 +59,7 @@ fn validate(name: &str, namespace: &str, spec: &HealthcareStackSpec, faults: &mu
     let service_calls = calls::validate(spec.service_calls.unwrap_or_default(), faults);
     let gateway = gateway::validate(&spec.gateway.clone().unwrap_or_default(), &services, faults);
     let database = database::validate(spec, faults);
-    let auth = auth(spec.auth.unwrap_or_default(), faults);
+    let auth = auth(spec.auth.clone().unwrap_or_default(), faults);
     let integrations = spec.integrations.clone().unwrap_or_default();
     integrations::check(&integrations, faults);
     let observability = spec.observability.clone().unwrap_or_default();

@@ -161,6 +161,11 @@ fn a_value_out_of_its_bounds_is_named() {
             "auth: { logOff: { privacyOfficer: { session: 30s } } }",
             "spec.auth.logOff.privacyOfficer.session: must be at least 1m",
         ),
+        (
+            "auth: { secondFactor: { roles: [admin, clinican] } }",
+            "spec.auth.secondFactor.roles[1]: must be one of admin, clinician, receptionist, billing, \
+             privacy-officer, patient",
+        ),
         ("auth: { revocationsStaleAfter: 5s }", "spec.auth.revocationsStaleAfter: must be at least 30s"),
         ("auth: { accessTokenLifetime: 2h }", "spec.auth.accessTokenLifetime: must be at most 10m"),
         (

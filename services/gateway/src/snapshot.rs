@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use contracts::endpoint::Access;
 use contracts::permission::{Permission, Permissions};
 use http::uri::PathAndQuery;
 use resilience::retry::{Backoff, RetryBudget, RetryPolicy};
@@ -54,6 +55,8 @@ pub(crate) struct Route {
     pub(crate) template: Arc<str>,
     /// `None`: anybody.
     pub(crate) needs: Option<Permissions>,
+    /// Whether it is open to somebody who may do nothing but enrol a second factor.
+    pub(crate) lets_enrol: bool,
     /// Whether somebody changes something by it, at a service that would not know who was logged out if the gateway does not. Auth does.
     pub(crate) is_change: bool,
     pub(crate) pace: Pace,
@@ -154,6 +157,10 @@ impl Snapshot {
                 Some(names.iter().filter_map(|name| name.parse().ok()).collect::<Permissions>())
             }
         };
+        let lets_enrol = contracts::operations().any(|operation| {
+            (operation.access, operation.method, operation.path)
+                == (Access::Enrolling, route.method, &*route.path)
+        });
         let target = match self.lane(&route.service, route, config, kept) {
             Some(lane) => {
                 if !self.needed.iter().any(|known| Arc::ptr_eq(known, &lane)) {
@@ -199,6 +206,7 @@ impl Snapshot {
             method: route.method,
             template: route.path.as_str().into(),
             needs,
+            lets_enrol,
             is_change: route.method != settings::Method::Get && route.service != config.auth.service.as_str(),
             pace: Pace::of(route),
             body_bytes_max: route.body_bytes_max.unwrap_or(config.body_bytes_max),

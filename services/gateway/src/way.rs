@@ -247,7 +247,7 @@ async fn admit(
 
     // The service checks again: this check is the first, not the only one.
     if let (Some(caller), Some(needs)) = (caller?, route.needs) {
-        permit(&caller, needs)?;
+        permit(&caller, needs, route.lets_enrol)?;
         if route.is_change {
             core.world.verifier.permits_change(&caller).map_err(refused)?;
         }
@@ -341,7 +341,10 @@ fn refused(error: TokenError) -> Refusal {
     Refusal::from(http_kit::problem::of_token(&error))
 }
 
-fn permit(caller: &Caller, needs: Permissions) -> Result<(), Refusal> {
+fn permit(caller: &Caller, needs: Permissions, lets_enrol: bool) -> Result<(), Refusal> {
+    if caller.only_enrols && !lets_enrol {
+        return Err(Refusal::bare(ProblemCode::SecondFactorEnrolmentRequired));
+    }
     if caller.permissions.contains_all(needs) {
         return Ok(());
     }

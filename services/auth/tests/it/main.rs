@@ -10,6 +10,7 @@ mod password;
 mod refresh;
 mod revocations;
 mod roles;
+mod second_factor;
 mod sessions;
 mod signing_keys;
 mod start;

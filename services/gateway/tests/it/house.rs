@@ -174,6 +174,7 @@ impl House {
             roles: vec![role.as_str().to_owned()],
             scope: role.permissions().to_scope(),
             grants: Vec::new(),
+            only_enrols: false,
             patient_id: None,
             provider_id: None,
         }

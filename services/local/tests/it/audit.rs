@@ -20,6 +20,7 @@ pub(crate) fn calls() -> Vec<Called> {
     let mut calls = of_patients();
     calls.extend(of_users_and_among_services());
     calls.extend(of_sessions_and_roles());
+    calls.extend(of_second_factors());
     calls.extend([
         call("cancel_appointment", "/api/appointments/{id}", "", true, 200),
         call("delete_bill", "/api/bills/bill789", "", true, 200),
@@ -158,6 +159,19 @@ fn of_sessions_and_roles() -> Vec<Called> {
         call("revoke_user_session", "/api/auth/users/{id}/sessions/ses_1", "", false, 404),
         call("revoke_user_sessions", "/api/auth/users/{id}/sessions", "", false, 200),
         call("revoke_token", "/api/auth/revoke", "token={access}", false, 200),
+    ]
+}
+
+/// Whoever calls is no user whom this service knows: nothing is there for them.
+fn of_second_factors() -> Vec<Called> {
+    let (shown, code) = (r#"{"currentPassword": "correct horse battery"}"#, r#"{"code": "123456"}"#);
+    vec![
+        call("second_factor", "/api/auth/me/second-factor", "", false, 404),
+        call("offer_second_factor", "/api/auth/me/second-factor", shown, false, 404),
+        call("confirm_second_factor", "/api/auth/me/second-factor/confirm", code, false, 404),
+        call("remove_second_factor", "/api/auth/me/second-factor/remove", shown, false, 404),
+        call("user_second_factor", "/api/auth/users/{id}/second-factor", "", false, 200),
+        call("reset_second_factor", "/api/auth/users/{id}/second-factor", "", false, 200),
     ]
 }
 

@@ -72,6 +72,7 @@ impl Scene {
                 refresh_token_seconds: 86_400,
                 session_seconds: 604_800,
                 log_off: BTreeMap::new(),
+                second_factor: settings::SecondFactor::default(),
                 revocations_stale_seconds: settings::REVOCATIONS_STALE_SECONDS,
                 password_policy: PasswordPolicy::default(),
             },

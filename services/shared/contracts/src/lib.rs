@@ -29,6 +29,7 @@ pub mod problem;
 pub mod providers;
 pub mod records;
 pub mod role_name;
+pub mod second_factor;
 pub mod secret;
 mod shared;
 pub mod stand_in;

@@ -205,6 +205,7 @@ async fn start(test: &TestDb) -> (serve::Running, reqwest::Client) {
             refresh_token_seconds: 86_400,
             session_seconds: 86_400,
             log_off: BTreeMap::new(),
+            second_factor: settings::SecondFactor::default(),
             revocations_stale_seconds: settings::REVOCATIONS_STALE_SECONDS,
             password_policy: PasswordPolicy::default(),
         },

@@ -25,6 +25,8 @@ pub struct Caller {
     pub made: Vec<Made>,
     /// What they may do.
     pub permissions: Permissions,
+    /// Whether they may do nothing but enrol a second factor, since a role of theirs asks for one that they do not have.
+    pub only_enrols: bool,
     /// The patient they are.
     pub patient_id: Option<PatientId>,
     /// The provider they are.
@@ -110,6 +112,7 @@ impl Caller {
             roles: Vec::new(),
             made: Vec::new(),
             permissions: Permissions::NONE,
+            only_enrols: false,
             patient_id: None,
             provider_id: None,
             issued_at_ms: 0,

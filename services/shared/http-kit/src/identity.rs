@@ -149,6 +149,7 @@ impl ServiceIdentity {
                 roles: inner.part.role().map(|role| role.as_str().to_owned()).into_iter().collect(),
                 scope: inner.part.permissions().to_scope(),
                 grants: Vec::new(),
+                only_enrols: false,
                 patient_id: None,
                 provider_id: None,
             };

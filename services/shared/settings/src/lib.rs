@@ -30,7 +30,7 @@ pub use limits::{KeyLimit, RateLimit, RateLimitStore, RateLimits, StoreTls};
 pub use prometheus::Prometheus;
 pub use service::{
     AuthSettings, Database, Integrations, InternalTls, LogFormat, LogOff, MailSettings, MailTls,
-    Observability, PasswordPolicy, Peer, ServiceSettings, Tracing, TracingHeader,
+    Observability, PasswordPolicy, Peer, SecondFactor, ServiceSettings, Tracing, TracingHeader,
 };
 pub use stale::REVOCATIONS_STALE_SECONDS;
 pub use upstream::{Balancing, Concurrency, Ejection, HealthCheck, Protocol, Upstream};

@@ -193,6 +193,7 @@ impl TestStack {
                 refresh_token_seconds: 86_400,
                 session_seconds: 7 * 86_400,
                 log_off: BTreeMap::new(),
+                second_factor: settings::SecondFactor::default(),
                 revocations_stale_seconds: settings::REVOCATIONS_STALE_SECONDS,
                 password_policy: PasswordPolicy::default(),
             },
@@ -241,6 +242,7 @@ impl TestStack {
             roles: who.roles.iter().map(ToString::to_string).collect(),
             scope: permissions.to_scope(),
             grants: Vec::new(),
+            only_enrols: false,
             patient_id: who.patient_id,
             provider_id: who.provider_id,
         };

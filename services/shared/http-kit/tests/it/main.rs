@@ -89,6 +89,7 @@ fn settings(database: Database, listen: Address) -> ServiceSettings {
             refresh_token_seconds: 86_400,
             session_seconds: 7 * 86_400,
             log_off: BTreeMap::new(),
+            second_factor: settings::SecondFactor::default(),
             revocations_stale_seconds: settings::REVOCATIONS_STALE_SECONDS,
             password_policy: PasswordPolicy::default(),
         },
