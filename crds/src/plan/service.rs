@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use settings::{AuthSettings, Database, Integrations, LogOff, Peer, SecretRef, ServiceName, ServiceSettings};
+use settings::{
+    AccessSettings, AuthSettings, Database, Integrations, LogOff, Peer, SecretRef, ServiceName,
+    ServiceSettings,
+};
 
 use super::connections::{of_a_pod, of_one_process};
 use super::{AUDIENCE, LocalDatabase, Placement, issuer, observability};
@@ -32,6 +35,7 @@ pub fn plan_service(stack: &Stack, service: ServiceName, placement: &Placement) 
             revocations_stale_seconds: stack.auth.revocations_stale_after.secs(),
             password_policy: stack.auth.password_policy,
         },
+        access: access(stack, service),
         integrations: integrations(stack, service),
         observability: observability(stack),
     }
@@ -48,6 +52,20 @@ fn log_off(stack: &Stack, service: ServiceName) -> BTreeMap<String, LogOff> {
         session_seconds: seconds(session),
     };
     stack.auth.log_off.by_role().map(|(role, log_off)| (role.to_string(), of(log_off))).collect()
+}
+
+/// Each is told what it acts by; the others need not start anew when this changes.
+fn access(stack: &Stack, service: ServiceName) -> AccessSettings {
+    let usual = AccessSettings::default();
+    match service {
+        ServiceName::MedicalRecordsService => {
+            AccessSettings { break_glass_seconds: stack.access.break_glass.secs(), ..usual }
+        }
+        ServiceName::NotificationService => {
+            AccessSettings { privacy_officer: stack.access.privacy_officer.clone(), ..usual }
+        }
+        _ => usual,
+    }
 }
 
 fn database(stack: &Stack, service: ServiceName, placement: &Placement) -> Database {
