@@ -29,7 +29,7 @@ testkit::stack_tests! { services = [patient::SERVICE];
     }
 
     async fn who_treats_them_guards_them_or_is_them_is_shown_all(stack: Arc<TestStack>) {
-        let _ = treated(&stack).await;
+        treated(&stack).await;
         for who in [Role::Admin.into(), Who::clinician("prov001"), Role::PrivacyOfficer.into(), Who::patient("12345")] {
             for path in ["/api/patients/12345", "/api/patients"] {
                 let seen = read(&stack, who.clone(), path).await;
@@ -93,7 +93,7 @@ testkit::stack_tests! { services = [patient::SERVICE];
     }
 
     async fn the_copy_of_one_who_was_shown_more_is_not_confirmed_to_one_who_is_shown_less(stack: Arc<TestStack>) {
-        let _ = treated(&stack).await;
+        treated(&stack).await;
         let doctor = || Who::clinician("prov001");
         let (whole, necessary) = ("\"v1\"", "\"v1-necessary\"");
         for (who, etag, status) in [
