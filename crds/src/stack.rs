@@ -13,10 +13,10 @@ use settings::{
 
 use crate::Currency;
 use crate::spec::{
-    AuthSpec, Autoscaling, Backup, CloudNativePgDatabase, CorsSpec, DeletionPolicy, EnvVar, ExternalDatabase,
-    GatewayService, GatewayTls, IntegrationsSpec, ManagedDatabase, Monitoring, NetworkPolicySpec,
-    ObservabilitySpec, ParentRef, Probes, PullPolicy, RateLimitStoreSpec, Resources, RestoreFrom, RouteAuth,
-    Scheduling, Span,
+    AccessSpec, AuthSpec, Autoscaling, Backup, CloudNativePgDatabase, CorsSpec, DeletionPolicy, EnvVar,
+    ExternalDatabase, GatewayService, GatewayTls, IntegrationsSpec, ManagedDatabase, Monitoring,
+    NetworkPolicySpec, ObservabilitySpec, ParentRef, Probes, PullPolicy, RateLimitStoreSpec, Resources,
+    RestoreFrom, RouteAuth, Scheduling, Span,
 };
 
 /// A stack that can be planned.
@@ -45,6 +45,8 @@ pub struct Stack {
     pub restore_from: Option<RestoreFrom>,
     /// Tokens, sessions, passwords.
     pub auth: AuthSpec,
+    /// Emergencies, and who hears of them.
+    pub access: AccessSpec,
     /// Systems outside.
     pub integrations: IntegrationsSpec,
     /// Logs, metrics, traces.

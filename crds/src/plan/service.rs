@@ -5,7 +5,8 @@ use std::path::Path;
 
 use contracts::permission::Role;
 use settings::{
-    AuthSettings, Database, Integrations, LogOff, Peer, SecondFactor, SecretRef, ServiceName, ServiceSettings,
+    AccessSettings, AuthSettings, Database, Integrations, LogOff, Peer, SecondFactor, SecretRef, ServiceName,
+    ServiceSettings,
 };
 
 use super::connections::{of_a_pod, of_one_process};
@@ -36,6 +37,7 @@ pub fn plan_service(stack: &Stack, service: ServiceName, placement: &Placement) 
             revocations_stale_seconds: stack.auth.revocations_stale_after.secs(),
             password_policy: stack.auth.password_policy,
         },
+        access: access(stack, service),
         integrations: integrations(stack, service),
         observability: observability(stack),
     }
@@ -62,6 +64,20 @@ fn second_factor(stack: &Stack, service: ServiceName) -> SecondFactor {
     let SecondFactorSpec { roles, custom_roles } = &stack.auth.second_factor;
     let name = |role: &PersonsRole| Role::from(*role).to_string();
     SecondFactor { roles: roles.iter().map(name).collect(), custom_roles: *custom_roles }
+}
+
+/// Each is told what it acts by; the others need not start anew when this changes.
+fn access(stack: &Stack, service: ServiceName) -> AccessSettings {
+    let usual = AccessSettings::default();
+    match service {
+        ServiceName::MedicalRecordsService => {
+            AccessSettings { break_glass_seconds: stack.access.break_glass.secs(), ..usual }
+        }
+        ServiceName::NotificationService => {
+            AccessSettings { privacy_officer: stack.access.privacy_officer.clone(), ..usual }
+        }
+        _ => usual,
+    }
 }
 
 fn database(stack: &Stack, service: ServiceName, placement: &Placement) -> Database {

@@ -59,6 +59,8 @@ pub(crate) const ACCOUNT: &str = r"^[A-Za-z0-9_-]+$";
 pub(crate) const PROJECT: &str = r"^[a-z0-9-]+$";
 /// Whom a push service may contact.
 pub(crate) const CONTACT: &str = r"^(mailto:|https://)[^\s]+$";
+/// A mailbox, without a name before it.
+pub(crate) const MAILBOX: &str = r"^[^\s@<>]+@[^\s@<>]+\.[^\s@<>.]+$";
 /// A namespace: an RFC 1123 label.
 pub(crate) const LABEL: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
 /// A container image: a name, and a tag or a digest.
@@ -100,6 +102,7 @@ pub(crate) fn in_words(pattern: &str) -> Option<&'static str> {
         ACCOUNT => "an account: letters, digits, dashes and underscores",
         PROJECT => "a project: small letters, digits and dashes",
         CONTACT => "an address that begins with mailto: or https://",
+        MAILBOX => "a mailbox such as privacy@clinic.example",
         LABEL => "the name of a namespace: small letters, digits and dashes",
         IMAGE => "an image such as registry.example/postgres:17",
         LOG_LEVEL => "error, warn, info, debug or trace, or a filter such as info,gateway=debug",

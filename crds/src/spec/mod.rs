@@ -6,6 +6,7 @@
 //! Conventions: durations are strings such as `30s` ([`Span`]); what has a fixed default says so in the schema; a choice between
 //! several shapes is a struct of which exactly one member is set, because a structural schema has no tagged unions.
 
+mod access;
 mod auth;
 mod backup;
 mod calls;
@@ -26,6 +27,7 @@ mod span;
 mod status;
 mod workload;
 
+pub use access::AccessSpec;
 pub use auth::{AuthSpec, LogOffSpec, PersonsRole, RoleLogOff, SecondFactorSpec};
 pub use backup::{Backup, BackupVolume, KeySecretRef, RestoreFrom};
 pub use calls::{CallBreakerSpec, CallRetriesSpec, ServiceCallsSpec};
@@ -106,6 +108,9 @@ pub struct HealthcareStackSpec {
     /// Tokens, sessions and passwords.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auth: Option<AuthSpec>,
+    /// Who sees whose data, where it can be chosen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access: Option<AccessSpec>,
     /// Systems outside the stack. Secrets are always named, never written here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub integrations: Option<IntegrationsSpec>,
@@ -147,6 +152,7 @@ impl Default for HealthcareStackSpec {
             gateway: None,
             database: None,
             auth: None,
+            access: None,
             integrations: None,
             observability: None,
             scheduling: None,

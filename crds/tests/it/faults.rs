@@ -167,6 +167,12 @@ fn a_value_out_of_its_bounds_is_named() {
              privacy-officer, patient",
         ),
         ("auth: { revocationsStaleAfter: 5s }", "spec.auth.revocationsStaleAfter: must be at least 30s"),
+        ("access: { breakGlass: 1m }", "spec.access.breakGlass: must be at least 5m"),
+        ("access: { breakGlass: 9h }", "spec.access.breakGlass: must be at most 8h"),
+        (
+            "access: { privacyOfficer: a@b@example.com }",
+            "spec.access.privacyOfficer: must be a mailbox such as privacy@clinic.example",
+        ),
         ("auth: { accessTokenLifetime: 2h }", "spec.auth.accessTokenLifetime: must be at most 10m"),
         (
             "services: { patient: { probes: { readiness: { period: 500ms } } } }",

@@ -76,6 +76,7 @@ impl Scene {
                 revocations_stale_seconds: settings::REVOCATIONS_STALE_SECONDS,
                 password_policy: PasswordPolicy::default(),
             },
+            access: settings::AccessSettings::default(),
             integrations: Integrations::default(),
             observability: Observability::default(),
         }

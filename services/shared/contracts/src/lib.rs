@@ -8,6 +8,8 @@ pub mod appointments;
 pub mod audit;
 pub mod auth;
 pub mod bills;
+pub mod break_glass;
+pub mod care_team;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod deadline;

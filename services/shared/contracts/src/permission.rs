@@ -39,6 +39,8 @@ permissions! {
     PatientsDelete = "patients:delete",
     /// See patients' medical history, and change it.
     PatientsClinical = "patients:clinical",
+    /// Say who treats a patient.
+    CareWrite = "care:write",
     /// See appointments.
     AppointmentsRead = "appointments:read",
     /// Book, move and cancel appointments.
@@ -55,6 +57,10 @@ permissions! {
     RecordsWrite = "records:write",
     /// Delete medical records.
     RecordsDelete = "records:delete",
+    /// See somebody's records in an emergency, with a reason.
+    BreakGlassUse = "break-glass:use",
+    /// See who did so, and say whether it was right.
+    BreakGlassReview = "break-glass:review",
     /// See providers.
     ProvidersRead = "providers:read",
     /// Add, change and remove providers.
@@ -247,12 +253,14 @@ impl Role {
                 P::PatientsRead,
                 P::PatientsWrite,
                 P::PatientsClinical,
+                P::CareWrite,
                 P::AppointmentsRead,
                 P::AppointmentsWrite,
                 P::AppointmentsReason,
                 P::BillsRead,
                 P::RecordsRead,
                 P::RecordsWrite,
+                P::BreakGlassUse,
                 P::ProvidersRead,
                 P::NotificationsRead,
                 P::NotificationsSend,
@@ -260,6 +268,7 @@ impl Role {
             Self::Receptionist => &[
                 P::PatientsRead,
                 P::PatientsWrite,
+                P::CareWrite,
                 P::AppointmentsRead,
                 P::AppointmentsWrite,
                 P::AppointmentsReason,
@@ -277,6 +286,7 @@ impl Role {
                 P::PatientsClinical,
                 P::RecordsRead,
                 P::RecordsDelete,
+                P::BreakGlassReview,
                 P::UsersRead,
                 P::SessionsRead,
                 P::AuditRead,

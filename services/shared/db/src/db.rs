@@ -106,6 +106,8 @@ pub struct Purged {
     pub inbox: u64,
     /// Events never delivered within the life of their key. Anything but 0 is an incident.
     pub outbox_lost: u64,
+    /// Ends of care and of emergencies long over.
+    pub access: u64,
     /// Expired keys wiped.
     pub keys: u64,
 }
@@ -300,6 +302,7 @@ impl Db {
             idempotency: crate::idempotency::idempotency_purge(&mut tx).await?,
             inbox: crate::inbox::inbox_purge(&mut tx).await?,
             outbox_lost: crate::outbox::outbox_purge(&mut tx).await?,
+            access: crate::access::access_purge(&mut tx).await?,
             keys: 0,
         };
         tx.commit_unaudited().await?;

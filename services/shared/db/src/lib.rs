@@ -10,6 +10,7 @@
 //! | [`Term`] `search.rs` | sealed rows found by words and values |
 //! | [`outbox_add`] `outbox.rs`, [`inbox_accept`] `inbox.rs` | effects happen once |
 //! | [`erasure_request`] `erasure.rs` | a patient's key destroyed after their data is gone |
+//! | [`tie`](fn@tie) `access.rs` | who treats whom, and who broke the glass |
 //! | [`idempotency_begin`] `idempotency.rs` | an answer kept for a repeated request |
 //! | [`audit_write`] `audit/` | who did what to whose data, in keyed chains |
 //! | [`Secrets`] `secrets.rs`, [`Error`] `error.rs` | what must not be printed, and is not |
@@ -26,6 +27,7 @@
 //!
 //! This crate has no HTTP in it, asks no clock and no randomness but the ones it is given, and logs no data.
 
+mod access;
 mod audit;
 mod db;
 mod erasure;
@@ -43,13 +45,18 @@ mod statements;
 mod tx;
 mod vault;
 
+pub use access::{
+    Care, Carer, Tie, access_forget, care_take, carers_of, glass_of, glass_open, glass_shut, tie,
+};
 pub use audit::{
     AuditEntry, AuditFault, AuditFilter, AuditFlaw, AuditOutcome, AuditPlace, AuditSigner, AuditSigners,
     AuditVerified, FoundEntry, audit_checkpoint, audit_find, audit_refresh_key, audit_rotate_key,
     audit_sign_anew, audit_verify, audit_write,
 };
 pub use db::{Db, Engine, OpenError, Purged};
-pub use erasure::{erasure_finish, erasure_is_requested, erasure_lock, erasure_request, erasures_pending};
+pub use erasure::{
+    erasure_finish, erasure_is_requested, erasure_lock, erasure_lock_name, erasure_request, erasures_pending,
+};
 pub use error::{ConstraintKind, Error, SealError};
 pub use idempotency::{Begun, KeptAnswer, Ticket, idempotency_begin, idempotency_keep, idempotency_release};
 pub use inbox::inbox_accept;

@@ -209,6 +209,7 @@ async fn start(test: &TestDb) -> (serve::Running, reqwest::Client) {
             revocations_stale_seconds: settings::REVOCATIONS_STALE_SECONDS,
             password_policy: PasswordPolicy::default(),
         },
+        access: settings::AccessSettings::default(),
         integrations: Integrations::default(),
         observability: Observability::default(),
     };

@@ -70,6 +70,17 @@ impl Reach {
     }
 }
 
+/// Somebody who sees whom they treat, and nobody else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Carer {
+    /// The user.
+    pub user: String,
+    /// The provider they are; without, they treat nobody.
+    pub provider: Option<ProviderId>,
+    /// The patient they are, if they act as one too.
+    pub own: Option<PatientId>,
+}
+
 /// How much of what they see a caller is shown: to each what their work needs (45 CFR 164.502(b), "minimum necessary").
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum View {
@@ -171,6 +182,18 @@ impl Caller {
         if self.made.is_empty() { self.reach_by(&self.roles) } else { Reach::Everyone }
     }
 
+    /// The caller as somebody who sees whom they treat: clinicians, where who treats whom decides. `None` of everybody else, who see as far
+    /// as [`Caller::reach`] says.
+    pub fn carer(&self) -> Option<Carer> {
+        let is_bound = |role: &Role| matches!(role, Role::Clinician | Role::Patient);
+        let bound = self.made.is_empty() && self.roles.iter().all(is_bound);
+        (bound && self.roles.contains(&Role::Clinician)).then(|| Carer {
+            user: self.user.clone(),
+            provider: self.provider_id.clone(),
+            own: self.patient_id.clone().filter(|_| self.roles.contains(&Role::Patient)),
+        })
+    }
+
     /// What they can give to others, by right of what they are: a token that was issued by the version before does not name what is new.
     ///
     /// What somebody may as a patient they may with what is theirs, and in another's hands it would reach everybody: it is not theirs to give.
@@ -228,6 +251,27 @@ mod tests {
         let reach = |permission| Caller::acting_by(Arc::clone(&both), permission).reach();
         assert_eq!(reach(Permission::PatientsRead), Reach::Everyone);
         assert_eq!(reach(Permission::RecordsRead), Reach::Only(patient("own")));
+    }
+
+    #[test]
+    fn clinicians_and_nobody_else_are_bound_by_whom_they_treat() {
+        let carer = |roles: &[Role]| caller(roles).carer();
+        assert_eq!(carer(&[Role::Clinician]).map(|carer| carer.own), Some(None));
+        assert_eq!(
+            carer(&[Role::Clinician, Role::Patient]).map(|carer| carer.own),
+            Some(Some(patient("own")))
+        );
+        for roles in [
+            &[Role::Admin][..],
+            &[Role::Patient],
+            &[Role::PrivacyOfficer, Role::Clinician],
+            &[Role::Clinician, Role::Receptionist],
+            &[],
+        ] {
+            assert_eq!(carer(roles), None, "{roles:?}");
+        }
+        let lab = Made { name: RoleName::parse("lab").unwrap(), permissions: Permissions::NONE };
+        assert_eq!(Caller { made: vec![lab], ..caller(&[Role::Clinician]) }.carer(), None);
     }
 
     #[test]

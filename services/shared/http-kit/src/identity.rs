@@ -68,7 +68,9 @@ impl Part {
             // Whether there is such a patient, when such a provider is there; and they are told of it.
             Self::Service(S::AppointmentService) => &[P::PatientsRead, P::ProvidersRead, P::InternalCall],
             // Whether there is such a patient.
-            Self::Service(S::BillingService | S::MedicalRecordsService) => &[P::PatientsRead],
+            Self::Service(S::BillingService) => &[P::PatientsRead],
+            // The same; and it tells the others whose records were opened in an emergency.
+            Self::Service(S::MedicalRecordsService) => &[P::PatientsRead, P::InternalCall],
             // Where a provider is reached.
             Self::Service(S::NotificationService) => &[P::ProvidersRead],
             // Whether there are the patient and the provider that a user is to be; and what each has in its audit.

@@ -3,6 +3,7 @@
 //! | module | idea |
 //! |---|---|
 //! | [`caller`] | who calls, how far they see, and how much of it they are shown |
+//! | [`access`] | whether a caller may see a patient: by care, or because they broke the glass |
 //! | [`token`], [`keys`], [`revocation`], [`identity`] | who calls: tokens checked, revocations known, this service's own token |
 //! | [`generate`] | secrets that a stack makes for itself |
 //! | [`routes`], [`call`] | a handler mounted at its declared operation: access, body, answer and errors in one place |
@@ -34,6 +35,8 @@ pub mod stop;
 pub mod telemetry;
 pub mod token;
 
+#[cfg(feature = "service")]
+pub mod access;
 #[cfg(feature = "service")]
 pub mod answer;
 #[cfg(feature = "service")]
@@ -79,7 +82,7 @@ mod tls_listener;
 pub use answer::Answer;
 #[cfg(feature = "service")]
 pub use call::Call;
-pub use caller::{Caller, Reach, View};
+pub use caller::{Caller, Carer, Reach, View};
 #[cfg(feature = "service")]
 pub use kit::{Kit, Service, World};
 #[cfg(feature = "service")]

@@ -7,7 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Address, Balancing, Cors, Observability, Prometheus, RateLimitStore, RateLimits, ServiceName, Upstream, stale,
+    Address, Balancing, Cors, Observability, Prometheus, RateLimitStore, RateLimits, ServiceName, Upstream,
+    stale,
 };
 
 /// The gateway's whole configuration. A change is a new one, swapped in atomically.

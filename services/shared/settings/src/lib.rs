@@ -11,6 +11,7 @@
 //! refuses them there; whoever reads what a program wrote tells of them. A *value* that is not known (another way of balancing, a kind
 //! of access) is refused everywhere: to guess what is meant by it could open what is to be closed.
 
+mod access;
 mod calls;
 mod cors;
 mod gateway;
@@ -20,6 +21,7 @@ mod service;
 mod stale;
 mod upstream;
 
+pub use access::AccessSettings;
 pub use calls::ServiceCalls;
 pub use cors::Cors;
 pub use gateway::{

@@ -7,7 +7,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Address, SecretRef, ServiceCalls, ServiceName, is_default, stale};
+use crate::{AccessSettings, Address, SecretRef, ServiceCalls, ServiceName, is_default, stale};
 
 /// What a service is told; JSON in the file that `HEALTHCARE_SETTINGS` names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,6 +36,9 @@ pub struct ServiceSettings {
     pub calls: ServiceCalls,
     /// Tokens, and for auth itself their lifetimes and the password policy.
     pub auth: AuthSettings,
+    /// How long an emergency lasts, and who hears of it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub access: AccessSettings,
     /// Systems outside the stack.
     #[serde(default)]
     pub integrations: Integrations,

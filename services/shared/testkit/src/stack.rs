@@ -69,6 +69,12 @@ impl From<Role> for Who {
 }
 
 impl Who {
+    /// The account of a provider who treats patients.
+    pub fn clinician(provider: &str) -> Self {
+        let (user, provider_id) = (format!("usr_{provider}"), Some(provider.to_owned()));
+        Self { user, provider_id, ..Self::from(Role::Clinician) }
+    }
+
     /// A patient's own account.
     pub fn patient(id: &str) -> Self {
         Self { patient_id: Some(id.to_owned()), ..Self::from(Role::Patient) }
@@ -197,6 +203,7 @@ impl TestStack {
                 revocations_stale_seconds: settings::REVOCATIONS_STALE_SECONDS,
                 password_policy: PasswordPolicy::default(),
             },
+            access: settings::AccessSettings::default(),
             integrations: Integrations::default(),
             observability: Observability::default(),
         }

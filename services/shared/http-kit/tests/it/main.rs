@@ -93,6 +93,7 @@ fn settings(database: Database, listen: Address) -> ServiceSettings {
             revocations_stale_seconds: settings::REVOCATIONS_STALE_SECONDS,
             password_policy: PasswordPolicy::default(),
         },
+        access: settings::AccessSettings::default(),
         integrations: Integrations::default(),
         observability: Observability::default(),
     }
