@@ -12,6 +12,7 @@ mod calls;
 mod cluster;
 mod concurrency;
 mod database;
+mod encryption;
 mod exposure;
 mod forms;
 mod gateway;
@@ -31,6 +32,7 @@ pub use calls::{CallBreakerSpec, CallRetriesSpec, ServiceCallsSpec};
 pub use cluster::{NetworkPolicySpec, Scheduling, TaintEffect, Toleration, TolerationOperator};
 pub use concurrency::ConcurrencySpec;
 pub use database::{CloudNativePgDatabase, DatabaseSpec, ExternalDatabase, ManagedDatabase, Storage};
+pub use encryption::{EncryptionSpec, TransitSpec};
 pub use exposure::{GatewayService, GatewayServiceType, GatewayTls, IngressSpec, IngressTls, ParentRef};
 pub(crate) use forms::in_words;
 pub(crate) use gateway::DEFAULT_RATE_LIMIT;
@@ -101,6 +103,10 @@ pub struct HealthcareStackSpec {
     /// PostgreSQL by `--database-url`), whatever stands here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub database: Option<DatabaseSpec>,
+    /// Who keeps the key-encryption key. Left out: the stack's own Secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = rules::encryption()))]
+    pub encryption: Option<EncryptionSpec>,
     /// Tokens, sessions and passwords.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auth: Option<AuthSpec>,
@@ -144,6 +150,7 @@ impl Default for HealthcareStackSpec {
             service_calls: None,
             gateway: None,
             database: None,
+            encryption: None,
             auth: None,
             integrations: None,
             observability: None,

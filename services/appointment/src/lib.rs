@@ -37,6 +37,7 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::history::history)
             .on(api::slots::slots)
             .on(api::events::take)
+            .on_keys::<appointments::KeysOfAppointments>()
             .finish()?;
         Ok(App { router, jobs: Vec::new() })
     })

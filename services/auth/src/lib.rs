@@ -58,6 +58,8 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::keys::jwks)
             .on(api::revocations::after)
             .on(api::events::deliver)
+            .on(api::stack_keys::read)
+            .on_keys::<auth::KeysOfAuth>()
             .finish()?;
         Ok(App {
             router,

@@ -86,6 +86,11 @@ impl SigningKeys {
         claims.sign(&self.key, &self.kid)
     }
 
+    /// The one that signs.
+    pub fn kid(&self) -> &str {
+        &self.kid
+    }
+
     /// The public halves.
     pub fn public(&self) -> &JwkSet {
         &self.public

@@ -31,6 +31,7 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::update::update)
             .on(api::delete::delete)
             .on(api::events::deliver)
+            .on_keys::<bills::KeysOfBills>()
             .finish()?;
         Ok(App { router, jobs: Vec::new() })
     })

@@ -30,6 +30,7 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::read::by_id)
             .on(api::update::update)
             .on(api::delete::delete)
+            .on_keys::<patients::KeysOfPatients>()
             .finish()?;
         Ok(App { router, jobs: Vec::new() })
     })

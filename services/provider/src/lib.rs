@@ -30,6 +30,7 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::read::by_id)
             .on(api::update::update)
             .on(api::remove::remove)
+            .on_keys::<providers::KeysOfProviders>()
             .finish()?;
         Ok(App { router, jobs: Vec::new() })
     })

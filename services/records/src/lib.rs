@@ -32,6 +32,7 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::update::update)
             .on(api::delete::delete)
             .on(api::events::deliver)
+            .on_keys::<records::KeysOfRecords>()
             .finish()?;
         Ok(App { router, jobs: Vec::new() })
     })

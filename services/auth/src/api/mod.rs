@@ -8,6 +8,7 @@ pub mod me;
 pub mod refresh;
 pub mod revocations;
 pub mod roles;
+pub mod stack_keys;
 pub mod users;
 
 use std::sync::Arc;
@@ -46,6 +47,7 @@ pub struct Api {
     /// `None` where the stack has no such service: nobody is a patient, or provider, then.
     patients: Option<PatientsClient>,
     providers: Option<ProvidersClient>,
+    keepers: Arc<stack_keys::Keepers>,
 }
 
 impl Api {
@@ -61,6 +63,7 @@ impl Api {
             policy: kit.settings.auth.password_policy,
             patients: kit.optional_transport(ServiceName::PatientService)?.map(PatientsClient::new),
             providers: kit.optional_transport(ServiceName::ProviderService)?.map(ProvidersClient::new),
+            keepers: Arc::new(stack_keys::Keepers::new(kit)?),
         })
     }
 

@@ -5,6 +5,7 @@ mod bad_input;
 mod life;
 mod process;
 mod search;
+mod transit;
 
 use std::sync::Arc;
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::api;
 use crate::event::{Accepted, Event};
 use crate::id::{AppointmentId, ProviderId};
+use crate::keys::ServiceKeys;
 use crate::merge_patch::MergePatch;
 use crate::page::Page;
 
@@ -45,6 +46,10 @@ api! {
     /// Take an event.
     deliver_to_appointments: DeliverToAppointments = Post "/internal/events" (body Event),
         needs InternalCall, answers 200 Accepted;
+
+    /// What this service's data keys are wrapped under.
+    keys_of_appointments: KeysOfAppointments = Get "/internal/keys",
+        needs InternalCall, answers 200 ServiceKeys;
 }
 
 /// Where an appointment stands.

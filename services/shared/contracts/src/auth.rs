@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::api;
 use crate::event::{Accepted, Event};
 use crate::id::UserId;
+use crate::keys::{ServiceKeys, StackKeys};
 use crate::merge_patch::MergePatch;
 use crate::page::Page;
 use crate::permission::Role;
@@ -72,6 +73,14 @@ api! {
     /// Take an event.
     deliver_to_auth: DeliverToAuth = Post "/internal/events" (body Event),
         needs InternalCall, answers 200 Accepted;
+
+    /// Which keys the stack has: what data keys are wrapped under, and what tokens are signed with. Never a key.
+    stack_keys: ReadStackKeys = Get "/api/admin/keys",
+        needs KeysRead, answers 200 StackKeys;
+
+    /// What this service's data keys are wrapped under.
+    keys_of_auth: KeysOfAuth = Get "/internal/keys",
+        needs InternalCall, answers 200 ServiceKeys;
 }
 
 /// A user's name and password.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::api;
 use crate::event::{Accepted, Event};
 use crate::id::BillId;
+use crate::keys::ServiceKeys;
 use crate::merge_patch::MergePatch;
 use crate::money::Amount;
 use crate::page::Page;
@@ -36,6 +37,10 @@ api! {
     /// Take an event.
     deliver_to_billing: DeliverToBilling = Post "/internal/events" (body Event),
         needs InternalCall, answers 200 Accepted;
+
+    /// What this service's data keys are wrapped under.
+    keys_of_bills: KeysOfBills = Get "/internal/keys",
+        needs InternalCall, answers 200 ServiceKeys;
 }
 
 /// Where a bill stands.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::api;
 use crate::event::{Accepted, Event};
 use crate::id::NotificationId;
+use crate::keys::ServiceKeys;
 use crate::page::Page;
 
 api! {
@@ -34,6 +35,10 @@ api! {
     /// Take an event.
     deliver_to_notifications: DeliverToNotifications = Post "/internal/events" (body Event),
         needs InternalCall, answers 200 Accepted;
+
+    /// What this service's data keys are wrapped under.
+    keys_of_notifications: KeysOfNotifications = Get "/internal/keys",
+        needs InternalCall, answers 200 ServiceKeys;
 }
 
 /// The way a notification goes.

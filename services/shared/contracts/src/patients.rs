@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api;
 use crate::id::PatientId;
+use crate::keys::ServiceKeys;
 use crate::merge_patch::MergePatch;
 use crate::page::Page;
 pub use crate::shared::ContactInfo;
@@ -31,6 +32,10 @@ api! {
     /// Delete a patient record.
     delete_patient: DeletePatient = Delete "/api/patients/{patientId}" [patient_id: PatientId],
         needs PatientsDelete, answers 200 PatientDeleted;
+
+    /// What this service's data keys are wrapped under.
+    keys_of_patients: KeysOfPatients = Get "/internal/keys",
+        needs InternalCall, answers 200 ServiceKeys;
 }
 
 /// A new patient.

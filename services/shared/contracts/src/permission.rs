@@ -60,6 +60,8 @@ permissions! {
     UsersWrite = "users:write",
     /// See the gateway's details (its status is for every signed-in user).
     GatewayRead = "gateway:read",
+    /// See which keys there are, by what they are called.
+    KeysRead = "keys:read",
     /// Call another service's internal routes. No person has it.
     InternalCall = "internal:call",
     /// Follow who was logged out. No person has it; of all internal routes the gateway needs this one alone.
@@ -234,9 +236,14 @@ impl Role {
             Self::Billing => {
                 &[P::PatientsRead, P::AppointmentsRead, P::BillsRead, P::BillsWrite, P::ProvidersRead]
             }
-            Self::PrivacyOfficer => {
-                &[P::PatientsRead, P::PatientsDelete, P::RecordsRead, P::RecordsDelete, P::UsersRead]
-            }
+            Self::PrivacyOfficer => &[
+                P::PatientsRead,
+                P::PatientsDelete,
+                P::RecordsRead,
+                P::RecordsDelete,
+                P::UsersRead,
+                P::KeysRead,
+            ],
             Self::Patient => &[
                 P::PatientsRead,
                 P::AppointmentsRead,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api;
 use crate::id::ProviderId;
+use crate::keys::ServiceKeys;
 use crate::merge_patch::MergePatch;
 use crate::page::Page;
 pub use crate::shared::ContactInfo;
@@ -32,6 +33,10 @@ api! {
     /// Remove a provider's profile.
     remove_provider: RemoveProvider = Delete "/api/providers/{providerId}" [provider_id: ProviderId],
         needs ProvidersWrite, answers 200 ProviderDeleted;
+
+    /// What this service's data keys are wrapped under.
+    keys_of_providers: KeysOfProviders = Get "/internal/keys",
+        needs InternalCall, answers 200 ServiceKeys;
 }
 
 /// A day of the week.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::api;
 use crate::event::{Accepted, Event};
 use crate::id::RecordId;
+use crate::keys::ServiceKeys;
 use crate::merge_patch::MergePatch;
 use crate::page::Page;
 
@@ -35,6 +36,10 @@ api! {
     /// Take an event.
     deliver_to_records: DeliverToRecords = Post "/internal/events" (body Event),
         needs InternalCall, answers 200 Accepted;
+
+    /// What this service's data keys are wrapped under.
+    keys_of_records: KeysOfRecords = Get "/internal/keys",
+        needs InternalCall, answers 200 ServiceKeys;
 }
 
 /// A new medical record.

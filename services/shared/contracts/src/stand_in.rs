@@ -50,6 +50,7 @@ impl Tells {
             | Permission::UsersRead
             | Permission::UsersWrite
             | Permission::GatewayRead
+            | Permission::KeysRead
             | Permission::InternalCall
             | Permission::RevocationsRead => Self::Nothing,
         }

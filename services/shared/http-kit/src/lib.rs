@@ -9,7 +9,7 @@
 //! | [`json`] | strict reading: unknown members refused by name, faults with their path |
 //! | [`answer`], [`etag`], [`page`] | what every answer carries |
 //! | [`problem`] | errors as RFC 9457 documents |
-//! | [`erasure`] | the keys of erased patients destroyed |
+//! | [`erasure`], [`wrapped`] | the keys of erased patients destroyed; what keys are wrapped under |
 //! | [`relay`] | events from the outbox to their subscribers |
 //! | [`kit`], [`serve`], [`process`] | a service put together, started, drained; a service as a process |
 //! | [`ready`], [`healthcheck`] | whether a service can do its work, and how that is asked |
@@ -64,6 +64,8 @@ pub mod serve;
 mod shape;
 #[cfg(feature = "service")]
 mod tls_listener;
+#[cfg(feature = "service")]
+pub mod wrapped;
 
 #[cfg(feature = "service")]
 pub use answer::Answer;

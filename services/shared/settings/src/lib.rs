@@ -12,6 +12,7 @@
 //! of access) is refused everywhere: to guess what is meant by it could open what is to be closed.
 
 mod calls;
+mod encryption;
 mod gateway;
 mod limits;
 mod prometheus;
@@ -19,6 +20,7 @@ mod service;
 mod upstream;
 
 pub use calls::ServiceCalls;
+pub use encryption::{Encryption, KekProvider, Transit};
 pub use gateway::{
     Breaker, Canary, Fallback, GatewayAuth, GatewayConfig, HeaderMatch, Hedge, Method, Priority, Retries,
     Rewrite, Route, RouteAccess, StaticAnswer,

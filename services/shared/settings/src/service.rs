@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Address, SecretRef, ServiceCalls, ServiceName, is_default};
+use crate::{Address, Encryption, SecretRef, ServiceCalls, ServiceName, is_default};
 
 /// What a service is told; JSON in the file that `HEALTHCARE_SETTINGS` names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,6 +24,9 @@ pub struct ServiceSettings {
     pub tls: Option<InternalTls>,
     /// Where it keeps its data.
     pub database: Database,
+    /// Who keeps the key-encryption key.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub encryption: Encryption,
     /// The stack's IANA time zone, such as `Europe/Berlin`.
     pub time_zone: String,
     /// The stack's currency, ISO 4217, such as `EUR`.

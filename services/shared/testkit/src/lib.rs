@@ -3,6 +3,7 @@
 //! | file | idea |
 //! |---|---|
 //! | `collector.rs` | [`Collector`](collector::Collector), which takes traces as an OpenTelemetry collector does |
+//! | `contents.rs` | all that is written of a database: files, dumps, the server's files |
 //! | `postgres.rs` | a PostgreSQL server of the test process's own |
 //! | `engines.rs` | [`TestDb`], a fresh migrated database; [`on_both_engines!`], one test on SQLite and PostgreSQL |
 //! | `patients.rs` | patients registered and erased, for other services' tests |
@@ -11,8 +12,10 @@
 //! | `s3.rs` | a real S3 server for one test |
 //! | `smtp.rs` | a real SMTP server for one test |
 //! | `stack.rs` | [`TestStack`], services running on real sockets; [`stack_tests!`] |
+//! | `transit.rs` | a real transit engine for one test |
 
 pub mod collector;
+pub mod contents;
 pub mod engines;
 pub mod patients;
 pub mod postgres;
@@ -21,6 +24,7 @@ pub mod running;
 pub mod s3;
 pub mod smtp;
 pub mod stack;
+pub mod transit;
 
 pub use engines::TestDb;
 pub use resource::Resource;
@@ -28,3 +32,4 @@ pub use running::Running;
 pub use s3::S3Server;
 pub use smtp::SmtpServer;
 pub use stack::{Reply, TestStack};
+pub use transit::TransitServer;

@@ -14,6 +14,7 @@ mod search;
 mod secrets;
 mod tls;
 mod transactions;
+mod transit;
 mod vault;
 mod visit;
 
