@@ -238,12 +238,11 @@ impl Vault {
             return Err(Error::KeyDestroyed { subject: name.to_owned() });
         };
         let held = self.cache().held(name, generation, wrapped, now);
-        let unwrapped = match held {
-            Some(held) => held,
-            None => {
-                let raw = self.unwrap(name, generation, wrapped, kek_id).await?;
-                Unwrapped { key: Arc::new(DataKey::new(&raw)), at: now }
-            }
+        let unwrapped = if let Some(held) = held {
+            held
+        } else {
+            let raw = self.unwrap(name, generation, wrapped, kek_id).await?;
+            Unwrapped { key: Arc::new(DataKey::new(&raw)), at: now }
         };
         let key = Arc::clone(&unwrapped.key);
         self.cache().keep(name, generation, (unwrapped, wrapped), row.expires_at, now, seen);
