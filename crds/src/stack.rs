@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use chrono_tz::Tz;
 use contracts::permission::Permission;
 use settings::{
-    Balancing, Breaker, Concurrency, Fallback, Hedge, Protocol, RateLimits, Retries, ServiceCalls,
-    ServiceName,
+    Balancing, Breaker, Concurrency, Encryption, Fallback, Hedge, Protocol, RateLimits, Retries,
+    ServiceCalls, ServiceName,
 };
 
 use crate::Currency;
@@ -39,6 +39,8 @@ pub struct Stack {
     pub gateway: Gateway,
     /// Where data is kept on a cluster.
     pub database: Database,
+    /// Who keeps the key-encryption key.
+    pub encryption: Encryption,
     /// Copies of the data.
     pub backup: Option<Backup>,
     /// The backup that the database is filled from when it is new.

@@ -22,6 +22,7 @@ pub fn plan_service(stack: &Stack, service: ServiceName, placement: &Placement) 
         admin_listen: placement.admin_listen(),
         tls: placement.tls(),
         database: database(stack, service, placement),
+        encryption: stack.encryption.clone(),
         time_zone: stack.time_zone.name().to_owned(),
         currency: stack.currency.code().to_owned(),
         peers: stack.enabled().map(|peer| (peer, Peer { address: placement.address(stack, peer) })).collect(),

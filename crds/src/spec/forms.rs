@@ -82,7 +82,7 @@ pub(crate) fn in_words(pattern: &str) -> Option<&'static str> {
         SECRET_KEY => "a key in a Secret: letters, digits, dots, dashes and underscores",
         ID => "an id: letters, digits, dots, dashes and underscores",
         URL => "an address such as https://host:8443/path, without user and password",
-        ENDPOINT => "a store's address such as https://s3.example.org:9000, without a path",
+        ENDPOINT => "an address such as https://s3.example.org:9000, without a path",
         REGION => "a region such as eu-central-1",
         FOLDER => "a folder such as backups/clinic, without a slash first or last",
         PHONE => "a phone number: + and 7 to 15 digits",

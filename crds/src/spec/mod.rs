@@ -14,6 +14,7 @@ mod cluster;
 mod concurrency;
 mod cors;
 mod database;
+mod encryption;
 mod exposure;
 mod forms;
 mod gateway;
@@ -35,6 +36,7 @@ pub use cluster::{NetworkPolicySpec, Scheduling, TaintEffect, Toleration, Tolera
 pub use concurrency::ConcurrencySpec;
 pub use cors::CorsSpec;
 pub use database::{CloudNativePgDatabase, DatabaseSpec, ExternalDatabase, ManagedDatabase, Storage};
+pub use encryption::{EncryptionSpec, TransitSpec};
 pub use exposure::{GatewayService, GatewayServiceType, GatewayTls, IngressSpec, IngressTls, ParentRef};
 pub(crate) use forms::in_words;
 pub(crate) use gateway::DEFAULT_RATE_LIMIT;
@@ -105,6 +107,10 @@ pub struct HealthcareStackSpec {
     /// PostgreSQL by `--database-url-file`), whatever stands here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub database: Option<DatabaseSpec>,
+    /// Who keeps the key-encryption key. Left out: the stack's own Secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = rules::encryption()))]
+    pub encryption: Option<EncryptionSpec>,
     /// Tokens, sessions and passwords.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auth: Option<AuthSpec>,
@@ -151,6 +157,7 @@ impl Default for HealthcareStackSpec {
             service_calls: None,
             gateway: None,
             database: None,
+            encryption: None,
             auth: None,
             access: None,
             integrations: None,

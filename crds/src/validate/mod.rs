@@ -7,6 +7,7 @@ mod calls;
 mod cluster;
 mod database;
 mod document;
+mod encryption;
 mod gateway;
 mod integrations;
 mod routes;
@@ -60,6 +61,7 @@ fn validate(name: &str, namespace: &str, spec: &HealthcareStackSpec, faults: &mu
     let service_calls = calls::validate(spec.service_calls.unwrap_or_default(), faults);
     let gateway = gateway::validate(&spec.gateway.clone().unwrap_or_default(), &services, faults);
     let database = database::validate(spec, faults);
+    let encryption = encryption::validate(spec.encryption.clone().unwrap_or_default(), faults);
     let auth = auth(spec.auth.clone().unwrap_or_default(), faults);
     let access = access(spec.access.clone().unwrap_or_default(), faults);
     let integrations = spec.integrations.clone().unwrap_or_default();
@@ -80,6 +82,7 @@ fn validate(name: &str, namespace: &str, spec: &HealthcareStackSpec, faults: &mu
         service_calls,
         gateway,
         database: database?,
+        encryption,
         backup: spec.database.as_ref().and_then(|database| database.backup.clone()),
         restore_from: spec.database.as_ref().and_then(|database| database.restore_from.clone()),
         auth,

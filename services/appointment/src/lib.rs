@@ -40,6 +40,7 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::slots::slots)
             .on(api::events::take)
             .on_audit::<appointments::AuditOfAppointments>()
+            .on_keys::<appointments::KeysOfAppointments>()
             .finish()?;
         Ok(App { router, jobs: vec![Box::pin(care)] })
     })

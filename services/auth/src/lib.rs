@@ -88,6 +88,8 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::audit::list::list)
             .on(api::audit::accesses::accesses)
             .on_audit::<auth::AuditOfAuth>()
+            .on(api::stack_keys::read)
+            .on_keys::<auth::KeysOfAuth>()
             .finish()?;
         let verifier = kit.world.verifier;
         Ok(App {

@@ -107,6 +107,12 @@ impl SigningKeys {
         claims.sign(&current.key, &current.kid)
     }
 
+    /// The one that signs, and the public halves of all, as they are at one moment.
+    pub fn told(&self) -> (String, JwkSet) {
+        let current = self.current.load();
+        (current.kid.clone(), current.public.clone())
+    }
+
     /// The public halves.
     pub fn public(&self) -> JwkSet {
         self.current.load().public.clone()

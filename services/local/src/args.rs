@@ -43,17 +43,20 @@ pub enum Command {
 #[derive(clap::Subcommand, Debug)]
 pub enum Audit {
     /// Tell whether the audit is as it was written, and the first entry that is not.
-    Verify {
-        /// Where data and secrets lie.
-        #[arg(long, value_name = "DIR", default_value = "data")]
-        data_dir: PathBuf,
-    },
+    Verify(AuditOf),
     /// Have the audit written under another key from now on.
-    RotateKey {
-        /// Where data and secrets lie.
-        #[arg(long, value_name = "DIR", default_value = "data")]
-        data_dir: PathBuf,
-    },
+    RotateKey(AuditOf),
+}
+
+/// Whose audit.
+#[derive(clap::Args, Debug)]
+pub struct AuditOf {
+    /// Where data and secrets lie.
+    #[arg(long, value_name = "DIR", default_value = "data")]
+    pub data_dir: PathBuf,
+    /// The HealthcareStack, YAML, if another keeps its key-encryption key (`spec.encryption`).
+    #[arg(long, value_name = "FILE")]
+    pub stack: Option<PathBuf>,
 }
 
 /// `healthcare rotate-kek`

@@ -15,7 +15,7 @@ use std::path::Path;
 use contracts::ambient::{Clock, Random};
 use db::{Rewrapped, Secrets};
 use http_kit::{generate, serve};
-use settings::{Database, SecretRef, ServiceName};
+use settings::{Database, Encryption, SecretRef, ServiceName};
 use stack::{LocalDatabase, local_database};
 
 use crate::args::RotateKek;
@@ -72,7 +72,8 @@ async fn rewrap(service: ServiceName, database: &Database, secrets: &Secrets) ->
     let failed = |error: serve::StartError| {
         Fault::failed(format!("{error}\nNothing is lost: both keys stay. Run it again when this is mended."))
     };
-    let db = serve::open_as_it_is(service, database, secrets, ambient).await.map_err(failed)?;
+    let stored = (database, &Encryption::default());
+    let db = serve::open_as_it_is(service, stored, secrets, ambient).await.map_err(failed)?;
     let rewrapped = db.rewrap().await;
     db.close().await;
     rewrapped.map_err(|source| failed(serve::StartError::Rewrap { service, source }))

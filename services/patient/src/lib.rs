@@ -35,6 +35,7 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::care_team::leave)
             .on(api::events::deliver)
             .on_audit::<patients::AuditOfPatients>()
+            .on_keys::<patients::KeysOfPatients>()
             .finish()?;
         Ok(App { router, jobs: Vec::new() })
     })

@@ -41,6 +41,7 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::reviews::review)
             .on(api::events::deliver)
             .on_audit::<records::AuditOfRecords>()
+            .on_keys::<records::KeysOfRecords>()
             .finish()?;
         Ok(App { router, jobs: vec![Box::pin(forget)] })
     })

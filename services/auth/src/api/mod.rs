@@ -13,6 +13,7 @@ pub mod revoke;
 pub mod roles;
 pub mod second_factor;
 pub mod sessions;
+pub mod stack_keys;
 pub mod users;
 
 use std::sync::Arc;
@@ -58,6 +59,7 @@ pub struct Api {
     patients: Option<PatientsClient>,
     providers: Option<ProvidersClient>,
     audits: Arc<audit::Audits>,
+    keepers: Arc<stack_keys::Keepers>,
 }
 
 impl Api {
@@ -75,6 +77,7 @@ impl Api {
             patients: kit.optional_transport(ServiceName::PatientService)?.map(PatientsClient::new),
             providers: kit.optional_transport(ServiceName::ProviderService)?.map(ProvidersClient::new),
             audits: Arc::new(audit::Audits::new(kit)?),
+            keepers: Arc::new(stack_keys::Keepers::new(kit)?),
         })
     }
 

@@ -4,6 +4,7 @@
 mod attempts;
 mod bad_input;
 mod forgery;
+mod keys;
 mod login;
 mod outside;
 mod password;

@@ -6,6 +6,7 @@ mod care;
 mod life;
 mod process;
 mod search;
+mod transit;
 mod views;
 
 use std::sync::Arc;

@@ -61,6 +61,7 @@ impl Scene {
             admin_listen: None,
             tls: None,
             database: self.test.settings().clone(),
+            encryption: settings::Encryption::default(),
             time_zone: "Europe/Berlin".to_owned(),
             currency: "EUR".to_owned(),
             peers: [(ServiceName::AuthService, nobody)].into(),

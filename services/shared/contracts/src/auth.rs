@@ -8,6 +8,7 @@ use crate::api;
 use crate::audit::{AccessFilter, AuditEvent, AuditEvents, AuditQuery, AuditSearch, PatientAccess};
 use crate::event::{Accepted, Event};
 use crate::id::{PatientId, SessionId, UserId};
+use crate::keys::{ServiceKeys, StackKeys};
 use crate::merge_patch::MergePatch;
 use crate::page::Page;
 use crate::role_name::RoleName;
@@ -164,6 +165,14 @@ api! {
     /// What this service wrote in the audit.
     audit_of_auth: AuditOfAuth = Get "/internal/audit" (query AuditSearch),
         needs AuditCollect, answers 200 AuditEvents;
+
+    /// Which keys the stack has: what data keys are wrapped under, and what tokens are signed with. Never a key.
+    stack_keys: ReadStackKeys = Get "/api/admin/keys",
+        needs KeysRead, answers 200 StackKeys;
+
+    /// What this service's data keys are wrapped under.
+    keys_of_auth: KeysOfAuth = Get "/internal/keys",
+        needs KeysCollect, answers 200 ServiceKeys, unaudited;
 }
 
 /// A user's name and password, and a code if the account has a second factor.

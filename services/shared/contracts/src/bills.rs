@@ -7,6 +7,7 @@ use crate::api;
 use crate::audit::{AuditEvents, AuditSearch};
 use crate::event::{Accepted, Event};
 use crate::id::BillId;
+use crate::keys::ServiceKeys;
 use crate::merge_patch::MergePatch;
 use crate::money::Amount;
 use crate::page::Page;
@@ -41,6 +42,10 @@ api! {
     /// What this service wrote in the audit.
     audit_of_billing: AuditOfBilling = Get "/internal/audit" (query AuditSearch),
         needs AuditCollect, answers 200 AuditEvents;
+
+    /// What this service's data keys are wrapped under.
+    keys_of_bills: KeysOfBills = Get "/internal/keys",
+        needs KeysCollect, answers 200 ServiceKeys, unaudited;
 }
 
 /// Where a bill stands.

@@ -20,6 +20,7 @@ pub mod gateway;
 pub mod hours;
 pub mod id;
 pub mod kek;
+pub mod keys;
 pub mod merge_patch;
 pub mod money;
 pub mod notifications;

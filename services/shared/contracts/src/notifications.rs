@@ -7,6 +7,7 @@ use crate::api;
 use crate::audit::{AuditEvents, AuditSearch};
 use crate::event::{Accepted, Event};
 use crate::id::NotificationId;
+use crate::keys::ServiceKeys;
 use crate::page::Page;
 
 api! {
@@ -39,6 +40,10 @@ api! {
     /// What this service wrote in the audit.
     audit_of_notifications: AuditOfNotifications = Get "/internal/audit" (query AuditSearch),
         needs AuditCollect, answers 200 AuditEvents;
+
+    /// What this service's data keys are wrapped under.
+    keys_of_notifications: KeysOfNotifications = Get "/internal/keys",
+        needs KeysCollect, answers 200 ServiceKeys, unaudited;
 }
 
 /// The way a notification goes.

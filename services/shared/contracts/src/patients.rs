@@ -8,6 +8,7 @@ use crate::audit::{AuditEvents, AuditSearch};
 use crate::care_team::{CareTeamChanged, CareTeamMember, CareTeamRequest};
 use crate::event::{Accepted, Event};
 use crate::id::{PatientId, ProviderId};
+use crate::keys::ServiceKeys;
 use crate::merge_patch::MergePatch;
 use crate::page::Page;
 pub use crate::shared::ContactInfo;
@@ -54,6 +55,10 @@ api! {
     /// What this service wrote in the audit.
     audit_of_patients: AuditOfPatients = Get "/internal/audit" (query AuditSearch),
         needs AuditCollect, answers 200 AuditEvents;
+
+    /// What this service's data keys are wrapped under.
+    keys_of_patients: KeysOfPatients = Get "/internal/keys",
+        needs KeysCollect, answers 200 ServiceKeys, unaudited;
 }
 
 /// A new patient.

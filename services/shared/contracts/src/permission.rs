@@ -85,10 +85,14 @@ permissions! {
     GatewayRead = "gateway:read",
     /// Read who did what to whose data.
     AuditRead = "audit:read",
+    /// See which keys there are, by what they are called.
+    KeysRead = "keys:read",
     /// Call another service's internal routes. No person has it.
     InternalCall = "internal:call",
     /// Read what another service has in its audit. No person has it.
     AuditCollect = "audit:collect",
+    /// Ask another service what its keys are wrapped under. No person has it.
+    KeysCollect = "keys:collect",
     /// Follow who was logged out. No person has it; of all internal routes the gateway needs this one alone.
     RevocationsRead = "revocations:read",
 }
@@ -96,7 +100,7 @@ permissions! {
 impl Permission {
     /// Whether it is for the parts of a stack among themselves, so that no person has it.
     pub const fn is_internal(self) -> bool {
-        matches!(self, Self::InternalCall | Self::AuditCollect | Self::RevocationsRead)
+        matches!(self, Self::InternalCall | Self::AuditCollect | Self::KeysCollect | Self::RevocationsRead)
     }
 }
 
@@ -290,6 +294,7 @@ impl Role {
                 P::UsersRead,
                 P::SessionsRead,
                 P::AuditRead,
+                P::KeysRead,
             ],
             Self::Patient => &[
                 P::PatientsRead,
@@ -302,9 +307,14 @@ impl Role {
                 P::ProvidersRead,
             ],
             // The most that any of them needs; each has its own share of it (`http_kit::identity`).
-            Self::Service => {
-                &[P::PatientsRead, P::ProvidersRead, P::InternalCall, P::AuditCollect, P::RevocationsRead]
-            }
+            Self::Service => &[
+                P::PatientsRead,
+                P::ProvidersRead,
+                P::InternalCall,
+                P::AuditCollect,
+                P::KeysCollect,
+                P::RevocationsRead,
+            ],
         };
         list.iter().copied().collect()
     }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::api;
 use crate::audit::{AuditEvents, AuditSearch};
 use crate::id::ProviderId;
+use crate::keys::ServiceKeys;
 use crate::merge_patch::MergePatch;
 use crate::page::Page;
 pub use crate::shared::ContactInfo;
@@ -37,6 +38,10 @@ api! {
     /// What this service wrote in the audit.
     audit_of_providers: AuditOfProviders = Get "/internal/audit" (query AuditSearch),
         needs AuditCollect, answers 200 AuditEvents;
+
+    /// What this service's data keys are wrapped under.
+    keys_of_providers: KeysOfProviders = Get "/internal/keys",
+        needs KeysCollect, answers 200 ServiceKeys, unaudited;
 }
 
 /// A day of the week.

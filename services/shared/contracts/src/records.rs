@@ -10,6 +10,7 @@ use crate::break_glass::{
 };
 use crate::event::{Accepted, Event};
 use crate::id::{GrantId, RecordId};
+use crate::keys::ServiceKeys;
 use crate::merge_patch::MergePatch;
 use crate::page::Page;
 
@@ -55,6 +56,10 @@ api! {
     /// What this service wrote in the audit.
     audit_of_records: AuditOfRecords = Get "/internal/audit" (query AuditSearch),
         needs AuditCollect, answers 200 AuditEvents;
+
+    /// What this service's data keys are wrapped under.
+    keys_of_records: KeysOfRecords = Get "/internal/keys",
+        needs KeysCollect, answers 200 ServiceKeys, unaudited;
 }
 
 /// A new medical record.

@@ -64,8 +64,10 @@ impl Tells {
             | Permission::SessionsWrite
             | Permission::TokensIntrospect
             | Permission::GatewayRead
+            | Permission::KeysRead
             | Permission::InternalCall
             | Permission::AuditCollect
+            | Permission::KeysCollect
             | Permission::RevocationsRead => Self::Nothing,
         }
     }

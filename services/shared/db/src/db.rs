@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::ambient::{Clock, Random};
-use settings::{Database, ServiceName};
+use settings::{Database, Encryption, ServiceName};
 use sqlx::{Connection, PgPool, SqlitePool};
 use tokio::sync::Notify;
 
@@ -86,6 +86,9 @@ pub enum OpenError {
         /// The operating system's reason.
         reason: std::io::ErrorKind,
     },
+    /// The transit engine cannot be asked as the settings have it.
+    #[error("encryption.transit: the address {0}")]
+    Keeper(&'static str),
     /// There is data, but not the keys that it was sealed under: a new key would open none of it.
     #[error("there is data but no keys to open it with: put back {keys}, or take the data away too")]
     KeysMissing {
@@ -130,6 +133,18 @@ impl Db {
         clock: Clock,
         random: Random,
     ) -> Result<Self, OpenError> {
+        Self::open_kept(service, settings, &Encryption::default(), secrets, clock, random).await
+    }
+
+    /// [`Db::open`] where the key-encryption key may be kept by somebody else, who is asked once for the index key: without that nothing is found.
+    pub async fn open_kept(
+        service: ServiceName,
+        settings: &Database,
+        encryption: &Encryption,
+        secrets: &Secrets,
+        clock: Clock,
+        random: Random,
+    ) -> Result<Self, OpenError> {
         let pools = match settings {
             Database::Sqlite { path, keys_path } => sqlite::open(path, keys_path).await?,
             Database::Postgres { url, schema, keys_schema, max_connections } => {
@@ -140,7 +155,7 @@ impl Db {
             Pools::Postgres { keys, .. } => KeysStore::Postgres(keys.clone()),
             Pools::Sqlite { keys, .. } => KeysStore::Sqlite(keys.clone()),
         };
-        let vault = Vault::new(service, keys, secrets, clock.clone(), random.clone())?;
+        let vault = Vault::new(service, keys, encryption, secrets, clock.clone(), random.clone())?;
         let (outbox, audit) = (Arc::new(Notify::new()), Audit::new(&pools));
         let db = Self(Arc::new(Inner { pools, vault, clock, random, outbox, service, audit }));
         // In this order: another process may be making both just now, and it makes the keys first.
@@ -218,6 +233,13 @@ impl Db {
     pub async fn rewrap(&self) -> Result<Rewrapped, RewrapError> {
         self.migrate_keys().await?;
         self.0.vault.rewrap().await
+    }
+
+    /// Wraps under the present key-encryption key what the other keeper has wrapped, or an older version of an engine's key; returns how
+    /// many keys. Nothing is retired: processes that do not know the present one yet go on. Does nothing where the secret `kek` is the only
+    /// keeper. Run it about hourly, on any number of replicas.
+    pub async fn gather_keys(&self) -> Result<u64, Error> {
+        self.0.vault.gather().await
     }
 
     /// Begins a transaction that writes.

@@ -196,6 +196,7 @@ async fn start(test: &TestDb) -> (serve::Running, reqwest::Client) {
         admin_listen: None,
         tls: None,
         database: test.settings().clone(),
+        encryption: settings::Encryption::default(),
         time_zone: "Europe/Berlin".to_owned(),
         currency: "EUR".to_owned(),
         auth: AuthSettings {

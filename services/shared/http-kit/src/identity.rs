@@ -73,8 +73,11 @@ impl Part {
             Self::Service(S::MedicalRecordsService) => &[P::PatientsRead, P::InternalCall],
             // Where a provider is reached.
             Self::Service(S::NotificationService) => &[P::ProvidersRead],
-            // Whether there are the patient and the provider that a user is to be; and what each has in its audit.
-            Self::Service(S::AuthService) => &[P::PatientsRead, P::ProvidersRead, P::AuditCollect],
+            // Whether there are the patient and the provider that a user is to be; what each has in its audit, and what
+            // its keys are wrapped under.
+            Self::Service(S::AuthService) => {
+                &[P::PatientsRead, P::ProvidersRead, P::AuditCollect, P::KeysCollect]
+            }
             Self::Gateway => &[],
         };
         asks.iter().copied().fold(Permissions::NONE.with(P::RevocationsRead), Permissions::with)

@@ -13,7 +13,7 @@
 //! | [`answer`], [`etag`], [`page`] | what every answer carries |
 //! | [`problem`] | errors as RFC 9457 documents |
 //! | [`audit`], `concerned.rs` | an entry for every call, before its answer leaves; whose data it was about |
-//! | [`erasure`] | the keys of erased patients destroyed |
+//! | [`erasure`], [`wrapped`] | the keys of erased patients destroyed; what keys are wrapped under |
 //! | [`relay`] | events from the outbox to their subscribers |
 //! | [`kit`], [`serve`], [`process`] | a service put together, started, drained; a service as a process |
 //! | [`ready`], [`healthcheck`] | whether a service can do its work, and how that is asked |
@@ -77,6 +77,8 @@ pub mod serve;
 mod shape;
 #[cfg(feature = "service")]
 mod tls_listener;
+#[cfg(feature = "service")]
+pub mod wrapped;
 
 #[cfg(feature = "service")]
 pub use answer::Answer;

@@ -16,6 +16,7 @@ use axum::response::Response;
 use axum::routing::MethodFilter;
 use contracts::audit::{AuditEvents, AuditSearch};
 use contracts::endpoint::{Endpoint, Operation};
+use contracts::keys::ServiceKeys;
 use contracts::problem::{Problem, ProblemCode};
 use futures_util::FutureExt;
 use http::request::Parts;
@@ -31,6 +32,7 @@ use crate::problem;
 use crate::ready::{self, Ready};
 use crate::shape::Shape;
 use crate::telemetry::RequestMetrics;
+use crate::wrapped;
 
 /// Why a handler could not do what was asked: the service's own error, with the one place that says how it is shown.
 pub trait Failure: std::error::Error + Send + Sync + 'static {
@@ -127,6 +129,16 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     {
         let db = self.kit.db.clone();
         self.on(move |_, call: Call<E>| audit::collect(db.clone(), call))
+    }
+
+    /// Mounts the telling of what this service's data keys are wrapped under.
+    #[must_use]
+    pub fn on_keys<E>(self) -> Self
+    where
+        E: Endpoint<Path = (), Query = (), Body = (), Reply = ServiceKeys>,
+    {
+        let kit = self.kit.clone();
+        self.on(move |_, _: Call<E>| wrapped::collect(kit.clone()))
     }
 
     /// The router, with health checks and answers for what is not there.

@@ -14,6 +14,7 @@
 mod access;
 mod calls;
 mod cors;
+mod encryption;
 mod gateway;
 mod limits;
 mod prometheus;
@@ -24,6 +25,7 @@ mod upstream;
 pub use access::AccessSettings;
 pub use calls::ServiceCalls;
 pub use cors::Cors;
+pub use encryption::{Encryption, KekProvider, Transit};
 pub use gateway::{
     Breaker, Canary, Fallback, GatewayAuth, GatewayConfig, HeaderMatch, Hedge, Method, Priority, Retries,
     Rewrite, Route, RouteAccess, StaticAnswer,

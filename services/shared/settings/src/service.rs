@@ -7,7 +7,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{AccessSettings, Address, SecretRef, ServiceCalls, ServiceName, is_default, stale};
+use crate::{AccessSettings, Address, Encryption, SecretRef, ServiceCalls, ServiceName, is_default, stale};
 
 /// What a service is told; JSON in the file that `HEALTHCARE_SETTINGS` names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,6 +25,9 @@ pub struct ServiceSettings {
     pub tls: Option<InternalTls>,
     /// Where it keeps its data.
     pub database: Database,
+    /// Who keeps the key-encryption key.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub encryption: Encryption,
     /// The stack's IANA time zone, such as `Europe/Berlin`.
     pub time_zone: String,
     /// The stack's currency, ISO 4217, such as `EUR`.

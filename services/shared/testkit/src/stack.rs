@@ -21,8 +21,8 @@ use jsonwebtoken::EncodingKey;
 use reqwest::Method;
 use serde_json::Value;
 use settings::{
-    Address, AuthSettings, Integrations, Observability, PasswordPolicy, Peer, SecretRef, ServiceName,
-    ServiceSettings,
+    Address, AuthSettings, Encryption, Integrations, Observability, PasswordPolicy, Peer, SecretRef,
+    ServiceName, ServiceSettings,
 };
 use tempfile::TempDir;
 use traces::Tracer;
@@ -188,6 +188,7 @@ impl TestStack {
             admin_listen: None,
             tls: None,
             database,
+            encryption: Encryption::default(),
             time_zone: "Europe/Berlin".to_owned(),
             currency: "EUR".to_owned(),
             peers: ServiceName::ALL.into_iter().map(peer).collect(),

@@ -18,6 +18,7 @@ mod search;
 mod secrets;
 mod tls;
 mod transactions;
+mod transit;
 mod vault;
 mod visit;
 

@@ -70,6 +70,7 @@ fn no_tables() -> db::Migrations {
 fn settings(database: Database, listen: Address) -> ServiceSettings {
     ServiceSettings {
         service: ServiceName::PatientService,
+        encryption: settings::Encryption::default(),
         peers: [(
             ServiceName::AuthService,
             settings::Peer { address: Address("http://127.0.0.1:9".to_owned()) },
