@@ -1,11 +1,13 @@
 //! What this service asks of the others.
 
 use contracts::client::found;
+use contracts::consents::Denials;
+use contracts::event::What;
 use contracts::id::{PatientId, ProviderId};
 use contracts::patients::PatientsClient;
 use contracts::providers::ProvidersClient;
-use http_kit::Kit;
 use http_kit::kit::BuildError;
+use http_kit::{Kit, consents};
 use settings::ServiceName;
 
 use crate::domain::week::Schedule;
@@ -29,6 +31,11 @@ impl Peers {
     /// Whether there is such a patient.
     pub(crate) async fn has_patient(&self, id: &PatientId) -> Result<bool, Error> {
         Ok(found(self.patients.patient_by_id(id).await)?.is_some())
+    }
+
+    /// What a patient does not share, if an event tells that it has changed.
+    pub(crate) async fn denials(&self, what: &What) -> Result<Option<Denials>, Error> {
+        Ok(consents::ask(&self.patients, what).await?)
     }
 
     /// A provider's place and hours, if there is such a provider.

@@ -1,6 +1,7 @@
 //! What can go wrong here, and how each is shown.
 
 use contracts::care_team::TEAM_MAX;
+use contracts::consents::CONSENTS_MAX;
 use contracts::problem::{Problem, ProblemCode};
 use http_kit::Failure;
 
@@ -13,9 +14,15 @@ pub enum Error {
     /// The id was used before.
     #[error("the patient id is taken")]
     Taken,
+    /// The caller does not choose it.
+    #[error("the patient id is given by the service")]
+    IdIsGiven,
     /// There is no place left.
     #[error("the care team is full")]
     TeamIsFull,
+    /// As many hold as may.
+    #[error("too many consents hold")]
+    TooManyConsents,
     /// The request is at fault.
     #[error("the request is not valid: {}", .0.code)]
     Invalid(Box<Problem>),
@@ -41,8 +48,13 @@ impl Failure for Error {
         match self {
             Self::NotFound => Problem::new(ProblemCode::NotFound),
             Self::Taken => Problem::new(ProblemCode::AlreadyExists).fault("patientId", "is taken"),
+            Self::IdIsGiven => Problem::new(ProblemCode::Forbidden)
+                .detail("Clinicians leave the id to the service.")
+                .fault("patientId", "is given by the service"),
             Self::TeamIsFull => Problem::new(ProblemCode::InvalidTransition)
                 .detail(format!("A care team has {TEAM_MAX} places at most.")),
+            Self::TooManyConsents => Problem::new(ProblemCode::InvalidTransition)
+                .detail(format!("Of a patient's consents {CONSENTS_MAX} hold at once, at most.")),
             Self::Invalid(problem) => (**problem).clone(),
             Self::Db(error) => http_kit::problem::of_db(error),
         }

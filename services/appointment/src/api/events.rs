@@ -1,10 +1,11 @@
 //! `POST /internal/events`
 
 use contracts::appointments::DeliverToAppointments;
+use contracts::consents::DataClass;
 use contracts::event::{Accepted, What};
 use contracts::id::ProviderId;
 use db::Tx;
-use http_kit::{Answer, Call, access, erasure, relay};
+use http_kit::{Answer, Call, access, consents, erasure, relay};
 
 use super::Api;
 use crate::error::Error;
@@ -19,6 +20,7 @@ pub async fn take(
 ) -> Result<Answer<DeliverToAppointments>, Error> {
     let event = &call.body;
     relay::check_teller(&call.caller, event)?;
+    let denials = api.peers.denials(&event.what).await?;
     let first_time = db::retrying(&api.db, async |mut tx| {
         let seen = access::told_of(&event.what);
         let locks: Vec<_> = seen.iter().map(|patient| db::erasure_lock_name(patient.as_str())).collect();
@@ -32,6 +34,9 @@ pub async fn take(
                 conflicts(&api, &mut tx, provider_id, &call.caller.user).await?;
             }
             what => access::take_in(&mut tx, what).await?,
+        }
+        if let Some(denials) = &denials {
+            consents::keep(&mut tx, &api.db, denials, &[DataClass::Appointments]).await?;
         }
         tx.commit().await?;
         Ok::<_, Error>(true)

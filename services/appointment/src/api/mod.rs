@@ -11,6 +11,7 @@ pub mod update;
 
 use chrono::{DateTime, Utc};
 use contracts::appointments::{Slot, Warning};
+use contracts::consents::DataClass;
 use contracts::event::{Event, What};
 use contracts::id::{AppointmentId, EventId, PatientId};
 use contracts::permission::Permission;
@@ -32,6 +33,11 @@ use crate::store::taken::taken;
 /// How much of an appointment a caller is shown: whoever neither books nor treats nor is the patient, not why they come.
 fn sees(caller: &Caller, appointment: &Appointment) -> View {
     caller.view(Permission::AppointmentsReason, &appointment.patient)
+}
+
+/// Whether an appointment is with the caller, who treats patients.
+fn is_with(caller: &Caller, provider: &str) -> bool {
+    caller.is_carer() && caller.provider_id.as_ref().is_some_and(|own| own.as_str() == provider)
 }
 
 /// What every handler has.
@@ -64,28 +70,26 @@ impl Api {
         self.db.clock().now()
     }
 
-    /// The appointment, if there is one and the caller may know of it: a clinician of those with them, and of whom they treat. Whether there is
-    /// none, or one of somebody else's, the database is asked the same.
+    /// The appointment, if there is one and the caller may know of it: a clinician of those with them, whatever the patient shares, and of whom they
+    /// treat. Whether there is none, or one of somebody else's, the database is asked the same.
     async fn visible(&self, tx: &mut Tx, caller: &Caller, id: &AppointmentId) -> Result<Kept, Error> {
         let sealed = appointment_find(tx, id).await?;
         if let Some(sealed) = &sealed {
             trail::concerns(sealed.patient().as_str());
         }
         let patient = sealed.as_ref().map_or_else(|| PatientId::trusted(String::new()), Sealed::patient);
-        let reaches = access::reaches(tx, caller, &patient).await?;
-        let provider = caller.carer().and_then(|carer| carer.provider);
-        let is_theirs =
-            |sealed: &Sealed| provider.as_ref().is_some_and(|own| own.as_str() == sealed.provider());
-        match sealed.filter(|sealed| reaches || is_theirs(sealed)) {
+        let shows = access::shows(tx, &self.db, caller, DataClass::Appointments, &patient).await?;
+        match sealed.filter(|sealed| shows || is_with(caller, sealed.provider())) {
             Some(sealed) => sealed.open(&self.db).await?.ok_or(Error::NotFound),
             None => Err(Error::NotFound),
         }
     }
 
-    /// Whether the caller may book for this patient, if there is such a one.
+    /// Whether the caller may book for this patient, if there is such a one: not if they may not see when the patient comes already, since what is
+    /// refused as taken would tell them.
     async fn may_book(&self, caller: &Caller, patient: &PatientId) -> Result<bool, Error> {
         let mut tx = self.db.read().await?;
-        Ok(access::reaches(&mut tx, caller, patient).await?)
+        Ok(access::shows(&mut tx, &self.db, caller, DataClass::Appointments, patient).await?)
     }
 
     /// Judges a time by the clock and the provider's hours: staff are warned, everybody else is refused.

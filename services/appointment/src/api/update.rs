@@ -5,7 +5,7 @@ use contracts::id::AppointmentId;
 use contracts::permission::Permission;
 use http_kit::{Answer, Call, Reach, View, access, json};
 
-use super::{Api, Wanted, sees};
+use super::{Api, Wanted, is_with, sees};
 use crate::domain::appointment::{Appointment, Change, fault};
 use crate::domain::history::REASON;
 use crate::domain::notice;
@@ -33,7 +33,8 @@ async fn attempt(api: &Api, call: &Call<UpdateAppointment>) -> Result<Answer<Upd
     let mut tx = api.db.read().await?;
     let kept = api.visible(&mut tx, &call.caller, id).await?;
     // Of what was once, with them, a clinician sees; to plan it anew they must still treat the patient.
-    if !access::reaches(&mut tx, &call.caller, &kept.appointment.patient).await? {
+    let is_theirs = is_with(&call.caller, kept.appointment.plan.provider.as_str());
+    if is_theirs && !access::reaches(&mut tx, &call.caller, &kept.appointment.patient).await? {
         return Err(Error::NotFound);
     }
     drop(tx);

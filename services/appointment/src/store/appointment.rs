@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use contracts::id::{AppointmentId, PatientId, ProviderId};
-use db::{ConstraintKind, Db, Place, Subject, Tx, on, sql};
+use db::{ConstraintKind, Db, Denied, Place, Subject, Tx, on, sql};
 use sqlx::FromRow;
 
 use crate::domain::appointment::{Appointment, fault};
@@ -25,6 +25,8 @@ pub struct Kept {
     pub starts_at: DateTime<Utc>,
     /// The data.
     pub appointment: Appointment,
+    /// Whether the patient denies it to whoever asked for a list.
+    pub denied: Denied,
 }
 
 /// An appointment as it stands in its row, not opened yet.
@@ -36,6 +38,8 @@ pub struct Sealed {
     provider_id: String,
     starts_at: DateTime<Utc>,
     body: Vec<u8>,
+    #[sqlx(flatten)]
+    denied: Denied,
 }
 
 fn place(id: &str) -> Place<'_> {
@@ -67,6 +71,7 @@ impl Sealed {
                 version: self.version,
                 starts_at: self.starts_at,
                 appointment,
+                denied: self.denied,
             })),
             Err(db::Error::KeyDestroyed { .. }) => Ok(None),
             Err(error) => Err(error),

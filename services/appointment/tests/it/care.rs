@@ -2,14 +2,14 @@
 
 use super::*;
 
-async fn list(stack: &Arc<TestStack>, who: &Who, query: &str) -> Vec<String> {
+pub(crate) async fn list(stack: &Arc<TestStack>, who: &Who, query: &str) -> Vec<String> {
     let path = format!("/api/appointments?{query}");
     let list = call(stack, who.clone(), Method::GET, &path, None).await.expect(200).json();
     let items = list["items"].as_array().cloned().unwrap();
     items.iter().map(|item| item["appointmentId"].as_str().unwrap().to_owned()).collect()
 }
 
-async fn read(stack: &Arc<TestStack>, who: &Who, path: &str) -> Reply {
+pub(crate) async fn read(stack: &Arc<TestStack>, who: &Who, path: &str) -> Reply {
     call(stack, who.clone(), Method::GET, &format!("/api/appointments/{path}"), None).await
 }
 
@@ -25,14 +25,14 @@ async fn tell_glass(stack: &Arc<TestStack>, event: &str, kind: &str, until: &str
 }
 
 /// A refusal, without what is of the one request alone.
-fn said(reply: &Reply) -> Value {
+pub(crate) fn said(reply: &Reply) -> Value {
     let mut said = reply.json();
     said["traceId"].take();
     said
 }
 
 /// Two patients with an appointment each, with a provider each.
-async fn two(stack: &Arc<TestStack>) {
+pub(crate) async fn two(stack: &Arc<TestStack>) {
     clinic(stack).await;
     patient(stack, "67890").await;
     provider(stack, "prov002").await;

@@ -5,6 +5,7 @@ mod bad_input;
 mod booking;
 mod care;
 mod concurrency;
+mod consent;
 mod events;
 mod history;
 mod life;

@@ -1,10 +1,11 @@
 //! `POST /internal/events`
 
 use contracts::bills::DeliverToBilling;
+use contracts::consents::DataClass;
 use contracts::event::{Accepted, What};
 use contracts::id::PatientId;
 use db::Tx;
-use http_kit::{Answer, Call, erasure, relay};
+use http_kit::{Answer, Call, access, consents, erasure, relay};
 
 use super::Api;
 use crate::domain::status::is_kept_by_law;
@@ -15,22 +16,45 @@ use crate::store::bill::{bill_delete, bill_restrict, bills_unrestricted};
 pub async fn deliver(api: Api, call: Call<DeliverToBilling>) -> Result<Answer<DeliverToBilling>, Error> {
     let event = &call.body;
     relay::check_teller(&call.caller, event)?;
-    // This service subscribes to nothing else.
-    let What::PatientErased { patient_id } = &event.what else {
+    let concerned = concerned(&event.what);
+    if concerned.is_empty() {
         return Ok(Answer::new(Accepted { first_time: false }));
-    };
+    }
+    let locks: Vec<_> = concerned.iter().map(|patient| db::erasure_lock_name(patient.as_str())).collect();
+    let locks: Vec<_> = locks.iter().map(String::as_str).collect();
+    let denials = consents::ask(&api.patients, &event.what).await?;
     let first_time = db::retrying(&api.db, async |mut tx| {
-        db::erasure_lock(&mut tx, patient_id.as_str()).await?;
+        tx.lock(&locks).await?;
         let first_time = db::inbox_accept(&mut tx, event.id.as_str()).await?;
         if first_time {
-            erase(&api, &mut tx, patient_id).await?;
+            take_in(&api, &mut tx, &event.what).await?;
+        }
+        if let (true, Some(denials)) = (first_time, &denials) {
+            consents::keep(&mut tx, &api.db, denials, &[DataClass::Bills]).await?;
         }
         tx.commit().await?;
         Ok::<_, Error>(first_time)
     })
     .await?;
-    erasure::finish(&api.db, patient_id).await;
+    if let What::PatientErased { patient_id } = &event.what {
+        erasure::finish(&api.db, patient_id).await;
+    }
     Ok(Answer::new(Accepted { first_time }))
+}
+
+/// Whom an event is about that this service subscribes to.
+fn concerned(what: &What) -> Vec<&PatientId> {
+    match what {
+        What::PatientErased { patient_id } => vec![patient_id],
+        what => access::told_of(what),
+    }
+}
+
+async fn take_in(api: &Api, tx: &mut Tx, what: &What) -> Result<(), Error> {
+    match what {
+        What::PatientErased { patient_id } => erase(api, tx, patient_id).await,
+        what => Ok(access::take_in(tx, what).await?),
+    }
 }
 
 /// Restricts what the law keeps, deletes the rest, and asks for the key to be destroyed.
@@ -38,6 +62,7 @@ async fn erase(api: &Api, tx: &mut Tx, patient: &PatientId) -> Result<(), Error>
     loop {
         let batch = bills_unrestricted(tx, &api.db, patient).await?;
         if batch.is_empty() {
+            db::access_forget(tx, patient.as_str()).await?;
             return Ok(db::erasure_request(tx, patient.as_str()).await?);
         }
         for kept in &batch {

@@ -11,17 +11,18 @@ use std::sync::Arc;
 
 use contracts::bills as wire;
 use contracts::client::{ClientError, found};
+use contracts::consents::DataClass;
 use contracts::id::{BillId, PatientId};
 use contracts::patients::PatientsClient;
 use contracts::permission::Permission;
 use contracts::trail;
 use db::{Db, Tx};
-use http_kit::{Caller, Kit, Reach};
+use http_kit::{Caller, Kit, Reach, access};
 use settings::ServiceName;
 
 use crate::domain::bill::Heading;
 use crate::error::Error;
-use crate::store::bill::{Kept, bill_find};
+use crate::store::bill::{Kept, Sealed, bill_find};
 
 /// What every handler has.
 #[derive(Clone)]
@@ -41,20 +42,29 @@ impl Api {
         })
     }
 
-    /// Refuses a patient who is not, or of whom the caller may not know.
+    /// Refuses a patient who is not, or of whom the caller may not know. What the patient does not share with them is no reason: what was done is billed,
+    /// seen or not.
     async fn check_patient(&self, caller: &Caller, id: &PatientId) -> Result<(), Error> {
-        if !caller.reach().covers(id) {
+        let mut tx = self.db.read().await?;
+        if !access::reaches(&mut tx, caller, id).await? {
             return Err(Error::UnknownPatient);
         }
+        drop(tx);
         found(self.patients.patient_by_id(id).await)?.map(drop).ok_or(Error::UnknownPatient)
     }
 
-    /// The bill, if there is one and the caller may know of it.
+    /// The bill, if there is one and the caller may know of it. Whether there is none, or one of somebody else's, the database is asked the same.
     async fn visible(&self, tx: &mut Tx, caller: &Caller, id: &BillId) -> Result<Kept, Error> {
-        let kept = bill_find(tx, &self.db, id).await?.ok_or(Error::NotFound)?;
-        trail::concerns(kept.bill.patient_id.as_str());
-        let shown = caller.reach().covers(&kept.bill.patient_id) && (!kept.restricted || keeps_books(caller));
-        if shown { Ok(kept) } else { Err(Error::NotFound) }
+        let sealed = bill_find(tx, id).await?;
+        if let Some(sealed) = &sealed {
+            trail::concerns(sealed.patient().as_str());
+        }
+        let patient = sealed.as_ref().map_or_else(|| PatientId::trusted(String::new()), Sealed::patient);
+        let shows = access::shows(tx, &self.db, caller, DataClass::Bills, &patient).await?;
+        match sealed.filter(|sealed| shows && (!sealed.is_restricted() || keeps_books(caller))) {
+            Some(sealed) => Ok(sealed.open(&self.db).await?),
+            None => Err(Error::NotFound),
+        }
     }
 
     /// As the API shows it.

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use contracts::bills::BillStatus;
 use contracts::id::{BillId, PatientId};
-use db::{Db, Place, Subject, Tx, on, sql};
+use db::{Db, Denied, Place, Subject, Tx, on, sql};
 use sqlx::FromRow;
 
 use crate::domain::bill::Bill;
@@ -25,16 +25,21 @@ pub struct Kept {
     pub restricted: bool,
     /// The data.
     pub bill: Bill,
+    /// Whether the patient denies it to whoever asked for a list.
+    pub denied: Denied,
 }
 
+/// A bill as it stands in its row, not opened yet.
 #[derive(FromRow)]
-pub(super) struct Row {
+pub struct Sealed {
     id: String,
     version: i64,
     created_at: DateTime<Utc>,
     patient_id: String,
     restricted: bool,
     body: Vec<u8>,
+    #[sqlx(flatten)]
+    denied: Denied,
 }
 
 fn place(id: &str) -> Place<'_> {
@@ -56,11 +61,24 @@ async fn seal(db: &Db, id: &BillId, restricted: bool, bill: &Bill) -> Result<Vec
     db.vault().seal_json(&subject, place(id.as_str()), bill).await.map_err(meanwhile)
 }
 
-pub(super) async fn opened(db: &Db, row: Row) -> Result<Kept, db::Error> {
-    let subject = subject(&row.patient_id, row.restricted);
-    let bill = db.vault().open_json(&subject, place(&row.id), &row.body).await.map_err(meanwhile)?;
-    let (id, restricted) = (BillId::trusted(row.id), row.restricted);
-    Ok(Kept { id, version: row.version, created_at: row.created_at, restricted, bill })
+impl Sealed {
+    /// Whose it is.
+    pub fn patient(&self) -> PatientId {
+        PatientId::trusted(self.patient_id.clone())
+    }
+
+    /// Whether the patient was erased, and the law keeps the bill.
+    pub fn is_restricted(&self) -> bool {
+        self.restricted
+    }
+
+    /// The bill.
+    pub async fn open(self, db: &Db) -> Result<Kept, db::Error> {
+        let subject = subject(&self.patient_id, self.restricted);
+        let bill = db.vault().open_json(&subject, place(&self.id), &self.body).await.map_err(meanwhile)?;
+        let Self { id, version, created_at, restricted, denied, .. } = self;
+        Ok(Kept { id: BillId::trusted(id), version, created_at, restricted, bill, denied })
+    }
 }
 
 /// The keyed hash by which bills of a status are found.
@@ -92,18 +110,14 @@ pub async fn bill_insert(tx: &mut Tx, db: &Db, id: &BillId, bill: &Bill) -> Resu
 }
 
 /// The bill, if there is one.
-pub async fn bill_find(tx: &mut Tx, db: &Db, id: &BillId) -> Result<Option<Kept>, db::Error> {
-    let row: Option<Row> = on!(tx, |conn| sqlx::query_as(sql!(
+pub async fn bill_find(tx: &mut Tx, id: &BillId) -> Result<Option<Sealed>, db::Error> {
+    Ok(on!(tx, |conn| sqlx::query_as(sql!(
         "select id, version, created_at, patient_id, restricted, body from bill \
          where id = $1 and deleted_at is null"
     ))
     .bind(id.as_str())
     .fetch_optional(conn)
-    .await)?;
-    match row {
-        Some(row) => opened(db, row).await.map(Some),
-        None => Ok(None),
-    }
+    .await)?)
 }
 
 /// Replaces a bill's data. [`db::Error::LostRace`] if it changed since it was read.
@@ -154,7 +168,7 @@ pub async fn bill_delete(tx: &mut Tx, kept: &Kept) -> Result<(), db::Error> {
 
 /// Some of a patient's bills that still stand under the patient's key; none once all were restricted or deleted.
 pub async fn bills_unrestricted(tx: &mut Tx, db: &Db, patient: &PatientId) -> Result<Vec<Kept>, db::Error> {
-    let rows: Vec<Row> = on!(tx, |conn| sqlx::query_as(sql!(
+    let rows: Vec<Sealed> = on!(tx, |conn| sqlx::query_as(sql!(
         "select id, version, created_at, patient_id, restricted, body from bill \
          where patient_id = $1 and restricted = $2 and deleted_at is null order by created_at, id limit $3"
     ))
@@ -165,7 +179,7 @@ pub async fn bills_unrestricted(tx: &mut Tx, db: &Db, patient: &PatientId) -> Re
     .await)?;
     let mut kept = Vec::with_capacity(rows.len());
     for row in rows {
-        kept.push(opened(db, row).await?);
+        kept.push(row.open(db).await?);
     }
     Ok(kept)
 }

@@ -21,7 +21,7 @@ testkit::stack_tests! { services = [patient::SERVICE, billing::SERVICE];
         for (who, ids) in [
             (Who::from(Role::Admin), ["draft", "issued", "paid", "void", "other"].map(|id| (id, if id == "draft" { 404 } else { 200 }))),
             (Who::from(Role::Billing), ["draft", "issued", "paid", "void", "other"].map(|id| (id, if id == "draft" { 404 } else { 200 }))),
-            (Who::from(Role::Clinician), ["draft", "issued", "paid", "void", "other"].map(|id| (id, if id == "other" { 200 } else { 404 }))),
+            (Who::from(Role::Receptionist), ["draft", "issued", "paid", "void", "other"].map(|id| (id, if id == "other" { 200 } else { 404 }))),
             (Who::patient("12345"), ["draft", "issued", "paid", "void", "other"].map(|id| (id, 404))),
         ] {
             for (id, status) in ids {

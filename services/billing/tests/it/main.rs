@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says so by failing")]
 
 mod bad_input;
+mod care;
+mod consent;
 mod erasure;
 mod life;
 mod search;
@@ -10,6 +12,7 @@ use std::sync::Arc;
 
 use contracts::permission::Role;
 use reqwest::Method;
+use serde_json::json;
 use settings::ServiceName;
 use testkit::patients::{erase, register, tell_erased};
 use testkit::stack::Who;
@@ -34,6 +37,31 @@ pub(crate) const BILLS: Resource =
 /// The document's bill under another id, for another patient, of another status.
 pub(crate) fn bill(id: &str, patient: &str, status: &str) -> String {
     BILL.replace("bill789", id).replace("12345", patient).replace("Issued", status)
+}
+
+/// Tells this service something, as the relay does.
+async fn tell(stack: &TestStack, event: &serde_json::Value) {
+    let body = event.to_string();
+    let _ = BILLS.call(stack, Role::Service, Method::POST, "/internal/events", Some(&body)).await.expect(200);
+}
+
+/// Tells it who treats whom.
+pub(crate) async fn tell_care(stack: &TestStack, event: &str, patient: &str, provider: &str) {
+    let care = json!({
+        "source": format!("appointment:{patient}-{provider}"), "version": 1, "patientId": patient, "providerId": provider,
+        "until": "2026-03-01T10:00:00Z",
+    });
+    let (kind, at) = ("care.told.v1", "2026-01-15T08:00:00Z");
+    tell(stack, &json!({"id": event, "occurredAt": at, "type": kind, "data": {"care": [care]}})).await;
+}
+
+/// Tells it that prov001 broke the glass, for an hour.
+pub(crate) async fn tell_glass(stack: &TestStack, patient: &str) {
+    let data = json!({
+        "grantId": "grant_1", "patientId": patient, "userId": "usr_prov001", "until": "2026-01-15T10:00:00Z",
+    });
+    let (kind, at) = ("glass.broken.v1", "2026-01-15T09:00:00Z");
+    tell(stack, &json!({"id": "evt_glass", "occurredAt": at, "type": kind, "data": data})).await;
 }
 
 #[test]

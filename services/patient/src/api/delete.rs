@@ -8,6 +8,7 @@ use http_kit::{Answer, Call, erasure, relay};
 use super::Api;
 use crate::error::Error;
 use crate::store::care_team::care_team_forget;
+use crate::store::consent::consent_forget;
 use crate::store::patient::patient_delete;
 
 /// Deletes a patient here, and tells the services that hold something of theirs.
@@ -21,6 +22,7 @@ pub async fn delete(api: Api, call: Call<DeletePatient>) -> Result<Answer<Delete
             return Err(Error::Db(db::Error::LostRace));
         }
         care_team_forget(&mut tx, id).await?;
+        consent_forget(&mut tx, id).await?;
         let event = Event {
             id: EventId::generate(api.db.random()),
             occurred_at: tx.now(),

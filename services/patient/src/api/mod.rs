@@ -1,6 +1,7 @@
 //! The handlers, a file each: authorise, load, decide, save, commit.
 
 pub mod care_team;
+pub mod consents;
 pub mod delete;
 pub mod events;
 pub mod read;
@@ -9,6 +10,7 @@ pub mod search;
 pub mod update;
 
 use chrono::NaiveDate;
+use contracts::consents::DataClass;
 use contracts::id::PatientId;
 use contracts::permission::Permission;
 use db::{Db, Tx};
@@ -17,7 +19,7 @@ use http_kit::{Caller, Kit, View, access};
 use crate::error::Error;
 use crate::store::patient::{Kept, patient_find};
 
-/// How much of a patient a caller is shown: whoever does not treat them, and is not they, no medical history.
+/// How much of a patient a caller is shown by what they are: whoever does not treat them, and is not they, no medical history.
 fn sees(caller: &Caller, id: &PatientId) -> View {
     caller.view(Permission::PatientsClinical, id)
 }
@@ -38,6 +40,15 @@ impl Api {
     /// Today, where the clinic is.
     fn today(&self) -> NaiveDate {
         self.db.clock().now().with_timezone(&self.time_zone).date_naive()
+    }
+
+    /// How much of a patient a caller is shown who sees them: by what they are, and as far as the patient shares it.
+    async fn sees(&self, tx: &mut Tx, caller: &Caller, id: &PatientId) -> Result<View, Error> {
+        let view = sees(caller, id);
+        if view.is_whole() && !access::shows(tx, &self.db, caller, DataClass::Clinical, id).await? {
+            return Ok(View::Necessary);
+        }
+        Ok(view)
     }
 
     /// The patient, if there is one and the caller may know of them. Of one whom they may not, the database is not asked whether they are.

@@ -3,7 +3,7 @@
 use contracts::patients::PatientById;
 use http_kit::{Answer, Call};
 
-use super::{Api, sees};
+use super::Api;
 use crate::error::Error;
 
 /// Retrieves a patient.
@@ -11,6 +11,6 @@ pub async fn by_id(api: Api, call: Call<PatientById>) -> Result<Answer<PatientBy
     let (id,) = call.path;
     let mut tx = api.db.read().await?;
     let kept = api.visible(&mut tx, &call.caller, &id).await?;
-    let view = sees(&call.caller, &id);
+    let view = api.sees(&mut tx, &call.caller, &id).await?;
     Ok(Answer::new(kept.patient.view(&id, view)).version(kept.version).shown(view))
 }

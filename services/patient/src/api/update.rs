@@ -9,13 +9,18 @@ use crate::domain::patient::Patient;
 use crate::error::Error;
 use crate::store::patient::patient_update;
 
+/// The member that not everybody is shown.
+const HISTORY: &str = "medicalHistory";
+
 /// Changes what the body names (RFC 7396).
 pub async fn update(api: Api, call: Call<UpdatePatient>) -> Result<Answer<UpdatePatient>, Error> {
     let (id,) = &call.path;
-    sees(&call.caller, id).may_change(&call.body, "medicalHistory", Permission::PatientsClinical)?;
+    sees(&call.caller, id).may_change(&call.body, HISTORY, Permission::PatientsClinical)?;
     let today = api.today();
     let version = db::retrying(&api.db, async |mut tx| {
         let kept = api.visible(&mut tx, &call.caller, id).await?;
+        let view = api.sees(&mut tx, &call.caller, id).await?;
+        view.may_change(&call.body, HISTORY, Permission::PatientsClinical)?;
         call.if_match.check(kept.version)?;
         let current = kept.patient.view(id, View::Whole);
         let changed = Patient::change(&current, &json::merge(&call.body, &current)?, today)?;

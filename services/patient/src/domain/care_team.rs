@@ -1,23 +1,18 @@
 //! A place in a care team.
 
-use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
+use chrono::NaiveDate;
 use chrono_tz::Tz;
 use contracts::care_team::{CareTeamMember, CareTeamRequest};
 use contracts::event::{CareNotice, TEAM};
-use contracts::field;
 use contracts::id::{PatientId, ProviderId};
 use contracts::problem::{Faults, Problem};
 
-/// Until further notice: a day that nobody's care lasts to.
-const FURTHER_NOTICE: NaiveDate = NaiveDate::from_ymd_opt(9999, 12, 30).expect("a day");
+use super::until::end_of;
 
 /// The last day that a request names.
 pub fn last_day(request: &CareTeamRequest, today: NaiveDate) -> Result<Option<NaiveDate>, Problem> {
     let mut faults = Faults::new();
-    let day = faults.take("until", request.until.as_deref().map(field::date).transpose());
-    if day.flatten().is_some_and(|day| day < today) {
-        faults.add("until", "must not be past");
-    }
+    let day = super::until::last_day(request.until.as_deref(), today, &mut faults);
     faults.finish(day)
 }
 
@@ -44,7 +39,7 @@ impl Place {
             version: self.version,
             patient_id: self.patient.clone(),
             provider_id: self.provider.clone(),
-            until: self.is_in.then(|| end_of(self.last_day.unwrap_or(FURTHER_NOTICE), zone)),
+            until: self.is_in.then(|| end_of(self.last_day, zone)),
         }
     }
 
@@ -53,12 +48,6 @@ impl Place {
         let until = self.last_day.map(|day| day.to_string());
         CareTeamMember { provider_id: self.provider.clone(), until }
     }
-}
-
-fn end_of(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
-    let next = day.checked_add_days(Days::new(1)).unwrap_or(day).and_time(NaiveTime::MIN);
-    // Where clocks leave midnight out that day, the day ends as the clock jumps; what UTC calls midnight is near enough.
-    next.and_local_timezone(zone).earliest().map_or_else(|| next.and_utc(), |end| end.with_timezone(&Utc))
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
 //! Where patients are kept: SQL and sealing, and nothing that decides.
 
 pub mod care_team;
+pub mod consent;
 pub mod patient;

@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use contracts::id::{PatientId, ProviderId};
-use db::{Db, Place, Subject, TERMS_MAX, Tx, on, search_index_clear, search_index_put, sql};
-use http_kit::Carer;
+use db::{Db, Denied, Place, Subject, TERMS_MAX, Tx, on, search_index_clear, search_index_put, sql};
+use http_kit::Seeker;
 use sqlx::FromRow;
 
 use crate::domain::patient::Patient;
@@ -21,6 +21,8 @@ pub struct Kept {
     pub created_at: DateTime<Utc>,
     /// The data.
     pub patient: Patient,
+    /// Whether they deny their medical history to whoever asked for a list.
+    pub denied: Denied,
 }
 
 #[derive(FromRow)]
@@ -29,6 +31,8 @@ struct Row {
     version: i64,
     created_at: DateTime<Utc>,
     body: Vec<u8>,
+    #[sqlx(flatten)]
+    denied: Denied,
 }
 
 fn place(id: &str) -> Place<'_> {
@@ -41,7 +45,8 @@ async fn seal(db: &Db, id: &PatientId, patient: &Patient) -> Result<Vec<u8>, db:
 
 async fn opened(db: &Db, row: Row) -> Result<Kept, db::Error> {
     let patient = db.vault().open_json(&Subject::Patient(&row.id), place(&row.id), &row.body).await?;
-    Ok(Kept { id: PatientId::trusted(row.id), version: row.version, created_at: row.created_at, patient })
+    let Row { id, version, created_at, denied, .. } = row;
+    Ok(Kept { id: PatientId::trusted(id), version, created_at, patient, denied })
 }
 
 /// Registers a patient. [`Error::Taken`] if the id was ever used.
@@ -128,17 +133,19 @@ pub async fn patient_delete(tx: &mut Tx, id: &PatientId, version: i64) -> Result
     Ok(deleted == 1)
 }
 
-/// A stretch of the list, newest first; to somebody who sees whom they treat, of those.
+/// A stretch of the list, newest first; to somebody who sees whom they treat, of those. Whether they deny their medical history to somebody stands with
+/// each.
 pub async fn patient_search(
     tx: &mut Tx,
     db: &Db,
     search: &Search,
-    carer: Option<&Carer>,
+    seeker: Option<&Seeker>,
 ) -> Result<Vec<(Key, Kept)>, db::Error> {
+    let carer = seeker.filter(|seeker| seeker.is_carer);
     let rows = match (db::search_tokens(db, &search.terms)?, carer) {
-        (None, None) => list(tx, search).await?,
+        (None, None) => list(tx, search, seeker).await?,
         (None, Some(carer)) => list_theirs(tx, search, carer).await?,
-        (Some(tokens), None) => find(tx, search, &tokens).await?,
+        (Some(tokens), None) => find(tx, search, &tokens, seeker).await?,
         (Some(tokens), Some(carer)) => find_theirs(tx, search, &tokens, carer).await?,
     };
     let mut kept = Vec::with_capacity(rows.len());
@@ -149,24 +156,52 @@ pub async fn patient_search(
     Ok(kept)
 }
 
-async fn list(tx: &mut Tx, search: &Search) -> Result<Vec<Row>, db::Error> {
-    let (created_at, id) = search.window.below();
+/// What consents know somebody by, the user and the patient they are; a part of the stack, to which none is denied anything, by nothing.
+fn known_by(seeker: Option<&Seeker>) -> (&str, &str, Option<&str>) {
+    seeker.map_or(("", "", None), |seeker| {
+        (seeker.names.as_str(), seeker.user.as_str(), seeker.own.as_ref().map(PatientId::as_str))
+    })
+}
+
+async fn list(tx: &mut Tx, search: &Search, seeker: Option<&Seeker>) -> Result<Vec<Row>, db::Error> {
+    let ((created_at, id), now) = (search.window.below(), tx.now());
+    let (names, user, own) = known_by(seeker);
     Ok(on!(tx, |conn| sqlx::query_as(sql!(
-        "select id, version, created_at, body from patient \
-         where deleted_at is null and (created_at, id) < ($1, $2) order by created_at desc, id desc limit $3"
+        "select p.id, p.version, p.created_at, p.body, \
+             (select min(d.consent) from denial d where d.patient_id = p.id and d.until > $4 \
+                  and $5 like '%' || d.who || '%' and d.patient_id <> coalesce($7, '')) as denial, \
+             (select max(g.id) from glass g \
+              where g.user_id = $6 and g.patient_id = p.id and g.until > $4) as glass \
+         from patient p \
+         where p.deleted_at is null and (p.created_at, p.id) < ($1, $2) \
+         order by p.created_at desc, p.id desc limit $3"
     ))
     .bind(created_at)
     .bind(&id)
     .bind(search.window.rows())
+    .bind(now)
+    .bind(names)
+    .bind(user)
+    .bind(own)
     .fetch_all(conn)
     .await)?)
 }
 
 /// The first term drives; each further one must be there too.
-async fn find(tx: &mut Tx, search: &Search, tokens: &[Vec<u8>; TERMS_MAX]) -> Result<Vec<Row>, db::Error> {
-    let (created_at, id) = search.window.below();
+async fn find(
+    tx: &mut Tx,
+    search: &Search,
+    tokens: &[Vec<u8>; TERMS_MAX],
+    seeker: Option<&Seeker>,
+) -> Result<Vec<Row>, db::Error> {
+    let ((created_at, id), now) = (search.window.below(), tx.now());
+    let (names, user, own) = known_by(seeker);
     Ok(on!(tx, |conn| sqlx::query_as(sql!(
-        "select p.id, p.version, p.created_at, p.body \
+        "select p.id, p.version, p.created_at, p.body, \
+             (select min(d.consent) from denial d where d.patient_id = p.id and d.until > $10 \
+                  and $11 like '%' || d.who || '%' and d.patient_id <> coalesce($13, '')) as denial, \
+             (select max(g.id) from glass g \
+              where g.user_id = $12 and g.patient_id = p.id and g.until > $10) as glass \
          from search_index i join patient p on p.id = i.owner \
          where i.token = $1 \
            and exists (select 1 from search_index o where o.token = $2 and o.owner = p.id) \
@@ -186,27 +221,38 @@ async fn find(tx: &mut Tx, search: &Search, tokens: &[Vec<u8>; TERMS_MAX]) -> Re
     .bind(created_at)
     .bind(&id)
     .bind(search.window.rows())
+    .bind(now)
+    .bind(names)
+    .bind(user)
+    .bind(own)
     .fetch_all(conn)
     .await)?)
 }
 
-async fn list_theirs(tx: &mut Tx, search: &Search, carer: &Carer) -> Result<Vec<Row>, db::Error> {
+async fn list_theirs(tx: &mut Tx, search: &Search, carer: &Seeker) -> Result<Vec<Row>, db::Error> {
     let ((created_at, id), now) = (search.window.below(), tx.now());
+    let (names, user, own) = known_by(Some(carer));
     Ok(on!(tx, |conn| sqlx::query_as(sql!(
-        "select id, version, created_at, body from patient \
-         where deleted_at is null and (created_at, id) < ($1, $2) and id in ( \
+        "select p.id, p.version, p.created_at, p.body, \
+             (select min(d.consent) from denial d where d.patient_id = p.id and d.until > $5 \
+                  and $8 like '%' || d.who || '%' and d.patient_id <> coalesce($7, '')) as denial, \
+             (select max(g.id) from glass g \
+              where g.user_id = $6 and g.patient_id = p.id and g.until > $5) as glass \
+         from patient p \
+         where p.deleted_at is null and (p.created_at, p.id) < ($1, $2) and p.id in ( \
              select patient_id from care where provider_id = $4 and until > $5 \
              union select patient_id from glass where user_id = $6 and until > $5 \
              union select $7) \
-         order by created_at desc, id desc limit $3"
+         order by p.created_at desc, p.id desc limit $3"
     ))
     .bind(created_at)
     .bind(&id)
     .bind(search.window.rows())
     .bind(carer.provider.as_ref().map(ProviderId::as_str))
     .bind(now)
-    .bind(&carer.user)
-    .bind(carer.own.as_ref().map(PatientId::as_str))
+    .bind(user)
+    .bind(own)
+    .bind(names)
     .fetch_all(conn)
     .await)?)
 }
@@ -216,11 +262,17 @@ async fn find_theirs(
     tx: &mut Tx,
     search: &Search,
     tokens: &[Vec<u8>; TERMS_MAX],
-    carer: &Carer,
+    carer: &Seeker,
 ) -> Result<Vec<Row>, db::Error> {
     let ((created_at, id), now) = (search.window.below(), tx.now());
+    let (names, user, own) = known_by(Some(carer));
     Ok(on!(tx, |conn| sqlx::query_as(sql!(
-        "select p.id, p.version, p.created_at, p.body from patient p \
+        "select p.id, p.version, p.created_at, p.body, \
+             (select min(d.consent) from denial d where d.patient_id = p.id and d.until > $11 \
+                  and $14 like '%' || d.who || '%' and d.patient_id <> coalesce($13, '')) as denial, \
+             (select max(g.id) from glass g \
+              where g.user_id = $12 and g.patient_id = p.id and g.until > $11) as glass \
+         from patient p \
          where exists (select 1 from search_index o where o.token = $1 and o.owner = p.id) \
            and exists (select 1 from search_index o where o.token = $2 and o.owner = p.id) \
            and exists (select 1 from search_index o where o.token = $3 and o.owner = p.id) \
@@ -244,8 +296,9 @@ async fn find_theirs(
     .bind(search.window.rows())
     .bind(carer.provider.as_ref().map(ProviderId::as_str))
     .bind(now)
-    .bind(&carer.user)
-    .bind(carer.own.as_ref().map(PatientId::as_str))
+    .bind(user)
+    .bind(own)
+    .bind(names)
     .fetch_all(conn)
     .await)?)
 }

@@ -84,11 +84,23 @@ testkit::stack_tests! { services = [patient::SERVICE];
 
     async fn who_registers_a_patient_treats_them(stack: Arc<TestStack>) {
         let doctor = Who::clinician("prov001");
-        let _ = PATIENTS.call(&stack, doctor.clone(), Method::POST, "/api/patients", Some(&john("12345"))).await.expect(201);
-        let _ = get(&stack, &doctor, "/api/patients/12345").await.expect(200);
+        let registered = PATIENTS.call(&stack, doctor.clone(), Method::POST, "/api/patients", Some(JOHN)).await.expect(201);
+        let _ = get(&stack, &doctor, registered.header("location")).await.expect(200);
         let _ = PATIENTS.call(&stack, Role::Receptionist, Method::POST, "/api/patients", Some(&john("67890"))).await.expect(201);
         let team = get(&stack, &Role::Admin.into(), "/api/patients/67890/care-team").await.expect(200);
         assert_eq!(team.text, r#"{"items":[],"nextCursor":null}"#);
+    }
+
+    async fn no_clinician_learns_who_is_there_by_registering_them(stack: Arc<TestStack>) {
+        let _ = register(&stack, "12345").await.expect(201);
+        let by = async |who: Who, id: &str| PATIENTS.call(&stack, who, Method::POST, "/api/patients", Some(&john(id))).await;
+        let doctor = Who::clinician("prov001");
+        let (taken, free) = (by(doctor.clone(), "12345").await.expect(403), by(doctor.clone(), "67890").await.expect(403));
+        assert_eq!((said(&taken), taken.faults()), (said(&free), vec!["patientId".to_owned()]));
+        // Who sees everybody is told what is taken: it is no news to them.
+        let _ = by(Role::Receptionist.into(), "12345").await.expect(409);
+        let desk = Who { roles: vec![Role::Clinician, Role::Receptionist], ..doctor };
+        let _ = by(desk, "67890").await.expect(201);
     }
 
     async fn appointments_and_emergencies_let_them_see_too(stack: Arc<TestStack>) {

@@ -1,10 +1,11 @@
 //! `POST /internal/events`
 
+use contracts::consents::DataClass;
 use contracts::event::{Accepted, What};
 use contracts::id::PatientId;
 use contracts::records::DeliverToRecords;
 use db::Tx;
-use http_kit::{Answer, Call, access, erasure, relay};
+use http_kit::{Answer, Call, access, consents, erasure, relay};
 
 use super::Api;
 use crate::error::Error;
@@ -20,11 +21,15 @@ pub async fn deliver(api: Api, call: Call<DeliverToRecords>) -> Result<Answer<De
     }
     let locks: Vec<_> = concerned.iter().map(|patient| db::erasure_lock_name(patient.as_str())).collect();
     let locks: Vec<_> = locks.iter().map(String::as_str).collect();
+    let denials = consents::ask(&api.patients, &event.what).await?;
     let first_time = db::retrying(&api.db, async |mut tx| {
         tx.lock(&locks).await?;
         let first_time = db::inbox_accept(&mut tx, event.id.as_str()).await?;
         if first_time {
             take_in(&mut tx, &event.what).await?;
+        }
+        if let (true, Some(denials)) = (first_time, &denials) {
+            consents::keep(&mut tx, &api.db, denials, &[DataClass::Records]).await?;
         }
         tx.commit().await?;
         Ok::<_, Error>(first_time)

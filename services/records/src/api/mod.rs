@@ -11,6 +11,7 @@ pub mod update;
 
 use chrono::{NaiveDate, TimeDelta};
 use contracts::client::found;
+use contracts::consents::DataClass;
 use contracts::id::{PatientId, RecordId};
 use contracts::patients::PatientsClient;
 use contracts::trail;
@@ -52,7 +53,8 @@ impl Api {
         found(self.patients.patient_by_id(id).await)?.map(drop).ok_or(Error::UnknownPatient)
     }
 
-    /// Refuses a patient who is not, or of whom the caller may not know.
+    /// Refuses a patient who is not, or of whom the caller may not know. What the patient does not share with them is no reason: who treats writes
+    /// down what they did, seen or not.
     async fn check_patient(&self, caller: &Caller, id: &PatientId) -> Result<(), Error> {
         let mut tx = self.db.read().await?;
         if !access::reaches(&mut tx, caller, id).await? {
@@ -70,8 +72,8 @@ impl Api {
             trail::concerns(sealed.patient().as_str());
         }
         let patient = sealed.as_ref().map_or_else(|| PatientId::trusted(String::new()), Sealed::patient);
-        let reaches = access::reaches(tx, caller, &patient).await?;
-        match sealed.filter(|_| reaches) {
+        let shows = access::shows(tx, &self.db, caller, DataClass::Records, &patient).await?;
+        match sealed.filter(|_| shows) {
             Some(sealed) => sealed.open(&self.db).await?.ok_or(Error::NotFound),
             None => Err(Error::NotFound),
         }

@@ -2,8 +2,8 @@
 
 use chrono::NaiveDate;
 use contracts::id::{PatientId, ProviderId, RecordId};
-use db::{Db, Place, Subject, Tx, on, sql};
-use http_kit::Carer;
+use db::{Db, Denied, Place, Subject, Tx, on, sql};
+use http_kit::Seeker;
 use sqlx::FromRow;
 
 use crate::domain::record::Record;
@@ -19,6 +19,8 @@ pub struct Kept {
     pub version: i64,
     /// The data.
     pub record: Record,
+    /// Whether the patient denies it to whoever asked for a list.
+    pub denied: Denied,
 }
 
 /// A record as it stands in its row, not opened yet.
@@ -29,6 +31,8 @@ pub struct Sealed {
     patient_id: String,
     day: NaiveDate,
     body: Vec<u8>,
+    #[sqlx(flatten)]
+    denied: Denied,
 }
 
 fn place(id: &str) -> Place<'_> {
@@ -50,7 +54,10 @@ impl Sealed {
     pub async fn open(self, db: &Db) -> Result<Option<Kept>, db::Error> {
         let subject = Subject::Patient(&self.patient_id);
         match db.vault().open_json(&subject, place(&self.id), &self.body).await {
-            Ok(record) => Ok(Some(Kept { id: RecordId::trusted(self.id), version: self.version, record })),
+            Ok(record) => {
+                let (id, version) = (RecordId::trusted(self.id), self.version);
+                Ok(Some(Kept { id, version, record, denied: self.denied }))
+            }
             Err(db::Error::KeyDestroyed { .. }) => Ok(None),
             Err(error) => Err(error),
         }
@@ -147,17 +154,18 @@ pub async fn records_erase(tx: &mut Tx, patient: &PatientId) -> Result<(), db::E
     db::erasure_request(tx, patient.as_str()).await
 }
 
-/// A stretch of the list with each record's sort key, the latest day first; to somebody who sees whom they treat, of those.
+/// A stretch of the list with each record's sort key, the latest day first: of all whose records they may see, or of one patient, of whom that is
+/// known.
 pub async fn record_search(
     tx: &mut Tx,
     db: &Db,
     search: &Search,
-    carer: Option<&Carer>,
+    whose: Whose<'_>,
 ) -> Result<Vec<(Key, Option<Kept>)>, db::Error> {
-    let rows = match (&search.patient_id, carer) {
-        (Some(patient), _) => of_patient(tx, search, patient).await?,
-        (None, Some(carer)) => of_theirs(tx, search, carer).await?,
-        (None, None) => of_everybody(tx, search).await?,
+    let rows = match whose {
+        Whose::Patient(patient) => of_patient(tx, search, patient).await?,
+        Whose::Seen(seeker) if seeker.is_carer => of_theirs(tx, search, seeker).await?,
+        Whose::Seen(seeker) => of_everybody(tx, search, seeker).await?,
     };
     let mut found = Vec::with_capacity(rows.len());
     for row in rows {
@@ -165,6 +173,15 @@ pub async fn record_search(
         found.push((key, row.open(db).await?));
     }
     Ok(found)
+}
+
+/// Whose records a list holds.
+#[derive(Clone, Copy, Debug)]
+pub enum Whose<'a> {
+    /// This patient's.
+    Patient(&'a PatientId),
+    /// Those of all whom they may see.
+    Seen(&'a Seeker),
 }
 
 async fn of_patient(tx: &mut Tx, search: &Search, patient: &PatientId) -> Result<Vec<Sealed>, db::Error> {
@@ -183,38 +200,61 @@ async fn of_patient(tx: &mut Tx, search: &Search, patient: &PatientId) -> Result
     .await)?)
 }
 
-async fn of_theirs(tx: &mut Tx, search: &Search, carer: &Carer) -> Result<Vec<Sealed>, db::Error> {
+async fn of_theirs(tx: &mut Tx, search: &Search, seeker: &Seeker) -> Result<Vec<Sealed>, db::Error> {
     let ((day, id), now) = (search.below(), tx.now());
+    let own = seeker.own.as_ref().map(PatientId::as_str);
     Ok(on!(tx, |conn| sqlx::query_as(sql!(
-        "select id, version, patient_id, day, body from medical_record \
-         where deleted_at is null and day >= $1 and (day, id) < ($2, $3) and patient_id in ( \
-             select patient_id from care where provider_id = $5 and until > $6 \
-             union select patient_id from glass where user_id = $7 and until > $6 \
-             union select $8) \
+        "select * from ( \
+             select m.id, m.version, m.patient_id, m.day, m.body, \
+                 (select min(d.consent) from denial d where d.patient_id = m.patient_id and d.until > $6 \
+                      and $9 like '%' || d.who || '%' and d.patient_id <> coalesce($8, '')) as denial, \
+                 (select max(g.id) from glass g \
+                  where g.user_id = $7 and g.patient_id = m.patient_id and g.until > $6) as glass \
+             from medical_record m \
+             where m.deleted_at is null and m.day >= $1 and (m.day, m.id) < ($2, $3) and m.patient_id in ( \
+                 select patient_id from care where provider_id = $5 and until > $6 \
+                 union select patient_id from glass where user_id = $7 and until > $6 \
+                 union select $8)) theirs \
+         where denial is null or glass is not null \
          order by day desc, id desc limit $4"
     ))
     .bind(search.from)
     .bind(day)
     .bind(&id)
     .bind(search.window.rows())
-    .bind(carer.provider.as_ref().map(ProviderId::as_str))
+    .bind(seeker.provider.as_ref().map(ProviderId::as_str))
     .bind(now)
-    .bind(&carer.user)
-    .bind(carer.own.as_ref().map(PatientId::as_str))
+    .bind(&seeker.user)
+    .bind(own)
+    .bind(&seeker.names)
     .fetch_all(conn)
     .await)?)
 }
 
-async fn of_everybody(tx: &mut Tx, search: &Search) -> Result<Vec<Sealed>, db::Error> {
-    let (day, id) = search.below();
+async fn of_everybody(tx: &mut Tx, search: &Search, seeker: &Seeker) -> Result<Vec<Sealed>, db::Error> {
+    let ((day, id), now) = (search.below(), tx.now());
+    let own = seeker.own.as_ref().map(PatientId::as_str);
     Ok(on!(tx, |conn| sqlx::query_as(sql!(
-        "select id, version, patient_id, day, body from medical_record \
-         where deleted_at is null and day >= $1 and (day, id) < ($2, $3) order by day desc, id desc limit $4"
+        "select * from ( \
+             select m.id, m.version, m.patient_id, m.day, m.body, \
+                 (select min(d.consent) from denial d where d.patient_id = m.patient_id and d.until > $5 \
+                      and $8 like '%' || d.who || '%' and d.patient_id <> coalesce($7, '')) as denial, \
+                 (select max(g.id) from glass g \
+                  where g.user_id = $6 and g.patient_id = m.patient_id and g.until > $5) as glass \
+             from medical_record m \
+             where m.deleted_at is null and m.day >= $1 and (m.day, m.id) < ($2, $3)) everybodys \
+         where $9 or denial is null or glass is not null \
+         order by day desc, id desc limit $4"
     ))
     .bind(search.from)
     .bind(day)
     .bind(&id)
     .bind(search.window.rows())
+    .bind(now)
+    .bind(&seeker.user)
+    .bind(own)
+    .bind(&seeker.names)
+    .bind(seeker.is_exempt)
     .fetch_all(conn)
     .await)?)
 }

@@ -20,7 +20,7 @@ pub(crate) async fn patients(stack: &TestStack) {
     }
 }
 
-async fn entries_of(stack: &TestStack, operation: &str) -> Vec<FoundEntry> {
+pub(crate) async fn entries_of(stack: &TestStack, operation: &str) -> Vec<FoundEntry> {
     let filter = AuditFilter { operation: Some(operation.to_owned()), limit: 100, ..AuditFilter::default() };
     audit_find(stack.database(ServiceName::MedicalRecordsService).db(), &filter).await.unwrap()
 }

@@ -1,6 +1,6 @@
 //! Clinicians see the records of whom they treat, and of nobody else.
 
-use db::{Carer, Tie};
+use db::{Seeker, Standing};
 use serde_json::json;
 
 use super::*;
@@ -44,7 +44,7 @@ async fn until_status(stack: &TestStack, who: &Who, status: u16) {
 }
 
 /// A refusal, without what is of the one request alone.
-fn said(reply: &testkit::Reply) -> serde_json::Value {
+pub(crate) fn said(reply: &testkit::Reply) -> serde_json::Value {
     let mut said = reply.json();
     said["traceId"].take();
     said
@@ -148,12 +148,12 @@ testkit::stack_tests! { services = [patient::SERVICE, provider::SERVICE, appoint
     async fn nothing_is_kept_of_whose_care_is_told_after_they_were_erased(stack: Arc<TestStack>) {
         tell_care(&stack, "evt_1", "12345", "prov001").await;
         let db = stack.database(ServiceName::MedicalRecordsService).db();
-        let carer = Carer { user: "usr_1", provider: Some("prov001") };
-        let tie = async || db::tie(&mut db.read().await.unwrap(), carer, "12345").await.unwrap();
-        assert_eq!(tie().await, Some(Tie::Care));
+        let seeker = Seeker { user: "usr_1", provider: Some("prov001"), names: "" };
+        let stands = async || db::standing(&mut db.read().await.unwrap(), seeker, "12345").await.unwrap();
+        assert_eq!(stands().await, Standing { treats: true, ..Standing::default() });
         assert!(tell_erased(&stack, ServiceName::MedicalRecordsService, "evt_2", "12345").await);
-        assert_eq!(tie().await, None);
+        assert_eq!(stands().await, Standing::default());
         tell_care(&stack, "evt_3", "12345", "prov001").await;
-        assert_eq!(tie().await, None);
+        assert_eq!(stands().await, Standing::default());
     }
 }

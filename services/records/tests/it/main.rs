@@ -4,6 +4,7 @@
 mod bad_input;
 mod break_glass;
 mod care;
+mod consent;
 mod erasure;
 mod life;
 mod reviews;

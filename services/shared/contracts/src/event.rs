@@ -60,6 +60,12 @@ pub enum What {
     /// What somebody opened so was not right, and is shut.
     #[serde(rename = "glass.shut.v1", rename_all = "camelCase")]
     GlassShut(GlassNotice),
+    /// What a patient does not share, or with whom, has changed: who keeps to it asks what it is now.
+    #[serde(rename = "consent.changed.v1", rename_all = "camelCase")]
+    ConsentChanged {
+        /// Whose.
+        patient_id: PatientId,
+    },
 }
 
 /// What an appointment's source of care begins with, before a colon.
@@ -131,6 +137,7 @@ impl What {
             Self::CareTold { .. } => "care.told.v1",
             Self::GlassBroken(_) => "glass.broken.v1",
             Self::GlassShut(_) => "glass.shut.v1",
+            Self::ConsentChanged { .. } => "consent.changed.v1",
         }
     }
 
@@ -143,7 +150,7 @@ impl What {
             _ => false,
         };
         match self {
-            Self::PatientErased { .. } => service == S::PatientService,
+            Self::PatientErased { .. } | Self::ConsentChanged { .. } => service == S::PatientService,
             Self::ProviderRemoved { .. } => service == S::ProviderService,
             Self::AppointmentBooked(_) | Self::AppointmentRescheduled(_) | Self::AppointmentCancelled(_) => {
                 service == S::AppointmentService
@@ -165,12 +172,22 @@ impl What {
                 S::AuthService,
             ],
             Self::ProviderRemoved { .. } => &[S::AppointmentService, S::AuthService],
-            Self::CareTold { .. } => &[S::AppointmentService, S::PatientService, S::MedicalRecordsService],
+            Self::CareTold { .. } => &[
+                S::AppointmentService,
+                S::PatientService,
+                S::MedicalRecordsService,
+                S::BillingService,
+                S::NotificationService,
+            ],
             Self::AppointmentBooked(_) | Self::AppointmentRescheduled(_) | Self::AppointmentCancelled(_) => {
                 &[S::NotificationService]
             }
-            Self::GlassBroken(_) => &[S::AppointmentService, S::PatientService, S::NotificationService],
-            Self::GlassShut(_) => &[S::AppointmentService, S::PatientService],
+            Self::GlassBroken(_) | Self::GlassShut(_) => {
+                &[S::AppointmentService, S::PatientService, S::BillingService, S::NotificationService]
+            }
+            Self::ConsentChanged { .. } => {
+                &[S::AppointmentService, S::MedicalRecordsService, S::BillingService]
+            }
         }
     }
 }

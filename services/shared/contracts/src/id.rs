@@ -26,6 +26,7 @@ const ROUTE_WORDS: &[&str] = &[
     "break-glass",
     "care-team",
     "conflicts",
+    "consents",
     "email",
     "export",
     "history",
@@ -144,6 +145,8 @@ ids! {
     RecordId = "rec",
     /// A grant to see somebody's records in an emergency.
     GrantId = "grant",
+    /// A consent: what a patient does not share, and with whom.
+    ConsentId = "cns",
     /// A notification that was sent or is to be.
     NotificationId = "notif",
     /// A user: whoever can log in.

@@ -12,6 +12,7 @@ pub mod break_glass;
 pub mod care_team;
 #[cfg(feature = "client")]
 pub mod client;
+pub mod consents;
 pub mod deadline;
 pub mod endpoint;
 pub mod event;

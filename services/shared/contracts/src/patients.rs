@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use crate::api;
 use crate::audit::{AuditEvents, AuditSearch};
 use crate::care_team::{CareTeamChanged, CareTeamMember, CareTeamRequest};
+use crate::consents::{Consent, ConsentChanged, ConsentRequest, Denials};
 use crate::event::{Accepted, Event};
-use crate::id::{PatientId, ProviderId};
+use crate::id::{ConsentId, PatientId, ProviderId};
 use crate::keys::ServiceKeys;
 use crate::merge_patch::MergePatch;
 use crate::page::Page;
@@ -48,6 +49,22 @@ api! {
     leave_care_team: LeaveCareTeam = Delete "/api/patients/{patientId}/care-team/{providerId}" [patient_id: PatientId, provider_id: ProviderId],
         needs CareWrite, answers 200 CareTeamChanged;
 
+    /// List what a patient does not share, and with whom.
+    list_consents: ListConsents = Get "/api/patients/{patientId}/consents" [patient_id: PatientId],
+        needs ConsentsRead, answers 200 Page<Consent>;
+
+    /// Record that a patient does not share something with somebody.
+    record_consent: RecordConsent = Post "/api/patients/{patientId}/consents" [patient_id: PatientId] (body ConsentRequest),
+        needs ConsentsWrite, answers 201 ConsentChanged;
+
+    /// Withdraw it: it is shared again.
+    withdraw_consent: WithdrawConsent = Delete "/api/patients/{patientId}/consents/{consentId}" [patient_id: PatientId, consent_id: ConsentId],
+        needs ConsentsWrite, answers 200 ConsentChanged;
+
+    /// What a patient does not share, for whoever has to keep to it.
+    denials_of_patient: DenialsOfPatient = Get "/internal/consents/{patientId}" [patient_id: PatientId],
+        needs ConsentsCollect, answers 200 Denials;
+
     /// Take an event.
     deliver_to_patients: DeliverToPatients = Post "/internal/events" (body Event),
         needs InternalCall, answers 200 Accepted;
@@ -65,7 +82,7 @@ api! {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PatientRegistration {
-    /// An id of the client's own; left out, the server makes one.
+    /// An id of the client's own; left out, the server makes one. Clinicians leave it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patient_id: Option<String>,
     /// Full name.
@@ -109,8 +126,8 @@ pub struct Patient {
     pub dob: String,
     /// Phone and e-mail.
     pub contact_info: ContactInfo,
-    /// Allergies and chronic conditions. Left out for whoever has no permission `patients:clinical`: that it is not there says nothing of
-    /// the patient.
+    /// Allergies and chronic conditions. Left out for whoever has no permission `patients:clinical`, or with whom the patient does not share
+    /// it: that it is not there says nothing of the patient.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub medical_history: Option<MedicalHistory>,
 }

@@ -41,6 +41,10 @@ permissions! {
     PatientsClinical = "patients:clinical",
     /// Say who treats a patient.
     CareWrite = "care:write",
+    /// See what patients do not share, and with whom.
+    ConsentsRead = "consents:read",
+    /// Record and withdraw what patients do not share.
+    ConsentsWrite = "consents:write",
     /// See appointments.
     AppointmentsRead = "appointments:read",
     /// Book, move and cancel appointments.
@@ -93,6 +97,8 @@ permissions! {
     AuditCollect = "audit:collect",
     /// Ask another service what its keys are wrapped under. No person has it.
     KeysCollect = "keys:collect",
+    /// Ask what patients do not share, to keep to it. No person has it.
+    ConsentsCollect = "consents:collect",
     /// Follow who was logged out. No person has it; of all internal routes the gateway needs this one alone.
     RevocationsRead = "revocations:read",
 }
@@ -100,7 +106,14 @@ permissions! {
 impl Permission {
     /// Whether it is for the parts of a stack among themselves, so that no person has it.
     pub const fn is_internal(self) -> bool {
-        matches!(self, Self::InternalCall | Self::AuditCollect | Self::KeysCollect | Self::RevocationsRead)
+        matches!(
+            self,
+            Self::InternalCall
+                | Self::AuditCollect
+                | Self::KeysCollect
+                | Self::ConsentsCollect
+                | Self::RevocationsRead
+        )
     }
 }
 
@@ -273,6 +286,8 @@ impl Role {
                 P::PatientsRead,
                 P::PatientsWrite,
                 P::CareWrite,
+                P::ConsentsRead,
+                P::ConsentsWrite,
                 P::AppointmentsRead,
                 P::AppointmentsWrite,
                 P::AppointmentsReason,
@@ -288,6 +303,8 @@ impl Role {
                 P::PatientsRead,
                 P::PatientsDelete,
                 P::PatientsClinical,
+                P::ConsentsRead,
+                P::ConsentsWrite,
                 P::RecordsRead,
                 P::RecordsDelete,
                 P::BreakGlassReview,
@@ -299,6 +316,8 @@ impl Role {
             Self::Patient => &[
                 P::PatientsRead,
                 P::PatientsClinical,
+                P::ConsentsRead,
+                P::ConsentsWrite,
                 P::AppointmentsRead,
                 P::AppointmentsWrite,
                 P::AppointmentsReason,
@@ -313,6 +332,7 @@ impl Role {
                 P::InternalCall,
                 P::AuditCollect,
                 P::KeysCollect,
+                P::ConsentsCollect,
                 P::RevocationsRead,
             ],
         };

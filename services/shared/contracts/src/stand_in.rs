@@ -41,6 +41,10 @@ impl Tells {
             | Permission::PatientsDelete
             | Permission::PatientsClinical
             | Permission::CareWrite
+            // What was withdrawn would look as if it held, and what is new would be missing.
+            | Permission::ConsentsRead
+            | Permission::ConsentsWrite
+            | Permission::ConsentsCollect
             | Permission::RecordsRead
             | Permission::RecordsWrite
             | Permission::RecordsDelete

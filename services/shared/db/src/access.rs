@@ -26,22 +26,26 @@ pub struct Care<'a> {
     pub until: Option<DateTime<Utc>>,
 }
 
-/// Somebody who sees whom they treat.
+/// Somebody who asks for a patient's data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Carer<'a> {
+pub struct Seeker<'a> {
     /// The user.
     pub user: &'a str,
     /// The provider they are.
     pub provider: Option<&'a str>,
+    /// What they are, where a consent denies what they ask for: any number of [`denied_name`](crate::denied_name)s, with blanks between them.
+    pub names: &'a str,
 }
 
-/// Why somebody may see a patient.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Tie {
+/// How somebody stands to a patient.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
     /// They treat them.
-    Care,
-    /// They do not, and broke the glass: by this grant.
-    Glass(String),
+    pub treats: bool,
+    /// The grant by which they broke the glass.
+    pub grant: Option<String>,
+    /// The consent by which the patient denies them what they ask for.
+    pub denial: Option<String>,
 }
 
 /// Takes in what a source says, unless a later version of it came before. Under [`erasure_lock`](crate::erasure_lock); of a patient who was
@@ -71,20 +75,24 @@ pub async fn care_take(tx: &mut Tx, care: &Care<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Why this patient may be seen, if they may. It is one statement, whether there is such a patient or not.
-pub async fn tie(tx: &mut Tx, carer: Carer<'_>, patient: &str) -> Result<Option<Tie>, Error> {
+/// How somebody stands to a patient. It is one statement, whether there is such a patient or not.
+pub async fn standing(tx: &mut Tx, seeker: Seeker<'_>, patient: &str) -> Result<Standing, Error> {
     let now = tx.now();
-    let (cares, grant): (i64, Option<String>) = on!(tx, |conn| sqlx::query_as(sql!(
-        "select (select count(*) from care where provider_id = $1 and patient_id = $2 and until > $3), \
-                (select max(id) from glass where user_id = $4 and patient_id = $2 and until > $3)"
-    ))
-    .bind(carer.provider)
-    .bind(patient)
-    .bind(now)
-    .bind(carer.user)
-    .fetch_one(conn)
-    .await)?;
-    Ok(if cares > 0 { Some(Tie::Care) } else { grant.map(Tie::Glass) })
+    let (cares, grant, denial): (i64, Option<String>, Option<String>) =
+        on!(tx, |conn| sqlx::query_as(sql!(
+            "select (select count(*) from care where provider_id = $1 and patient_id = $2 and until > $3), \
+                (select max(id) from glass where user_id = $4 and patient_id = $2 and until > $3), \
+                (select min(consent) from denial \
+                 where patient_id = $2 and until > $3 and $5 like '%' || who || '%')"
+        ))
+        .bind(seeker.provider)
+        .bind(patient)
+        .bind(now)
+        .bind(seeker.user)
+        .bind(seeker.names)
+        .fetch_one(conn)
+        .await)?;
+    Ok(Standing { treats: cares > 0, grant, denial })
 }
 
 /// The providers who treat a patient, `limit` at most.
@@ -159,8 +167,9 @@ pub async fn glass_of(
     })?)
 }
 
-/// Takes away who treats a patient and who sees them, in the transaction that erases them.
+/// Takes away who treats a patient, who sees them and what they deny anybody, in the transaction that erases them.
 pub async fn access_forget(tx: &mut Tx, patient: &str) -> Result<(), Error> {
+    crate::denial::denials_forget(tx, patient).await?;
     on!(tx, |conn| sqlx::query(sql!("delete from care where patient_id = $1"))
         .bind(patient)
         .execute(conn)
@@ -189,5 +198,5 @@ pub(crate) async fn access_purge(tx: &mut Tx) -> Result<u64, Error> {
         .execute(conn)
         .await
         .map(|done| done.rows_affected()))?;
-    Ok(care + glass)
+    Ok(care + glass + crate::denial::denials_purge(tx, before).await?)
 }

@@ -10,7 +10,8 @@
 //! | [`Term`] `search.rs` | sealed rows found by words and values |
 //! | [`outbox_add`] `outbox.rs`, [`inbox_accept`] `inbox.rs` | effects happen once |
 //! | [`erasure_request`] `erasure.rs` | a patient's key destroyed after their data is gone |
-//! | [`tie`](fn@tie) `access.rs` | who treats whom, and who broke the glass |
+//! | [`standing`](fn@standing) `access.rs` | who treats whom, and who broke the glass |
+//! | [`denials_put`] `denial.rs` | what patients do not share, and with whom |
 //! | [`idempotency_begin`] `idempotency.rs` | an answer kept for a repeated request |
 //! | [`audit_write`] `audit/` | who did what to whose data, in keyed chains |
 //! | [`Secrets`] `secrets.rs`, [`Error`] `error.rs` | what must not be printed, and is not |
@@ -30,6 +31,7 @@
 mod access;
 mod audit;
 mod db;
+mod denial;
 mod erasure;
 mod error;
 mod idempotency;
@@ -46,7 +48,7 @@ mod tx;
 mod vault;
 
 pub use access::{
-    Care, Carer, Tie, access_forget, care_take, carers_of, glass_of, glass_open, glass_shut, tie,
+    Care, Seeker, Standing, access_forget, care_take, carers_of, glass_of, glass_open, glass_shut, standing,
 };
 pub use audit::{
     AuditEntry, AuditFault, AuditFilter, AuditFlaw, AuditOutcome, AuditPlace, AuditSigner, AuditSigners,
@@ -54,6 +56,7 @@ pub use audit::{
     audit_sign_anew, audit_verify, audit_write,
 };
 pub use db::{Db, Engine, OpenError, Purged};
+pub use denial::{Denial, Denied, denial_version, denials_put, denied_name};
 pub use erasure::{
     erasure_finish, erasure_is_requested, erasure_lock, erasure_lock_name, erasure_request, erasures_pending,
 };

@@ -23,6 +23,8 @@ pub struct Caller {
     pub roles: Vec<Role>,
     /// What they are beside that, of what was made here.
     pub made: Vec<Made>,
+    /// What else they are, by which they do not do what they do now.
+    pub set_aside: Vec<RoleName>,
     /// What they may do.
     pub permissions: Permissions,
     /// Whether they may do nothing but enrol a second factor, since a role of theirs asks for one that they do not have.
@@ -70,17 +72,6 @@ impl Reach {
     }
 }
 
-/// Somebody who sees whom they treat, and nobody else.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Carer {
-    /// The user.
-    pub user: String,
-    /// The provider they are; without, they treat nobody.
-    pub provider: Option<ProviderId>,
-    /// The patient they are, if they act as one too.
-    pub own: Option<PatientId>,
-}
-
 /// How much of what they see a caller is shown: to each what their work needs (45 CFR 164.502(b), "minimum necessary").
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum View {
@@ -122,6 +113,7 @@ impl Caller {
             session: None,
             roles: Vec::new(),
             made: Vec::new(),
+            set_aside: Vec::new(),
             permissions: Permissions::NONE,
             only_enrols: false,
             patient_id: None,
@@ -162,6 +154,8 @@ impl Caller {
         }
         acting.roles.retain(grants);
         acting.made.retain(was_made_for);
+        let acts_as = acting.role_names();
+        acting.set_aside = caller.role_names().into_iter().filter(|role| !acts_as.contains(role)).collect();
         Arc::new(acting)
     }
 
@@ -182,16 +176,17 @@ impl Caller {
         if self.made.is_empty() { self.reach_by(&self.roles) } else { Reach::Everyone }
     }
 
-    /// The caller as somebody who sees whom they treat: clinicians, where who treats whom decides. `None` of everybody else, who see as far
-    /// as [`Caller::reach`] says.
-    pub fn carer(&self) -> Option<Carer> {
+    /// Whether they see whom they treat, and what is their own, and nobody else: clinicians, where who treats whom decides. Everybody else sees as
+    /// far as [`Caller::reach`] says.
+    pub fn is_carer(&self) -> bool {
         let is_bound = |role: &Role| matches!(role, Role::Clinician | Role::Patient);
-        let bound = self.made.is_empty() && self.roles.iter().all(is_bound);
-        (bound && self.roles.contains(&Role::Clinician)).then(|| Carer {
-            user: self.user.clone(),
-            provider: self.provider_id.clone(),
-            own: self.patient_id.clone().filter(|_| self.roles.contains(&Role::Patient)),
-        })
+        let is_bound = self.made.is_empty() && self.roles.iter().all(is_bound);
+        is_bound && self.roles.contains(&Role::Clinician)
+    }
+
+    /// The patient they are, if they act as one.
+    pub fn own(&self) -> Option<&PatientId> {
+        self.patient_id.as_ref().filter(|_| self.roles.contains(&Role::Patient))
     }
 
     /// What they can give to others, by right of what they are: a token that was issued by the version before does not name what is new.
@@ -248,19 +243,19 @@ mod tests {
     #[test]
     fn a_patient_who_works_here_sees_others_only_where_their_work_lets_them() {
         let both = Arc::new(caller(&[Role::Patient, Role::Receptionist]));
-        let reach = |permission| Caller::acting_by(Arc::clone(&both), permission).reach();
+        let acting = |permission| Caller::acting_by(Arc::clone(&both), permission);
+        let reach = |permission| acting(permission).reach();
         assert_eq!(reach(Permission::PatientsRead), Reach::Everyone);
         assert_eq!(reach(Permission::RecordsRead), Reach::Only(patient("own")));
+        assert_eq!(acting(Permission::RecordsRead).set_aside, [RoleName::from(Role::Receptionist)]);
+        assert!(acting(Permission::PatientsRead).set_aside.is_empty());
     }
 
     #[test]
     fn clinicians_and_nobody_else_are_bound_by_whom_they_treat() {
-        let carer = |roles: &[Role]| caller(roles).carer();
-        assert_eq!(carer(&[Role::Clinician]).map(|carer| carer.own), Some(None));
-        assert_eq!(
-            carer(&[Role::Clinician, Role::Patient]).map(|carer| carer.own),
-            Some(Some(patient("own")))
-        );
+        let (clinician, both) = (caller(&[Role::Clinician]), caller(&[Role::Clinician, Role::Patient]));
+        assert!(clinician.is_carer() && both.is_carer());
+        assert_eq!((clinician.own(), both.own()), (None, Some(&patient("own"))));
         for roles in [
             &[Role::Admin][..],
             &[Role::Patient],
@@ -268,10 +263,10 @@ mod tests {
             &[Role::Clinician, Role::Receptionist],
             &[],
         ] {
-            assert_eq!(carer(roles), None, "{roles:?}");
+            assert!(!caller(roles).is_carer(), "{roles:?}");
         }
         let lab = Made { name: RoleName::parse("lab").unwrap(), permissions: Permissions::NONE };
-        assert_eq!(Caller { made: vec![lab], ..caller(&[Role::Clinician]) }.carer(), None);
+        assert!(!Caller { made: vec![lab], ..caller(&[Role::Clinician]) }.is_carer());
     }
 
     #[test]

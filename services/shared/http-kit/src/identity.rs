@@ -65,12 +65,16 @@ impl Part {
         let asks: &[Permission] = match self {
             // They tell the others what happened.
             Self::Service(S::PatientService | S::ProviderService) => &[P::InternalCall],
-            // Whether there is such a patient, when such a provider is there; and they are told of it.
-            Self::Service(S::AppointmentService) => &[P::PatientsRead, P::ProvidersRead, P::InternalCall],
-            // Whether there is such a patient.
-            Self::Service(S::BillingService) => &[P::PatientsRead],
+            // Whether there is such a patient, and what they do not share; when such a provider is there; and they are told of it.
+            Self::Service(S::AppointmentService) => {
+                &[P::PatientsRead, P::ProvidersRead, P::ConsentsCollect, P::InternalCall]
+            }
+            // Whether there is such a patient, and what they do not share.
+            Self::Service(S::BillingService) => &[P::PatientsRead, P::ConsentsCollect],
             // The same; and it tells the others whose records were opened in an emergency.
-            Self::Service(S::MedicalRecordsService) => &[P::PatientsRead, P::InternalCall],
+            Self::Service(S::MedicalRecordsService) => {
+                &[P::PatientsRead, P::ConsentsCollect, P::InternalCall]
+            }
             // Where a provider is reached.
             Self::Service(S::NotificationService) => &[P::ProvidersRead],
             // Whether there are the patient and the provider that a user is to be; what each has in its audit, and what

@@ -3,7 +3,7 @@
 //! | module | idea |
 //! |---|---|
 //! | [`caller`] | who calls, how far they see, and how much of it they are shown |
-//! | [`access`] | whether a caller may see a patient: by care, or because they broke the glass |
+//! | [`access`], [`consents`] | whether a caller may see a patient: by care, or because they broke the glass; what the patient does not share |
 //! | [`token`], [`keys`], [`revocation`], [`identity`] | who calls: tokens checked, revocations known, this service's own token |
 //! | [`generate`] | secrets that a stack makes for itself |
 //! | [`routes`], [`call`] | a handler mounted at its declared operation: access, body, answer and errors in one place |
@@ -46,6 +46,8 @@ pub mod call;
 #[cfg(feature = "service")]
 mod concerned;
 #[cfg(feature = "service")]
+pub mod consents;
+#[cfg(feature = "service")]
 mod converse;
 #[cfg(feature = "service")]
 mod deadline;
@@ -81,10 +83,12 @@ mod tls_listener;
 pub mod wrapped;
 
 #[cfg(feature = "service")]
+pub use access::Seeker;
+#[cfg(feature = "service")]
 pub use answer::Answer;
 #[cfg(feature = "service")]
 pub use call::Call;
-pub use caller::{Caller, Carer, Reach, View};
+pub use caller::{Caller, Reach, View};
 #[cfg(feature = "service")]
 pub use kit::{Kit, Service, World};
 #[cfg(feature = "service")]

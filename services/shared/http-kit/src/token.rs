@@ -323,6 +323,7 @@ fn caller(claims: Claims) -> Result<Caller, TokenError> {
         // A role that this version does not know gives nothing but its permissions.
         roles: claims.roles.iter().filter_map(|role| role.parse().ok()).collect(),
         made: claims.grants.into_iter().filter_map(made).collect(),
+        set_aside: Vec::new(),
         only_enrols: claims.only_enrols,
         patient_id: tie(claims.patient_id).map_err(|_| TokenError::Invalid)?.map(PatientId::trusted),
         provider_id: tie(claims.provider_id).map_err(|_| TokenError::Invalid)?.map(ProviderId::trusted),

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use contracts::permission::Role;
+use reqwest::Method;
 use db::Subject;
 use settings::ServiceName;
 
 use crate::resource::Resource;
-use crate::stack::TestStack;
+use crate::stack::{TestStack, Who};
 
 /// The patient service's own.
 pub const PATIENTS: Resource =
@@ -52,4 +53,27 @@ pub async fn tell_erased(stack: &TestStack, told: ServiceName, event: &str, pati
     let path = "/internal/events";
     let reply = stack.call(told, Role::Service, reqwest::Method::POST, path, Some(&body)).await.expect(200);
     reply.json()["firstTime"].as_bool().expect("firstTime")
+}
+
+/// Has a patient record that they do not share something with somebody, for good: `who` and `what` are JSON. Its id.
+///
+/// # Panics
+/// If it is refused.
+pub async fn deny(stack: &TestStack, patient: &str, who: &str, what: &str) -> String {
+    let (path, body) = (consents_of(patient), format!(r#"{{"who": {who}, "what": {what}}}"#));
+    let recorded = PATIENTS.call(stack, Who::patient(patient), Method::POST, &path, Some(&body)).await.expect(201);
+    recorded.json()["consentId"].as_str().expect("an id").to_owned()
+}
+
+/// Has them withdraw it.
+///
+/// # Panics
+/// If that is refused.
+pub async fn share_again(stack: &TestStack, patient: &str, consent: &str) {
+    let path = format!("{}/{consent}", consents_of(patient));
+    let _ = PATIENTS.call(stack, Who::patient(patient), Method::DELETE, &path, None).await.expect(200);
+}
+
+fn consents_of(patient: &str) -> String {
+    format!("{}/{patient}/consents", PATIENTS.path)
 }

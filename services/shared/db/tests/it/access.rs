@@ -2,14 +2,14 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use db::{
-    Care, Carer, Db, Tie, Tx, access_forget, care_take, carers_of, erasure_request, glass_of, glass_open,
-    glass_shut, on, tie,
+    Care, Db, Denial, Seeker, Standing, Tx, access_forget, care_take, carers_of, denial_version, denials_put, denied_name,
+    erasure_request, glass_of, glass_open, glass_shut, on, standing,
 };
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
-const JANE: Carer<'_> = Carer { user: "usr_jane", provider: Some("prov001") };
+const JANE: Seeker<'_> = Seeker { user: "usr_jane", provider: Some("prov001"), names: "" };
 
 /// What a source says in one version: with whom, and for how many days, if any.
 type Said = (usize, Option<i64>);
@@ -42,8 +42,24 @@ async fn kept(tx: &mut Tx) -> Vec<(String, i64, String, Option<DateTime<Utc>>)> 
     .unwrap()
 }
 
-async fn jane_sees(db: &Db, patient: &str) -> Option<Tie> {
-    tie(&mut db.read().await.unwrap(), JANE, patient).await.unwrap()
+async fn stands(db: &Db, seeker: Seeker<'_>, patient: &str) -> Standing {
+    standing(&mut db.read().await.unwrap(), seeker, patient).await.unwrap()
+}
+
+async fn jane(db: &Db, patient: &str) -> Standing {
+    stands(db, JANE, patient).await
+}
+
+fn treats() -> Standing {
+    Standing { treats: true, ..Standing::default() }
+}
+
+fn by_grant(grant: &str) -> Standing {
+    Standing { grant: Some(grant.to_owned()), ..Standing::default() }
+}
+
+fn denied_by(consent: &str) -> Standing {
+    Standing { denial: Some(consent.to_owned()), ..Standing::default() }
 }
 
 testkit::on_both_engines! {
@@ -69,9 +85,9 @@ testkit::on_both_engines! {
             // And so does what comes of it.
             let treats = |provider: &str| expected.iter().any(|(_, _, by, until)| by == provider && until.is_some());
             for provider in PROVIDERS {
-                let carer = Carer { user: "usr_1", provider: Some(provider) };
-                let sees = tie(&mut tx, carer, "12345").await.unwrap();
-                assert_eq!(sees.is_some(), treats(provider), "{provider}: {expected:?}");
+                let seeker = Seeker { user: "usr_1", provider: Some(provider), names: "" };
+                let stands = standing(&mut tx, seeker, "12345").await.unwrap();
+                assert_eq!(stands.treats, treats(provider), "{provider}: {expected:?}");
             }
             tx.rollback().await.unwrap();
         }
@@ -81,15 +97,14 @@ testkit::on_both_engines! {
         let mut tx = db.begin().await.unwrap();
         take(&mut tx, "appointment:1", 1, (0, Some(10))).await;
         tx.commit().await.unwrap();
-        assert_eq!(jane_sees(&db, "12345").await, Some(Tie::Care));
-        assert_eq!(jane_sees(&db, "67890").await, None);
+        assert_eq!(jane(&db, "12345").await, treats());
+        assert_eq!(jane(&db, "67890").await, Standing::default());
         for provider in [None, Some("prov002")] {
-            let carer = Carer { provider, ..JANE };
-            assert_eq!(tie(&mut db.read().await.unwrap(), carer, "12345").await.unwrap(), None);
+            assert_eq!(stands(&db, Seeker { provider, ..JANE }, "12345").await, Standing::default());
         }
         assert_eq!(carers_of(&mut db.read().await.unwrap(), "12345", 5).await.unwrap(), ["prov001"]);
         db.clock().advance(TimeDelta::days(10));
-        assert_eq!(jane_sees(&db, "12345").await, None);
+        assert_eq!(jane(&db, "12345").await, Standing::default());
         assert!(carers_of(&mut db.read().await.unwrap(), "12345", 5).await.unwrap().is_empty());
     }
 
@@ -100,17 +115,16 @@ testkit::on_both_engines! {
             glass_open(&mut tx, grant, "usr_jane", patient, until).await.unwrap();
         }
         tx.commit().await.unwrap();
-        assert_eq!(jane_sees(&db, "12345").await, Some(Tie::Glass("grant_1".to_owned())));
-        let other = Carer { user: "usr_1", ..JANE };
-        assert_eq!(tie(&mut db.read().await.unwrap(), other, "12345").await.unwrap(), None);
+        assert_eq!(jane(&db, "12345").await, by_grant("grant_1"));
+        assert_eq!(stands(&db, Seeker { user: "usr_1", ..JANE }, "12345").await, Standing::default());
         assert_eq!(glass_of(&mut db.read().await.unwrap(), "usr_jane", "12345").await.unwrap(), Some(("grant_1".to_owned(), until)));
 
         let mut tx = db.begin().await.unwrap();
         glass_shut(&mut tx, "grant_2").await.unwrap();
         tx.commit().await.unwrap();
-        assert_eq!(jane_sees(&db, "67890").await, None);
+        assert_eq!(jane(&db, "67890").await, Standing::default());
         db.clock().advance(TimeDelta::hours(1));
-        assert_eq!(jane_sees(&db, "12345").await, None);
+        assert_eq!(jane(&db, "12345").await, Standing::default());
         assert_eq!(glass_of(&mut db.read().await.unwrap(), "usr_jane", "12345").await.unwrap(), None);
     }
 
@@ -124,7 +138,7 @@ testkit::on_both_engines! {
         }
         tx.commit().await.unwrap();
         for patient in ["12345", "67890"] {
-            assert_eq!(jane_sees(&db, patient).await, None);
+            assert_eq!(jane(&db, patient).await, Standing::default());
         }
     }
 
@@ -138,7 +152,7 @@ testkit::on_both_engines! {
         take(&mut tx, "appointment:1", 2, (0, Some(10))).await;
         glass_open(&mut tx, "grant_1", "usr_jane", "12345", until).await.unwrap();
         tx.commit().await.unwrap();
-        assert_eq!(jane_sees(&db, "12345").await, None);
+        assert_eq!(jane(&db, "12345").await, Standing::default());
     }
 
     async fn what_is_long_over_is_purged_and_what_holds_is_not(db: Db) {
@@ -153,6 +167,64 @@ testkit::on_both_engines! {
         assert_eq!(db.purge().await.unwrap().access, 0);
         db.clock().advance(TimeDelta::days(3));
         assert_eq!(db.purge().await.unwrap().access, 3);
-        assert_eq!(jane_sees(&db, "12345").await, Some(Tie::Care));
+        assert_eq!(jane(&db, "12345").await, treats());
+    }
+
+    async fn a_consent_denies_what_it_names_to_whom_it_names_until_its_end(db: Db) {
+        let name = |class: &str, kind: &str, who: &str| denied_name(&db, class, kind, who).unwrap();
+        let mut tx = db.begin().await.unwrap();
+        let until = tx.now() + TimeDelta::days(1);
+        let denial = |consent: &str, who: String| Denial { consent: consent.to_owned(), who, until };
+        let denials = [denial("cns_1", name("records", "role", "billing")), denial("cns_1", name("bills", "user", "usr_jane"))];
+        denials_put(&mut tx, "12345", 1, &denials).await.unwrap();
+        tx.commit().await.unwrap();
+        for (class, kind, who, is_denied) in [
+            ("records", "role", "billing", true), ("bills", "user", "usr_jane", true), ("bills", "role", "billing", false),
+            ("records", "user", "billing", false), ("records", "role", "clinician", false),
+        ] {
+            let names = [name("records", "role", "nurse"), name(class, kind, who), name("x", "y", "z")].join(" ");
+            let expected = if is_denied { denied_by("cns_1") } else { Standing::default() };
+            assert_eq!(stands(&db, Seeker { names: &names, ..JANE }, "12345").await, expected, "{class} {kind} {who}");
+            assert_eq!(stands(&db, Seeker { names: &names, ..JANE }, "67890").await, Standing::default());
+        }
+        assert_eq!(jane(&db, "12345").await, Standing::default());
+        db.clock().advance(TimeDelta::days(1));
+        let names = name("bills", "user", "usr_jane");
+        assert_eq!(stands(&db, Seeker { names: &names, ..JANE }, "12345").await, Standing::default());
+    }
+
+    async fn of_a_patients_consents_the_latest_state_stands_in_whatever_order_it_is_told(db: Db) {
+        let mut runner = TestRunner::deterministic();
+        let orders = prop::collection::vec(1..6_i64, 1..12);
+        for _ in 0..40 {
+            let order = orders.new_tree(&mut runner).unwrap().current();
+            let mut tx = db.begin().await.unwrap();
+            let until = tx.now() + TimeDelta::days(1);
+            for version in &order {
+                let denial = Denial { consent: format!("cns_{version}"), who: "name".to_owned(), until };
+                denials_put(&mut tx, "12345", *version, &[denial]).await.unwrap();
+            }
+            let last = *order.iter().max().unwrap();
+            assert_eq!(denial_version(&mut tx, "12345").await.unwrap(), last);
+            let stands = standing(&mut tx, Seeker { names: "name", ..JANE }, "12345").await.unwrap();
+            assert_eq!(stands, denied_by(&format!("cns_{last}")), "{order:?}");
+            // The state in which nothing is denied any more counts too.
+            denials_put(&mut tx, "12345", last + 1, &[]).await.unwrap();
+            let stands = standing(&mut tx, Seeker { names: "name", ..JANE }, "12345").await.unwrap();
+            assert_eq!(stands, Standing::default());
+            tx.rollback().await.unwrap();
+        }
+    }
+
+    async fn what_an_erased_patient_denied_is_gone_and_does_not_come_back(db: Db) {
+        let mut tx = db.begin().await.unwrap();
+        let denials = [Denial { consent: "cns_1".to_owned(), who: "name".to_owned(), until: tx.now() + TimeDelta::days(1) }];
+        denials_put(&mut tx, "12345", 1, &denials).await.unwrap();
+        access_forget(&mut tx, "12345").await.unwrap();
+        assert_eq!(denial_version(&mut tx, "12345").await.unwrap(), 0);
+        erasure_request(&mut tx, "12345").await.unwrap();
+        denials_put(&mut tx, "12345", 2, &denials).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(stands(&db, Seeker { names: "name", ..JANE }, "12345").await, Standing::default());
     }
 }
