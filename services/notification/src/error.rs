@@ -10,7 +10,7 @@ pub enum Error {
     /// There is none with this id, or none that the caller may know of.
     #[error("no such notification")]
     NotFound,
-    /// The patient was erased.
+    /// The patient was erased, or the caller may not know of them.
     #[error("no such patient")]
     UnknownPatient,
     /// The request is at fault.

@@ -12,6 +12,7 @@ pub(super) struct Whose {
     appointment: &'static str,
     bill: &'static str,
     record: &'static str,
+    consent: String,
     notification: String,
     user: String,
 }
@@ -24,6 +25,7 @@ impl Whose {
             "{appointmentId}" => self.appointment,
             "{billId}" => self.bill,
             "{recordId}" => self.record,
+            "{consentId}" => &self.consent,
             "{notificationId}" => &self.notification,
             "{userId}" => &self.user,
             "{providerId}" => "prov1",
@@ -43,6 +45,7 @@ impl Whose {
             })
             .to_string(),
             "join_care_team" => json!({"until": "never"}).to_string(),
+            "record_consent" => json!({"who": {}, "what": []}).to_string(),
             _ => "{}".to_owned(),
         }
     }
@@ -103,11 +106,15 @@ async fn one(admin: &Client, ids: [&'static str; 4], provider: &str) -> Whose {
         "recordId": record, "patientId": patient, "date": "2024-08-01", "diagnosis": "Flu", "treatment": "Rest", "prescriptions": [],
     });
     let _ = create(admin, "/api/records", &body).await;
+    // It keeps something from somebody who is none of those who ask.
+    let body = json!({"who": {"user": "somebody"}, "what": ["bills"]});
+    let kept_from = create(admin, &format!("/api/patients/{patient}/consents"), &body).await;
+    let consent = kept_from["consentId"].as_str().unwrap().to_owned();
     let body = json!({"to": "device", "title": "Reminder", "message": "Come.", "patientId": patient});
     let sent = create(admin, "/api/notifications/push", &body).await;
     let user = user(admin, patient, Role::Patient, patient).await;
     let notification = sent["notificationId"].as_str().unwrap().to_owned();
-    Whose { patient, appointment, bill, record, notification, user }
+    Whose { patient, appointment, bill, record, consent, notification, user }
 }
 
 async fn user(admin: &Client, name: &str, role: Role, patient: &str) -> String {

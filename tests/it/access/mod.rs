@@ -137,12 +137,13 @@ fn in_words(heading: &str, cells: Vec<&'static str>) -> Vec<&'static str> {
 }
 
 /// Waits until it has come round whom the clinician treats.
-async fn is_told_who_treats_whom(stack: &Healthcare, clinician: &str) {
+async fn is_told_who_treats_whom(stack: &Healthcare, clinician: &str, mine: &Whose) {
     let client = stack.client().with_token(clinician);
     for _ in 0..200 {
         let mut known = true;
-        for path in ["/api/records/r-mine", "/api/patients/p-mine"] {
-            known &= client.call("GET", path, None).await.status == 200;
+        for path in ["records/{recordId}", "patients/{patientId}", "bills/{billId}", "notifications/{notificationId}"] {
+            let path: Vec<_> = path.split('/').map(|segment| mine.fill(segment)).collect();
+            known &= client.call("GET", &format!("/api/{}", path.join("/")), None).await.status == 200;
         }
         if known {
             return;
@@ -225,7 +226,7 @@ async fn every_operation_is_open_to_whom_the_table_says_and_to_nobody_else() {
         tokens.push((role.as_str(), Some(clinic::token_of(&stack, &admin, role, &whose[0]).await)));
     }
     let clinician = tokens.iter().find(|(heading, _)| *heading == Role::Clinician.as_str());
-    is_told_who_treats_whom(&stack, clinician.unwrap().1.as_ref().unwrap()).await;
+    is_told_who_treats_whom(&stack, clinician.unwrap().1.as_ref().unwrap(), &whose[0]).await;
     let mut seen = people(&doors, &tokens, &whose).await;
     seen.extend(services(&doors, &stolen(&stack), &whose).await);
     let differences = table::differences(TABLE, &seen);

@@ -6,9 +6,9 @@ use contracts::field::Email;
 use contracts::id::{PatientId, ProviderId};
 use contracts::notifications::DeliverToNotifications;
 use db::Tx;
-use http_kit::{Answer, Call, erasure, relay};
+use http_kit::{Answer, Call, access, erasure, relay};
 
-use super::{Api, lock_patient};
+use super::Api;
 use crate::domain::notification::Draft;
 use crate::domain::{emergency, outside_hours};
 use crate::error::Error;
@@ -27,11 +27,13 @@ pub async fn take(
         _ => None,
     };
     let first_time = db::retrying(&api.db, async |mut tx| {
-        // All letters of one event concern the same patient.
-        let concerned = erased.or(letters.first().and_then(|letter| letter.patient.as_ref()));
-        lock_patient(&mut tx, concerned).await?;
+        let written_of = letters.iter().filter_map(|letter| letter.patient.as_ref());
+        let concerned = erased.into_iter().chain(written_of).chain(access::told_of(&event.what));
+        let locks: Vec<_> = concerned.map(|patient| db::erasure_lock_name(patient.as_str())).collect();
+        tx.lock(&locks.iter().map(String::as_str).collect::<Vec<_>>()).await?;
         let first_time = db::inbox_accept(&mut tx, event.id.as_str()).await?;
         if first_time {
+            access::take_in(&mut tx, &event.what).await?;
             take_in(&api, &mut tx, &letters, erased).await?;
             tx.commit().await?;
         }

@@ -5,9 +5,9 @@
 //! good, which says no more against the request than a letter that comes back.
 
 use contracts::endpoint::Endpoint;
-use contracts::id::NotificationId;
+use contracts::id::{NotificationId, PatientId};
 use contracts::notifications::{NotificationSent, NotificationStatus, SendEmail, SendPush, SendSms};
-use http_kit::{Answer, Call, Receipt};
+use http_kit::{Answer, Call, Caller, Receipt, access};
 
 use super::{Api, lock_patient};
 use crate::domain::delivery::Verdict;
@@ -18,23 +18,28 @@ use crate::store::notification::{Start, notification_insert};
 
 /// Sends mail.
 pub async fn email(api: Api, call: Call<SendEmail>) -> Result<Answer<SendEmail>, Error> {
-    send(api, Draft::email(&call.body)?, call.receipt).await
+    send(api, Draft::email(&call.body)?, (&call.caller, call.receipt)).await
 }
 
 /// Sends a text message.
 pub async fn sms(api: Api, call: Call<SendSms>) -> Result<Answer<SendSms>, Error> {
-    send(api, Draft::sms(&call.body)?, call.receipt).await
+    send(api, Draft::sms(&call.body)?, (&call.caller, call.receipt)).await
 }
 
 /// Sends a push notification.
 pub async fn push(api: Api, call: Call<SendPush>) -> Result<Answer<SendPush>, Error> {
-    send(api, Draft::push(&call.body)?, call.receipt).await
+    send(api, Draft::push(&call.body)?, (&call.caller, call.receipt)).await
 }
 
-async fn send<E>(api: Api, draft: Draft, receipt: Receipt) -> Result<Answer<E>, Error>
+async fn send<E>(
+    api: Api,
+    draft: Draft,
+    (caller, receipt): (&Caller, Receipt),
+) -> Result<Answer<E>, Error>
 where
     E: Endpoint<Reply = NotificationSent>,
 {
+    check_patient(&api, caller, draft.patient.as_ref()).await?;
     let id = api.new_id();
     if !api.delivery.has_way(draft.channel) {
         let sent = answer(&id, NotificationStatus::Sent, 1);
@@ -60,6 +65,13 @@ where
             Ok(queued)
         }
     }
+}
+
+/// Refuses a patient of whom the caller may not know: whom they do not treat, a clinician writes nothing of.
+async fn check_patient(api: &Api, caller: &Caller, patient: Option<&PatientId>) -> Result<(), Error> {
+    let Some(patient) = patient else { return Ok(()) };
+    let mut tx = api.db.read().await?;
+    if access::reaches(&mut tx, caller, patient).await? { Ok(()) } else { Err(Error::UnknownPatient) }
 }
 
 /// Commits the notification, and the answer to be given if nothing more comes of it.

@@ -1,9 +1,10 @@
 //! The `notification` table: the capture box.
 
 use chrono::{DateTime, Utc};
-use contracts::id::{NotificationId, PatientId};
+use contracts::id::{NotificationId, PatientId, ProviderId};
 use contracts::notifications::{Channel, NotificationStatus};
 use db::{Db, Period, Place, Subject, Tx, on, sql};
+use http_kit::Seeker;
 use sqlx::FromRow;
 
 use crate::domain::notification::{Content, Draft, Notification, addressee};
@@ -29,8 +30,9 @@ pub enum Start {
     Due,
 }
 
+/// A notification as it stands in its row, not opened yet.
 #[derive(FromRow)]
-pub(super) struct Row {
+pub struct Sealed {
     id: String,
     version: i64,
     created_at: DateTime<Utc>,
@@ -68,19 +70,28 @@ pub(super) async fn content(
     }
 }
 
-async fn opened(db: &Db, row: Row) -> Result<Option<Notification>, db::Error> {
-    let content = content(db, &row.id, row.patient_id.as_deref(), row.created_at, &row.body).await?;
-    let channel = CHANNELS.into_iter().find(|channel| channel_name(*channel) == row.channel);
-    let status = STATUSES.into_iter().find(|status| status_name(*status) == row.status);
-    Ok(content.zip(channel).zip(status).map(|((content, channel), status)| Notification {
-        id: NotificationId::trusted(row.id),
-        version: row.version,
-        created_at: row.created_at,
-        draft: Draft { channel, content, patient: row.patient_id.map(PatientId::trusted) },
-        status,
-        sent_at: row.sent_at,
-        error: row.error,
-    }))
+impl Sealed {
+    /// Whom it concerns, if it concerns somebody.
+    pub fn patient(&self) -> Option<PatientId> {
+        self.patient_id.clone().map(PatientId::trusted)
+    }
+
+    /// The notification; `None` if its key was destroyed a moment ago.
+    pub async fn open(self, db: &Db) -> Result<Option<Notification>, db::Error> {
+        let patient = self.patient_id.as_deref();
+        let content = content(db, &self.id, patient, self.created_at, &self.body).await?;
+        let channel = CHANNELS.into_iter().find(|channel| channel_name(*channel) == self.channel);
+        let status = STATUSES.into_iter().find(|status| status_name(*status) == self.status);
+        Ok(content.zip(channel).zip(status).map(|((content, channel), status)| Notification {
+            draft: Draft { channel, content, patient: self.patient() },
+            id: NotificationId::trusted(self.id),
+            version: self.version,
+            created_at: self.created_at,
+            status,
+            sent_at: self.sent_at,
+            error: self.error,
+        }))
+    }
 }
 
 fn channel_name(channel: Channel) -> &'static str {
@@ -151,13 +162,9 @@ pub async fn notification_insert(
 }
 
 /// The notification, if there is one.
-pub async fn notification_find(
-    tx: &mut Tx,
-    db: &Db,
-    id: &NotificationId,
-) -> Result<Option<Notification>, db::Error> {
+pub async fn notification_find(tx: &mut Tx, id: &NotificationId) -> Result<Option<Sealed>, db::Error> {
     let now = tx.now();
-    let row: Option<Row> = on!(tx, |conn| {
+    Ok(on!(tx, |conn| {
         sqlx::query_as(sql!(
         "select id, version, created_at, channel, status, patient_id, body, sent_at, error from notification \
          where id = $1 and expires_at > $2"
@@ -166,29 +173,28 @@ pub async fn notification_find(
     .bind(now)
     .fetch_optional(conn)
     .await
-    })?;
-    match row {
-        Some(row) => opened(db, row).await,
-        None => Ok(None),
-    }
+    })?)
 }
 
-/// A stretch of the list, newest first: to somebody, of a patient, or of all, each along its own index. One that is being erased just
-/// now has its place in it, but nothing to show.
+/// A stretch of the list, newest first: to somebody, of a patient, or of all, each along its own index; to somebody who sees whom they treat, of
+/// those, if it is not of one of whom that is known. One that is being erased just now has its place in it, but nothing to show.
 pub async fn notification_search(
     tx: &mut Tx,
     db: &Db,
     search: &Search,
+    carer: Option<&Seeker>,
 ) -> Result<Vec<(Key, Option<Notification>)>, db::Error> {
-    let rows = match (&search.addressee, &search.patient) {
-        (Some(addressee), _) => to_addressee(tx, search, &db.vault().blind("to", addressee)?).await?,
-        (None, Some(patient)) => of_patient(tx, search, patient).await?,
-        (None, None) => of_all(tx, search).await?,
+    let addressee = search.addressee.as_ref().map(|to| db.vault().blind("to", to)).transpose()?;
+    let rows = match (addressee, &search.patient, carer) {
+        (addressee, None, Some(carer)) => of_theirs(tx, search, addressee, carer).await?,
+        (Some(addressee), ..) => to_addressee(tx, search, &addressee).await?,
+        (None, Some(patient), _) => of_patient(tx, search, patient).await?,
+        (None, None, None) => of_all(tx, search).await?,
     };
     let mut found = Vec::with_capacity(rows.len());
     for row in rows {
         let key = (row.created_at, row.id.clone());
-        found.push((key, opened(db, row).await?));
+        found.push((key, row.open(db).await?));
     }
     Ok(found)
 }
@@ -197,7 +203,7 @@ fn names(search: &Search) -> (&'static str, &'static str) {
     (search.channel.map_or("", channel_name), search.status.map_or("", status_name))
 }
 
-async fn to_addressee(tx: &mut Tx, search: &Search, addressee: &[u8]) -> Result<Vec<Row>, db::Error> {
+async fn to_addressee(tx: &mut Tx, search: &Search, addressee: &[u8]) -> Result<Vec<Sealed>, db::Error> {
     let (now, after, (channel, status)) = (tx.now(), search.window.below(), names(search));
     let patient = search.patient.as_ref().map_or("", |id| id.as_str());
     Ok(on!(tx, |conn| sqlx::query_as(sql!(
@@ -218,7 +224,7 @@ async fn to_addressee(tx: &mut Tx, search: &Search, addressee: &[u8]) -> Result<
     .await)?)
 }
 
-async fn of_patient(tx: &mut Tx, search: &Search, patient: &PatientId) -> Result<Vec<Row>, db::Error> {
+async fn of_patient(tx: &mut Tx, search: &Search, patient: &PatientId) -> Result<Vec<Sealed>, db::Error> {
     let (now, after, (channel, status)) = (tx.now(), search.window.below(), names(search));
     Ok(on!(tx, |conn| sqlx::query_as(sql!(
         "select id, version, created_at, channel, status, patient_id, body, sent_at, error from notification \
@@ -237,7 +243,39 @@ async fn of_patient(tx: &mut Tx, search: &Search, patient: &PatientId) -> Result
     .await)?)
 }
 
-async fn of_all(tx: &mut Tx, search: &Search) -> Result<Vec<Row>, db::Error> {
+/// What concerns nobody is nobody's whom they treat.
+async fn of_theirs(
+    tx: &mut Tx,
+    search: &Search,
+    addressee: Option<Vec<u8>>,
+    carer: &Seeker,
+) -> Result<Vec<Sealed>, db::Error> {
+    let (now, after, (channel, status)) = (tx.now(), search.window.below(), names(search));
+    Ok(on!(tx, |conn| sqlx::query_as(sql!(
+        "select id, version, created_at, channel, status, patient_id, body, sent_at, error from notification \
+         where expires_at > $1 and (created_at, id) < ($2, $3) \
+           and ($4 = '' or channel = $4) and ($5 = '' or status = $5) and ($7 or addressee = $8) and patient_id in ( \
+             select patient_id from care where provider_id = $9 and until > $1 \
+             union select patient_id from glass where user_id = $10 and until > $1 \
+             union select $11) \
+         order by created_at desc, id desc limit $6"
+    ))
+    .bind(now)
+    .bind(after.0)
+    .bind(&after.1)
+    .bind(channel)
+    .bind(status)
+    .bind(search.window.rows())
+    .bind(addressee.is_none())
+    .bind(addressee.unwrap_or_default())
+    .bind(carer.provider.as_ref().map(ProviderId::as_str))
+    .bind(&carer.user)
+    .bind(carer.own.as_ref().map(PatientId::as_str))
+    .fetch_all(conn)
+    .await)?)
+}
+
+async fn of_all(tx: &mut Tx, search: &Search) -> Result<Vec<Sealed>, db::Error> {
     let (now, after, (channel, status)) = (tx.now(), search.window.below(), names(search));
     Ok(on!(tx, |conn| sqlx::query_as(sql!(
         "select id, version, created_at, channel, status, patient_id, body, sent_at, error from notification \
@@ -257,6 +295,7 @@ async fn of_all(tx: &mut Tx, search: &Search) -> Result<Vec<Row>, db::Error> {
 
 /// Takes away all that concerns a patient, under [`db::erasure_lock`], and asks for their key to be destroyed.
 pub async fn notifications_erase(tx: &mut Tx, patient: &PatientId) -> Result<(), db::Error> {
+    db::access_forget(tx, patient.as_str()).await?;
     db::erasure_request(tx, patient.as_str()).await?;
     on!(tx, |conn| sqlx::query(sql!("delete from notification where patient_id = $1"))
         .bind(patient.as_str())
