@@ -6,9 +6,11 @@ mod plant;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use auth::domain::totp::Totp;
 use chrono::TimeDelta;
-use contracts::endpoint::Operation;
+use contracts::endpoint::{Encoding, Operation};
 use contracts::permission::Role;
+use data_encoding::BASE32_NOPAD;
 use http_kit::Service;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -56,13 +58,29 @@ impl Scene {
     }
 
     async fn call(&self, operation: &Operation, path: &str, body: &Value) -> Reply {
+        let token = self.stack.token(Role::Admin);
+        self.send(&token, operation, path, body).await
+    }
+
+    /// Carries out an operation as the user of a token.
+    async fn call_as(&mut self, token: &str, id: &'static str, path: &str, body: &Value) -> Reply {
+        self.carried_out.insert(id);
+        self.send(token, operation(id), path, body).await
+    }
+
+    async fn send(&self, token: &str, operation: &Operation, path: &str, body: &Value) -> Reply {
         let service = operation.service.expect("a service's");
         let method = Method::from_bytes(operation.method.as_str().as_bytes()).unwrap();
-        let request = self.stack.request(service, method, path).bearer_auth(self.stack.token(Role::Admin));
+        let request = self.stack.request(service, method, path).bearer_auth(token);
         // Answers that are kept for a repeated request are looked through as well.
         let key = format!("canary-{}", self.carried_out.len());
-        let request = request.header("idempotency-key", key).header("content-type", "application/json");
-        let reply = send(if body.is_null() { request } else { request.body(body.to_string()) }).await;
+        let request = request.header("idempotency-key", key);
+        let reply = send(match operation.encoding {
+            Encoding::Form => request.form(body),
+            Encoding::Json if body.is_null() => request,
+            Encoding::Json => request.header("content-type", "application/json").body(body.to_string()),
+        })
+        .await;
         assert!((200..300).contains(&reply.status), "{}: {} {body}", operation.id, reply.text);
         reply
     }
@@ -114,6 +132,8 @@ async fn people(scene: &mut Scene) {
     provider["providerId"] = PROVIDER.into();
     let _ = scene.plant("add_provider", "/api/providers", provider).await;
     let _ = scene.plant("update_provider", &format!("/api/providers/{PROVIDER}"), monday).await;
+    let team = format!("/api/patients/{PATIENT}/care-team/{PROVIDER}");
+    let _ = scene.plant("join_care_team", &team, json!({})).await;
 }
 
 async fn appointments(scene: &mut Scene) {
@@ -147,6 +167,13 @@ async fn bills_and_records(scene: &mut Scene) {
         )
         .await;
     let _ = scene.plant("update_record", "/api/records/rec-canary", json!({})).await;
+    let broken = scene.plant("break_glass", "/api/records/break-glass", json!({"patientId": PATIENT})).await;
+    let review = format!("/api/records/break-glass/{}/review", broken.json()["grantId"].as_str().unwrap());
+    let mut finding = scene.planter.body(operation("review_break_glass"));
+    finding["finding"] = "Justified".into();
+    // Nobody reviews what they opened themselves.
+    let officer = scene.stack.token(Role::PrivacyOfficer);
+    let _ = scene.call_as(&officer, "review_break_glass", &review, &finding).await;
 }
 
 async fn notifications(scene: &mut Scene) {
@@ -178,15 +205,50 @@ async fn users(scene: &mut Scene) {
             scene.planter.also(given[name].as_str().unwrap(), name);
         }
     }
+    second_factor(scene, text(&refreshed["token"])).await;
     let mut change = scene.planter.body(operation("change_password"));
     change["currentPassword"] = ADMIN_PASSWORD.into();
-    scene.carried_out.insert("change_password");
-    let request = scene.stack.request(ServiceName::AuthService, Method::PUT, "/api/auth/me/password");
-    let request =
-        request.bearer_auth(refreshed["token"].as_str().unwrap()).header("content-type", "application/json");
-    let _ = send(request.body(change.to_string())).await.expect(200);
+    let _ =
+        scene.call_as(text(&refreshed["token"]), "change_password", "/api/auth/me/password", &change).await;
     scene.planter.also(ADMIN_PASSWORD, "the first administrator's password");
-    let _ = scene.plant("logout", "/api/auth/logout", json!({"token": refreshed["token"]})).await;
+    let token = json!({"token": refreshed["token"]});
+    let _ = scene.plant("introspect_token", "/api/auth/introspect", token.clone()).await;
+    let _ = scene.plant("logout", "/api/auth/logout", token).await;
+    let _ =
+        scene.plant("revoke_token", "/api/auth/revoke", json!({"token": refreshed["refreshToken"]})).await;
+}
+
+/// One that is enrolled and taken away by a recovery code; the others stay until then, and are looked for.
+async fn second_factor(scene: &mut Scene, token: &str) {
+    const OWN: &str = "/api/auth/me/second-factor";
+    let password = json!({"currentPassword": ADMIN_PASSWORD});
+    let offered = scene.call_as(token, "offer_second_factor", OWN, &password).await.json();
+    let secret = text(&offered["secret"]);
+    scene.planter.also(secret, "the secret of a second factor");
+    let app = Totp::kept(BASE32_NOPAD.decode(secret.as_bytes()).unwrap());
+    let code = json!({"code": app.code(Totp::step(scene.stack.clock.now())).to_string()});
+    let confirmed =
+        scene.call_as(token, "confirm_second_factor", &format!("{OWN}/confirm"), &code).await.json();
+    let codes: Vec<_> = confirmed["recoveryCodes"].as_array().unwrap().iter().map(text).collect();
+    assert!(!codes.is_empty());
+    for code in &codes {
+        scene.planter.also(code, "a recovery code");
+    }
+    // What it is while it is there.
+    scene.look_through(scene.stack.database(ServiceName::AuthService).contents(), false);
+    let gone = json!({"currentPassword": ADMIN_PASSWORD, "code": codes[0]});
+    let _ = scene.call_as(token, "remove_second_factor", &format!("{OWN}/remove"), &gone).await;
+}
+
+async fn roles(scene: &mut Scene) {
+    let may = json!({"role": "canary-role", "permissions": ["patients:read"]});
+    let _ = scene.plant("create_role", "/api/auth/roles", may).await;
+    let more = json!({"permissions": ["patients:read", "providers:read"]});
+    let _ = scene.plant("update_role", "/api/auth/roles/canary-role", more).await;
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap()
 }
 
 async fn every_text_of_every_body_is_sealed(stack: Arc<TestStack>) {
@@ -195,6 +257,7 @@ async fn every_text_of_every_body_is_sealed(stack: Arc<TestStack>) {
     appointments(&mut scene).await;
     bills_and_records(&mut scene).await;
     notifications(&mut scene).await;
+    roles(&mut scene).await;
     users(&mut scene).await;
     let public = || {
         contracts::operations().filter(|operation| !operation.is_internal() && operation.service.is_some())
