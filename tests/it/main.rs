@@ -11,6 +11,7 @@ mod durability;
 mod lifecycle;
 mod privacy;
 mod rotation;
+mod security_page;
 mod signing_keys;
 mod supply_chain;
 mod traces;
