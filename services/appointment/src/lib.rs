@@ -38,6 +38,7 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::slots::slots)
             .on(api::events::take)
             .on_audit::<appointments::AuditOfAppointments>()
+            .on_verification::<appointments::VerifyAuditOfAppointments>()
             .finish()?;
         Ok(App { router, jobs: Vec::new() })
     })

@@ -75,8 +75,10 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::revocations::after)
             .on(api::events::deliver)
             .on(api::audit::list::list)
+            .on(api::audit::verify::verify)
             .on(api::audit::accesses::accesses)
             .on_audit::<auth::AuditOfAuth>()
+            .on_verification::<auth::VerifyAuditOfAuth>()
             .finish()?;
         Ok(App {
             router,

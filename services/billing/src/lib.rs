@@ -32,6 +32,7 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::delete::delete)
             .on(api::events::deliver)
             .on_audit::<bills::AuditOfBilling>()
+            .on_verification::<bills::VerifyAuditOfBilling>()
             .finish()?;
         Ok(App { router, jobs: Vec::new() })
     })

@@ -38,6 +38,7 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::read::by_id)
             .on(api::events::take)
             .on_audit::<notifications::AuditOfNotifications>()
+            .on_verification::<notifications::VerifyAuditOfNotifications>()
             .finish()?;
         let deliver = jobs::deliver::run(api.delivery.clone());
         Ok(App { router, jobs: vec![Box::pin(deliver), Box::pin(jobs::forget::run(api.db))] })

@@ -31,6 +31,7 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::update::update)
             .on(api::delete::delete)
             .on_audit::<patients::AuditOfPatients>()
+            .on_verification::<patients::VerifyAuditOfPatients>()
             .finish()?;
         Ok(App { router, jobs: Vec::new() })
     })

@@ -31,6 +31,7 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::update::update)
             .on(api::remove::remove)
             .on_audit::<providers::AuditOfProviders>()
+            .on_verification::<providers::VerifyAuditOfProviders>()
             .finish()?;
         Ok(App { router, jobs: Vec::new() })
     })

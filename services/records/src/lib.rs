@@ -33,6 +33,7 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::delete::delete)
             .on(api::events::deliver)
             .on_audit::<records::AuditOfRecords>()
+            .on_verification::<records::VerifyAuditOfRecords>()
             .finish()?;
         Ok(App { router, jobs: Vec::new() })
     })

@@ -3,6 +3,7 @@
 
 mod audit;
 mod audit_reading;
+mod audit_verification;
 mod compose;
 mod forgery;
 mod parts;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api;
 use crate::audit::{AuditEvents, AuditSearch};
+use crate::audit_verification::{ServiceVerification, VerificationQuery};
 use crate::event::{Accepted, Event};
 use crate::id::{AppointmentId, ProviderId};
 use crate::merge_patch::MergePatch;
@@ -50,6 +51,10 @@ api! {
     /// What this service wrote in the audit.
     audit_of_appointments: AuditOfAppointments = Get "/internal/audit" (query AuditSearch),
         needs AuditCollect, answers 200 AuditEvents;
+
+    /// Whether what this service wrote in the audit is as it was written.
+    verify_audit_of_appointments: VerifyAuditOfAppointments = Get "/internal/audit/verification" (query VerificationQuery),
+        needs AuditCollect, answers 200 ServiceVerification;
 }
 
 /// Where an appointment stands.

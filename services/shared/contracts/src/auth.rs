@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api;
 use crate::audit::{AccessFilter, AuditEvent, AuditEvents, AuditQuery, AuditSearch, PatientAccess};
+use crate::audit_verification::{AuditVerification, ServiceVerification, VerificationQuery};
 use crate::event::{Accepted, Event};
 use crate::id::{PatientId, SessionId, UserId};
 use crate::merge_patch::MergePatch;
@@ -129,6 +130,10 @@ api! {
     list_audit: ListAudit = Get "/api/audit" (query AuditQuery),
         needs AuditRead, answers 200 Page<AuditEvent>;
 
+    /// Whether the audit of every service is as it was written, and the first entry that is not.
+    verify_audit: VerifyAudit = Get "/api/audit/verification" (query VerificationQuery),
+        needs AuditRead, answers 200 AuditVerification;
+
     /// Who has seen or changed a patient's data: for the patient, and for whoever may read the audit.
     patient_accesses: PatientAccesses = Get "/api/patients/{patientId}/accesses" [patient_id: PatientId] (query AccessFilter),
         needs PatientsRead, answers 200 Page<PatientAccess>;
@@ -136,6 +141,10 @@ api! {
     /// What this service wrote in the audit.
     audit_of_auth: AuditOfAuth = Get "/internal/audit" (query AuditSearch),
         needs AuditCollect, answers 200 AuditEvents;
+
+    /// Whether what this service wrote in the audit is as it was written.
+    verify_audit_of_auth: VerifyAuditOfAuth = Get "/internal/audit/verification" (query VerificationQuery),
+        needs AuditCollect, answers 200 ServiceVerification;
 }
 
 /// A user's name and password.

@@ -6,6 +6,7 @@
 pub mod ambient;
 pub mod appointments;
 pub mod audit;
+pub mod audit_verification;
 pub mod auth;
 pub mod bills;
 #[cfg(feature = "client")]
@@ -31,6 +32,7 @@ pub mod role_name;
 pub mod secret;
 mod shared;
 pub mod stand_in;
+pub mod target;
 #[cfg(feature = "deadline")]
 pub mod trail;
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api;
 use crate::audit::{AuditEvents, AuditSearch};
+use crate::audit_verification::{ServiceVerification, VerificationQuery};
 use crate::event::{Accepted, Event};
 use crate::id::NotificationId;
 use crate::page::Page;
@@ -39,6 +40,10 @@ api! {
     /// What this service wrote in the audit.
     audit_of_notifications: AuditOfNotifications = Get "/internal/audit" (query AuditSearch),
         needs AuditCollect, answers 200 AuditEvents;
+
+    /// Whether what this service wrote in the audit is as it was written.
+    verify_audit_of_notifications: VerifyAuditOfNotifications = Get "/internal/audit/verification" (query VerificationQuery),
+        needs AuditCollect, answers 200 ServiceVerification;
 }
 
 /// The way a notification goes.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api;
 use crate::audit::{AuditEvents, AuditSearch};
+use crate::audit_verification::{ServiceVerification, VerificationQuery};
 use crate::id::ProviderId;
 use crate::merge_patch::MergePatch;
 use crate::page::Page;
@@ -37,6 +38,10 @@ api! {
     /// What this service wrote in the audit.
     audit_of_providers: AuditOfProviders = Get "/internal/audit" (query AuditSearch),
         needs AuditCollect, answers 200 AuditEvents;
+
+    /// Whether what this service wrote in the audit is as it was written.
+    verify_audit_of_providers: VerifyAuditOfProviders = Get "/internal/audit/verification" (query VerificationQuery),
+        needs AuditCollect, answers 200 ServiceVerification;
 }
 
 /// A day of the week.

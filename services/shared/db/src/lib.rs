@@ -44,11 +44,11 @@ mod tx;
 mod vault;
 
 pub use audit::{
-    AuditEntry, AuditFault, AuditFilter, AuditFlaw, AuditOutcome, AuditPlace, AuditSigner, AuditSigners,
-    AuditVerified, FoundEntry, audit_checkpoint, audit_find, audit_refresh_key, audit_rotate_key,
-    audit_sign_anew, audit_verify, audit_write,
+    AuditDamage, AuditEntry, AuditFault, AuditFilter, AuditFlaw, AuditOutcome, AuditPlace, AuditReach,
+    AuditSigner, AuditSigners, AuditVerified, FoundEntry, audit_checkpoint, audit_find, audit_refresh_key,
+    audit_rotate_key, audit_sign_anew, audit_verify, audit_verify_within, audit_write,
 };
-pub use db::{Db, Engine, OpenError, Purged};
+pub use db::{Db, Engine, OpenError, OpenTo, Purged};
 pub use erasure::{erasure_finish, erasure_is_requested, erasure_lock, erasure_request, erasures_pending};
 pub use error::{ConstraintKind, Error, SealError};
 pub use idempotency::{Begun, KeptAnswer, Ticket, idempotency_begin, idempotency_keep, idempotency_release};

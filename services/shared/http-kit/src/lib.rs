@@ -12,6 +12,7 @@
 //! | [`answer`], [`etag`], [`page`] | what every answer carries |
 //! | [`problem`] | errors as RFC 9457 documents |
 //! | [`audit`], `concerned.rs` | an entry for every call, before its answer leaves; whose data it was about |
+//! | [`verification`] | whether what stands in the audit is as it was written |
 //! | [`erasure`] | the keys of erased patients destroyed |
 //! | [`relay`] | events from the outbox to their subscribers |
 //! | [`kit`], [`serve`], [`process`] | a service put together, started, drained; a service as a process |
@@ -74,6 +75,8 @@ pub mod serve;
 mod shape;
 #[cfg(feature = "service")]
 mod tls_listener;
+#[cfg(feature = "service")]
+pub mod verification;
 
 #[cfg(feature = "service")]
 pub use answer::Answer;

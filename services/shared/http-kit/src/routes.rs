@@ -15,6 +15,7 @@ use axum::extract::Request;
 use axum::response::Response;
 use axum::routing::MethodFilter;
 use contracts::audit::{AuditEvents, AuditSearch};
+use contracts::audit_verification::{ServiceVerification, VerificationQuery};
 use contracts::endpoint::{Endpoint, Operation};
 use contracts::problem::{Problem, ProblemCode};
 use futures_util::FutureExt;
@@ -31,6 +32,7 @@ use crate::problem;
 use crate::ready::{self, Ready};
 use crate::shape::Shape;
 use crate::telemetry::RequestMetrics;
+use crate::verification;
 
 /// Why a handler could not do what was asked: the service's own error, with the one place that says how it is shown.
 pub trait Failure: std::error::Error + Send + Sync + 'static {
@@ -127,6 +129,16 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     {
         let db = self.kit.db.clone();
         self.on(move |_, call: Call<E>| audit::collect(db.clone(), call))
+    }
+
+    /// Mounts the verification of what this service wrote in the audit.
+    #[must_use]
+    pub fn on_verification<E>(self) -> Self
+    where
+        E: Endpoint<Path = (), Query = VerificationQuery, Body = (), Reply = ServiceVerification>,
+    {
+        let (db, secrets) = (self.kit.db.clone(), self.kit.world.secrets.clone());
+        self.on(move |_, call: Call<E>| verification::collect(db.clone(), secrets.clone(), call))
     }
 
     /// The router, with health checks and answers for what is not there.

@@ -167,7 +167,18 @@ pub async fn open_as_it_is(
     secrets: &db::Secrets,
     (clock, random): (Clock, Random),
 ) -> Result<db::Db, StartError> {
-    let open = db::Db::open(service, database, secrets, clock, random);
+    open_to(db::OpenTo::Serve, service, database, secrets, (clock, random)).await
+}
+
+/// Opens a service's database for something else than to serve from it.
+pub async fn open_to(
+    purpose: db::OpenTo,
+    service: settings::ServiceName,
+    database: &settings::Database,
+    secrets: &db::Secrets,
+    ambient: (Clock, Random),
+) -> Result<db::Db, StartError> {
+    let open = db::Db::open_to(purpose, service, database, secrets, ambient);
     tokio::time::timeout(OPEN_MAX, open)
         .await
         .unwrap_or_else(|_| Err(db::OpenError::Db(db::Error::no_answer())))

@@ -3,6 +3,8 @@
 
 mod audit;
 mod audit_forger;
+mod audit_forging;
+mod audit_found;
 mod audit_tampering;
 mod erasure;
 mod files;
