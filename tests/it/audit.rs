@@ -54,4 +54,24 @@ async fn the_audit_is_sound_while_a_stack_runs_and_an_edit_in_its_files_is_named
     let (code, said) = audit("verify", &data).await;
     assert!(code == Some(1) && said.contains("entry 1 is not as it was written"), "{said}");
     assert!(said.contains("billing-service: ") && !said.contains("billing-service is"), "{said}");
+
+    // What is not there is said to be so by name, keeps none of the others from being looked at, and is not made.
+    let (provider, billing) = (data.join("db/provider.sqlite"), data.join("db/billing.sqlite"));
+    for file in
+        [&provider, &billing, &data.join("keys/billing.sqlite"), &data.join("keys/notification.sqlite")]
+    {
+        std::fs::remove_file(file).unwrap();
+    }
+    let (code, said) = audit("verify", &data).await;
+    assert_eq!(code, Some(1), "{said}");
+    for line in [
+        "the database of provider-service cannot be opened",
+        "billing-service: has nothing here; it never ran here, or all of it is gone",
+        "notification-service: its keys are gone, and its data is there",
+        "entry 1 is not as it was written",
+    ] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+    assert!(said.contains("auth-service: ") && said.contains("are as they were written"), "{said}");
+    assert!(!provider.exists() && !billing.exists(), "it looks, and makes nothing");
 }

@@ -41,6 +41,7 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::events::take)
             .on_audit::<appointments::AuditOfAppointments>()
             .on_keys::<appointments::KeysOfAppointments>()
+            .on_verification::<appointments::VerifyAuditOfAppointments>()
             .finish()?;
         Ok(App { router, jobs: vec![Box::pin(care)] })
     })

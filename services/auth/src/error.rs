@@ -4,6 +4,7 @@ use contracts::client::ClientError;
 use contracts::field::BadField;
 use contracts::problem::{Problem, ProblemCode};
 use http_kit::Failure;
+use http_kit::audit::Unreadable;
 
 use crate::password::Busy;
 use crate::store::role::ROLES_MAX;
@@ -74,6 +75,12 @@ pub enum Error {
     /// Another service.
     #[error(transparent)]
     Peer(#[from] ClientError),
+    /// Whoever calls was logged out, or may not any more, since their token was looked at.
+    #[error("the session has ended meanwhile")]
+    SessionOver,
+    /// The audit.
+    #[error(transparent)]
+    Audit(#[from] Unreadable),
     /// The database.
     #[error(transparent)]
     Db(#[from] db::Error),
@@ -119,6 +126,9 @@ impl Failure for Error {
             }
             Self::BadToken => Problem::new(ProblemCode::Unauthenticated).detail("the token is not valid"),
             Self::NoKeys | Self::Busy => Problem::new(ProblemCode::Unavailable),
+            Self::SessionOver => {
+                Problem::new(ProblemCode::Unauthenticated).detail("the session has ended meanwhile")
+            }
             Self::LastAdmin => Problem::new(ProblemCode::InvalidTransition)
                 .detail("The last active administrator cannot be disabled or deleted, nor lose the role."),
             Self::RoleTaken => Problem::new(ProblemCode::AlreadyExists).fault("role", "is taken"),
@@ -130,6 +140,7 @@ impl Failure for Error {
                 Problem::new(ProblemCode::InvalidFields).fault(*field, why.to_string())
             }
             Self::Invalid(problem) => (**problem).clone(),
+            Self::Audit(error) => error.problem(),
             Self::Peer(error) => http_kit::problem::of_client(error),
             Self::Db(error) => http_kit::problem::of_db(error),
         }

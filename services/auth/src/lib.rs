@@ -86,10 +86,12 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::revocations::after)
             .on(api::events::deliver)
             .on(api::audit::list::list)
+            .on(api::audit::verify::verify)
             .on(api::audit::accesses::accesses)
             .on_audit::<auth::AuditOfAuth>()
             .on(api::stack_keys::read)
             .on_keys::<auth::KeysOfAuth>()
+            .on_verification::<auth::VerifyAuditOfAuth>()
             .finish()?;
         let verifier = kit.world.verifier;
         Ok(App {

@@ -40,6 +40,7 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::events::deliver)
             .on_audit::<patients::AuditOfPatients>()
             .on_keys::<patients::KeysOfPatients>()
+            .on_verification::<patients::VerifyAuditOfPatients>()
             .finish()?;
         Ok(App { router, jobs: Vec::new() })
     })

@@ -42,6 +42,7 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::events::deliver)
             .on_audit::<records::AuditOfRecords>()
             .on_keys::<records::KeysOfRecords>()
+            .on_verification::<records::VerifyAuditOfRecords>()
             .finish()?;
         Ok(App { router, jobs: vec![Box::pin(forget)] })
     })

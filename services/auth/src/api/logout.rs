@@ -25,7 +25,11 @@ pub async fn logout(api: Api, call: Call<Logout>) -> Result<Answer<Logout>, Erro
 pub(super) async fn end(api: &Api, session: &str, exp: i64) -> Result<(), Error> {
     let ended = db::retrying(&api.db, async |mut tx| {
         let ended = match session_find(&mut tx, session).await? {
-            Some(_) => session_end(&mut tx, session).await?,
+            Some(kept) => {
+                // Whoever has a token of it, of whichever kind, has shown to be them.
+                trail::is_of(kept.account.as_str(), session);
+                session_end(&mut tx, session).await?
+            }
             // Signed here and not known here: the database is older than the token. The token must not be good for all that.
             None => DateTime::from_timestamp(exp, 0)
                 .filter(|expires_at| *expires_at > tx.now())

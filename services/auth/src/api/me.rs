@@ -6,6 +6,7 @@ use contracts::id::{PatientId, ProviderId, UserId};
 use contracts::problem::Faults;
 use http_kit::{Answer, Call};
 
+use super::hold::hold;
 use super::{Api, bounded};
 use crate::domain::policy;
 use crate::domain::user::Account;
@@ -58,6 +59,7 @@ pub async fn change_password(api: Api, call: Call<ChangePassword>) -> Result<Ans
         if !account_update(&mut tx, &api.db, &id, kept.version, &account).await? {
             return Err(Error::Db(db::Error::LostRace));
         }
+        hold(&mut tx, &call.caller).await?;
         let ended = sessions_end(&mut tx, &id, call.caller.session.as_deref()).await?;
         revocation_insert(&mut tx, &ended).await?;
         tx.commit().await?;

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod events;
+mod hold;
 pub mod introspect;
 pub mod keys;
 pub mod login;

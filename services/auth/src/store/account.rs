@@ -2,6 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use contracts::id::{PatientId, ProviderId, UserId};
+use contracts::target::TargetKind;
+use contracts::trail;
 use db::{Db, Place, Subject, Tx, on, sql};
 use http_kit::page::{Newest, Window};
 use sqlx::FromRow;
@@ -59,6 +61,7 @@ fn name_index(db: &Db, name: &Username) -> Result<Vec<u8>, db::Error> {
 
 /// Creates an account. [`Error::Taken`] if the name was ever used.
 pub async fn account_insert(tx: &mut Tx, db: &Db, id: &UserId, account: &Account) -> Result<(), Error> {
+    trail::touches(TargetKind::User, id.as_str());
     let (now, user) = (tx.now(), &account.user);
     let name_index = name_index(db, &user.username)?;
     let body = seal(db, id, account).await?;
@@ -192,6 +195,7 @@ pub async fn account_update(
     version: i64,
     account: &Account,
 ) -> Result<bool, db::Error> {
+    trail::touches(TargetKind::User, id.as_str());
     let (now, user, body) = (tx.now(), &account.user, seal(db, id, account).await?);
     let updated = on!(tx, |conn| {
         sqlx::query(sql!(
@@ -272,6 +276,7 @@ pub async fn account_touch(tx: &mut Tx, id: &UserId, version: i64) -> Result<boo
 
 /// Takes an account's data away, if `version` is still the present one; id and name stay taken.
 pub async fn account_delete(tx: &mut Tx, id: &UserId, version: i64) -> Result<bool, db::Error> {
+    trail::touches(TargetKind::User, id.as_str());
     let now = tx.now();
     let deleted = on!(tx, |conn| {
         sqlx::query(sql!(

@@ -2,6 +2,8 @@
 //!
 //! Rows are locked in this order, so that no two transactions wait for each other: attempts, role, account, second factor, session, refresh tokens, and
 //! last of all the revocation counter.
+//!
+//! What changes a user, a role or a session says so to the audit, here where it is changed: no handler can leave it out.
 
 pub mod account;
 pub mod attempt;

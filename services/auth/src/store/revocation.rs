@@ -2,6 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use contracts::auth::{Revocation, Revocations};
+use contracts::target::TargetKind;
+use contracts::trail;
 use db::{Tx, on, sql};
 
 /// One answer holds so many.
@@ -39,6 +41,7 @@ impl Ended {
 /// revocation waits.
 pub async fn revocation_insert(tx: &mut Tx, ended: &[Ended]) -> Result<(), db::Error> {
     for one in ended {
+        trail::touches(TargetKind::Session, &one.session);
         let seq: i64 = on!(tx, |conn| sqlx::query_scalar(sql!(
             "update revocation_counter set last = last + 1 where id = 1 returning last"
         ))

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use contracts::id::UserId;
 use contracts::permission::Permissions;
 use contracts::role_name::RoleName;
+use contracts::target::TargetKind;
+use contracts::trail;
 use db::{Tx, on, sql};
 use http_kit::page::{Newest, Window};
 use sqlx::FromRow;
@@ -43,6 +45,7 @@ impl From<Row> for Kept {
 
 /// Makes a role. [`Error::RoleTaken`] if the name was ever used.
 pub async fn role_insert(tx: &mut Tx, name: &RoleName, permissions: Permissions) -> Result<(), Error> {
+    trail::touches(TargetKind::Role, name.as_str());
     let now = tx.now();
     let inserted = on!(tx, |conn| sqlx::query(sql!(
         "insert into role (name, version, created_at, updated_at, scope) values ($1, 1, $2, $2, $3) \
@@ -86,6 +89,7 @@ pub async fn role_update(
     version: i64,
     permissions: Permissions,
 ) -> Result<bool, db::Error> {
+    trail::touches(TargetKind::Role, name.as_str());
     let now = tx.now();
     let updated = on!(tx, |conn| sqlx::query(sql!(
         "update role set version = version + 1, updated_at = $3, scope = $4 \
@@ -103,6 +107,7 @@ pub async fn role_update(
 
 /// Takes a role away, if `version` is still the present one, from whoever has it too; the name stays taken.
 pub async fn role_delete(tx: &mut Tx, name: &RoleName, version: i64) -> Result<bool, db::Error> {
+    trail::touches(TargetKind::Role, name.as_str());
     let now = tx.now();
     let deleted = on!(tx, |conn| sqlx::query(sql!(
         "update role set version = version + 1, updated_at = $3, deleted_at = $3 \
@@ -132,6 +137,7 @@ pub async fn holders_touch(tx: &mut Tx, name: &RoleName) -> Result<Vec<UserId>, 
     .fetch_all(conn)
     .await)?;
     for id in &ids {
+        trail::touches(TargetKind::User, id);
         on!(tx, |conn| sqlx::query(sql!(
             "update account set version = version + 1, updated_at = $2 where id = $1"
         ))

@@ -2,6 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use contracts::id::{SessionId, UserId};
+use contracts::target::TargetKind;
+use contracts::trail;
 use db::{Db, Place, Subject, Tx, on, sql};
 use http_kit::page::{Newest, Window};
 use sqlx::FromRow;
@@ -98,6 +100,7 @@ pub async fn session_insert(
     .execute(conn)
     .await
     .map(drop))?;
+    trail::touches(TargetKind::Session, id);
     Ok(())
 }
 
@@ -170,6 +173,33 @@ pub async fn session_hold(tx: &mut Tx, id: &str) -> Result<bool, db::Error> {
     Ok(updated == 1)
 }
 
+/// Whether a session goes on, as whoever calls says that it is theirs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It does, and will until the commit: whoever ends it waits for that.
+    GoesOn,
+    /// It was ended.
+    Ended,
+    /// It is not known here.
+    Unknown,
+}
+
+/// Asks whether a session goes on, and keeps it so until the commit.
+pub async fn session_standing(tx: &mut Tx, id: &str) -> Result<Standing, db::Error> {
+    // An update that changes nothing: both engines hold the row for it.
+    let held = on!(tx, |conn| sqlx::query(sql!(
+        "update session set ended_at = null where id = $1 and ended_at is null"
+    ))
+    .bind(id)
+    .execute(conn)
+    .await
+    .map(|done| done.rows_affected()))?;
+    if held == 1 {
+        return Ok(Standing::GoesOn);
+    }
+    Ok(if session_find(tx, id).await?.is_some() { Standing::Ended } else { Standing::Unknown })
+}
+
 /// Prolongs a session that is held.
 pub async fn session_prolong(tx: &mut Tx, id: &str, times: &Times) -> Result<(), db::Error> {
     on!(tx, |conn| sqlx::query(sql!(
@@ -184,19 +214,27 @@ pub async fn session_prolong(tx: &mut Tx, id: &str, times: &Times) -> Result<(),
     Ok(())
 }
 
+/// A session that was just ended: its id, whose it is, and until when a token of its is good. The audit names both.
+type EndedRow = (String, String, DateTime<Utc>);
+
+fn ended((id, account, tokens_expire_at): EndedRow) -> Ended {
+    trail::touches(TargetKind::Session, &id);
+    trail::touches(TargetKind::User, &account);
+    Ended { session: id, tokens_expire_at }
+}
+
 /// Ends a session; `None` if it had ended before.
 pub async fn session_end(tx: &mut Tx, id: &str) -> Result<Option<Ended>, db::Error> {
     let now = tx.now();
-    let row: Option<(String, DateTime<Utc>)> = on!(tx, |conn| {
-        sqlx::query_as(sql!(
-        "update session set ended_at = $2 where id = $1 and ended_at is null returning id, token_expires_at"
+    let row: Option<EndedRow> = on!(tx, |conn| sqlx::query_as(sql!(
+        "update session set ended_at = $2 where id = $1 and ended_at is null \
+         returning id, account_id, token_expires_at"
     ))
     .bind(id)
     .bind(now)
     .fetch_optional(conn)
-    .await
-    })?;
-    Ok(row.map(Ended::from))
+    .await)?;
+    Ok(row.map(ended))
 }
 
 /// Ends one of an account's sessions; `None` if it has no such one that goes on.
@@ -206,16 +244,16 @@ pub async fn session_end_of(
     id: &SessionId,
 ) -> Result<Option<Ended>, db::Error> {
     let now = tx.now();
-    let row: Option<(String, DateTime<Utc>)> = on!(tx, |conn| sqlx::query_as(sql!(
+    let row: Option<EndedRow> = on!(tx, |conn| sqlx::query_as(sql!(
         "update session set ended_at = $3 where id = $1 and account_id = $2 and ended_at is null \
-         returning id, token_expires_at"
+         returning id, account_id, token_expires_at"
     ))
     .bind(id.as_str())
     .bind(account.as_str())
     .bind(now)
     .fetch_optional(conn)
     .await)?;
-    Ok(row.map(Ended::from))
+    Ok(row.map(ended))
 }
 
 /// Ends an account's sessions, but for the one to keep if one is named. Told are those whose tokens may still be good.
@@ -225,16 +263,16 @@ pub async fn sessions_end(
     keep: Option<&str>,
 ) -> Result<Vec<Ended>, db::Error> {
     let now = tx.now();
-    let rows: Vec<(String, DateTime<Utc>)> = on!(tx, |conn| sqlx::query_as(sql!(
+    let rows: Vec<EndedRow> = on!(tx, |conn| sqlx::query_as(sql!(
         "update session set ended_at = $3 where account_id = $1 and id <> $2 and ended_at is null \
-         returning id, token_expires_at"
+         returning id, account_id, token_expires_at"
     ))
     .bind(account.as_str())
     .bind(keep.unwrap_or_default())
     .bind(now)
     .fetch_all(conn)
     .await)?;
-    Ok(rows.into_iter().map(Ended::from).filter(|ended| ended.tokens_expire_at > now).collect())
+    Ok(rows.into_iter().map(ended).filter(|ended| ended.tokens_expire_at > now).collect())
 }
 
 /// Takes away sessions that can neither be refreshed nor have a good token, and their refresh tokens with them.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says so by failing")]
 
 mod attempts;
+mod audited;
 mod bad_input;
 mod forgery;
 mod keys;

@@ -14,6 +14,7 @@ use testkit::stack::{Who, send};
 use testkit::{Reply, TestStack};
 
 pub(crate) const PATIENT: &str = "12345";
+const VERIFICATION: &str = "/internal/audit/verification";
 
 /// A call of each operation, in an order in which each can be answered.
 pub(crate) fn calls() -> Vec<Called> {
@@ -155,6 +156,14 @@ fn of_users_and_among_services() -> Vec<Called> {
         call("keys_of_bills", "/internal/keys", "", false, 200),
         call("keys_of_records", "/internal/keys", "", false, 200),
         call("keys_of_notifications", "/internal/keys", "", false, 200),
+        call("verify_audit", "/api/audit/verification", "", false, 200),
+        call("verify_audit_of_auth", VERIFICATION, "", false, 200),
+        call("verify_audit_of_patients", VERIFICATION, "", false, 200),
+        call("verify_audit_of_providers", VERIFICATION, "", false, 200),
+        call("verify_audit_of_appointments", VERIFICATION, "", false, 200),
+        call("verify_audit_of_billing", VERIFICATION, "", false, 200),
+        call("verify_audit_of_records", VERIFICATION, "", false, 200),
+        call("verify_audit_of_notifications", VERIFICATION, "", false, 200),
         call("list_roles", "/api/auth/roles", "", false, 200),
         call("jwks", "/.well-known/jwks.json", "", false, 200),
         call("revocations", "/internal/revocations", "", false, 200),

@@ -4,6 +4,8 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::target::Target;
+
 /// What became of what was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum AuditOutcome {
@@ -13,6 +15,15 @@ pub enum AuditOutcome {
     Refused,
     /// It failed, for a reason of the stack's own.
     Failed,
+}
+
+/// What is wrong with an entry that was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum AuditDamage {
+    /// It, or what it was written behind, was altered or taken away.
+    Altered,
+    /// What it says cannot be read: it was altered, or its key is gone before its time. Shown is what stands in the clear.
+    Unreadable,
 }
 
 /// Who did what to whose data.
@@ -51,6 +62,15 @@ pub struct AuditEvent {
     /// The ids of the patients whose data it was about: every hit of a search.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub subjects: Vec<String>,
+    /// The ids of patients whom the query asked for, and nothing of theirs was shown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asked_for: Vec<String>,
+    /// The users, roles and sessions that it was about: who was changed, and what ended with that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<Target>,
+    /// How many more of them, if they were more than an entry names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub targets_left_out: Option<u32>,
     /// Why, if it was said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -60,6 +80,9 @@ pub struct AuditEvent {
     /// Finds the request in logs and traces.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace_id: Option<String>,
+    /// What is wrong with the entry itself; absent if it is as it was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub damage: Option<AuditDamage>,
 }
 
 /// Entries that are looked for.
@@ -69,6 +92,9 @@ pub struct AuditQuery {
     /// About this patient's data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patient_id: Option<String>,
+    /// About this user, role or session: `user:`, `role:` or `session:`, and the id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
     /// Done by this user, or `service:` and a name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<String>,
@@ -108,6 +134,9 @@ pub struct PatientAccess {
     pub who: String,
     /// What they were.
     pub roles: Vec<String>,
+    /// `true` if the patient was only asked for, and nothing of theirs was shown.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub only_asked: bool,
 }
 
 /// A stretch of a patient's accesses.
@@ -129,6 +158,9 @@ pub struct AuditSearch {
     /// About this patient's data. Not called as patients' ids are: whoever reads the audit does not read the patient's data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
+    /// About this user, role or session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
     /// Done by this user or service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<String>,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api;
 use crate::audit::{AccessFilter, AuditEvent, AuditEvents, AuditQuery, AuditSearch, PatientAccess};
+use crate::audit_verification::{AuditVerification, ServiceVerification, VerificationQuery};
 use crate::event::{Accepted, Event};
 use crate::id::{PatientId, SessionId, UserId};
 use crate::keys::{ServiceKeys, StackKeys};
@@ -158,6 +159,10 @@ api! {
     list_audit: ListAudit = Get "/api/audit" (query AuditQuery),
         needs AuditRead, answers 200 Page<AuditEvent>;
 
+    /// Whether the audit of every service is as it was written, and the first entry that is not.
+    verify_audit: VerifyAudit = Get "/api/audit/verification" (query VerificationQuery),
+        needs AuditRead, answers 200 AuditVerification;
+
     /// Who has seen or changed a patient's data: for the patient, and for whoever may read the audit.
     patient_accesses: PatientAccesses = Get "/api/patients/{patientId}/accesses" [patient_id: PatientId] (query AccessFilter),
         needs PatientsRead, answers 200 Page<PatientAccess>;
@@ -173,6 +178,10 @@ api! {
     /// What this service's data keys are wrapped under.
     keys_of_auth: KeysOfAuth = Get "/internal/keys",
         needs KeysCollect, answers 200 ServiceKeys, unaudited;
+
+    /// Whether what this service wrote in the audit is as it was written.
+    verify_audit_of_auth: VerifyAuditOfAuth = Get "/internal/audit/verification" (query VerificationQuery),
+        needs AuditCollect, answers 200 ServiceVerification;
 }
 
 /// A user's name and password, and a code if the account has a second factor.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api;
 use crate::audit::{AuditEvents, AuditSearch};
+use crate::audit_verification::{ServiceVerification, VerificationQuery};
 use crate::event::{Accepted, Event};
 use crate::id::BillId;
 use crate::keys::ServiceKeys;
@@ -46,6 +47,10 @@ api! {
     /// What this service's data keys are wrapped under.
     keys_of_bills: KeysOfBills = Get "/internal/keys",
         needs KeysCollect, answers 200 ServiceKeys, unaudited;
+
+    /// Whether what this service wrote in the audit is as it was written.
+    verify_audit_of_billing: VerifyAuditOfBilling = Get "/internal/audit/verification" (query VerificationQuery),
+        needs AuditCollect, answers 200 ServiceVerification;
 }
 
 /// Where a bill stands.

@@ -6,6 +6,7 @@
 pub mod ambient;
 pub mod appointments;
 pub mod audit;
+pub mod audit_verification;
 pub mod auth;
 pub mod bills;
 pub mod break_glass;
@@ -37,6 +38,7 @@ pub mod second_factor;
 pub mod secret;
 mod shared;
 pub mod stand_in;
+pub mod target;
 #[cfg(feature = "deadline")]
 pub mod trail;
 

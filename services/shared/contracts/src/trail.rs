@@ -8,12 +8,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::id;
 use crate::role_name::RoleName;
+use crate::target::{Target, TargetKind};
 
 /// The header by which one service tells another for whom it asks. Believed from services alone.
 pub const HEADER: &str = "x-on-behalf-of";
 
 /// Patients in one entry at most: more than any page or body of ours holds.
 pub const PATIENTS_MAX: usize = 256;
+/// Users, roles and sessions in one entry at most. A role that more people have may be changed: those who are left out are counted.
+pub const TARGETS_MAX: usize = 1_000;
 /// What anybody typed is kept only so far.
 const CHARS_MAX: usize = 500;
 
@@ -45,14 +48,39 @@ pub struct Told {
     pub on_behalf_of: Option<String>,
     /// Whose data it is about.
     pub patients: BTreeSet<String>,
+    /// Whom the query asks for, whether or not anything of theirs is shown.
+    pub asked: BTreeSet<String>,
+    /// Which users, roles and sessions it is about.
+    pub targets: BTreeSet<Target>,
+    /// How many more of them, which the entry does not name.
+    pub targets_left_out: u32,
     /// Why, if it was said.
     pub reason: Option<String>,
     /// The address that the gateway saw.
     pub from: Option<String>,
     /// Finds the request in logs and traces.
     pub trace_id: Option<String>,
-    /// How many patients the entry named that is written, if one is.
-    written: Option<usize>,
+    /// What the entry named that is written, if one is.
+    written: Option<Named>,
+}
+
+/// How many an entry names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Named {
+    patients: usize,
+    targets: usize,
+}
+
+impl Told {
+    /// How many it is about.
+    pub fn named(&self) -> Named {
+        Named { patients: self.patients.len(), targets: self.targets.len() }
+    }
+
+    /// Whom the query asks for, and nothing of theirs is shown.
+    pub fn only_asked(&self) -> impl Iterator<Item = &String> {
+        self.asked.difference(&self.patients)
+    }
 }
 
 impl Trail {
@@ -84,15 +112,37 @@ impl Trail {
         }
     }
 
-    /// An entry is written that names so many patients.
-    pub fn is_written_with(&self, patients: usize) {
-        self.lock().written = Some(patients);
+    /// The query asks for this patient's data.
+    pub fn asks_for(&self, patient: &str) {
+        let mut told = self.lock();
+        if told.asked.len() < PATIENTS_MAX && id::check(patient).is_ok() {
+            told.asked.insert(patient.to_owned());
+        }
+    }
+
+    /// It is about this user, role or session. What is no id is nothing.
+    pub fn touches(&self, kind: TargetKind, id: &str) {
+        let Some(target) = Target::new(kind, id) else { return };
+        let mut told = self.lock();
+        if told.targets.contains(&target) {
+            return;
+        }
+        if told.targets.len() < TARGETS_MAX {
+            told.targets.insert(target);
+        } else {
+            told.targets_left_out += 1;
+        }
+    }
+
+    /// An entry is written that names so many.
+    pub fn is_written_with(&self, named: Named) {
+        self.lock().written = Some(named);
     }
 
     /// Whether an entry is written that names everybody whom the work is about.
     pub fn is_written(&self) -> bool {
         let told = self.lock();
-        told.written == Some(told.patients.len())
+        told.written == Some(told.named())
     }
 
     fn lock(&self) -> MutexGuard<'_, Told> {
@@ -115,6 +165,20 @@ pub async fn within<F: Future>(trail: Option<Trail>, work: F) -> F::Output {
 pub fn concerns(patient: &str) {
     if let Some(trail) = current() {
         trail.concerns(patient);
+    }
+}
+
+/// The query asks for this patient's data.
+pub fn asks_for(patient: &str) {
+    if let Some(trail) = current() {
+        trail.asks_for(patient);
+    }
+}
+
+/// The work is about this user, role or session.
+pub fn touches(kind: TargetKind, id: &str) {
+    if let Some(trail) = current() {
+        trail.touches(kind, id);
     }
 }
 
@@ -172,12 +236,34 @@ mod tests {
         let trail = Trail::of("patient_by_id");
         assert!(!trail.is_written());
         trail.concerns("pat_1");
-        trail.is_written_with(1);
+        trail.is_written_with(trail.told().named());
         assert!(trail.is_written());
         trail.concerns("pat_1");
         assert!(trail.is_written());
         trail.concerns("pat_2");
         assert!(!trail.is_written());
+        trail.is_written_with(trail.told().named());
+        trail.touches(TargetKind::User, "usr_1");
+        assert!(!trail.is_written());
+    }
+
+    #[test]
+    fn who_is_asked_for_and_shown_was_not_only_asked_for() {
+        let trail = Trail::of("list_bills");
+        trail.asks_for("pat_1");
+        trail.asks_for("pat_2");
+        trail.concerns("pat_2");
+        assert!(trail.told().only_asked().eq(["pat_1"]));
+    }
+
+    #[test]
+    fn what_is_left_out_is_counted() {
+        let trail = Trail::of("update_role");
+        for number in 0..TARGETS_MAX + 3 {
+            trail.touches(TargetKind::Session, &format!("ses_{number}"));
+            trail.touches(TargetKind::Session, "ses_0");
+        }
+        assert_eq!((trail.told().targets.len(), trail.told().targets_left_out), (TARGETS_MAX, 3));
     }
 
     #[test]

@@ -89,6 +89,12 @@ pub enum OpenError {
     /// The transit engine cannot be asked as the settings have it.
     #[error("encryption.transit: the address {0}")]
     Keeper(&'static str),
+    /// It is not there, and is not to be made.
+    #[error("{what} is not there")]
+    NotThere {
+        /// The file, or the schema.
+        what: String,
+    },
     /// There is data, but not the keys that it was sealed under: a new key would open none of it.
     #[error("there is data but no keys to open it with: put back {keys}, or take the data away too")]
     KeysMissing {
@@ -98,6 +104,17 @@ pub enum OpenError {
     /// The database did not answer as it should.
     #[error(transparent)]
     Db(#[from] Error),
+}
+
+/// What a database is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenTo {
+    /// To run a service on it: what is missing is made.
+    Serve,
+    /// To change what is there, and make nothing.
+    Change,
+    /// To look at what is there.
+    Look,
 }
 
 /// What [`Db::purge`] took away.
@@ -133,22 +150,23 @@ impl Db {
         clock: Clock,
         random: Random,
     ) -> Result<Self, OpenError> {
-        Self::open_kept(service, settings, &Encryption::default(), secrets, clock, random).await
+        Self::open_to(OpenTo::Serve, service, (settings, &Encryption::default()), secrets, (clock, random)).await
     }
 
-    /// [`Db::open`] where the key-encryption key may be kept by somebody else, who is asked once for the index key: without that nothing is found.
-    pub async fn open_kept(
+    /// [`Db::open`], for something else than to serve from it, or where the key-encryption key may be kept by somebody else, who is asked once for the
+    /// index key: without that nothing is found.
+    pub async fn open_to(
+        purpose: OpenTo,
         service: ServiceName,
-        settings: &Database,
-        encryption: &Encryption,
+        (settings, encryption): (&Database, &Encryption),
         secrets: &Secrets,
-        clock: Clock,
-        random: Random,
+        (clock, random): (Clock, Random),
     ) -> Result<Self, OpenError> {
         let pools = match settings {
-            Database::Sqlite { path, keys_path } => sqlite::open(path, keys_path).await?,
+            Database::Sqlite { path, keys_path } => sqlite::open(path, keys_path, purpose).await?,
             Database::Postgres { url, schema, keys_schema, max_connections } => {
-                postgres::open(url, schema, keys_schema, *max_connections, secrets, service.as_str()).await?
+                let (schemas, name) = ((schema.as_str(), keys_schema.as_str()), service.as_str());
+                postgres::open(url, schemas, *max_connections, secrets, name, purpose).await?
             }
         };
         let keys = match &pools {

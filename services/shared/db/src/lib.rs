@@ -51,11 +51,11 @@ pub use access::{
     Care, Seeker, Standing, access_forget, care_take, carers_of, glass_of, glass_open, glass_shut, standing,
 };
 pub use audit::{
-    AuditEntry, AuditFault, AuditFilter, AuditFlaw, AuditOutcome, AuditPlace, AuditSigner, AuditSigners,
-    AuditVerified, FoundEntry, audit_checkpoint, audit_find, audit_refresh_key, audit_rotate_key,
-    audit_sign_anew, audit_verify, audit_write,
+    AuditDamage, AuditEntry, AuditFault, AuditFilter, AuditFlaw, AuditOutcome, AuditPlace, AuditReach,
+    AuditSigner, AuditSigners, AuditVerified, FoundEntry, audit_checkpoint, audit_find, audit_refresh_key,
+    audit_rotate_key, audit_sign_anew, audit_verify, audit_verify_within, audit_write,
 };
-pub use db::{Db, Engine, OpenError, Purged};
+pub use db::{Db, Engine, OpenError, OpenTo, Purged};
 pub use denial::{Denial, Denied, denial_version, denials_put, denied_name};
 pub use erasure::{
     erasure_finish, erasure_is_requested, erasure_lock, erasure_lock_name, erasure_request, erasures_pending,

@@ -8,7 +8,7 @@ use sqlx::pool::PoolOptions;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, Connection, PgPool};
 
-use crate::db::{OpenError, Pools};
+use crate::db::{OpenError, OpenTo, Pools};
 use crate::{Error, Secrets};
 
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -38,11 +38,11 @@ pub(crate) struct Schemas {
 
 pub(crate) async fn open(
     url: &SecretRef,
-    data: &str,
-    keys: &str,
+    (data, keys): (&str, &str),
     max_connections: u32,
     secrets: &Secrets,
     application: &str,
+    purpose: OpenTo,
 ) -> Result<Pools, OpenError> {
     for schema in [data, keys] {
         if !is_schema_name(schema) {
@@ -58,8 +58,14 @@ pub(crate) async fn open(
     let url = secrets.read_text(url)?;
     // The parser's complaint may quote the URL: it is left out.
     let options = PgConnectOptions::from_str(&url).map_err(|_| OpenError::Url)?.application_name(application);
+    let read_only = if purpose == OpenTo::Look { "on" } else { "off" };
+    let options = options.options([("default_transaction_read_only", read_only)]);
     let schemas = Box::new(Schemas { options, data: data.to_owned(), keys: keys.to_owned() });
-    schemas.create_missing().await?;
+    if purpose == OpenTo::Serve {
+        schemas.create_missing().await?;
+    } else {
+        schemas.check_are_there().await?;
+    }
     Ok(Pools::Postgres { data: schemas.pool(data, data_max), keys: schemas.pool(keys, keys_max), schemas })
 }
 
@@ -99,6 +105,18 @@ impl Schemas {
             }
         }
         Ok(conn.close().await?)
+    }
+}
+
+impl Schemas {
+    async fn check_are_there(&self) -> Result<(), OpenError> {
+        let mut conn = PgConnection::connect_with(&self.options).await.map_err(Error::from)?;
+        for schema in [&self.data, &self.keys] {
+            if !exists(&mut conn, schema).await? {
+                return Err(OpenError::NotThere { what: format!("the schema {schema}") });
+            }
+        }
+        Ok(conn.close().await.map_err(Error::from)?)
     }
 }
 

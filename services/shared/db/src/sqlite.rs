@@ -10,7 +10,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{Connection, Sqlite, SqliteConnection, SqlitePool};
 
 use crate::Error;
-use crate::db::{OpenError, Pools};
+use crate::db::{OpenError, OpenTo, Pools};
 
 const READERS_MAX: u32 = 3;
 /// How long a request waits for its turn to write (or read) before it is answered 503.
@@ -20,12 +20,19 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// A reader costs a thread and a page cache; an idle stack keeps none.
 const READER_IDLE: Duration = Duration::from_mins(1);
 
-pub(crate) async fn open(path: &Path, keys_path: &Path) -> Result<Pools, OpenError> {
-    create_private(path)?;
-    create_private(keys_path)?;
+pub(crate) async fn open(path: &Path, keys_path: &Path, purpose: OpenTo) -> Result<Pools, OpenError> {
+    for path in [path, keys_path] {
+        if purpose == OpenTo::Serve {
+            create_private(path)?;
+        } else {
+            check_is_there(path)?;
+        }
+    }
+    let query_only = if purpose == OpenTo::Look { "ON" } else { "OFF" };
+    let lasting = |path: &Path| options(path).pragma("query_only", query_only);
     // `secure_delete` there: a destroyed key must be gone from the file, not only from the index.
-    let keys = single(options(keys_path).pragma("secure_delete", "ON").pragma("cache_size", "-128")).await?;
-    let write = single(options(path).pragma("cache_size", "-1024")).await?;
+    let keys = single(lasting(keys_path).pragma("secure_delete", "ON").pragma("cache_size", "-128")).await?;
+    let write = single(lasting(path).pragma("cache_size", "-1024")).await?;
     let read = pool(READERS_MAX)
         .idle_timeout(READER_IDLE)
         .connect_lazy_with(options(path).pragma("query_only", "ON").pragma("cache_size", "-512"));
@@ -68,6 +75,14 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .pragma("temp_store", "MEMORY")
         .pragma("journal_size_limit", "4194304")
         .pragma("trusted_schema", "OFF")
+}
+
+fn check_is_there(path: &Path) -> Result<(), OpenError> {
+    match path.try_exists() {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(OpenError::NotThere { what: path.display().to_string() }),
+        Err(error) => Err(OpenError::File { path: path.to_owned(), reason: error.kind() }),
+    }
 }
 
 /// Creates the file for its owner alone before SQLite does; its `-wal` and `-shm` take over the mode.

@@ -4,17 +4,18 @@
 //! what was read, refused, repeated or went wrong is written down when the handler is through. If that is not possible, nobody gets the
 //! answer.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use contracts::audit::{AuditEvent, AuditEvents, AuditOutcome as Shown, AuditSearch};
+use contracts::audit::{AuditDamage as Damage, AuditEvent, AuditEvents, AuditOutcome as Shown, AuditSearch};
 use contracts::endpoint::{Endpoint, Operation};
 use contracts::page::LIMIT_MAX;
 use contracts::problem::{Problem, ProblemCode};
+use contracts::target::BadTarget;
 use contracts::trail::{self, Trail};
 use db::{
-    AuditFilter, AuditOutcome, AuditPlace, AuditSigner, AuditSigners, Db, FoundEntry, KeptAnswer, Secrets,
+    AuditDamage, AuditFilter, AuditOutcome, AuditPlace, AuditSigner, AuditSigners, Db, FoundEntry,
+    KeptAnswer, Secrets,
 };
 use http::request::Parts;
 use settings::{SecretRef, ServiceName};
@@ -77,8 +78,8 @@ pub struct Signer {
 /// The service's own.
 pub(crate) fn signer(service: ServiceName, secrets: &Secrets) -> Result<Arc<Signer>, WorldError> {
     let key = SecretRef { secret: format!("{service}-identity"), key: "key.p8".to_owned() };
-    let signer = AuditSigner::from_pkcs8(&secrets.read(&key)?).ok_or(BadKey)?;
-    Ok(Arc::new(Signer { signer, signers: signers(service, secrets)? }))
+    let (signer, signers) = (AuditSigner::from_pkcs8(&secrets.read(&key)?), signers(service, secrets)?);
+    Ok(Arc::new(Signer { signer: signer.ok_or(BadKey)?.beside(&signers), signers }))
 }
 
 /// The public keys by which a service's checkpoints are believed.
@@ -109,12 +110,21 @@ pub(crate) async fn checkpoint(db: &Db, signer: &Signer) {
 
 /// A service's audit cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub struct Unreadable(#[from] db::Error);
+pub enum Unreadable {
+    /// What is looked for is nothing that there could be.
+    #[error("what is looked for is no user, role or session")]
+    Target,
+    /// The database did not answer as it should.
+    #[error(transparent)]
+    Db(#[from] db::Error),
+}
 
 impl Failure for Unreadable {
     fn problem(&self) -> Problem {
-        problem::of_db(&self.0)
+        match self {
+            Self::Target => Problem::new(ProblemCode::InvalidQuery).fault("target", BadTarget.to_string()),
+            Self::Db(error) => problem::of_db(error),
+        }
     }
 }
 
@@ -127,7 +137,7 @@ where
 }
 
 /// What a service wrote in the audit, the newest first.
-pub async fn find(db: &Db, search: AuditSearch) -> Result<Vec<AuditEvent>, db::Error> {
+pub async fn find(db: &Db, search: AuditSearch) -> Result<Vec<AuditEvent>, Unreadable> {
     let before = search.before_at.map(|at| AuditPlace {
         at,
         chain: search.before_chain.filter(|chain| contracts::id::check(chain).is_ok()).unwrap_or_default(),
@@ -135,6 +145,7 @@ pub async fn find(db: &Db, search: AuditSearch) -> Result<Vec<AuditEvent>, db::E
     });
     let filter = AuditFilter {
         patient: search.subject,
+        target: search.target.as_deref().map(str::parse).transpose().map_err(|_| Unreadable::Target)?,
         who: search.user_id,
         operation: search.operation,
         outcome: search.outcome.map(|outcome| match outcome {
@@ -152,7 +163,7 @@ pub async fn find(db: &Db, search: AuditSearch) -> Result<Vec<AuditEvent>, db::E
 }
 
 fn view(service: &str, found: FoundEntry) -> AuditEvent {
-    let FoundEntry { place, entry } = found;
+    let FoundEntry { place, entry, damage } = found;
     AuditEvent {
         at: place.at,
         service: service.to_owned(),
@@ -171,57 +182,15 @@ fn view(service: &str, found: FoundEntry) -> AuditEvent {
         session: entry.session,
         on_behalf_of: entry.on_behalf_of,
         subjects: entry.patients,
+        asked_for: entry.asked,
+        targets: entry.targets,
+        targets_left_out: (entry.targets_left_out > 0).then_some(entry.targets_left_out),
         reason: entry.reason,
         address: entry.from,
         trace_id: entry.trace_id,
+        damage: damage.map(|damage| match damage {
+            AuditDamage::Altered => Damage::Altered,
+            AuditDamage::Unreadable => Damage::Unreadable,
+        }),
     }
-}
-
-/// Why an audit is not found to be sound.
-#[derive(Debug, thiserror::Error)]
-pub enum Unsound {
-    /// It is not as it was written.
-    #[error("the audit of {service} is not as it was written:{}", listed(.faults))]
-    Faults {
-        /// Whose.
-        service: ServiceName,
-        /// The first fault of each chain that has one.
-        faults: Vec<db::AuditFault>,
-    },
-    /// The keys that checkpoints are signed with cannot be read.
-    #[error(transparent)]
-    World(#[from] WorldError),
-    /// The database did not answer as it should.
-    #[error(transparent)]
-    Db(#[from] db::Error),
-}
-
-fn listed(faults: &[db::AuditFault]) -> String {
-    let mut text = String::new();
-    for fault in faults {
-        let _ = write!(text, "\n  {fault}");
-    }
-    text
-}
-
-/// Verifies a service's whole audit; what was found, in a line.
-pub async fn verify(db: &Db, secrets: &Secrets) -> Result<String, Unsound> {
-    let service = db.service();
-    let found = db::audit_verify(db, &signers(service, secrets)?).await?;
-    let db::AuditVerified { entries, chains, signed, faults } = found;
-    if !faults.is_empty() {
-        return Err(Unsound::Faults { service, faults });
-    }
-    Ok(format!(
-        "{service}: {entries} entries in {chains} chains are as they were written; {signed} are signed for"
-    ))
-}
-
-/// Has the audit written under another key from now on, while everything runs; what was done, in a line.
-pub async fn rotate_key(db: &Db) -> Result<String, Unsound> {
-    let generation = db::audit_rotate_key(db).await?;
-    Ok(format!(
-        "{}: from within a minute the audit is written under generation {generation} of its key",
-        db.service()
-    ))
 }

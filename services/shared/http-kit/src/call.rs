@@ -146,7 +146,7 @@ async fn path_ids<E: Endpoint>(parts: &mut Parts) -> Result<E::Path, Problem> {
         return E::Path::from_segments(std::iter::empty()).ok_or_else(not_found);
     }
     let params = RawPathParams::from_request_parts(parts, &()).await.map_err(|_| not_found())?;
-    params.iter().filter(|(name, _)| *name == concerned::MEMBER).for_each(|(_, id)| trail::concerns(id));
+    params.iter().for_each(|(name, id)| concerned::in_path(name, id));
     // An id that is not of the form names nothing that could be here.
     E::Path::from_segments(params.iter().map(|(_, value)| value)).ok_or_else(not_found)
 }

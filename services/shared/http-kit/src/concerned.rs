@@ -1,4 +1,5 @@
-//! Whose data a request is about: every patient whom its path, its query, its body or its answer names.
+//! Whose data a request is about: every patient whom its path, its body or its answer names, and whom its query asks for. And which user, role
+//! or session: those in its path. What else of them is changed, the store says that changes it.
 //!
 //! All of our shapes call a patient's id `patientId` (a test in `contracts` holds it). So what goes over the wire is looked through for
 //! that name, whatever the shape: a new one cannot forget to say so, and a list names each of its hits.
@@ -6,18 +7,28 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use contracts::target::TargetKind;
 use contracts::trail::{self, Trail};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 /// What a patient's id is called.
 pub(crate) const MEMBER: &str = "patientId";
 
-/// Notes the patients whom a query string names.
+/// Notes the patients whom a query string asks for. That does not show anything of theirs yet: the answer does.
 pub(crate) fn in_query(query: &str) {
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         if name == MEMBER {
-            trail::concerns(&value);
+            trail::asks_for(&value);
         }
+    }
+}
+
+/// Notes whom and what an id in the path names.
+pub(crate) fn in_path(name: &str, id: &str) {
+    if name == MEMBER {
+        trail::concerns(id);
+    } else if let Some(kind) = TargetKind::of_path_id(name) {
+        trail::touches(kind, id);
     }
 }
 

@@ -13,6 +13,7 @@
 //! | [`answer`], [`etag`], [`page`] | what every answer carries |
 //! | [`problem`] | errors as RFC 9457 documents |
 //! | [`audit`], `concerned.rs` | an entry for every call, before its answer leaves; whose data it was about |
+//! | [`verification`] | whether what stands in the audit is as it was written |
 //! | [`erasure`], [`wrapped`] | the keys of erased patients destroyed; what keys are wrapped under |
 //! | [`relay`] | events from the outbox to their subscribers |
 //! | [`kit`], [`serve`], [`process`] | a service put together, started, drained; a service as a process |
@@ -80,6 +81,7 @@ mod shape;
 #[cfg(feature = "service")]
 mod tls_listener;
 #[cfg(feature = "service")]
+pub mod verification;
 pub mod wrapped;
 
 #[cfg(feature = "service")]

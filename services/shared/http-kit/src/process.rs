@@ -22,7 +22,6 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use traces::Tracer;
 
-use crate::audit;
 use crate::healthcheck::healthcheck;
 use crate::kit::{self, Service, World};
 use crate::listen::listen;
@@ -30,6 +29,7 @@ use crate::ready::{self, Started};
 use crate::serve::{self, StartError};
 use crate::stop::Signals;
 use crate::telemetry::{self, METRICS_MEDIA_TYPE, Metrics};
+use crate::verification;
 
 /// How long a database that does not answer is asked again. Whoever ends sooner is started again later than it would have got there: a
 /// container that ends again and again is made to wait for up to five minutes.
@@ -200,13 +200,16 @@ async fn audit(service: Service, command: AuditCommand) -> Result<(), Fault> {
     let secrets = db::Secrets::new(environment("HEALTHCARE_SECRETS_DIR")?);
     let open = async || {
         let ambient = (Clock::system(), Random::system());
-        serve::open_as_it_is(service.name, (&settings.database, &settings.encryption), &secrets, ambient)
-            .await
+        let purpose = match command {
+            AuditCommand::Verify => db::OpenTo::Look,
+            AuditCommand::RotateKey => db::OpenTo::Change,
+        };
+        serve::open_to(purpose, service.name, (&settings.database, &settings.encryption), &secrets, ambient).await
     };
     let db = patiently(open).await?;
     let done = match command {
-        AuditCommand::Verify => audit::verify(&db, &secrets).await.map(|sound| println!("{sound}")),
-        AuditCommand::RotateKey => audit::rotate_key(&db).await.map(|done| println!("{done}")),
+        AuditCommand::Verify => verification::verify(&db, &secrets).await.map(|sound| println!("{sound}")),
+        AuditCommand::RotateKey => verification::rotate_key(&db).await.map(|done| println!("{done}")),
     };
     db.close().await;
     Ok(done?)

@@ -15,6 +15,7 @@ use axum::extract::Request;
 use axum::response::Response;
 use axum::routing::MethodFilter;
 use contracts::audit::{AuditEvents, AuditSearch};
+use contracts::audit_verification::{ServiceVerification, VerificationQuery};
 use contracts::endpoint::{Endpoint, Operation};
 use contracts::keys::ServiceKeys;
 use contracts::problem::{Problem, ProblemCode};
@@ -32,6 +33,7 @@ use crate::problem;
 use crate::ready::{self, Ready};
 use crate::shape::Shape;
 use crate::telemetry::RequestMetrics;
+use crate::verification;
 use crate::wrapped;
 
 /// Why a handler could not do what was asked: the service's own error, with the one place that says how it is shown.
@@ -139,6 +141,16 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     {
         let kit = self.kit.clone();
         self.on(move |_, _: Call<E>| wrapped::collect(kit.clone()))
+    }
+
+    /// Mounts the verification of what this service wrote in the audit.
+    #[must_use]
+    pub fn on_verification<E>(self) -> Self
+    where
+        E: Endpoint<Path = (), Query = VerificationQuery, Body = (), Reply = ServiceVerification>,
+    {
+        let (db, secrets) = (self.kit.db.clone(), self.kit.world.secrets.clone());
+        self.on(move |_, call: Call<E>| verification::collect(db.clone(), secrets.clone(), call))
     }
 
     /// The router, with health checks and answers for what is not there.

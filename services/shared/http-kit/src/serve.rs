@@ -164,11 +164,22 @@ pub async fn open(service: Service, settings: &ServiceSettings, world: &World) -
 /// Opens a service's database, whose keys are wrapped as it says beside it, and changes nothing in it.
 pub async fn open_as_it_is(
     service: settings::ServiceName,
-    (database, encryption): (&settings::Database, &settings::Encryption),
+    stored: (&settings::Database, &settings::Encryption),
     secrets: &db::Secrets,
-    (clock, random): (Clock, Random),
+    ambient: (Clock, Random),
 ) -> Result<db::Db, StartError> {
-    let open = db::Db::open_kept(service, database, encryption, secrets, clock, random);
+    open_to(db::OpenTo::Serve, service, stored, secrets, ambient).await
+}
+
+/// Opens a service's database for something else than to serve from it.
+pub async fn open_to(
+    purpose: db::OpenTo,
+    service: settings::ServiceName,
+    stored: (&settings::Database, &settings::Encryption),
+    secrets: &db::Secrets,
+    ambient: (Clock, Random),
+) -> Result<db::Db, StartError> {
+    let open = db::Db::open_to(purpose, service, stored, secrets, ambient);
     tokio::time::timeout(OPEN_MAX, open)
         .await
         .unwrap_or_else(|_| Err(db::OpenError::Db(db::Error::no_answer())))

@@ -4,6 +4,7 @@ use contracts::audit::{AuditQuery, AuditSearch};
 use contracts::auth::ListAudit;
 use contracts::id::{self, PatientId};
 use contracts::problem::{Faults, Problem};
+use contracts::target::Target;
 use http_kit::page::Window;
 use http_kit::{Answer, Call};
 
@@ -22,6 +23,7 @@ pub async fn list(api: Api, call: Call<ListAudit>) -> Result<Answer<ListAudit>, 
 fn parse(query: AuditQuery) -> Result<(AuditSearch, Window<Place>), Problem> {
     let mut faults = Faults::new();
     let _ = faults.take("patientId", query.patient_id.as_deref().map(PatientId::parse).transpose());
+    let _ = faults.take("target", query.target.as_deref().map(str::parse::<Target>).transpose());
     if query.user_id.as_deref().is_some_and(|user| id::check(user.trim_start_matches("service:")).is_err()) {
         faults.add("userId", "must be a user's id, or service: and a name");
     }
@@ -31,6 +33,7 @@ fn parse(query: AuditQuery) -> Result<(AuditSearch, Window<Place>), Problem> {
     let window = Window::parse(query.limit, query.cursor.as_deref(), &mut faults);
     let search = AuditSearch {
         subject: query.patient_id,
+        target: query.target,
         user_id: query.user_id,
         operation: query.operation,
         outcome: query.outcome,

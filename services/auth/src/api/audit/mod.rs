@@ -4,17 +4,22 @@
 
 pub mod accesses;
 pub mod list;
+pub mod verify;
 
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use contracts::audit::{AuditEvent, AuditSearch, CollectAudit};
+use contracts::audit_verification::{
+    AuditVerdict, AuditVerification, ServiceVerification, VerificationQuery, VerifyServiceAudit,
+};
 use contracts::client::{ClientError, Transport};
 use contracts::page::Page;
-use db::Db;
-use futures_util::future::try_join_all;
+use db::{Db, Secrets};
+use futures_util::future::{join_all, try_join_all};
 use http_kit::Kit;
 use http_kit::page::Window;
+use http_kit::verification;
 use settings::ServiceName;
 
 use crate::error::Error;
@@ -26,13 +31,14 @@ type Place = (DateTime<Utc>, String, String, i64);
 #[derive(Debug)]
 pub struct Audits {
     own: Db,
+    secrets: Secrets,
     peers: Vec<(ServiceName, Arc<Transport>)>,
 }
 
 impl Audits {
     /// From the kit.
     pub fn new(kit: &Kit) -> Result<Self, ClientError> {
-        Ok(Self { own: kit.db.clone(), peers: kit.transports()? })
+        Ok(Self { own: kit.db.clone(), secrets: kit.world.secrets.clone(), peers: kit.transports()? })
     }
 
     /// A page of what is looked for.
@@ -50,6 +56,38 @@ impl Audits {
             .collect();
         rows.sort_by(|(one, _), (other, _)| other.cmp(one));
         Ok(window.page(rows))
+    }
+
+    /// What the audit of each service is found to be. One that does not say so is told of as such: what the others say is worth hearing.
+    async fn verification(&self, query: &VerificationQuery) -> AuditVerification {
+        let asked = self.peers.iter().map(|(service, way)| async move {
+            let found = way.call::<VerifyServiceAudit>(&[], query, &()).await;
+            found.unwrap_or_else(|_| unanswered(*service))
+        });
+        let (own, mut services) =
+            tokio::join!(verification::found(&self.own, &self.secrets, query), join_all(asked));
+        services.insert(
+            0,
+            own.unwrap_or_else(|error| {
+                tracing::warn!(%error, "the own audit cannot be verified");
+                unanswered(self.own.service())
+            }),
+        );
+        let is_sound =
+            |found: &ServiceVerification| matches!(found.verdict, AuditVerdict::Sound | AuditVerdict::Empty);
+        AuditVerification { sound: services.iter().all(is_sound), services }
+    }
+}
+
+fn unanswered(service: ServiceName) -> ServiceVerification {
+    ServiceVerification {
+        service: service.to_string(),
+        verdict: AuditVerdict::Unanswered,
+        entries: 0,
+        chains: 0,
+        signed: 0,
+        faults: Vec::new(),
+        faulty_chains: 0,
     }
 }
 

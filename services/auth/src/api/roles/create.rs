@@ -4,6 +4,7 @@ use contracts::auth::{CreateRole, RoleCreated};
 use http_kit::{Answer, Call};
 
 use crate::api::Api;
+use crate::api::hold::hold;
 use crate::domain::role;
 use crate::error::Error;
 use crate::store::role::{ROLES, ROLES_MAX, role_insert, role_list};
@@ -23,6 +24,7 @@ pub async fn create(api: Api, call: Call<CreateRole>) -> Result<Answer<CreateRol
             return Err(Error::TooManyRoles);
         }
         role_insert(&mut tx, &name, permissions).await?;
+        hold(&mut tx, &call.caller).await?;
         Ok::<_, Error>(call.receipt.commit(tx, &answer).await?)
     })
     .await?;

@@ -5,6 +5,7 @@ use http_kit::{Answer, Call};
 
 use super::{changeable, end_sessions, holders};
 use crate::api::Api;
+use crate::api::hold::hold;
 use crate::domain::role;
 use crate::error::Error;
 use crate::store::role::{ROLES, role_delete};
@@ -21,6 +22,7 @@ pub async fn delete(api: Api, call: Call<DeleteRole>) -> Result<Answer<DeleteRol
         if !role_delete(&mut tx, name, kept.version).await? {
             return Err(Error::Db(db::Error::LostRace));
         }
+        hold(&mut tx, &call.caller).await?;
         let ended = end_sessions(&mut tx, &holders).await?;
         tx.commit().await?;
         Ok::<_, Error>((kept.version + 1, ended))

@@ -5,6 +5,7 @@ use http_kit::{Answer, Call, json};
 
 use super::{changeable, end_sessions, holders};
 use crate::api::Api;
+use crate::api::hold::hold;
 use crate::domain::role;
 use crate::error::Error;
 use crate::store::role::{ROLES, role_update};
@@ -29,6 +30,7 @@ pub async fn update(api: Api, call: Call<UpdateRole>) -> Result<Answer<UpdateRol
             return Err(Error::Db(db::Error::LostRace));
         }
         let holders = holders(&mut tx, name).await?;
+        hold(&mut tx, &call.caller).await?;
         let ended = end_sessions(&mut tx, &holders).await?;
         tx.commit().await?;
         Ok::<_, Error>((kept.version + 1, ended))

@@ -7,9 +7,11 @@ use contracts::auth::{Session, SessionFilter, SessionsRevoked};
 use contracts::id::{SessionId, UserId};
 use contracts::page::Page;
 use contracts::problem::{Faults, Problem};
+use http_kit::Caller;
 use http_kit::page::{Newest, Window};
 
 use crate::api::Api;
+use crate::api::hold::hold;
 use crate::error::Error;
 use crate::store::revocation::revocation_insert;
 use crate::store::session::{Alive, session_end_of, session_list, sessions_end};
@@ -48,8 +50,14 @@ fn view(alive: Alive, current: Option<&str>) -> Session {
 }
 
 /// Ends one of somebody's sessions. Of others', and of what has ended, nobody is told that it is there.
-async fn end(api: &Api, account: &UserId, session: &SessionId) -> Result<SessionsRevoked, Error> {
+async fn end(
+    api: &Api,
+    caller: &Caller,
+    account: &UserId,
+    session: &SessionId,
+) -> Result<SessionsRevoked, Error> {
     let ended = db::retrying(&api.db, async |mut tx| {
+        hold(&mut tx, caller).await?;
         let ended = session_end_of(&mut tx, account, session).await?.ok_or(Error::NoSession)?;
         revocation_insert(&mut tx, std::slice::from_ref(&ended)).await?;
         tx.commit().await?;
@@ -61,8 +69,14 @@ async fn end(api: &Api, account: &UserId, session: &SessionId) -> Result<Session
 }
 
 /// Ends somebody's sessions, but for the one to keep if one is named.
-async fn end_all(api: &Api, account: &UserId, keep: Option<&str>) -> Result<SessionsRevoked, Error> {
+async fn end_all(
+    api: &Api,
+    caller: &Caller,
+    account: &UserId,
+    keep: Option<&str>,
+) -> Result<SessionsRevoked, Error> {
     let ended = db::retrying(&api.db, async |mut tx| {
+        hold(&mut tx, caller).await?;
         let ended = sessions_end(&mut tx, account, keep).await?;
         revocation_insert(&mut tx, &ended).await?;
         tx.commit().await?;

@@ -17,13 +17,13 @@ pub async fn list(api: Api, call: Call<ListSessions>) -> Result<Answer<ListSessi
 /// Logs off one of one's own sessions, the one that asks too.
 pub async fn revoke(api: Api, call: Call<RevokeSession>) -> Result<Answer<RevokeSession>, Error> {
     let (session,) = &call.path;
-    Ok(Answer::new(end(&api, &owner(&call.caller)?, session).await?))
+    Ok(Answer::new(end(&api, &call.caller, &owner(&call.caller)?, session).await?))
 }
 
 /// Logs off everywhere, or everywhere else.
 pub async fn revoke_all(api: Api, call: Call<RevokeSessions>) -> Result<Answer<RevokeSessions>, Error> {
     let keep = call.caller.session.as_deref().filter(|_| call.query.keep_current == Some(true));
-    Ok(Answer::new(end_all(&api, &owner(&call.caller)?, keep).await?))
+    Ok(Answer::new(end_all(&api, &call.caller, &owner(&call.caller)?, keep).await?))
 }
 
 /// A service has no sessions: its `service:…` is no user's id.

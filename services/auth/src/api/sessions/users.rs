@@ -19,7 +19,7 @@ pub async fn list(api: Api, call: Call<ListUserSessions>) -> Result<Answer<ListU
 /// Logs off one of a user's sessions.
 pub async fn revoke(api: Api, call: Call<RevokeUserSession>) -> Result<Answer<RevokeUserSession>, Error> {
     let (user, session) = &call.path;
-    Ok(Answer::new(end(&api, user, session).await?))
+    Ok(Answer::new(end(&api, &call.caller, user, session).await?))
 }
 
 /// Logs a user off everywhere. They may log in again, unless they are disabled too.
@@ -29,7 +29,7 @@ pub async fn revoke_all(
 ) -> Result<Answer<RevokeUserSessions>, Error> {
     let (user,) = &call.path;
     check(&api, user).await?;
-    Ok(Answer::new(end_all(&api, user, None).await?))
+    Ok(Answer::new(end_all(&api, &call.caller, user, None).await?))
 }
 
 async fn check(api: &Api, user: &UserId) -> Result<(), Error> {

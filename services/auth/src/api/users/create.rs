@@ -5,6 +5,7 @@ use contracts::id::UserId;
 use http_kit::{Answer, Call};
 
 use crate::api::Api;
+use crate::api::hold::hold;
 use crate::domain::user::{Account, User};
 use crate::error::Error;
 use crate::store::account::account_insert;
@@ -27,6 +28,7 @@ pub async fn create(api: Api, call: Call<CreateUser>) -> Result<Answer<CreateUse
         let mut account = account.clone();
         api.fill_roles(&mut tx, &call.caller, &mut account.user).await?;
         account_insert(&mut tx, &api.db, &id, &account).await?;
+        hold(&mut tx, &call.caller).await?;
         Ok::<_, Error>(call.receipt.commit(tx, &answer).await?)
     })
     .await?;

@@ -4,6 +4,7 @@ use contracts::auth::{DeleteUser, UserDeleted};
 use http_kit::{Answer, Call};
 
 use crate::api::Api;
+use crate::api::hold::hold;
 use crate::domain::role;
 use crate::error::Error;
 use crate::store::account::{ADMINS, account_delete, account_find, account_other_admin};
@@ -24,6 +25,7 @@ pub async fn delete(api: Api, call: Call<DeleteUser>) -> Result<Answer<DeleteUse
         if !account_delete(&mut tx, id, kept.version).await? {
             return Err(Error::Db(db::Error::LostRace));
         }
+        hold(&mut tx, &call.caller).await?;
         let ended = sessions_end(&mut tx, id, None).await?;
         revocation_insert(&mut tx, &ended).await?;
         tx.commit().await?;

@@ -4,6 +4,7 @@ use contracts::auth::{PasswordChanged, SetPassword};
 use http_kit::{Answer, Call};
 
 use crate::api::Api;
+use crate::api::hold::hold;
 use crate::domain::user::Account;
 use crate::domain::{policy, role};
 use crate::error::Error;
@@ -31,6 +32,7 @@ pub async fn set_password(api: Api, call: Call<SetPassword>) -> Result<Answer<Se
         if !account_update(&mut tx, &api.db, id, kept.version, &account).await? {
             return Err(Error::Db(db::Error::LostRace));
         }
+        hold(&mut tx, &call.caller).await?;
         let ended = sessions_end(&mut tx, id, None).await?;
         revocation_insert(&mut tx, &ended).await?;
         tx.commit().await?;

@@ -4,6 +4,7 @@ use contracts::auth::{UpdateUser, UserUpdated};
 use http_kit::{Answer, Call, json};
 
 use crate::api::Api;
+use crate::api::hold::hold;
 use crate::domain::role;
 use crate::domain::user::{Account, User};
 use crate::error::Error;
@@ -35,6 +36,7 @@ pub async fn update(api: Api, call: Call<UpdateUser>) -> Result<Answer<UpdateUse
         if !account_update(&mut tx, &api.db, id, kept.version, &account).await? {
             return Err(Error::Db(db::Error::LostRace));
         }
+        hold(&mut tx, &call.caller).await?;
         let ended = if outdates_tokens { sessions_end(&mut tx, id, None).await? } else { Vec::new() };
         revocation_insert(&mut tx, &ended).await?;
         tx.commit().await?;

@@ -1,14 +1,14 @@
 //! Rows in chains, each with a code over itself and the one before.
 
 use aws_lc_rs::{digest, hmac};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use sqlx::FromRow;
 
 use super::entry::{HASH_CHARS, Prepared};
 use super::lane::End;
 use super::unavailable;
 use crate::vault::AuditKey;
-use crate::{Db, Error, Tx, on, sql};
+use crate::{Db, Engine, Error, Tx, on, sql};
 
 /// Bytes of a code: HMAC-SHA-256, whole.
 pub(super) const MAC: usize = 32;
@@ -23,9 +23,13 @@ pub(super) struct Row {
     pub(super) operation: String,
     pub(super) outcome: String,
     pub(super) who: String,
-    pub(super) patients: String,
+    /// The keyed hashes of whom and of what it is about, one after another: of patients, and of users, roles and sessions.
+    #[sqlx(rename = "patients")]
+    pub(super) about: String,
     pub(super) body: Vec<u8>,
     pub(super) mac: Vec<u8>,
+    /// `at` as it stands in the row; nothing in one that is being written.
+    pub(super) at_text: Option<String>,
 }
 
 impl Row {
@@ -43,7 +47,7 @@ impl Row {
             self.operation.as_bytes(),
             self.outcome.as_bytes(),
             self.who.as_bytes(),
-            self.patients.as_bytes(),
+            self.about.as_bytes(),
             body.as_ref(),
             before,
         ] {
@@ -56,10 +60,24 @@ impl Row {
         code
     }
 
-    /// The patients' keyed hashes.
-    pub(super) fn patient_hashes(&self) -> impl Iterator<Item = &str> {
-        let count = self.patients.len() / HASH_CHARS;
-        (0..count).filter_map(|at| self.patients.get(at * HASH_CHARS..(at + 1) * HASH_CHARS))
+    /// The keyed hashes by which it is found.
+    pub(super) fn hashes(&self) -> impl Iterator<Item = &str> {
+        let count = self.about.len() / HASH_CHARS;
+        (0..count).filter_map(|at| self.about.get(at * HASH_CHARS..(at + 1) * HASH_CHARS))
+    }
+
+    /// Whether it has the code that it should have, behind a row that has `before`.
+    pub(super) async fn is_whole(&self, db: &Db, keys: &mut Keys, before: &[u8]) -> Result<bool, Error> {
+        let Some(key) = keys.of(db, self.generation).await? else { return Ok(false) };
+        let code = self.code(db.service().as_str(), before, &key);
+        let has_code = aws_lc_rs::constant_time::verify_slices_are_equal(&code, &self.mac).is_ok();
+        Ok(has_code && self.is_of_its_time(db.engine()))
+    }
+
+    /// On SQLite instants are text, which sorts as they do only if all are written in the same way. The code is of the instant.
+    fn is_of_its_time(&self, engine: Engine) -> bool {
+        let ours = || self.at.to_rfc3339_opts(SecondsFormat::AutoSi, false);
+        engine == Engine::Postgres || self.at_text.as_ref().is_some_and(|text| *text == ours())
     }
 }
 
@@ -105,15 +123,16 @@ async fn append(db: &Db, tx: &mut Tx, key: &AuditKey, end: End, entry: &Prepared
         operation: entry.operation.clone(),
         outcome: entry.outcome.to_owned(),
         who: entry.who.clone(),
-        patients: entry.patients.clone(),
+        about: entry.about.clone(),
         body: entry.body.clone(),
         mac: Vec::new(),
+        at_text: None,
     };
     let mac = row.code(db.service().as_str(), &end.mac, &key.key);
     row.mac = mac.to_vec();
     insert(tx, &row).await?;
-    if !row.patients.is_empty() {
-        insert_patients(tx, &row).await?;
+    if !row.about.is_empty() {
+        insert_links(tx, &row).await?;
     }
     Ok(End { chain: row.chain, opened_at: end.opened_at, seq: row.seq, mac })
 }
@@ -131,7 +150,7 @@ async fn insert(tx: &mut Tx, row: &Row) -> Result<(), Error> {
         .bind(&row.operation)
         .bind(&row.outcome)
         .bind(&row.who)
-        .bind(&row.patients)
+        .bind(&row.about)
         .bind(&row.body)
         .bind(&row.mac)
         .execute(conn)
@@ -141,9 +160,10 @@ async fn insert(tx: &mut Tx, row: &Row) -> Result<(), Error> {
     Ok(())
 }
 
-/// A row for each patient, cut from the entry's own by the database: a page of hits costs one statement more, and not fifty.
-async fn insert_patients(tx: &mut Tx, row: &Row) -> Result<(), Error> {
-    let count = i64::try_from(row.patients.len() / HASH_CHARS).unwrap_or_default();
+/// A row for each keyed hash, cut from the entry's own by the database: a page of hits costs one statement more, and not fifty. Those of users,
+/// roles and sessions stand among those of patients: no two are alike, and the version before reads them so too.
+async fn insert_links(tx: &mut Tx, row: &Row) -> Result<(), Error> {
+    let count = i64::try_from(row.about.len() / HASH_CHARS).unwrap_or_default();
     on!(tx, |conn| {
         sqlx::query(sql!(
             "insert into audit_patient (patient, at, chain, seq) \
@@ -171,8 +191,8 @@ pub(super) async fn rows_after(
 ) -> Result<Vec<Row>, Error> {
     Ok(on!(tx, |conn| {
         sqlx::query_as(sql!(
-            "select chain, seq, at, generation, operation, outcome, who, patients, body, mac from audit \
-             where chain = $1 and seq > $2 order by seq limit $3"
+            "select chain, seq, at, generation, operation, outcome, who, patients, body, mac, \
+             cast(at as text) as at_text from audit where chain = $1 and seq > $2 order by seq limit $3"
         ))
         .bind(chain)
         .bind(after)
@@ -180,6 +200,14 @@ pub(super) async fn rows_after(
         .fetch_all(conn)
         .await
     })?)
+}
+
+/// The least number below one, which no entry was ever given.
+pub(super) async fn below_the_first(tx: &mut Tx, chain: &str) -> Result<Option<i64>, Error> {
+    Ok(on!(tx, |conn| sqlx::query_scalar(sql!("select min(seq) from audit where chain = $1 and seq < 1"))
+        .bind(chain)
+        .fetch_one(conn)
+        .await)?)
 }
 
 /// The generations of the audit key, as they are asked for.
@@ -215,13 +243,7 @@ impl Followed {
     /// Whether the row is the next one as it was written. Goes on behind it either way, so that one that was altered is one fault.
     pub(super) async fn follow(&mut self, db: &Db, keys: &mut Keys, row: &Row) -> Result<bool, Error> {
         let is_next = row.seq == self.seq + 1 && row.generation >= self.generation;
-        let is_whole = match keys.of(db, row.generation).await? {
-            Some(key) => {
-                let code = row.code(db.service().as_str(), &self.mac, &key);
-                aws_lc_rs::constant_time::verify_slices_are_equal(&code, &row.mac).is_ok()
-            }
-            None => false,
-        };
+        let is_whole = row.is_whole(db, keys, &self.mac).await?;
         *self = Self { seq: row.seq, mac: row.mac.clone(), generation: row.generation };
         Ok(is_next && is_whole)
     }

@@ -11,7 +11,8 @@ use contracts::auth::JwkSet;
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use sqlx::FromRow;
 
-use super::chain::{Followed, Keys, MAC, Row, rows_after};
+use super::chain::{Followed, Keys, MAC, Row, below_the_first, rows_after};
+use super::lane::End;
 use crate::vault::HeadRow;
 use crate::{Db, Error, Tx, on, sql};
 
@@ -20,20 +21,42 @@ const ENTRIES: i64 = 1_000;
 /// The bytes of each code that a checkpoint keeps.
 pub(super) const MAC_KEPT: usize = 16;
 /// Longer than a chain gets entries: one that has none by then is finished.
-const FINISHED_AFTER: TimeDelta = TimeDelta::days(2);
+pub(super) const FINISHED_AFTER: TimeDelta = TimeDelta::days(2);
 
 /// Signs checkpoints: a service's own identity.
 pub struct AuditSigner {
     key: Ed25519KeyPair,
     name: String,
+    /// Whose checkpoints it goes on from: its own, and those of the service's other keys.
+    believed: AuditSigners,
 }
 
 impl AuditSigner {
     /// From a private key, PKCS #8. `None` if it is no Ed25519 key.
     pub fn from_pkcs8(pkcs8: &[u8]) -> Option<Self> {
         let key = Ed25519KeyPair::from_pkcs8(pkcs8).ok()?;
-        let name = name_of(key.public_key().as_ref());
-        Some(Self { key, name })
+        let public = key.public_key().as_ref().to_vec();
+        let name = name_of(&public);
+        Some(Self { key, believed: AuditSigners(vec![(name.clone(), public)]), name })
+    }
+
+    /// Goes on from what these have signed, too.
+    #[must_use]
+    pub fn beside(mut self, signers: &AuditSigners) -> Self {
+        self.believed.0.extend(signers.0.iter().cloned());
+        self
+    }
+}
+
+impl AuditSigner {
+    /// Whether a checkpoint is one to go on from: signed by the service, or what the head is, which is. What somebody put beside the chain
+    /// would otherwise become the head.
+    fn goes_on_from(&self, service: &str, last: &HeadRow, head: Option<&HeadRow>) -> bool {
+        let is_head = |head: &HeadRow| {
+            (head.seq, &head.mac, &head.digest) == (last.seq, &last.mac, &last.digest)
+                && self.believed.believe(service, head)
+        };
+        self.believed.believe(service, last) || head.is_some_and(is_head)
     }
 }
 
@@ -100,23 +123,67 @@ pub(super) fn digest_behind(before: &[u8], from_seq: i64, macs: &[u8]) -> Vec<u8
 }
 
 /// Signs what was written since the last checkpoint, in every chain that is not finished. Run it about once a minute, on any number of
-/// processes, and once more at the end. Returns how many chains are not as they should be: those are not signed any further.
+/// processes, and once more at the end. Returns how many chains are not as they should be. What is not as it was written is not signed any
+/// further; a chain that is not listed is.
 pub async fn audit_checkpoint(db: &Db, signer: &AuditSigner) -> Result<u64, Error> {
     let mut flawed = 0;
-    for (chain, opened_at) in unfinished(db).await? {
-        loop {
-            match sign_next(db, signer, &chain).await? {
-                Signed::Some => {}
-                Signed::UpToDate => break finish(db, &chain, opened_at).await?,
-                Signed::Flawed { seq } => {
-                    tracing::error!(chain, seq, "the audit is not as it was written");
-                    flawed += 1;
-                    break;
-                }
+    for chain in chains_to_sign(db).await? {
+        flawed += u64::from(!sign_chain(db, signer, &chain).await?);
+    }
+    Ok(flawed)
+}
+
+/// A chain that may have got entries.
+struct Open {
+    chain: String,
+    opened_at: DateTime<Utc>,
+    is_listed: bool,
+    /// It has so many at least.
+    reaches: i64,
+}
+
+/// Whatever is listed as not finished; and what this process writes, listed or not: who takes a chain off the list has nobody sign for it.
+async fn chains_to_sign(db: &Db) -> Result<Vec<Open>, Error> {
+    let ends = db.audit().ends().await;
+    let listed = unfinished(db).await?.into_iter();
+    let mut chains: Vec<_> =
+        listed.map(|(chain, opened_at)| Open { chain, opened_at, is_listed: true, reaches: 0 }).collect();
+    let now = db.clock().now();
+    for End { chain, opened_at, seq, .. } in ends {
+        match chains.iter_mut().find(|open| open.chain == chain) {
+            Some(open) => open.reaches = seq,
+            None if now - opened_at < FINISHED_AFTER => {
+                chains.push(Open { chain, opened_at, is_listed: false, reaches: seq });
+            }
+            None => {}
+        }
+    }
+    Ok(chains)
+}
+
+/// Signs a chain as far as it reaches; tells whether it is as it should be.
+async fn sign_chain(db: &Db, signer: &AuditSigner, open: &Open) -> Result<bool, Error> {
+    let chain = &open.chain;
+    loop {
+        match sign_next(db, signer, open).await? {
+            Signed::Some => {}
+            Signed::UpToDate if open.is_listed => {
+                finish(db, chain, open.opened_at).await?;
+                return Ok(true);
+            }
+            Signed::UpToDate => {
+                tracing::error!(
+                    chain,
+                    "a chain of the audit that is written was taken off the list of those to be signed"
+                );
+                return Ok(false);
+            }
+            Signed::Flawed { seq } => {
+                tracing::error!(chain, seq, "the audit is not as it was written");
+                return Ok(false);
             }
         }
     }
-    Ok(flawed)
 }
 
 /// Puts this service's present signature to the heads that were signed with a key of it before, while that is still believed.
@@ -142,12 +209,21 @@ enum Signed {
     Flawed { seq: i64 },
 }
 
-async fn sign_next(db: &Db, signer: &AuditSigner, chain: &str) -> Result<Signed, Error> {
+async fn sign_next(db: &Db, signer: &AuditSigner, open: &Open) -> Result<Signed, Error> {
+    let chain = open.chain.as_str();
     let mut tx = db.begin().await?;
     // Two processes would sign the same stretch twice.
     tx.lock(&["audit_checkpoint"]).await?;
+    if let Some(seq) = below_the_first(&mut tx, chain).await? {
+        return Ok(Signed::Flawed { seq });
+    }
     let last = last_checkpoint(&mut tx, chain).await?;
     let head = db.vault().audit_head(chain).await?;
+    if let Some(last) = &last
+        && !signer.goes_on_from(db.service().as_str(), &last.head, head.as_ref())
+    {
+        return Ok(Signed::Flawed { seq: last.from_seq });
+    }
     let (seq, mac, before) = match &last {
         Some(last) => (last.head.seq, last.head.mac.clone(), last.head.digest.clone()),
         None => (0, vec![0; MAC], Vec::new()),
@@ -156,6 +232,11 @@ async fn sign_next(db: &Db, signer: &AuditSigner, chain: &str) -> Result<Signed,
         return Ok(Signed::Flawed { seq: seq + 1 });
     }
     let rows = rows_after(&mut tx, chain, seq, ENTRIES).await?;
+    let end_seq = rows.last().map_or(seq, |row| row.seq);
+    let are_all = i64::try_from(rows.len()).is_ok_and(|count| count < ENTRIES);
+    if are_all && end_seq < open.reaches {
+        return Ok(Signed::Flawed { seq: end_seq + 1 });
+    }
     let Some(end) = rows.last() else {
         drop(tx);
         // A checkpoint whose head was not put down any more.
@@ -234,6 +315,17 @@ pub(super) async fn checkpoints(tx: &mut Tx, chain: &str) -> Result<Vec<Checkpoi
     Ok(on!(tx, |conn| sqlx::query_as(sql!(
         "select chain, seq, from_seq, at, mac, macs, digest, signer, signature from audit_checkpoint \
          where chain = $1 order by seq"
+    ))
+    .bind(chain)
+    .fetch_all(conn)
+    .await)?)
+}
+
+/// A chain's last checkpoint, and the one before.
+pub(super) async fn checkpoints_last(tx: &mut Tx, chain: &str) -> Result<Vec<CheckpointRow>, Error> {
+    Ok(on!(tx, |conn| sqlx::query_as(sql!(
+        "select chain, seq, from_seq, at, mac, macs, digest, signer, signature from audit_checkpoint \
+         where chain = $1 order by seq desc limit 2"
     ))
     .bind(chain)
     .fetch_all(conn)

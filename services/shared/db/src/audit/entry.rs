@@ -1,7 +1,8 @@
 //! [`AuditEntry`]: what is written down, and what of it can be looked for.
 
 use chrono::{DateTime, Utc};
-use contracts::trail::Trail;
+use contracts::target::Target;
+use contracts::trail::Told;
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
@@ -63,6 +64,15 @@ pub struct AuditEntry {
     /// Whose data it was about, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub patients: Vec<String>,
+    /// Whom a query asked for, and nothing of theirs was shown; in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asked: Vec<String>,
+    /// Which users, roles and sessions it was about, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<Target>,
+    /// How many more of them.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub targets_left_out: u32,
     /// Why, if it was said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -75,11 +85,11 @@ pub struct AuditEntry {
 }
 
 impl AuditEntry {
-    /// What a trail tells.
-    pub fn of(trail: &Trail, outcome: AuditOutcome, code: Option<&str>) -> Self {
-        let told = trail.told();
+    /// What is told of an operation.
+    pub(super) fn of(operation: &str, told: Told, outcome: AuditOutcome, code: Option<&str>) -> Self {
+        let asked = told.only_asked().cloned().collect();
         Self {
-            operation: trail.operation().to_owned(),
+            operation: operation.to_owned(),
             outcome,
             code: code.map(str::to_owned),
             who: told.who,
@@ -88,11 +98,19 @@ impl AuditEntry {
             session: told.session,
             on_behalf_of: told.on_behalf_of,
             patients: told.patients.into_iter().collect(),
+            asked,
+            targets: told.targets.into_iter().collect(),
+            targets_left_out: told.targets_left_out,
             reason: told.reason,
             from: told.from,
             trace_id: told.trace_id,
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde asks for it")]
+fn is_none(count: &u32) -> bool {
+    *count == 0
 }
 
 /// An entry as it goes into its row, but for its place in a chain.
@@ -101,11 +119,12 @@ pub(super) struct Prepared {
     pub(super) operation: String,
     pub(super) outcome: &'static str,
     pub(super) who: String,
-    pub(super) patients: String,
+    /// By whom and by what it is found.
+    pub(super) about: String,
     pub(super) body: Vec<u8>,
 }
 
-/// Characters that a patient's keyed hash has.
+/// Characters that a keyed hash has.
 pub(super) const HASH_CHARS: usize = 32;
 
 /// The body is bound to the table and to the month. Where in it is the chain's to say.
@@ -117,26 +136,43 @@ fn subject(at: DateTime<Utc>) -> Subject<'static> {
 
 pub(super) async fn prepare(db: &Db, entry: &AuditEntry) -> Result<Prepared, Error> {
     let at = db.clock().now();
-    let mut patients = String::with_capacity(entry.patients.len() * HASH_CHARS);
-    for patient in &entry.patients {
-        patients.push_str(&patient_hash(db, patient)?);
+    let count = entry.patients.len() + entry.asked.len() + entry.targets.len();
+    let mut about = String::with_capacity(count * HASH_CHARS);
+    for patient in entry.patients.iter().chain(&entry.asked) {
+        about.push_str(&patient_hash(db, patient)?);
+    }
+    for target in &entry.targets {
+        about.push_str(&target_hash(db, target)?);
     }
     Ok(Prepared {
         at,
         operation: entry.operation.clone(),
         outcome: entry.outcome.as_str(),
         who: who_hash(db, &entry.who)?,
-        patients,
+        about,
         body: db.vault().seal_json(&subject(at), PLACE, entry).await?,
     })
 }
 
-pub(super) async fn open(db: &Db, at: DateTime<Utc>, body: &[u8]) -> Result<AuditEntry, Error> {
-    db.vault().open_json(&subject(at), PLACE, body).await
+/// What a body says; `None` if its time is over.
+pub(super) async fn open(db: &Db, at: DateTime<Utc>, body: &[u8]) -> Result<Option<AuditEntry>, Error> {
+    match db.vault().open_json(&subject(at), PLACE, body).await {
+        Ok(entry) => Ok(Some(entry)),
+        Err(Error::KeyDestroyed { .. })
+            if subject(at).expires_at().is_some_and(|end| end <= db.clock().now()) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 pub(super) fn patient_hash(db: &Db, patient: &str) -> Result<String, Error> {
     Ok(HEXLOWER.encode(&db.vault().blind("audit.patient", patient)?))
+}
+
+pub(super) fn target_hash(db: &Db, target: &Target) -> Result<String, Error> {
+    Ok(HEXLOWER.encode(&db.vault().blind("audit.target", &target.to_string())?))
 }
 
 pub(super) fn who_hash(db: &Db, who: &str) -> Result<String, Error> {

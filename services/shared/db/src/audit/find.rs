@@ -1,9 +1,13 @@
-//! Entries looked for: by patient, by who it was, by operation and outcome, in a stretch of time; the newest first.
+//! Entries looked for: by patient, by user, role or session that it was about, by who it was, by operation and outcome, in a stretch of
+//! time; the newest first.
 
 use chrono::{DateTime, Utc};
+use contracts::target::Target;
 use sqlx::FromRow;
 
-use super::entry::{AuditEntry, AuditOutcome, open, patient_hash, who_hash};
+use super::chain::Keys;
+use super::damage::{AuditDamage, Found, opened};
+use super::entry::{AuditEntry, AuditOutcome, patient_hash, target_hash, who_hash};
 use crate::{Db, Error, on, sql};
 
 /// What is looked for. Nothing said: everything.
@@ -11,6 +15,8 @@ use crate::{Db, Error, on, sql};
 pub struct AuditFilter {
     /// About this patient.
     pub patient: Option<String>,
+    /// About this user, role or session.
+    pub target: Option<Target>,
     /// Done by this user or service.
     pub who: Option<String>,
     /// This operation.
@@ -43,20 +49,21 @@ pub struct AuditPlace {
 pub struct FoundEntry {
     /// Where.
     pub place: AuditPlace,
-    /// What it says.
+    /// What it says: of one that cannot be read, only what its row does.
     pub entry: AuditEntry,
-}
-
-#[derive(FromRow)]
-struct Found {
-    #[sqlx(flatten)]
-    place: AuditPlace,
-    body: Vec<u8>,
+    /// What is wrong with it. Such a one is shown all the same: who damages an entry does not hide it.
+    pub damage: Option<AuditDamage>,
 }
 
 /// The entries that are looked for, the newest first.
 pub async fn audit_find(db: &Db, filter: &AuditFilter) -> Result<Vec<FoundEntry>, Error> {
     let patient = filter.patient.as_deref().map(|patient| patient_hash(db, patient)).transpose()?;
+    let target = filter.target.as_ref().map(|target| target_hash(db, target)).transpose()?;
+    // They stand in one table. By the first it is looked for, and the second asked for beside it.
+    let (about, also) = match (patient, target) {
+        (Some(patient), target) => (Some(patient), target.unwrap_or_default()),
+        (None, target) => (target, String::new()),
+    };
     let who = filter.who.as_deref().map(|who| who_hash(db, who)).transpose()?.unwrap_or_default();
     let operation = filter.operation.as_deref().unwrap_or_default();
     let outcome = filter.outcome.map_or("", AuditOutcome::as_str);
@@ -68,17 +75,22 @@ pub async fn audit_find(db: &Db, filter: &AuditFilter) -> Result<Vec<FoundEntry>
         before.unwrap_or_else(|| AuditPlace { at: end_of_time(), chain: String::new(), seq: i64::MAX });
     let limit = i64::from(filter.limit);
     let mut tx = db.read().await?;
-    let found: Vec<Found> = match patient {
-        Some(patient) => on!(tx, |conn| sqlx::query_as(sql!(
-            "select audit.at, audit.chain, audit.seq, audit.body from audit_patient \
-             join audit on audit.chain = audit_patient.chain and audit.seq = audit_patient.seq \
+    let found: Vec<Found> = match about {
+        Some(about) => on!(tx, |conn| {
+            sqlx::query_as(sql!(
+            "select audit.chain, audit.seq, audit.at, audit.generation, audit.operation, audit.outcome, audit.who, \
+             audit.patients, audit.body, audit.mac, cast(audit.at as text) as at_text, prior.mac as mac_before \
+             from audit_patient join audit on audit.chain = audit_patient.chain and audit.seq = audit_patient.seq \
+             left join audit prior on prior.chain = audit.chain and prior.seq = audit.seq - 1 \
              where audit_patient.patient = $1 and audit_patient.at >= $2 and audit_patient.at < $3 \
              and (audit_patient.at, audit_patient.chain, audit_patient.seq) < ($4, $5, $6) \
              and ($7 = '' or audit.who = $7) and ($8 = '' or audit.operation = $8) \
              and ($9 = '' or audit.outcome = $9) \
-             order by audit_patient.at desc, audit_patient.chain desc, audit_patient.seq desc limit $10"
+             and ($10 = '' or exists (select 1 from audit_patient also where also.patient = $10 \
+             and also.at = audit_patient.at and also.chain = audit.chain and also.seq = audit.seq)) \
+             order by audit_patient.at desc, audit_patient.chain desc, audit_patient.seq desc limit $11"
         ))
-        .bind(&patient)
+        .bind(&about)
         .bind(from)
         .bind(until)
         .bind(before.at)
@@ -87,14 +99,20 @@ pub async fn audit_find(db: &Db, filter: &AuditFilter) -> Result<Vec<FoundEntry>
         .bind(&who)
         .bind(operation)
         .bind(outcome)
+        .bind(&also)
         .bind(limit)
         .fetch_all(conn)
-        .await)?,
+        .await
+        })?,
         None => on!(tx, |conn| {
             sqlx::query_as(sql!(
-            "select at, chain, seq, body from audit where at >= $1 and at < $2 and (at, chain, seq) < ($3, $4, $5) \
-             and ($6 = '' or who = $6) and ($7 = '' or operation = $7) and ($8 = '' or outcome = $8) \
-             order by at desc, chain desc, seq desc limit $9"
+            "select audit.chain, audit.seq, audit.at, audit.generation, audit.operation, audit.outcome, audit.who, \
+             audit.patients, audit.body, audit.mac, cast(audit.at as text) as at_text, prior.mac as mac_before \
+             from audit left join audit prior on prior.chain = audit.chain and prior.seq = audit.seq - 1 \
+             where audit.at >= $1 and audit.at < $2 and (audit.at, audit.chain, audit.seq) < ($3, $4, $5) \
+             and ($6 = '' or audit.who = $6) and ($7 = '' or audit.operation = $7) \
+             and ($8 = '' or audit.outcome = $8) \
+             order by audit.at desc, audit.chain desc, audit.seq desc limit $9"
         ))
         .bind(from)
         .bind(until)
@@ -109,14 +127,10 @@ pub async fn audit_find(db: &Db, filter: &AuditFilter) -> Result<Vec<FoundEntry>
         .await
         })?,
     };
-    let mut entries = Vec::with_capacity(found.len());
-    for Found { place, body } in found {
-        match open(db, place.at, &body).await {
-            Ok(entry) => entries.push(FoundEntry { place, entry }),
-            // Its time is over. That it was there can still be verified.
-            Err(Error::KeyDestroyed { .. }) => {}
-            Err(error) => return Err(error),
-        }
+    drop(tx);
+    let (mut entries, mut keys) = (Vec::with_capacity(found.len()), Keys::default());
+    for found in found {
+        entries.extend(opened(db, &mut keys, found).await?);
     }
     Ok(entries)
 }

@@ -40,6 +40,15 @@ impl Lanes {
         Self { lanes: (0..count).map(|_| Mutex::default()).collect(), next: AtomicUsize::new(0) }
     }
 
+    /// Where this process's chains are known to end.
+    pub(super) async fn ends(&self) -> Vec<End> {
+        let mut ends = Vec::with_capacity(self.lanes.len());
+        for lane in &self.lanes {
+            ends.extend(lane.lock().await.end.clone());
+        }
+        ends
+    }
+
     /// One that is free, or else the next to become so of one taken in turn.
     pub(super) async fn take(&self) -> MutexGuard<'_, Lane> {
         if let Some(lane) = self.lanes.iter().find_map(|lane| lane.try_lock().ok()) {

@@ -14,17 +14,22 @@
 //! | `group.rs` | what changes nothing is written down too: many entries, one commit |
 //! | `checkpoint.rs` | chains signed as far as they reach |
 //! | `verify.rs` | the first entry of each chain that is not as it was written |
-//! | `find.rs` | entries looked for |
+//! | `recent.rs` | the same of what was signed for last and what was written since, and no more |
+//! | `links.rs` | links in the look-up that lead to what does not name whom they are of |
+//! | `find.rs`, `damage.rs` | entries looked for; whether each is as it was written |
 //!
 //! A change has its entry in its own transaction: [`Tx::commit`](crate::Tx::commit) writes it from the
 //! [`Trail`] of the work under way, and fails if it cannot. So no handler can leave it out.
 
 mod chain;
 mod checkpoint;
+mod damage;
 mod entry;
 mod find;
 mod group;
 mod lane;
+mod links;
+mod recent;
 mod verify;
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -37,9 +42,10 @@ use crate::vault::AuditKey;
 use crate::{Db, Error, Tx};
 
 pub use checkpoint::{AuditSigner, AuditSigners, audit_checkpoint, audit_sign_anew};
+pub use damage::AuditDamage;
 pub use entry::{AuditEntry, AuditOutcome};
 pub use find::{AuditFilter, AuditPlace, FoundEntry, audit_find};
-pub use verify::{AuditFault, AuditFlaw, AuditVerified, audit_verify};
+pub use verify::{AuditFault, AuditFlaw, AuditReach, AuditVerified, audit_verify, audit_verify_within};
 
 /// Entries can be read for so long after their month: six years (45 CFR 164.316(b)(2)(i)).
 const KEEP_DAYS: u32 = 6 * 366;
@@ -77,15 +83,21 @@ impl Audit {
     fn use_key(&self, key: AuditKey) {
         *self.key.write().unwrap_or_else(PoisonError::into_inner) = Some(key);
     }
+
+    /// Where this process's chains are known to end.
+    async fn ends(&self) -> Vec<lane::End> {
+        self.lanes.ends().await
+    }
 }
 
 /// Commits a transaction with the entry of the work that it belongs to.
 pub(crate) async fn commit(tx: Tx, db: Db, trail: &Trail) -> Result<(), Error> {
-    let entry = AuditEntry::of(trail, AuditOutcome::Done, None);
-    let patients = entry.patients.len();
+    let told = trail.told();
+    let named = told.named();
+    let entry = AuditEntry::of(trail.operation(), told, AuditOutcome::Done, None);
     let prepared = entry::prepare(&db, &entry).await.map_err(unavailable)?;
     chain::commit(&db, tx, &[&prepared]).await?;
-    trail.is_written_with(patients);
+    trail.is_written_with(named);
     Ok(())
 }
 
@@ -96,11 +108,12 @@ pub async fn audit_write(
     outcome: AuditOutcome,
     code: Option<&str>,
 ) -> Result<(), Error> {
-    let entry = AuditEntry::of(trail, outcome, code);
-    let patients = entry.patients.len();
+    let told = trail.told();
+    let named = told.named();
+    let entry = AuditEntry::of(trail.operation(), told, outcome, code);
     let prepared = entry::prepare(db, &entry).await.map_err(unavailable)?;
     group::write(db, prepared).await?;
-    trail.is_written_with(patients);
+    trail.is_written_with(named);
     Ok(())
 }
 

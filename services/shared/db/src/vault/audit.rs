@@ -61,6 +61,16 @@ impl Vault {
         Ok(next)
     }
 
+    /// Whether an entry of the audit was ever sealed here.
+    pub(crate) async fn sealed_an_audit(&self) -> Result<bool, Error> {
+        let query = sql!(Keys, "select count(*) from data_key where subject like 'period:audit:%'");
+        let months: i64 = match &self.keys {
+            KeysStore::Postgres(pool) => sqlx::query_scalar(query).fetch_one(pool).await?,
+            KeysStore::Sqlite(pool) => sqlx::query_scalar(query).fetch_one(pool).await?,
+        };
+        Ok(months > 0)
+    }
+
     /// All chains' heads.
     pub(crate) async fn audit_heads(&self) -> Result<Vec<HeadRow>, Error> {
         let query = sql!(

@@ -4,6 +4,8 @@
 mod access;
 mod audit;
 mod audit_forger;
+mod audit_forging;
+mod audit_found;
 mod audit_tampering;
 mod erasure;
 mod files;
