@@ -87,7 +87,7 @@ async fn begin(
         // Read again with the account held: whoever changes a role holds it too.
         let mut kept = kept;
         kept.account.user.made = roles_of(&mut tx, &kept.id).await?;
-        let times = Times::begin(tx.now(), &api.issuer.lifetimes.of(&kept.account.user.roles));
+        let times = Times::begin(tx.now(), &api.issuer.lifetimes.of(&kept.account.user));
         session_insert(&mut tx, &api.db, &session, &kept.id, &times, opening).await?;
         refresh_token_insert(&mut tx, &refresh_token, &session).await?;
         trail::is_of(kept.id.as_str(), &session);
