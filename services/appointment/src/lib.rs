@@ -39,6 +39,7 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::history::history)
             .on(api::slots::slots)
             .on(api::events::take)
+            .on_export::<appointments::ExportOfAppointments, _>(api::export::kinds())
             .on_audit::<appointments::AuditOfAppointments>()
             .finish()?;
         Ok(App { router, jobs: vec![Box::pin(care)] })

@@ -76,6 +76,7 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::events::deliver)
             .on(api::audit::list::list)
             .on(api::audit::accesses::accesses)
+            .on_export::<auth::ExportOfAuth, _>(api::export::kinds())
             .on_audit::<auth::AuditOfAuth>()
             .finish()?;
         Ok(App {

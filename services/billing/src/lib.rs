@@ -31,6 +31,7 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::update::update)
             .on(api::delete::delete)
             .on(api::events::deliver)
+            .on_export::<bills::ExportOfBilling, _>(api::export::kinds())
             .on_audit::<bills::AuditOfBilling>()
             .finish()?;
         Ok(App { router, jobs: Vec::new() })

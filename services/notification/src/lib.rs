@@ -37,6 +37,7 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::list::list)
             .on(api::read::by_id)
             .on(api::events::take)
+            .on_export::<notifications::ExportOfNotifications, _>(api::export::kinds())
             .on_audit::<notifications::AuditOfNotifications>()
             .finish()?;
         let deliver = jobs::deliver::run(api.delivery.clone());

@@ -1,8 +1,11 @@
 //! What can go wrong here, and how each is shown.
 
 use contracts::care_team::TEAM_MAX;
+use contracts::client::ClientError;
 use contracts::problem::{Problem, ProblemCode};
 use http_kit::Failure;
+
+use crate::archive::ArchiveError;
 
 /// Why a patient could not be served.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +19,12 @@ pub enum Error {
     /// There is no place left.
     #[error("the care team is full")]
     TeamIsFull,
+    /// An export cannot be made.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// A service that holds something of the patient does not answer.
+    #[error(transparent)]
+    Peer(#[from] ClientError),
     /// The request is at fault.
     #[error("the request is not valid: {}", .0.code)]
     Invalid(Box<Problem>),
@@ -43,6 +52,9 @@ impl Failure for Error {
             Self::Taken => Problem::new(ProblemCode::AlreadyExists).fault("patientId", "is taken"),
             Self::TeamIsFull => Problem::new(ProblemCode::InvalidTransition)
                 .detail(format!("A care team has {TEAM_MAX} places at most.")),
+            Self::Archive(ArchiveError::TooLarge) => Problem::new(ProblemCode::ExportTooLarge),
+            Self::Archive(ArchiveError::Zip(_)) => Problem::new(ProblemCode::Internal),
+            Self::Peer(error) => http_kit::problem::of_client(error),
             Self::Invalid(problem) => (**problem).clone(),
             Self::Db(error) => http_kit::problem::of_db(error),
         }

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod events;
+pub mod export;
 pub mod introspect;
 pub mod keys;
 pub mod login;

@@ -3,6 +3,7 @@
 pub mod create;
 pub mod delete;
 pub mod events;
+pub mod export;
 pub mod read;
 pub mod search;
 pub mod update;

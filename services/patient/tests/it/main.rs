@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod care;
+mod export;
 mod life;
 mod process;
 mod search;

@@ -4,6 +4,7 @@ pub mod break_glass;
 pub mod create;
 pub mod delete;
 pub mod events;
+pub mod export;
 pub mod read;
 pub mod reviews;
 pub mod search;

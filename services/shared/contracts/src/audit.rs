@@ -110,6 +110,20 @@ pub struct PatientAccess {
     pub roles: Vec<String>,
 }
 
+/// Without what is none of the patient's business: others' sessions and addresses, and whom else a search found.
+impl From<AuditEvent> for PatientAccess {
+    fn from(event: AuditEvent) -> Self {
+        Self {
+            at: event.at,
+            service: event.service,
+            operation: event.operation,
+            outcome: event.outcome,
+            who: event.username.unwrap_or(event.user_id),
+            roles: event.roles,
+        }
+    }
+}
+
 /// A stretch of a patient's accesses.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::api;
 use crate::audit::{AccessFilter, AuditEvent, AuditEvents, AuditQuery, AuditSearch, PatientAccess};
 use crate::event::{Accepted, Event};
+use crate::export::{ExportPage, ExportSearch};
 use crate::id::{PatientId, SessionId, UserId};
 use crate::merge_patch::MergePatch;
 use crate::page::Page;
@@ -132,6 +133,10 @@ api! {
     /// Who has seen or changed a patient's data: for the patient, and for whoever may read the audit.
     patient_accesses: PatientAccesses = Get "/api/patients/{patientId}/accesses" [patient_id: PatientId] (query AccessFilter),
         needs PatientsRead, answers 200 Page<PatientAccess>;
+
+    /// What this service holds of a patient.
+    export_of_auth: ExportOfAuth = Get "/internal/export/{patientId}" [patient_id: PatientId] (query ExportSearch),
+        needs HoldingsCollect, answers 200 ExportPage;
 
     /// What this service wrote in the audit.
     audit_of_auth: AuditOfAuth = Get "/internal/audit" (query AuditSearch),

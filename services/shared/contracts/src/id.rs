@@ -27,6 +27,7 @@ const ROUTE_WORDS: &[&str] = &[
     "care-team",
     "conflicts",
     "email",
+    "erasure",
     "export",
     "history",
     "login",

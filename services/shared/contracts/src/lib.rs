@@ -15,6 +15,7 @@ pub mod client;
 pub mod deadline;
 pub mod endpoint;
 pub mod event;
+pub mod export;
 pub mod field;
 pub mod gateway;
 pub mod hours;

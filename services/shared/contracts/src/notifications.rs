@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::api;
 use crate::audit::{AuditEvents, AuditSearch};
 use crate::event::{Accepted, Event};
-use crate::id::NotificationId;
+use crate::export::{ExportPage, ExportSearch};
+use crate::id::{NotificationId, PatientId};
 use crate::page::Page;
 
 api! {
@@ -35,6 +36,10 @@ api! {
     /// Take an event.
     deliver_to_notifications: DeliverToNotifications = Post "/internal/events" (body Event),
         needs InternalCall, answers 200 Accepted;
+
+    /// What this service holds of a patient.
+    export_of_notifications: ExportOfNotifications = Get "/internal/export/{patientId}" [patient_id: PatientId] (query ExportSearch),
+        needs HoldingsCollect, answers 200 ExportPage;
 
     /// What this service wrote in the audit.
     audit_of_notifications: AuditOfNotifications = Get "/internal/audit" (query AuditSearch),

@@ -7,6 +7,7 @@ use crate::api;
 use crate::audit::{AuditEvents, AuditSearch};
 use crate::care_team::{CareTeamChanged, CareTeamMember, CareTeamRequest};
 use crate::event::{Accepted, Event};
+use crate::export::{ExportFilter, Zip};
 use crate::id::{PatientId, ProviderId};
 use crate::merge_patch::MergePatch;
 use crate::page::Page;
@@ -34,6 +35,10 @@ api! {
     /// Delete a patient record.
     delete_patient: DeletePatient = Delete "/api/patients/{patientId}" [patient_id: PatientId],
         needs PatientsDelete, answers 200 PatientDeleted;
+
+    /// Take along all that is held on a patient, as a zip of JSON files.
+    export_patient: ExportPatient = Get "/api/patients/{patientId}/export" [patient_id: PatientId] (query ExportFilter),
+        needs PatientsExport, answers 200 Zip;
 
     /// List who treats a patient, beside those whom they have appointments with.
     list_care_team: ListCareTeam = Get "/api/patients/{patientId}/care-team" [patient_id: PatientId],

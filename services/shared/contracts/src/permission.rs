@@ -39,6 +39,10 @@ permissions! {
     PatientsDelete = "patients:delete",
     /// See patients' medical history, and change it.
     PatientsClinical = "patients:clinical",
+    /// Take along all that is held on a patient.
+    PatientsExport = "patients:export",
+    /// See what became of a patient's data when they were deleted.
+    ErasuresRead = "erasures:read",
     /// Say who treats a patient.
     CareWrite = "care:write",
     /// See appointments.
@@ -89,6 +93,8 @@ permissions! {
     InternalCall = "internal:call",
     /// Read what another service has in its audit. No person has it.
     AuditCollect = "audit:collect",
+    /// Read all that another service holds of a patient, and what it did away with. No person has it.
+    HoldingsCollect = "holdings:collect",
     /// Follow who was logged out. No person has it; of all internal routes the gateway needs this one alone.
     RevocationsRead = "revocations:read",
 }
@@ -96,7 +102,10 @@ permissions! {
 impl Permission {
     /// Whether it is for the parts of a stack among themselves, so that no person has it.
     pub const fn is_internal(self) -> bool {
-        matches!(self, Self::InternalCall | Self::AuditCollect | Self::RevocationsRead)
+        matches!(
+            self,
+            Self::InternalCall | Self::AuditCollect | Self::HoldingsCollect | Self::RevocationsRead
+        )
     }
 }
 
@@ -284,6 +293,8 @@ impl Role {
                 P::PatientsRead,
                 P::PatientsDelete,
                 P::PatientsClinical,
+                P::PatientsExport,
+                P::ErasuresRead,
                 P::RecordsRead,
                 P::RecordsDelete,
                 P::BreakGlassReview,
@@ -294,6 +305,7 @@ impl Role {
             Self::Patient => &[
                 P::PatientsRead,
                 P::PatientsClinical,
+                P::PatientsExport,
                 P::AppointmentsRead,
                 P::AppointmentsWrite,
                 P::AppointmentsReason,
@@ -302,9 +314,14 @@ impl Role {
                 P::ProvidersRead,
             ],
             // The most that any of them needs; each has its own share of it (`http_kit::identity`).
-            Self::Service => {
-                &[P::PatientsRead, P::ProvidersRead, P::InternalCall, P::AuditCollect, P::RevocationsRead]
-            }
+            Self::Service => &[
+                P::PatientsRead,
+                P::ProvidersRead,
+                P::InternalCall,
+                P::AuditCollect,
+                P::HoldingsCollect,
+                P::RevocationsRead,
+            ],
         };
         list.iter().copied().collect()
     }

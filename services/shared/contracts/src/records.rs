@@ -9,7 +9,8 @@ use crate::break_glass::{
     BreakGlassFilter, BreakGlassRequest, BrokenGlass, GlassBroken, GlassReviewed, ReviewRequest,
 };
 use crate::event::{Accepted, Event};
-use crate::id::{GrantId, RecordId};
+use crate::export::{ExportPage, ExportSearch};
+use crate::id::{GrantId, PatientId, RecordId};
 use crate::merge_patch::MergePatch;
 use crate::page::Page;
 
@@ -51,6 +52,10 @@ api! {
     /// Take an event.
     deliver_to_records: DeliverToRecords = Post "/internal/events" (body Event),
         needs InternalCall, answers 200 Accepted;
+
+    /// What this service holds of a patient.
+    export_of_records: ExportOfRecords = Get "/internal/export/{patientId}" [patient_id: PatientId] (query ExportSearch),
+        needs HoldingsCollect, answers 200 ExportPage;
 
     /// What this service wrote in the audit.
     audit_of_records: AuditOfRecords = Get "/internal/audit" (query AuditSearch),

@@ -40,6 +40,8 @@ impl Tells {
             | Permission::PatientsWrite
             | Permission::PatientsDelete
             | Permission::PatientsClinical
+            | Permission::PatientsExport
+            | Permission::ErasuresRead
             | Permission::CareWrite
             | Permission::RecordsRead
             | Permission::RecordsWrite
@@ -66,6 +68,7 @@ impl Tells {
             | Permission::GatewayRead
             | Permission::InternalCall
             | Permission::AuditCollect
+            | Permission::HoldingsCollect
             | Permission::RevocationsRead => Self::Nothing,
         }
     }

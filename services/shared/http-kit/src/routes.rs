@@ -16,6 +16,8 @@ use axum::response::Response;
 use axum::routing::MethodFilter;
 use contracts::audit::{AuditEvents, AuditSearch};
 use contracts::endpoint::{Endpoint, Operation};
+use contracts::export::{ExportPage, ExportSearch};
+use contracts::id::PatientId;
 use contracts::problem::{Problem, ProblemCode};
 use futures_util::FutureExt;
 use http::request::Parts;
@@ -26,6 +28,7 @@ use crate::answer::{self, Answer};
 use crate::audit;
 use crate::call::{Call, Parsed, header, parse};
 use crate::deadline;
+use crate::export::Kinds;
 use crate::kit::Kit;
 use crate::problem;
 use crate::ready::{self, Ready};
@@ -127,6 +130,20 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     {
         let db = self.kit.db.clone();
         self.on(move |_, call: Call<E>| audit::collect(db.clone(), call))
+    }
+
+    /// Mounts the giving out of what this service holds of a patient, kind by kind, and of who has seen their data.
+    #[must_use]
+    pub fn on_export<E, R>(self, kinds: Kinds<S, R>) -> Self
+    where
+        E: Endpoint<Path = (PatientId,), Query = ExportSearch, Body = (), Reply = ExportPage>,
+        R: Failure + From<Problem> + From<db::Error>,
+    {
+        let kinds = kinds.with_accesses(self.kit.db.clone());
+        self.on(move |state, call: Call<E>| {
+            let kinds = kinds.clone();
+            async move { kinds.page(state, &call.path.0, &call.query).await.map(Answer::new) }
+        })
     }
 
     /// The router, with health checks and answers for what is not there.
