@@ -40,6 +40,9 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::slots::slots)
             .on(api::events::take)
             .on_export::<appointments::ExportOfAppointments, _>(api::export::kinds())
+            .on_erasure::<appointments::ErasureOfAppointments, _, _>(|_, _| async {
+                Ok::<_, Error>(Vec::new())
+            })
             .on_audit::<appointments::AuditOfAppointments>()
             .finish()?;
         Ok(App { router, jobs: vec![Box::pin(care)] })

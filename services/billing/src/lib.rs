@@ -32,6 +32,7 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::delete::delete)
             .on(api::events::deliver)
             .on_export::<bills::ExportOfBilling, _>(api::export::kinds())
+            .on_erasure::<bills::ErasureOfBilling, _, _>(api::erasure::kept)
             .on_audit::<bills::AuditOfBilling>()
             .finish()?;
         Ok(App { router, jobs: Vec::new() })

@@ -38,6 +38,9 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::read::by_id)
             .on(api::events::take)
             .on_export::<notifications::ExportOfNotifications, _>(api::export::kinds())
+            .on_erasure::<notifications::ErasureOfNotifications, _, _>(|_, _| async {
+                Ok::<_, Error>(Vec::new())
+            })
             .on_audit::<notifications::AuditOfNotifications>()
             .finish()?;
         let deliver = jobs::deliver::run(api.delivery.clone());

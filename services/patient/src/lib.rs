@@ -32,6 +32,7 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::update::update)
             .on(api::delete::delete)
             .on(api::export::export)
+            .on(api::erasure::report)
             .on(api::care_team::list)
             .on(api::care_team::join)
             .on(api::care_team::leave)

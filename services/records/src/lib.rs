@@ -41,6 +41,7 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::reviews::review)
             .on(api::events::deliver)
             .on_export::<records::ExportOfRecords, _>(api::export::kinds())
+            .on_erasure::<records::ErasureOfRecords, _, _>(api::erasure::kept)
             .on_audit::<records::AuditOfRecords>()
             .finish()?;
         Ok(App { router, jobs: vec![Box::pin(forget)] })

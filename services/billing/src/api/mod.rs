@@ -2,6 +2,7 @@
 
 pub mod create;
 pub mod delete;
+pub mod erasure;
 pub mod events;
 pub mod export;
 pub mod read;

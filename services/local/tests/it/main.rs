@@ -4,6 +4,7 @@
 mod audit;
 mod audit_reading;
 mod compose;
+mod erasure;
 mod export;
 mod forgery;
 mod parts;

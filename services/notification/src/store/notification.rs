@@ -256,14 +256,14 @@ async fn of_all(tx: &mut Tx, search: &Search) -> Result<Vec<Row>, db::Error> {
 }
 
 /// Takes away all that concerns a patient, under [`db::erasure_lock`], and asks for their key to be destroyed.
-pub async fn notifications_erase(tx: &mut Tx, patient: &PatientId) -> Result<(), db::Error> {
+pub async fn notifications_erase(tx: &mut Tx, db: &Db, patient: &PatientId) -> Result<(), db::Error> {
     db::erasure_request(tx, patient.as_str()).await?;
-    on!(tx, |conn| sqlx::query(sql!("delete from notification where patient_id = $1"))
+    let gone = on!(tx, |conn| sqlx::query(sql!("delete from notification where patient_id = $1"))
         .bind(patient.as_str())
         .execute(conn)
         .await
-        .map(drop))?;
-    Ok(())
+        .map(|done| done.rows_affected()))?;
+    db::erasure_shredded(tx, db, patient.as_str(), &[("notifications", gone)]).await
 }
 
 /// Takes away what has had its time.

@@ -29,8 +29,8 @@ const AT_ONCE: usize = 2;
 
 /// Whom to ask for their part.
 pub(super) struct Holders {
-    peers: Vec<(ServiceName, Arc<Transport>)>,
-    switched_off: Vec<ServiceName>,
+    pub(super) peers: Vec<(ServiceName, Arc<Transport>)>,
+    pub(super) switched_off: Vec<ServiceName>,
     places: Semaphore,
 }
 

@@ -93,12 +93,13 @@ pub async fn care_team_all(
     Ok(rows.into_iter().map(Place::from).collect())
 }
 
-/// Takes a patient's team away.
-pub async fn care_team_forget(tx: &mut Tx, patient: &PatientId) -> Result<(), db::Error> {
-    on!(tx, |conn| sqlx::query(sql!("delete from care_team where patient_id = $1"))
+/// Takes a patient's team away; returns how many there were in it.
+pub async fn care_team_forget(tx: &mut Tx, patient: &PatientId) -> Result<u64, db::Error> {
+    let gone = on!(tx, |conn| sqlx::query(sql!("delete from care_team where patient_id = $1"))
         .bind(patient.as_str())
         .execute(conn)
         .await
-        .map(drop))?;
-    db::access_forget(tx, patient.as_str()).await
+        .map(|done| done.rows_affected()))?;
+    db::access_forget(tx, patient.as_str()).await?;
+    Ok(gone)
 }

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod care;
+mod erasure;
 mod export;
 mod life;
 mod process;

@@ -3,6 +3,7 @@
 pub mod break_glass;
 pub mod create;
 pub mod delete;
+pub mod erasure;
 pub mod events;
 pub mod export;
 pub mod read;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api;
 use crate::audit::{AccessFilter, AuditEvent, AuditEvents, AuditQuery, AuditSearch, PatientAccess};
+use crate::erasure::ServiceErasure;
 use crate::event::{Accepted, Event};
 use crate::export::{ExportPage, ExportSearch};
 use crate::id::{PatientId, SessionId, UserId};
@@ -137,6 +138,10 @@ api! {
     /// What this service holds of a patient.
     export_of_auth: ExportOfAuth = Get "/internal/export/{patientId}" [patient_id: PatientId] (query ExportSearch),
         needs HoldingsCollect, answers 200 ExportPage;
+
+    /// What this service did with the data of a patient who was deleted.
+    erasure_of_auth: ErasureOfAuth = Get "/internal/erasure/{patientId}" [patient_id: PatientId],
+        needs HoldingsCollect, answers 200 ServiceErasure;
 
     /// What this service wrote in the audit.
     audit_of_auth: AuditOfAuth = Get "/internal/audit" (query AuditSearch),

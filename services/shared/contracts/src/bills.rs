@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api;
 use crate::audit::{AuditEvents, AuditSearch};
+use crate::erasure::ServiceErasure;
 use crate::event::{Accepted, Event};
 use crate::export::{ExportPage, ExportSearch};
 use crate::id::{BillId, PatientId};
@@ -42,6 +43,10 @@ api! {
     /// What this service holds of a patient.
     export_of_billing: ExportOfBilling = Get "/internal/export/{patientId}" [patient_id: PatientId] (query ExportSearch),
         needs HoldingsCollect, answers 200 ExportPage;
+
+    /// What this service did with the data of a patient who was deleted.
+    erasure_of_billing: ErasureOfBilling = Get "/internal/erasure/{patientId}" [patient_id: PatientId],
+        needs HoldingsCollect, answers 200 ServiceErasure;
 
     /// What this service wrote in the audit.
     audit_of_billing: AuditOfBilling = Get "/internal/audit" (query AuditSearch),

@@ -14,6 +14,7 @@ pub mod care_team;
 pub mod client;
 pub mod deadline;
 pub mod endpoint;
+pub mod erasure;
 pub mod event;
 pub mod export;
 pub mod field;

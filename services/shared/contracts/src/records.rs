@@ -8,6 +8,7 @@ use crate::audit::{AuditEvents, AuditSearch};
 use crate::break_glass::{
     BreakGlassFilter, BreakGlassRequest, BrokenGlass, GlassBroken, GlassReviewed, ReviewRequest,
 };
+use crate::erasure::ServiceErasure;
 use crate::event::{Accepted, Event};
 use crate::export::{ExportPage, ExportSearch};
 use crate::id::{GrantId, PatientId, RecordId};
@@ -56,6 +57,10 @@ api! {
     /// What this service holds of a patient.
     export_of_records: ExportOfRecords = Get "/internal/export/{patientId}" [patient_id: PatientId] (query ExportSearch),
         needs HoldingsCollect, answers 200 ExportPage;
+
+    /// What this service did with the data of a patient who was deleted.
+    erasure_of_records: ErasureOfRecords = Get "/internal/erasure/{patientId}" [patient_id: PatientId],
+        needs HoldingsCollect, answers 200 ServiceErasure;
 
     /// What this service wrote in the audit.
     audit_of_records: AuditOfRecords = Get "/internal/audit" (query AuditSearch),

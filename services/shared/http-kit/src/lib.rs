@@ -13,7 +13,7 @@
 //! | [`answer`], [`etag`], [`page`] | what every answer carries |
 //! | [`problem`] | errors as RFC 9457 documents |
 //! | [`audit`], `concerned.rs` | an entry for every call, before its answer leaves; whose data it was about |
-//! | [`erasure`] | the keys of erased patients destroyed |
+//! | [`erasure`] | the keys of erased patients destroyed; what was done away with, and what is kept |
 //! | [`export`] | all that a service holds of a patient, kind by kind |
 //! | [`relay`] | events from the outbox to their subscribers |
 //! | [`kit`], [`serve`], [`process`] | a service put together, started, drained; a service as a process |

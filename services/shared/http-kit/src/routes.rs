@@ -16,6 +16,7 @@ use axum::response::Response;
 use axum::routing::MethodFilter;
 use contracts::audit::{AuditEvents, AuditSearch};
 use contracts::endpoint::{Endpoint, Operation};
+use contracts::erasure::{Kept, ServiceErasure, ServiceErasureStatus};
 use contracts::export::{ExportPage, ExportSearch};
 use contracts::id::PatientId;
 use contracts::problem::{Problem, ProblemCode};
@@ -28,6 +29,7 @@ use crate::answer::{self, Answer};
 use crate::audit;
 use crate::call::{Call, Parsed, header, parse};
 use crate::deadline;
+use crate::erasure;
 use crate::export::Kinds;
 use crate::kit::Kit;
 use crate::problem;
@@ -143,6 +145,25 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         self.on(move |state, call: Call<E>| {
             let kinds = kinds.clone();
             async move { kinds.page(state, &call.path.0, &call.query).await.map(Answer::new) }
+        })
+    }
+
+    /// Mounts the telling of what became of a deleted patient's data here. What the service keeps of it, `kept` says.
+    #[must_use]
+    pub fn on_erasure<E, F, R>(self, kept: impl Fn(S, PatientId) -> F + Clone + Send + Sync + 'static) -> Self
+    where
+        E: Endpoint<Path = (PatientId,), Query = (), Body = (), Reply = ServiceErasure>,
+        F: Future<Output = Result<Vec<Kept>, R>> + Send + 'static,
+        R: Failure + From<db::Error>,
+    {
+        let db = self.kit.db.clone();
+        self.on(move |state, call: Call<E>| {
+            let (kept, db) = (kept(state, call.path.0.clone()), db.clone());
+            async move {
+                let told = erasure::report(&db, &call.path.0, kept.await?).await?;
+                let untold = || ServiceErasure::unknown(db.service(), ServiceErasureStatus::Pending);
+                Ok::<_, R>(Answer::new(told.unwrap_or_else(untold)))
+            }
         })
     }
 

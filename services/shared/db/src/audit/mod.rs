@@ -15,6 +15,7 @@
 //! | `checkpoint.rs` | chains signed as far as they reach |
 //! | `verify.rs` | the first entry of each chain that is not as it was written |
 //! | `find.rs` | entries looked for |
+//! | `kept.rs` | how many entries name a patient, and until when they can be read |
 //!
 //! A change has its entry in its own transaction: [`Tx::commit`](crate::Tx::commit) writes it from the
 //! [`Trail`] of the work under way, and fails if it cannot. So no handler can leave it out.
@@ -24,6 +25,7 @@ mod checkpoint;
 mod entry;
 mod find;
 mod group;
+mod kept;
 mod lane;
 mod verify;
 
@@ -39,6 +41,7 @@ use crate::{Db, Error, Tx};
 pub use checkpoint::{AuditSigner, AuditSigners, audit_checkpoint, audit_sign_anew};
 pub use entry::{AuditEntry, AuditOutcome};
 pub use find::{AuditFilter, AuditPlace, FoundEntry, audit_find};
+pub use kept::audit_kept;
 pub use verify::{AuditFault, AuditFlaw, AuditVerified, audit_verify};
 
 /// Entries can be read for so long after their month: six years (45 CFR 164.316(b)(2)(i)).
