@@ -39,6 +39,10 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::history::history)
             .on(api::slots::slots)
             .on(api::events::take)
+            .on_export::<appointments::ExportOfAppointments, _>(api::export::kinds())
+            .on_erasure::<appointments::ErasureOfAppointments, _, _>(|_, _| async {
+                Ok::<_, Error>(Vec::new())
+            })
             .on_audit::<appointments::AuditOfAppointments>()
             .on_keys::<appointments::KeysOfAppointments>()
             .on_verification::<appointments::VerifyAuditOfAppointments>()

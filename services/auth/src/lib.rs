@@ -88,6 +88,8 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::audit::list::list)
             .on(api::audit::verify::verify)
             .on(api::audit::accesses::accesses)
+            .on_export::<auth::ExportOfAuth, _>(api::export::kinds())
+            .on_erasure::<auth::ErasureOfAuth, _, _>(|_, _| async { Ok::<_, Error>(Vec::new()) })
             .on_audit::<auth::AuditOfAuth>()
             .on(api::stack_keys::read)
             .on_keys::<auth::KeysOfAuth>()

@@ -31,6 +31,8 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::update::update)
             .on(api::delete::delete)
             .on(api::events::deliver)
+            .on_export::<bills::ExportOfBilling, _>(api::export::kinds())
+            .on_erasure::<bills::ErasureOfBilling, _, _>(api::erasure::kept)
             .on_audit::<bills::AuditOfBilling>()
             .on_keys::<bills::KeysOfBills>()
             .on_verification::<bills::VerifyAuditOfBilling>()

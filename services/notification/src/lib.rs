@@ -37,6 +37,10 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::list::list)
             .on(api::read::by_id)
             .on(api::events::take)
+            .on_export::<notifications::ExportOfNotifications, _>(api::export::kinds())
+            .on_erasure::<notifications::ErasureOfNotifications, _, _>(|_, _| async {
+                Ok::<_, Error>(Vec::new())
+            })
             .on_audit::<notifications::AuditOfNotifications>()
             .on_keys::<notifications::KeysOfNotifications>()
             .on_verification::<notifications::VerifyAuditOfNotifications>()

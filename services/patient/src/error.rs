@@ -1,9 +1,12 @@
 //! What can go wrong here, and how each is shown.
 
 use contracts::care_team::TEAM_MAX;
+use contracts::client::ClientError;
 use contracts::consents::CONSENTS_MAX;
 use contracts::problem::{Problem, ProblemCode};
 use http_kit::Failure;
+
+use crate::archive::ArchiveError;
 
 /// Why a patient could not be served.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +26,12 @@ pub enum Error {
     /// As many hold as may.
     #[error("too many consents hold")]
     TooManyConsents,
+    /// An export cannot be made.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// A service that holds something of the patient does not answer.
+    #[error(transparent)]
+    Peer(#[from] ClientError),
     /// The request is at fault.
     #[error("the request is not valid: {}", .0.code)]
     Invalid(Box<Problem>),
@@ -55,6 +64,9 @@ impl Failure for Error {
                 .detail(format!("A care team has {TEAM_MAX} places at most.")),
             Self::TooManyConsents => Problem::new(ProblemCode::InvalidTransition)
                 .detail(format!("Of a patient's consents {CONSENTS_MAX} hold at once, at most.")),
+            Self::Archive(ArchiveError::TooLarge) => Problem::new(ProblemCode::ExportTooLarge),
+            Self::Archive(ArchiveError::Zip(_)) => Problem::new(ProblemCode::Internal),
+            Self::Peer(error) => http_kit::problem::of_client(error),
             Self::Invalid(problem) => (**problem).clone(),
             Self::Db(error) => http_kit::problem::of_db(error),
         }

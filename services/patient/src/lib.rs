@@ -4,6 +4,7 @@
 //! Deleting a patient destroys the key and tells the other services by event.
 
 pub mod api;
+pub mod archive;
 pub mod domain;
 mod error;
 pub mod store;
@@ -30,6 +31,8 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::read::by_id)
             .on(api::update::update)
             .on(api::delete::delete)
+            .on(api::export::export)
+            .on(api::erasure::report)
             .on(api::care_team::list)
             .on(api::care_team::join)
             .on(api::care_team::leave)

@@ -40,6 +40,8 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::reviews::list)
             .on(api::reviews::review)
             .on(api::events::deliver)
+            .on_export::<records::ExportOfRecords, _>(api::export::kinds())
+            .on_erasure::<records::ErasureOfRecords, _, _>(api::erasure::kept)
             .on_audit::<records::AuditOfRecords>()
             .on_keys::<records::KeysOfRecords>()
             .on_verification::<records::VerifyAuditOfRecords>()

@@ -29,7 +29,7 @@ pub async fn take(
             return Ok(false);
         }
         match &event.what {
-            What::PatientErased { patient_id } => patient_erase(&mut tx, patient_id).await?,
+            What::PatientErased { patient_id } => patient_erase(&mut tx, &api.db, patient_id).await?,
             What::ProviderRemoved { provider_id } => {
                 conflicts(&api, &mut tx, provider_id, &call.caller.user).await?;
             }

@@ -3,6 +3,7 @@
 pub mod book;
 pub mod cancel;
 pub mod events;
+pub mod export;
 pub mod history;
 pub mod list;
 pub mod read;

@@ -9,6 +9,9 @@ use sqlx::FromRow;
 
 use crate::domain::history::Entry;
 
+/// A change with its sort key among those of all of a patient's appointments.
+pub type Change = ((AppointmentId, i64), (AppointmentId, AppointmentChange));
+
 #[derive(FromRow)]
 struct Row {
     version: i64,
@@ -71,14 +74,48 @@ pub async fn change_list(
         let row = row(id, version);
         let entry: Entry =
             db.vault().open_json(&Subject::Patient(patient.as_str()), place(&row), &body).await?;
-        let change = AppointmentChange {
-            version,
-            at: changed_at.to_rfc3339_opts(SecondsFormat::Millis, true),
-            by: entry.by,
-            action: entry.action.name().to_owned(),
-            changes: entry.changes,
-        };
-        changes.push((version, change));
+        changes.push((version, shown(version, changed_at, entry)));
+    }
+    Ok(changes)
+}
+
+fn shown(version: i64, changed_at: DateTime<Utc>, entry: Entry) -> AppointmentChange {
+    AppointmentChange {
+        version,
+        at: changed_at.to_rfc3339_opts(SecondsFormat::Millis, true),
+        by: entry.by,
+        action: entry.action.name().to_owned(),
+        changes: entry.changes,
+    }
+}
+
+/// A stretch of the history of all of a patient's appointments, one after another's, with each change's sort key.
+pub async fn changes_of_patient(
+    tx: &mut Tx,
+    db: &Db,
+    patient: &PatientId,
+    window: &Window<(AppointmentId, i64)>,
+) -> Result<Vec<Change>, db::Error> {
+    let (after, version) = window.after.as_ref().map_or(("", 0), |(id, version)| (id.as_str(), *version));
+    let rows: Vec<(String, i64, DateTime<Utc>, Vec<u8>)> = on!(tx, |conn| sqlx::query_as(sql!(
+        "select c.appointment_id, c.version, c.changed_at, c.body \
+         from appointment a join appointment_change c on c.appointment_id = a.id \
+         where a.patient_id = $1 and a.deleted_at is null and (c.appointment_id, c.version) > ($2, $3) \
+         order by c.appointment_id, c.version limit $4"
+    ))
+    .bind(patient.as_str())
+    .bind(after)
+    .bind(version)
+    .bind(window.rows())
+    .fetch_all(conn)
+    .await)?;
+    let mut changes = Vec::with_capacity(rows.len());
+    for (id, version, changed_at, body) in rows {
+        let id = AppointmentId::trusted(id);
+        let row = row(&id, version);
+        let entry: Entry =
+            db.vault().open_json(&Subject::Patient(patient.as_str()), place(&row), &body).await?;
+        changes.push(((id.clone(), version), (id, shown(version, changed_at, entry))));
     }
     Ok(changes)
 }

@@ -4,7 +4,7 @@ use contracts::auth::DeliverToAuth;
 use contracts::event::{Accepted, What};
 use contracts::id::UserId;
 use db::Tx;
-use http_kit::{Answer, Call, relay};
+use http_kit::{Answer, Call, erasure, relay};
 
 use super::Api;
 use crate::domain::user::{Account, User};
@@ -18,12 +18,18 @@ pub async fn deliver(api: Api, call: Call<DeliverToAuth>) -> Result<Answer<Deliv
     let event = &call.body;
     relay::check_teller(&call.caller, event)?;
     let (first_time, ended) = db::retrying(&api.db, async |mut tx| {
+        if let What::PatientErased { patient_id } = &event.what {
+            db::erasure_lock(&mut tx, patient_id.as_str()).await?;
+        }
         if !db::inbox_accept(&mut tx, event.id.as_str()).await? {
             return Ok::<_, Error>((false, Vec::new()));
         }
         let ended = match &event.what {
             What::PatientErased { patient_id } => {
                 let accounts = accounts_of_patient(&mut tx, patient_id).await?;
+                let untied = [("account-ties", accounts.len() as u64)];
+                db::erasure_request(&mut tx, patient_id.as_str()).await?;
+                db::erasure_shredded(&mut tx, &api.db, patient_id.as_str(), &untied).await?;
                 untie(&mut tx, &api, accounts, User::without_patient).await?
             }
             What::ProviderRemoved { provider_id } => {
@@ -39,6 +45,9 @@ pub async fn deliver(api: Api, call: Call<DeliverToAuth>) -> Result<Answer<Deliv
     })
     .await?;
     api.announce(&ended);
+    if let What::PatientErased { patient_id } = &event.what {
+        erasure::finish(&api.db, patient_id).await;
+    }
     Ok(Answer::new(Accepted { first_time }))
 }
 

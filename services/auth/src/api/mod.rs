@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod events;
+pub mod export;
 mod hold;
 pub mod introspect;
 pub mod keys;

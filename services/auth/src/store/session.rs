@@ -1,7 +1,7 @@
 //! The `session` table.
 
 use chrono::{DateTime, Utc};
-use contracts::id::{SessionId, UserId};
+use contracts::id::{PatientId, SessionId, UserId};
 use contracts::target::TargetKind;
 use contracts::trail;
 use db::{Db, Place, Subject, Tx, on, sql};
@@ -126,6 +126,36 @@ pub async fn session_list(
     .fetch_all(conn)
     .await
     })?;
+    alive(db, rows).await
+}
+
+/// A stretch of the open sessions of whoever signs in as this patient, newest first.
+pub async fn sessions_of_patient(
+    tx: &mut Tx,
+    db: &Db,
+    patient: &PatientId,
+    window: &Window<Newest>,
+) -> Result<Vec<(Newest, Alive)>, db::Error> {
+    let (now, (created_at, id)) = (tx.now(), window.below());
+    let rows: Vec<AliveRow> = on!(tx, |conn| {
+        sqlx::query_as(sql!(
+        "select id, created_at, refreshed_at, token_expires_at, idle_until, expires_at, body from session \
+         where account_id in (select id from account where patient_id = $1) \
+             and ended_at is null and idle_until > $2 and (created_at, id) < ($3, $4) \
+         order by created_at desc, id desc limit $5"
+    ))
+    .bind(patient.as_str())
+    .bind(now)
+    .bind(created_at)
+    .bind(&id)
+    .bind(window.rows())
+    .fetch_all(conn)
+    .await
+    })?;
+    alive(db, rows).await
+}
+
+async fn alive(db: &Db, rows: Vec<AliveRow>) -> Result<Vec<(Newest, Alive)>, db::Error> {
     let mut alive = Vec::with_capacity(rows.len());
     for row in rows {
         let opening = match &row.body {

@@ -59,17 +59,20 @@ async fn take_in(api: &Api, tx: &mut Tx, what: &What) -> Result<(), Error> {
 
 /// Restricts what the law keeps, deletes the rest, and asks for the key to be destroyed.
 async fn erase(api: &Api, tx: &mut Tx, patient: &PatientId) -> Result<(), Error> {
+    let mut drafts = 0;
     loop {
         let batch = bills_unrestricted(tx, &api.db, patient).await?;
         if batch.is_empty() {
             db::access_forget(tx, patient.as_str()).await?;
-            return Ok(db::erasure_request(tx, patient.as_str()).await?);
+            db::erasure_request(tx, patient.as_str()).await?;
+            return Ok(db::erasure_shredded(tx, &api.db, patient.as_str(), &[("bills", drafts)]).await?);
         }
         for kept in &batch {
             if is_kept_by_law(kept.bill.status) {
                 bill_restrict(tx, &api.db, kept).await?;
             } else {
                 bill_delete(tx, kept).await?;
+                drafts += 1;
             }
         }
     }

@@ -2,7 +2,9 @@
 
 pub mod create;
 pub mod delete;
+pub mod erasure;
 pub mod events;
+pub mod export;
 pub mod read;
 pub mod search;
 pub mod update;

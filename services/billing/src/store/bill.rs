@@ -183,3 +183,15 @@ pub async fn bills_unrestricted(tx: &mut Tx, db: &Db, patient: &PatientId) -> Re
     }
     Ok(kept)
 }
+
+/// How many of a patient's bills are restricted.
+pub async fn bills_restricted(tx: &mut Tx, patient: &PatientId) -> Result<u64, db::Error> {
+    let count: i64 = on!(tx, |conn| sqlx::query_scalar(sql!(
+        "select count(*) from bill where patient_id = $1 and restricted = $2 and deleted_at is null"
+    ))
+    .bind(patient.as_str())
+    .bind(true)
+    .fetch_one(conn)
+    .await)?;
+    Ok(count.unsigned_abs())
+}

@@ -89,7 +89,7 @@ fn responses(operation: &Operation, schemas: &mut Schemas) -> Value {
     let mut responses = Map::new();
     responses.insert(
         operation.status.to_string(),
-        json!({ "description": "Done.", "content": { "application/json": content } }),
+        json!({ "description": "Done.", "content": { operation.media_type: content } }),
     );
     for status in problem_statuses(operation) {
         let reference = format!("#/components/responses/{}", problem_name(status));
@@ -114,6 +114,8 @@ fn example(operation: &Operation, which: &str) -> Option<&'static Value> {
 fn problem_statuses(operation: &Operation) -> impl Iterator<Item = u16> {
     let (has_ids, has_body) = (operation.path.contains('{'), operation.body.is_some());
     let is_change = operation.method != Method::Get;
+    // What is asked for as a file may be too large for one.
+    let is_file = operation.media_type != Encoding::Json.media_type();
     let is_on_one = matches!(operation.method, Method::Put | Method::Delete);
     [
         (400, has_body || operation.query.is_some()),
@@ -121,7 +123,7 @@ fn problem_statuses(operation: &Operation) -> impl Iterator<Item = u16> {
         (401, operation.access != Access::Public || has_body),
         (403, operation.access != Access::Public),
         (404, has_ids),
-        (409, is_change && operation.access != Access::Public),
+        (409, is_change && operation.access != Access::Public || is_file),
         (410, has_ids),
         (412, is_on_one && has_ids),
         (413, has_body),

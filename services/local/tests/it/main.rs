@@ -6,6 +6,8 @@ mod audit_reading;
 mod audit_verification;
 mod canaries;
 mod compose;
+mod erasure;
+mod export;
 mod forgery;
 mod parts;
 mod revocations;

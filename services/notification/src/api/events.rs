@@ -51,7 +51,7 @@ pub async fn take(
 
 async fn take_in(api: &Api, tx: &mut Tx, letters: &[Draft], erased: Option<&PatientId>) -> Result<(), Error> {
     if let Some(patient) = erased {
-        notifications_erase(tx, patient).await?;
+        notifications_erase(tx, &api.db, patient).await?;
     }
     for draft in letters {
         let start = if api.delivery.has_way(draft.channel) { Start::Due } else { Start::Kept };

@@ -1,6 +1,7 @@
 //! The handlers: authorise, load, decide, save, commit.
 
 pub mod events;
+pub mod export;
 pub mod list;
 pub mod read;
 pub mod send;

@@ -251,7 +251,8 @@ async fn of_theirs(
     carer: &Seeker,
 ) -> Result<Vec<Sealed>, db::Error> {
     let (now, after, (channel, status)) = (tx.now(), search.window.below(), names(search));
-    Ok(on!(tx, |conn| sqlx::query_as(sql!(
+    Ok(on!(tx, |conn| {
+        sqlx::query_as(sql!(
         "select id, version, created_at, channel, status, patient_id, body, sent_at, error from notification \
          where expires_at > $1 and (created_at, id) < ($2, $3) \
            and ($4 = '' or channel = $4) and ($5 = '' or status = $5) and ($7 or addressee = $8) and patient_id in ( \
@@ -272,7 +273,8 @@ async fn of_theirs(
     .bind(&carer.user)
     .bind(carer.own.as_ref().map(PatientId::as_str))
     .fetch_all(conn)
-    .await)?)
+    .await
+    })?)
 }
 
 async fn of_all(tx: &mut Tx, search: &Search) -> Result<Vec<Sealed>, db::Error> {
@@ -294,15 +296,15 @@ async fn of_all(tx: &mut Tx, search: &Search) -> Result<Vec<Sealed>, db::Error> 
 }
 
 /// Takes away all that concerns a patient, under [`db::erasure_lock`], and asks for their key to be destroyed.
-pub async fn notifications_erase(tx: &mut Tx, patient: &PatientId) -> Result<(), db::Error> {
+pub async fn notifications_erase(tx: &mut Tx, db: &Db, patient: &PatientId) -> Result<(), db::Error> {
     db::access_forget(tx, patient.as_str()).await?;
     db::erasure_request(tx, patient.as_str()).await?;
-    on!(tx, |conn| sqlx::query(sql!("delete from notification where patient_id = $1"))
+    let gone = on!(tx, |conn| sqlx::query(sql!("delete from notification where patient_id = $1"))
         .bind(patient.as_str())
         .execute(conn)
         .await
-        .map(drop))?;
-    Ok(())
+        .map(|done| done.rows_affected()))?;
+    db::erasure_shredded(tx, db, patient.as_str(), &[("notifications", gone)]).await
 }
 
 /// Takes away what has had its time.

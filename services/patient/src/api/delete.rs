@@ -21,8 +21,12 @@ pub async fn delete(api: Api, call: Call<DeletePatient>) -> Result<Answer<Delete
         if !patient_delete(&mut tx, id, kept.version).await? {
             return Err(Error::Db(db::Error::LostRace));
         }
-        care_team_forget(&mut tx, id).await?;
-        consent_forget(&mut tx, id).await?;
+        let shredded = [
+            ("patient", 1),
+            ("care-team", care_team_forget(&mut tx, id).await?),
+            ("consents", consent_forget(&mut tx, id).await?),
+        ];
+        db::erasure_shredded(&mut tx, &api.db, id.as_str(), &shredded).await?;
         let event = Event {
             id: EventId::generate(api.db.random()),
             occurred_at: tx.now(),

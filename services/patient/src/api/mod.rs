@@ -3,18 +3,25 @@
 pub mod care_team;
 pub mod consents;
 pub mod delete;
+pub mod erasure;
 pub mod events;
+pub mod export;
 pub mod read;
 pub mod register;
 pub mod search;
 pub mod update;
+
+use std::sync::Arc;
 
 use chrono::NaiveDate;
 use contracts::consents::DataClass;
 use contracts::id::PatientId;
 use contracts::permission::Permission;
 use db::{Db, Tx};
+use http_kit::kit::BuildError;
 use http_kit::{Caller, Kit, View, access};
+
+use export::Holders;
 
 use crate::error::Error;
 use crate::store::patient::{Kept, patient_find};
@@ -29,12 +36,14 @@ fn sees(caller: &Caller, id: &PatientId) -> View {
 pub struct Api {
     pub(crate) db: Db,
     time_zone: chrono_tz::Tz,
+    holders: Arc<Holders>,
 }
 
 impl Api {
     /// From the kit.
-    pub fn new(kit: &Kit) -> Result<Self, chrono_tz::ParseError> {
-        Ok(Self { db: kit.db.clone(), time_zone: kit.settings.time_zone.parse()? })
+    pub fn new(kit: &Kit) -> Result<Self, BuildError> {
+        let holders = Arc::new(Holders::new(kit)?);
+        Ok(Self { db: kit.db.clone(), time_zone: kit.settings.time_zone.parse()?, holders })
     }
 
     /// Today, where the clinic is.

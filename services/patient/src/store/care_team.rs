@@ -4,6 +4,7 @@ use chrono::NaiveDate;
 use contracts::care_team::TEAM_MAX;
 use contracts::id::{PatientId, ProviderId};
 use db::{Tx, on, sql};
+use http_kit::page::Window;
 use sqlx::FromRow;
 
 use crate::domain::care_team::Place;
@@ -74,12 +75,31 @@ pub async fn care_team_list(
     Ok(rows.into_iter().map(Place::from).collect())
 }
 
-/// Takes a patient's team away.
-pub async fn care_team_forget(tx: &mut Tx, patient: &PatientId) -> Result<(), db::Error> {
-    on!(tx, |conn| sqlx::query(sql!("delete from care_team where patient_id = $1"))
+/// A stretch of all who are in a patient's team, or were.
+pub async fn care_team_all(
+    tx: &mut Tx,
+    patient: &PatientId,
+    window: &Window<ProviderId>,
+) -> Result<Vec<Place>, db::Error> {
+    let rows: Vec<Row> = on!(tx, |conn| sqlx::query_as(sql!(
+        "select patient_id, provider_id, version, is_in, last_day from care_team \
+         where patient_id = $1 and provider_id > $2 order by provider_id limit $3"
+    ))
+    .bind(patient.as_str())
+    .bind(window.after.as_ref().map_or("", ProviderId::as_str))
+    .bind(window.rows())
+    .fetch_all(conn)
+    .await)?;
+    Ok(rows.into_iter().map(Place::from).collect())
+}
+
+/// Takes a patient's team away; returns how many there were in it.
+pub async fn care_team_forget(tx: &mut Tx, patient: &PatientId) -> Result<u64, db::Error> {
+    let gone = on!(tx, |conn| sqlx::query(sql!("delete from care_team where patient_id = $1"))
         .bind(patient.as_str())
         .execute(conn)
         .await
-        .map(drop))?;
-    db::access_forget(tx, patient.as_str()).await
+        .map(|done| done.rows_affected()))?;
+    db::access_forget(tx, patient.as_str()).await?;
+    Ok(gone)
 }

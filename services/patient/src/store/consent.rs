@@ -24,12 +24,7 @@ fn place(id: &str) -> Place<'_> {
 }
 
 /// Records a consent, under [`db::erasure_lock`].
-pub async fn consent_insert(
-    tx: &mut Tx,
-    db: &Db,
-    patient: &PatientId,
-    kept: &Kept,
-) -> Result<(), db::Error> {
+pub async fn consent_insert(tx: &mut Tx, db: &Db, patient: &PatientId, kept: &Kept) -> Result<(), db::Error> {
     let subject = Subject::Patient(patient.as_str());
     let body = db.vault().seal_json(&subject, place(kept.id.as_str()), &kept.consent).await?;
     on!(tx, |conn| sqlx::query(sql!(
@@ -98,11 +93,11 @@ pub async fn consent_purge(tx: &mut Tx, patient: &PatientId) -> Result<(), db::E
 }
 
 /// Takes all of a patient's consents away.
-pub async fn consent_forget(tx: &mut Tx, patient: &PatientId) -> Result<(), db::Error> {
-    on!(tx, |conn| sqlx::query(sql!("delete from consent where patient_id = $1"))
+pub async fn consent_forget(tx: &mut Tx, patient: &PatientId) -> Result<u64, db::Error> {
+    let gone = on!(tx, |conn| sqlx::query(sql!("delete from consent where patient_id = $1"))
         .bind(patient.as_str())
         .execute(conn)
         .await
-        .map(drop))?;
-    Ok(())
+        .map(|done| done.rows_affected()))?;
+    Ok(gone)
 }

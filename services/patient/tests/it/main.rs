@@ -4,6 +4,8 @@
 mod bad_input;
 mod care;
 mod consents;
+mod erasure;
+mod export;
 mod life;
 mod process;
 mod search;

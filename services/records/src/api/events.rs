@@ -26,7 +26,7 @@ pub async fn deliver(api: Api, call: Call<DeliverToRecords>) -> Result<Answer<De
         tx.lock(&locks).await?;
         let first_time = db::inbox_accept(&mut tx, event.id.as_str()).await?;
         if first_time {
-            take_in(&mut tx, &event.what).await?;
+            take_in(&api, &mut tx, &event.what).await?;
         }
         if let (true, Some(denials)) = (first_time, &denials) {
             consents::keep(&mut tx, &api.db, denials, &[DataClass::Records]).await?;
@@ -49,9 +49,9 @@ fn concerned(what: &What) -> Vec<&PatientId> {
     }
 }
 
-async fn take_in(tx: &mut Tx, what: &What) -> Result<(), db::Error> {
+async fn take_in(api: &Api, tx: &mut Tx, what: &What) -> Result<(), db::Error> {
     match what {
-        What::PatientErased { patient_id } => records_erase(tx, patient_id).await,
+        What::PatientErased { patient_id } => records_erase(tx, &api.db, patient_id).await,
         what => access::take_in(tx, what).await,
     }
 }

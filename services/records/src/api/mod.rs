@@ -3,7 +3,9 @@
 pub mod break_glass;
 pub mod create;
 pub mod delete;
+pub mod erasure;
 pub mod events;
+pub mod export;
 pub mod read;
 pub mod reviews;
 pub mod search;

@@ -177,6 +177,20 @@ async fn of_patient(tx: &mut Tx, search: &Search, patient: &PatientId) -> Result
     .await)?)
 }
 
+/// How many are kept of a patient, and until when the last of them is.
+pub async fn break_glass_kept(
+    tx: &mut Tx,
+    patient: &PatientId,
+) -> Result<(u64, Option<DateTime<Utc>>), db::Error> {
+    let (count, until): (i64, Option<DateTime<Utc>>) = on!(tx, |conn| sqlx::query_as(sql!(
+        "select count(*), max(expires_at) from break_glass where patient_id = $1"
+    ))
+    .bind(patient.as_str())
+    .fetch_one(conn)
+    .await)?;
+    Ok((count.unsigned_abs(), until))
+}
+
 /// Takes away what has had its time.
 pub async fn break_glass_forget(tx: &mut Tx) -> Result<(), db::Error> {
     let now = tx.now();

@@ -138,9 +138,9 @@ pub async fn record_delete(tx: &mut Tx, kept: &Kept) -> Result<(), db::Error> {
 }
 
 /// Takes all of a patient's records away in the same manner, under [`db::erasure_lock`], and asks for their erasure.
-pub async fn records_erase(tx: &mut Tx, patient: &PatientId) -> Result<(), db::Error> {
+pub async fn records_erase(tx: &mut Tx, db: &Db, patient: &PatientId) -> Result<(), db::Error> {
     let now = tx.now();
-    on!(tx, |conn| sqlx::query(sql!(
+    let records = on!(tx, |conn| sqlx::query(sql!(
         "update medical_record set version = version + 1, updated_at = $2, deleted_at = $2, \
          patient_id = null, day = null, body = null \
          where patient_id = $1 and deleted_at is null"
@@ -149,9 +149,10 @@ pub async fn records_erase(tx: &mut Tx, patient: &PatientId) -> Result<(), db::E
     .bind(now)
     .execute(conn)
     .await
-    .map(drop))?;
+    .map(|done| done.rows_affected()))?;
     db::access_forget(tx, patient.as_str()).await?;
-    db::erasure_request(tx, patient.as_str()).await
+    db::erasure_request(tx, patient.as_str()).await?;
+    db::erasure_shredded(tx, db, patient.as_str(), &[("records", records)]).await
 }
 
 /// A stretch of the list with each record's sort key, the latest day first: of all whose records they may see, or of one patient, of whom that is

@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 use crate::api;
 use crate::audit::{AuditEvents, AuditSearch};
 use crate::audit_verification::{ServiceVerification, VerificationQuery};
+use crate::erasure::ServiceErasure;
 use crate::event::{Accepted, Event};
-use crate::id::{AppointmentId, ProviderId};
+use crate::export::{ExportPage, ExportSearch};
+use crate::id::{AppointmentId, PatientId, ProviderId};
 use crate::keys::ServiceKeys;
 use crate::merge_patch::MergePatch;
 use crate::page::Page;
@@ -48,6 +50,14 @@ api! {
     /// Take an event.
     deliver_to_appointments: DeliverToAppointments = Post "/internal/events" (body Event),
         needs InternalCall, answers 200 Accepted;
+
+    /// What this service holds of a patient.
+    export_of_appointments: ExportOfAppointments = Get "/internal/export/{patientId}" [patient_id: PatientId] (query ExportSearch),
+        needs HoldingsCollect, answers 200 ExportPage;
+
+    /// What this service did with the data of a patient who was deleted.
+    erasure_of_appointments: ErasureOfAppointments = Get "/internal/erasure/{patientId}" [patient_id: PatientId],
+        needs HoldingsCollect, answers 200 ServiceErasure;
 
     /// What this service wrote in the audit.
     audit_of_appointments: AuditOfAppointments = Get "/internal/audit" (query AuditSearch),

@@ -139,6 +139,22 @@ pub struct PatientAccess {
     pub only_asked: bool,
 }
 
+impl PatientAccess {
+    /// What an entry tells a patient, without what is none of their business: others' sessions and addresses, and whom else a search found.
+    #[must_use]
+    pub fn of(event: AuditEvent, patient: &PatientId) -> Self {
+        Self {
+            only_asked: event.asked_for.iter().any(|asked| asked == patient.as_str()),
+            at: event.at,
+            service: event.service,
+            operation: event.operation,
+            outcome: event.outcome,
+            who: event.username.unwrap_or(event.user_id),
+            roles: event.roles,
+        }
+    }
+}
+
 /// A stretch of a patient's accesses.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

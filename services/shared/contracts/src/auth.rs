@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::api;
 use crate::audit::{AccessFilter, AuditEvent, AuditEvents, AuditQuery, AuditSearch, PatientAccess};
 use crate::audit_verification::{AuditVerification, ServiceVerification, VerificationQuery};
+use crate::erasure::ServiceErasure;
 use crate::event::{Accepted, Event};
+use crate::export::{ExportPage, ExportSearch};
 use crate::id::{PatientId, SessionId, UserId};
 use crate::keys::{ServiceKeys, StackKeys};
 use crate::merge_patch::MergePatch;
@@ -166,6 +168,14 @@ api! {
     /// Who has seen or changed a patient's data: for the patient, and for whoever may read the audit.
     patient_accesses: PatientAccesses = Get "/api/patients/{patientId}/accesses" [patient_id: PatientId] (query AccessFilter),
         needs PatientsRead, answers 200 Page<PatientAccess>;
+
+    /// What this service holds of a patient.
+    export_of_auth: ExportOfAuth = Get "/internal/export/{patientId}" [patient_id: PatientId] (query ExportSearch),
+        needs HoldingsCollect, answers 200 ExportPage;
+
+    /// What this service did with the data of a patient who was deleted.
+    erasure_of_auth: ErasureOfAuth = Get "/internal/erasure/{patientId}" [patient_id: PatientId],
+        needs HoldingsCollect, answers 200 ServiceErasure;
 
     /// What this service wrote in the audit.
     audit_of_auth: AuditOfAuth = Get "/internal/audit" (query AuditSearch),

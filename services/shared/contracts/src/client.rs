@@ -21,7 +21,7 @@ use traces::{Current, Kind, Span};
 
 use crate::ambient::Random;
 use crate::deadline;
-use crate::endpoint::{Encoding, Endpoint, Operation};
+use crate::endpoint::{Encoding, Endpoint, Operation, Representation};
 use crate::problem::{Problem, ProblemCode};
 use crate::trail;
 use attempt::Bounds;
@@ -205,7 +205,7 @@ impl Transport {
     }
 
     /// Attempts, until one counts.
-    async fn repeat<R: serde::de::DeserializeOwned>(
+    async fn repeat<R: Representation>(
         &self,
         asked: &Asked<'_>,
         bounds: Bounds,

@@ -68,6 +68,8 @@ pub struct Operation {
     pub encoding: Encoding,
     /// The schema of the answer.
     pub reply: SchemaOf,
+    /// How that is written.
+    pub media_type: &'static str,
 }
 
 impl Operation {
@@ -91,7 +93,32 @@ pub trait Endpoint: Send + Sync + 'static {
     /// Its body, `()` for none.
     type Body: Serialize + DeserializeOwned + Send + 'static;
     /// Its answer's body.
-    type Reply: Serialize + DeserializeOwned + Send + 'static;
+    type Reply: Representation;
+}
+
+/// An answer's body as it goes over the wire: JSON, but for what says otherwise.
+pub trait Representation: Sized + Send + 'static {
+    /// Its media type.
+    const MEDIA_TYPE: &'static str;
+    /// As it is sent.
+    fn to_bytes(&self) -> Vec<u8>;
+    /// From what was sent.
+    ///
+    /// # Errors
+    /// If it is not of this shape.
+    fn from_bytes(bytes: &[u8]) -> Result<Self, serde_json::Error>;
+}
+
+impl<T: Serialize + DeserializeOwned + Send + 'static> Representation for T {
+    const MEDIA_TYPE: &'static str = "application/json";
+
+    fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(bytes)
+    }
 }
 
 /// Ids read from a path's segments, in the template's order.
@@ -174,6 +201,7 @@ macro_rules! api {
                     body: $crate::api!(@schema $($body)? $($form)?),
                     encoding: $crate::api!(@encoding $($form)?),
                     reply: $crate::endpoint::schema_of::<$reply>,
+                    media_type: <$reply as $crate::endpoint::Representation>::MEDIA_TYPE,
                 };
                 type Path = ($($($id_type,)+)?);
                 type Query = $crate::api!(@type $($query)?);

@@ -28,6 +28,7 @@ const ROUTE_WORDS: &[&str] = &[
     "conflicts",
     "consents",
     "email",
+    "erasure",
     "export",
     "history",
     "login",

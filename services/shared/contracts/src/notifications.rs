@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 use crate::api;
 use crate::audit::{AuditEvents, AuditSearch};
 use crate::audit_verification::{ServiceVerification, VerificationQuery};
+use crate::erasure::ServiceErasure;
 use crate::event::{Accepted, Event};
-use crate::id::NotificationId;
+use crate::export::{ExportPage, ExportSearch};
+use crate::id::{NotificationId, PatientId};
 use crate::keys::ServiceKeys;
 use crate::page::Page;
 
@@ -37,6 +39,14 @@ api! {
     /// Take an event.
     deliver_to_notifications: DeliverToNotifications = Post "/internal/events" (body Event),
         needs InternalCall, answers 200 Accepted;
+
+    /// What this service holds of a patient.
+    export_of_notifications: ExportOfNotifications = Get "/internal/export/{patientId}" [patient_id: PatientId] (query ExportSearch),
+        needs HoldingsCollect, answers 200 ExportPage;
+
+    /// What this service did with the data of a patient who was deleted.
+    erasure_of_notifications: ErasureOfNotifications = Get "/internal/erasure/{patientId}" [patient_id: PatientId],
+        needs HoldingsCollect, answers 200 ServiceErasure;
 
     /// What this service wrote in the audit.
     audit_of_notifications: AuditOfNotifications = Get "/internal/audit" (query AuditSearch),

@@ -8,7 +8,9 @@ use crate::audit::{AuditEvents, AuditSearch};
 use crate::audit_verification::{ServiceVerification, VerificationQuery};
 use crate::care_team::{CareTeamChanged, CareTeamMember, CareTeamRequest};
 use crate::consents::{Consent, ConsentChanged, ConsentRequest, Denials};
+use crate::erasure::ErasureReport;
 use crate::event::{Accepted, Event};
+use crate::export::{ExportFilter, Zip};
 use crate::id::{ConsentId, PatientId, ProviderId};
 use crate::keys::ServiceKeys;
 use crate::merge_patch::MergePatch;
@@ -37,6 +39,14 @@ api! {
     /// Delete a patient record.
     delete_patient: DeletePatient = Delete "/api/patients/{patientId}" [patient_id: PatientId],
         needs PatientsDelete, answers 200 PatientDeleted;
+
+    /// Take along all that is held on a patient, as a zip of JSON files.
+    export_patient: ExportPatient = Get "/api/patients/{patientId}/export" [patient_id: PatientId] (query ExportFilter),
+        needs PatientsExport, answers 200 Zip;
+
+    /// Tell what became of a deleted patient's data: what was done away with, and what is kept, why and until when.
+    patient_erasure: PatientErasure = Get "/api/patients/{patientId}/erasure" [patient_id: PatientId],
+        needs ErasuresRead, answers 200 ErasureReport;
 
     /// List who treats a patient, beside those whom they have appointments with.
     list_care_team: ListCareTeam = Get "/api/patients/{patientId}/care-team" [patient_id: PatientId],

@@ -39,6 +39,10 @@ permissions! {
     PatientsDelete = "patients:delete",
     /// See patients' medical history, and change it.
     PatientsClinical = "patients:clinical",
+    /// Take along all that is held on a patient.
+    PatientsExport = "patients:export",
+    /// See what became of a patient's data when they were deleted.
+    ErasuresRead = "erasures:read",
     /// Say who treats a patient.
     CareWrite = "care:write",
     /// See what patients do not share, and with whom.
@@ -99,6 +103,8 @@ permissions! {
     KeysCollect = "keys:collect",
     /// Ask what patients do not share, to keep to it. No person has it.
     ConsentsCollect = "consents:collect",
+    /// Read all that another service holds of a patient, and what it did away with. No person has it.
+    HoldingsCollect = "holdings:collect",
     /// Follow who was logged out. No person has it; of all internal routes the gateway needs this one alone.
     RevocationsRead = "revocations:read",
 }
@@ -113,6 +119,7 @@ impl Permission {
                 | Self::KeysCollect
                 | Self::ConsentsCollect
                 | Self::RevocationsRead
+                | Self::HoldingsCollect
         )
     }
 }
@@ -305,6 +312,8 @@ impl Role {
                 P::PatientsClinical,
                 P::ConsentsRead,
                 P::ConsentsWrite,
+                P::PatientsExport,
+                P::ErasuresRead,
                 P::RecordsRead,
                 P::RecordsDelete,
                 P::BreakGlassReview,
@@ -318,6 +327,7 @@ impl Role {
                 P::PatientsClinical,
                 P::ConsentsRead,
                 P::ConsentsWrite,
+                P::PatientsExport,
                 P::AppointmentsRead,
                 P::AppointmentsWrite,
                 P::AppointmentsReason,
@@ -333,6 +343,7 @@ impl Role {
                 P::AuditCollect,
                 P::KeysCollect,
                 P::ConsentsCollect,
+                P::HoldingsCollect,
                 P::RevocationsRead,
             ],
         };

@@ -77,6 +77,8 @@ problem_codes! {
         "Wait as many seconds as `Retry-After` says. The `RateLimit` header tells what is left.";
     HeadersTooLarge = "headers-too-large" 431 "The headers are too large",
         "The request's headers may have 64 KiB at most.";
+    ExportTooLarge = "export-too-large" 409 "More is held than one export takes",
+        "Ask for it service by service: `?service=billing-service`.";
     Internal = "internal" 500 "A fault of ours",
         "Something broke on our side. The trace id finds it in the logs.";
     Unavailable = "unavailable" 503 "Not available just now",

@@ -9,8 +9,10 @@ use crate::audit_verification::{ServiceVerification, VerificationQuery};
 use crate::break_glass::{
     BreakGlassFilter, BreakGlassRequest, BrokenGlass, GlassBroken, GlassReviewed, ReviewRequest,
 };
+use crate::erasure::ServiceErasure;
 use crate::event::{Accepted, Event};
-use crate::id::{GrantId, RecordId};
+use crate::export::{ExportPage, ExportSearch};
+use crate::id::{GrantId, PatientId, RecordId};
 use crate::keys::ServiceKeys;
 use crate::merge_patch::MergePatch;
 use crate::page::Page;
@@ -53,6 +55,14 @@ api! {
     /// Take an event.
     deliver_to_records: DeliverToRecords = Post "/internal/events" (body Event),
         needs InternalCall, answers 200 Accepted;
+
+    /// What this service holds of a patient.
+    export_of_records: ExportOfRecords = Get "/internal/export/{patientId}" [patient_id: PatientId] (query ExportSearch),
+        needs HoldingsCollect, answers 200 ExportPage;
+
+    /// What this service did with the data of a patient who was deleted.
+    erasure_of_records: ErasureOfRecords = Get "/internal/erasure/{patientId}" [patient_id: PatientId],
+        needs HoldingsCollect, answers 200 ServiceErasure;
 
     /// What this service wrote in the audit.
     audit_of_records: AuditOfRecords = Get "/internal/audit" (query AuditSearch),

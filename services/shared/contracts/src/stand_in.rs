@@ -40,6 +40,8 @@ impl Tells {
             | Permission::PatientsWrite
             | Permission::PatientsDelete
             | Permission::PatientsClinical
+            | Permission::PatientsExport
+            | Permission::ErasuresRead
             | Permission::CareWrite
             // What was withdrawn would look as if it held, and what is new would be missing.
             | Permission::ConsentsRead
@@ -72,6 +74,7 @@ impl Tells {
             | Permission::InternalCall
             | Permission::AuditCollect
             | Permission::KeysCollect
+            | Permission::HoldingsCollect
             | Permission::RevocationsRead => Self::Nothing,
         }
     }

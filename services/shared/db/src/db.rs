@@ -150,7 +150,8 @@ impl Db {
         clock: Clock,
         random: Random,
     ) -> Result<Self, OpenError> {
-        Self::open_to(OpenTo::Serve, service, (settings, &Encryption::default()), secrets, (clock, random)).await
+        Self::open_to(OpenTo::Serve, service, (settings, &Encryption::default()), secrets, (clock, random))
+            .await
     }
 
     /// [`Db::open`], for something else than to serve from it, or where the key-encryption key may be kept by somebody else, who is asked once for the

@@ -10,6 +10,7 @@
 //! | [`Term`] `search.rs` | sealed rows found by words and values |
 //! | [`outbox_add`] `outbox.rs`, [`inbox_accept`] `inbox.rs` | effects happen once |
 //! | [`erasure_request`] `erasure.rs` | a patient's key destroyed after their data is gone |
+//! | [`erasure_find`] `erasure_report.rs` | what was taken away then |
 //! | [`standing`](fn@standing) `access.rs` | who treats whom, and who broke the glass |
 //! | [`denials_put`] `denial.rs` | what patients do not share, and with whom |
 //! | [`idempotency_begin`] `idempotency.rs` | an answer kept for a repeated request |
@@ -33,6 +34,7 @@ mod audit;
 mod db;
 mod denial;
 mod erasure;
+mod erasure_report;
 mod error;
 mod idempotency;
 mod inbox;
@@ -52,14 +54,15 @@ pub use access::{
 };
 pub use audit::{
     AuditDamage, AuditEntry, AuditFault, AuditFilter, AuditFlaw, AuditOutcome, AuditPlace, AuditReach,
-    AuditSigner, AuditSigners, AuditVerified, FoundEntry, audit_checkpoint, audit_find, audit_refresh_key,
-    audit_rotate_key, audit_sign_anew, audit_verify, audit_verify_within, audit_write,
+    AuditSigner, AuditSigners, AuditVerified, FoundEntry, audit_checkpoint, audit_find, audit_kept,
+    audit_refresh_key, audit_rotate_key, audit_sign_anew, audit_verify, audit_verify_within, audit_write,
 };
 pub use db::{Db, Engine, OpenError, OpenTo, Purged};
 pub use denial::{Denial, Denied, denial_version, denials_put, denied_name};
 pub use erasure::{
     erasure_finish, erasure_is_requested, erasure_lock, erasure_lock_name, erasure_request, erasures_pending,
 };
+pub use erasure_report::{Erased, ShreddedKind, erasure_find, erasure_shredded};
 pub use error::{ConstraintKind, Error, SealError};
 pub use idempotency::{Begun, KeptAnswer, Ticket, idempotency_begin, idempotency_keep, idempotency_release};
 pub use inbox::inbox_accept;

@@ -61,6 +61,7 @@ macro_rules! operation {
                 body: None,
                 encoding: Encoding::Json,
                 reply: schema_of::<Note>,
+                media_type: "application/json",
             };
             type Path = ();
             type Query = ();

@@ -1,13 +1,16 @@
 //! [`Answer`]: what a handler gives back when all went well.
 
 use bytes::Bytes;
-use contracts::endpoint::Endpoint;
+use contracts::endpoint::{Endpoint, Representation};
 use db::KeptAnswer;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, LOCATION};
+use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use crate::caller::View;
 use crate::etag;
+
+/// What an answer is, if nothing else is said.
+const JSON: &str = "application/json";
 
 /// An operation's success.
 #[derive(Debug)]
@@ -18,13 +21,14 @@ pub struct Answer<E: Endpoint> {
     view: View,
     location: Option<String>,
     no_store: bool,
+    file: Option<&'static str>,
 }
 
 impl<E: Endpoint> Answer<E> {
     /// With the status that the operation declares.
     pub fn new(reply: E::Reply) -> Self {
         let (status, view) = (E::OPERATION.status, View::Whole);
-        Self { reply, status, version: None, view, location: None, no_store: false }
+        Self { reply, status, version: None, view, location: None, no_store: false, file: None }
     }
 
     /// With the version that the resource now has, which becomes its entity tag.
@@ -69,6 +73,13 @@ impl<E: Endpoint> Answer<E> {
         self
     }
 
+    /// As a file to be kept under this name (RFC 6266).
+    #[must_use]
+    pub fn file(mut self, name: &'static str) -> Self {
+        self.file = Some(name);
+        self
+    }
+
     /// The reply.
     pub fn reply(&self) -> &E::Reply {
         &self.reply
@@ -76,10 +87,15 @@ impl<E: Endpoint> Answer<E> {
 
     /// As it goes out.
     pub(crate) fn render(&self) -> KeptAnswer {
-        let body = serde_json::to_vec(&self.reply).unwrap_or_default();
+        let body = self.reply.to_bytes();
         let of_version = |version| etag::of_view(version, self.view);
         let etag = self.version.map_or_else(|| etag::of_body(&body), of_version);
         let mut headers = vec![(ETAG.to_string(), etag)];
+        if E::OPERATION.media_type != JSON {
+            headers.push((CONTENT_TYPE.to_string(), E::OPERATION.media_type.to_owned()));
+        }
+        let named = |name| (CONTENT_DISPOSITION.to_string(), format!("attachment; filename=\"{name}\""));
+        headers.extend(self.file.map(named));
         headers.extend(self.no_store.then(|| (CACHE_CONTROL.to_string(), "no-store".to_owned())));
         headers.extend(self.location.clone().map(|location| (LOCATION.to_string(), location)));
         KeptAnswer { status: self.status, headers, body }
@@ -101,7 +117,7 @@ pub(crate) fn response<B: From<Bytes>>(answer: KeptAnswer, request: Option<&Head
     };
     let headers = response.headers_mut();
     if !known {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
     }
     // Health data stays out of every shared cache; a private one asks each time (RFC 9111 §5.2.2.4).
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));

@@ -14,7 +14,8 @@
 //! | [`problem`] | errors as RFC 9457 documents |
 //! | [`audit`], `concerned.rs` | an entry for every call, before its answer leaves; whose data it was about |
 //! | [`verification`] | whether what stands in the audit is as it was written |
-//! | [`erasure`], [`wrapped`] | the keys of erased patients destroyed; what keys are wrapped under |
+//! | [`erasure`], [`wrapped`] | the keys of erased patients destroyed; what was done away with, and what is kept; what keys are wrapped under |
+//! | [`export`] | all that a service holds of a patient, kind by kind |
 //! | [`relay`] | events from the outbox to their subscribers |
 //! | [`kit`], [`serve`], [`process`] | a service put together, started, drained; a service as a process |
 //! | [`ready`], [`healthcheck`] | whether a service can do its work, and how that is asked |
@@ -56,6 +57,8 @@ mod deadline;
 pub mod erasure;
 #[cfg(feature = "service")]
 pub mod etag;
+#[cfg(feature = "service")]
+pub mod export;
 #[cfg(feature = "service")]
 mod form;
 #[cfg(feature = "service")]

@@ -204,7 +204,8 @@ async fn audit(service: Service, command: AuditCommand) -> Result<(), Fault> {
             AuditCommand::Verify => db::OpenTo::Look,
             AuditCommand::RotateKey => db::OpenTo::Change,
         };
-        serve::open_to(purpose, service.name, (&settings.database, &settings.encryption), &secrets, ambient).await
+        serve::open_to(purpose, service.name, (&settings.database, &settings.encryption), &secrets, ambient)
+            .await
     };
     let db = patiently(open).await?;
     let done = match command {

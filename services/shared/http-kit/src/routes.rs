@@ -17,6 +17,9 @@ use axum::routing::MethodFilter;
 use contracts::audit::{AuditEvents, AuditSearch};
 use contracts::audit_verification::{ServiceVerification, VerificationQuery};
 use contracts::endpoint::{Endpoint, Operation};
+use contracts::erasure::{Kept, ServiceErasure, ServiceErasureStatus};
+use contracts::export::{ExportPage, ExportSearch};
+use contracts::id::PatientId;
 use contracts::keys::ServiceKeys;
 use contracts::problem::{Problem, ProblemCode};
 use futures_util::FutureExt;
@@ -28,6 +31,8 @@ use crate::answer::{self, Answer};
 use crate::audit;
 use crate::call::{Call, Parsed, header, parse};
 use crate::deadline;
+use crate::erasure;
+use crate::export::Kinds;
 use crate::kit::Kit;
 use crate::problem;
 use crate::ready::{self, Ready};
@@ -151,6 +156,39 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     {
         let (db, secrets) = (self.kit.db.clone(), self.kit.world.secrets.clone());
         self.on(move |_, call: Call<E>| verification::collect(db.clone(), secrets.clone(), call))
+    }
+
+    /// Mounts the giving out of what this service holds of a patient, kind by kind, and of who has seen their data.
+    #[must_use]
+    pub fn on_export<E, R>(self, kinds: Kinds<S, R>) -> Self
+    where
+        E: Endpoint<Path = (PatientId,), Query = ExportSearch, Body = (), Reply = ExportPage>,
+        R: Failure + From<Problem> + From<db::Error>,
+    {
+        let kinds = kinds.with_accesses(self.kit.db.clone());
+        self.on(move |state, call: Call<E>| {
+            let kinds = kinds.clone();
+            async move { kinds.page(state, &call.path.0, &call.query).await.map(Answer::new) }
+        })
+    }
+
+    /// Mounts the telling of what became of a deleted patient's data here. What the service keeps of it, `kept` says.
+    #[must_use]
+    pub fn on_erasure<E, F, R>(self, kept: impl Fn(S, PatientId) -> F + Clone + Send + Sync + 'static) -> Self
+    where
+        E: Endpoint<Path = (PatientId,), Query = (), Body = (), Reply = ServiceErasure>,
+        F: Future<Output = Result<Vec<Kept>, R>> + Send + 'static,
+        R: Failure + From<db::Error>,
+    {
+        let db = self.kit.db.clone();
+        self.on(move |state, call: Call<E>| {
+            let (kept, db) = (kept(state, call.path.0.clone()), db.clone());
+            async move {
+                let told = erasure::report(&db, &call.path.0, kept.await?).await?;
+                let untold = || ServiceErasure::unknown(db.service(), ServiceErasureStatus::Pending);
+                Ok::<_, R>(Answer::new(told.unwrap_or_else(untold)))
+            }
+        })
     }
 
     /// The router, with health checks and answers for what is not there.

@@ -1,6 +1,6 @@
 //! `GET /api/patients/{patientId}/accesses`
 
-use contracts::audit::{AuditEvent, AuditSearch, PatientAccess};
+use contracts::audit::{AuditSearch, PatientAccess};
 use contracts::auth::PatientAccesses;
 use contracts::id::PatientId;
 use contracts::page::Page;
@@ -27,19 +27,6 @@ pub async fn accesses(api: Api, call: Call<PatientAccesses>) -> Result<Answer<Pa
     let window = faults.finish_query(window)?;
     let search = AuditSearch { subject: Some(patient.to_string()), ..AuditSearch::default() };
     let page = api.audits.page(&search, &window).await?;
-    let items = page.items.into_iter().map(|event| view(event, patient)).collect();
+    let items = page.items.into_iter().map(|event| PatientAccess::of(event, patient)).collect();
     Ok(Answer::new(Page { items, next_cursor: page.next_cursor }).no_store())
-}
-
-/// Without what is none of the patient's business: others' sessions and addresses, and whom else a search found.
-fn view(event: AuditEvent, patient: &PatientId) -> PatientAccess {
-    PatientAccess {
-        only_asked: event.asked_for.iter().any(|asked| asked == patient.as_str()),
-        at: event.at,
-        service: event.service,
-        operation: event.operation,
-        outcome: event.outcome,
-        who: event.username.unwrap_or(event.user_id),
-        roles: event.roles,
-    }
 }

@@ -35,7 +35,7 @@ fn parse(filter: &SessionFilter) -> Result<Window<Newest>, Problem> {
     faults.finish_query(window)
 }
 
-fn view(alive: Alive, current: Option<&str>) -> Session {
+pub(super) fn view(alive: Alive, current: Option<&str>) -> Session {
     let Alive { id, created_at, refreshed_at, times, opening } = alive;
     Session {
         is_current: current == Some(id.as_str()),

@@ -12,6 +12,7 @@ use traces::{Kind, Span};
 use super::metrics::Ended;
 use super::{Asked, ClientError, Transport};
 use crate::deadline;
+use crate::endpoint::Representation;
 
 /// How long a call may take.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +41,7 @@ impl Bounds {
 
 impl Transport {
     /// Asks once. Without an [`Outcome`] there is no point in asking again: this side itself does not let it through.
-    pub(super) async fn attempt<R: serde::de::DeserializeOwned>(
+    pub(super) async fn attempt<R: Representation>(
         &self,
         asked: &Asked<'_>,
         retries_made: u32,
@@ -166,9 +167,9 @@ async fn answer(
 }
 
 /// Reads an answer. Members that this version does not know are passed over: the peer may be newer.
-fn read<R: serde::de::DeserializeOwned>(status: u16, body: &[u8]) -> Result<R, ClientError> {
+fn read<R: Representation>(status: u16, body: &[u8]) -> Result<R, ClientError> {
     if (200..300).contains(&status) {
-        return serde_json::from_slice(body).map_err(|error| {
+        return R::from_bytes(body).map_err(|error| {
             // The error's own text may repeat a value, which may be health data.
             ClientError::unavailable(format_args!(
                 "its answer is not understood at line {} column {}",

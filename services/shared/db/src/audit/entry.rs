@@ -130,8 +130,13 @@ pub(super) const HASH_CHARS: usize = 32;
 /// The body is bound to the table and to the month. Where in it is the chain's to say.
 const PLACE: Place<'static> = Place { table: "audit", column: "body", row: "" };
 
+/// The month whose key an entry of that time is under.
+pub(super) fn period(at: DateTime<Utc>) -> Period {
+    Period::month("audit", at, KEEP_DAYS)
+}
+
 fn subject(at: DateTime<Utc>) -> Subject<'static> {
-    Subject::Period(Period::month("audit", at, KEEP_DAYS))
+    Subject::Period(period(at))
 }
 
 pub(super) async fn prepare(db: &Db, entry: &AuditEntry) -> Result<Prepared, Error> {

@@ -17,6 +17,7 @@
 //! | `recent.rs` | the same of what was signed for last and what was written since, and no more |
 //! | `links.rs` | links in the look-up that lead to what does not name whom they are of |
 //! | `find.rs`, `damage.rs` | entries looked for; whether each is as it was written |
+//! | `kept.rs` | how many entries name a patient, and until when they can be read |
 //!
 //! A change has its entry in its own transaction: [`Tx::commit`](crate::Tx::commit) writes it from the
 //! [`Trail`] of the work under way, and fails if it cannot. So no handler can leave it out.
@@ -27,6 +28,7 @@ mod damage;
 mod entry;
 mod find;
 mod group;
+mod kept;
 mod lane;
 mod links;
 mod recent;
@@ -45,6 +47,7 @@ pub use checkpoint::{AuditSigner, AuditSigners, audit_checkpoint, audit_sign_ane
 pub use damage::AuditDamage;
 pub use entry::{AuditEntry, AuditOutcome};
 pub use find::{AuditFilter, AuditPlace, FoundEntry, audit_find};
+pub use kept::audit_kept;
 pub use verify::{AuditFault, AuditFlaw, AuditReach, AuditVerified, audit_verify, audit_verify_within};
 
 /// Entries can be read for so long after their month: six years (45 CFR 164.316(b)(2)(i)).

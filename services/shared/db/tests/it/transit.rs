@@ -25,7 +25,14 @@ fn hand_out(test: &TestDb, secret: &str, key: &str, value: &[u8]) {
 async fn open(test: &TestDb, encryption: &Encryption) -> Result<Db, OpenError> {
     let (secrets, clock) = (test.secrets(), test.clock().clone());
     let random = Random::seeded(Random::system().below(1 << 32));
-    Db::open_to(OpenTo::Serve, ServiceName::PatientService, (test.settings(), encryption), secrets, (clock, random)).await
+    Db::open_to(
+        OpenTo::Serve,
+        ServiceName::PatientService,
+        (test.settings(), encryption),
+        secrets,
+        (clock, random),
+    )
+    .await
 }
 
 async fn process(test: &TestDb, encryption: &Encryption) -> Db {

@@ -33,6 +33,7 @@ macro_rules! operation {
                 body: None,
                 encoding: Encoding::Json,
                 reply: schema_of::<bool>,
+                media_type: "application/json",
             };
             type Path = ();
             type Query = ();

@@ -48,6 +48,7 @@ impl Endpoint for Write {
         body: Some(schema_of::<Note>),
         encoding: Encoding::Json,
         reply: schema_of::<String>,
+        media_type: "application/json",
     };
     type Path = ();
     type Query = ();

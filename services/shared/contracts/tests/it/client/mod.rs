@@ -35,6 +35,7 @@ macro_rules! operation {
                 body: None,
                 encoding: Encoding::Json,
                 reply: schema_of::<u32>,
+                media_type: "application/json",
             };
             type Path = ();
             type Query = ();

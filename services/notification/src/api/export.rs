@@ -1,0 +1,26 @@
+//! What is held here of a patient, for the export of all of it.
+
+use contracts::notifications::Notification as Shown;
+use contracts::page::Page;
+use http_kit::export::{Kinds, Wanted};
+
+use super::Api;
+use crate::domain::notification::Notification;
+use crate::domain::search::Search;
+use crate::error::Error;
+use crate::store::notification::notification_search;
+
+/// The kinds.
+pub fn kinds() -> Kinds<Api, Error> {
+    Kinds::new().of("notifications", notifications)
+}
+
+async fn notifications(api: Api, wanted: Wanted) -> Result<Page<Shown>, Error> {
+    let window = wanted.window()?;
+    let search =
+        Search { channel: None, status: None, addressee: None, patient: Some(wanted.patient), window };
+    let mut tx = api.db.read().await?;
+    let page = search.window.page(notification_search(&mut tx, &api.db, &search).await?);
+    let items = page.items.iter().flatten().map(Notification::view).collect();
+    Ok(Page { items, next_cursor: page.next_cursor })
+}
