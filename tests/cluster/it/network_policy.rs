@@ -18,6 +18,8 @@ async fn a_stack_works_with_its_policies_in_force_and_they_let_nothing_else_thro
     let _enforced = Enforced::in_namespace("policies");
     let clinic = operator.stack("clinic").ready().await;
     documented::flow(&clinic.anybody().await, &clinic.admin().await).await;
+    // Auth asks every other service for it.
+    let _ = clinic.admin().await.call("GET", "/api/audit?limit=5", None).await.expect(200);
 
     // As seen by a pod of the same namespace.
     let notification = clinic.pods("notification-service").await.remove(0);

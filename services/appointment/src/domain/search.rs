@@ -56,7 +56,7 @@ impl Search {
             before: to.map_or(latest(), |to| midnight(to + TimeDelta::days(1))),
             window,
         });
-        faults.finish(search).map_err(of_query)
+        faults.finish_query(search)
     }
 
     /// Where the list goes on: after this.
@@ -70,7 +70,7 @@ impl Search {
 pub fn history(filter: &HistoryFilter) -> Result<Window<i64>, Problem> {
     let mut faults = Faults::new();
     let window = Window::parse(filter.limit, filter.cursor.as_deref(), &mut faults);
-    faults.finish(window).map_err(of_query)
+    faults.finish_query(window)
 }
 
 /// Which slots.
@@ -94,7 +94,7 @@ impl SlotSearch {
         let minutes = faults.take("durationMinutes", minutes);
         let window = Window::parse(filter.limit, filter.cursor.as_deref(), &mut faults);
         let search = minutes.zip(window).map(|(minutes, window)| Self { from, to, minutes, window });
-        faults.finish(search).map_err(of_query)
+        faults.finish_query(search)
     }
 
     /// The time to look through: dates at the provider's place, and nothing that is past.
@@ -102,9 +102,8 @@ impl SlotSearch {
         let from = self.from.unwrap_or_else(|| schedule.date(now));
         let to = self.to.unwrap_or(from + SLOT_DAYS_DEFAULT);
         if !(0..=SLOT_DAYS_MAX).contains(&(to - from).num_days()) {
-            let mut faults = Faults::new();
-            faults.add("to", format_args!("must be from 0 to {SLOT_DAYS_MAX} days after from"));
-            return Err(of_query(faults.into_problem()));
+            let message = format!("must be from 0 to {SLOT_DAYS_MAX} days after from");
+            return Err(Problem::new(ProblemCode::InvalidQuery).fault("to", message));
         }
         let midnight = |date: NaiveDate| instant_or_next(schedule.zone, date.and_time(NaiveTime::MIN));
         let ends_at = midnight(to + TimeDelta::days(1));
@@ -114,10 +113,6 @@ impl SlotSearch {
 
 fn optional_date(name: &str, text: Option<&str>, faults: &mut Faults) -> Option<NaiveDate> {
     text.and_then(|text| faults.take(name, field::date(text)))
-}
-
-fn of_query(problem: Problem) -> Problem {
-    Problem { errors: problem.errors, ..Problem::new(ProblemCode::InvalidQuery) }
 }
 
 /// Dates begin in 1900 and end with 2199.

@@ -119,7 +119,7 @@ async fn begin(
         kept.account.user.made = roles_of(&mut tx, &kept.id).await?;
         let user = &kept.account.user;
         let only_enrols = api.only_enrols(&mut tx, &kept.id, user).await?;
-        let times = Times::begin(tx.now(), &api.issuer.lifetimes.of(&user.roles));
+        let times = Times::begin(tx.now(), &api.issuer.lifetimes.of(user));
         session_insert(&mut tx, &api.db, &session, &kept.id, &times, opening).await?;
         refresh_token_insert(&mut tx, &refresh_token, &session).await?;
         trail::is_of(kept.id.as_str(), &session);

@@ -73,7 +73,7 @@ async fn prolong(
     else {
         return Ok(Outcome::Refused(None));
     };
-    let times = session.times.refresh(tx.now(), &api.issuer.lifetimes.of(&account.user.roles));
+    let times = session.times.refresh(tx.now(), &api.issuer.lifetimes.of(&account.user));
     session_prolong(&mut tx, &session.id, &times).await?;
     let successor = if let Some(successor) = kept.successor(&api.db, token).await? {
         successor

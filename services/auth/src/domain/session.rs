@@ -1,11 +1,13 @@
 //! A session, from login to its end, and what a refresh token that is presented means for it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use contracts::permission::Role;
 use serde::{Deserialize, Serialize};
 use settings::{AuthSettings, LogOff};
+
+use crate::domain::user::User;
 
 /// A client that lost the answer to a refresh may ask once more so soon, and gets the same successor.
 pub const GRACE: TimeDelta = TimeDelta::seconds(10);
@@ -47,12 +49,18 @@ impl From<&AuthSettings> for LogOffs {
 }
 
 impl LogOffs {
-    /// For somebody with these roles: the shortest of what is usual and what there is about each.
-    pub fn of(&self, roles: &BTreeSet<Role>) -> Lifetimes {
+    /// For a user: the shortest of what is usual and what there is about each of their roles. Of a role that was made here the resource says
+    /// nothing, and it may be a clinician's by another name: whoever has one has the shortest that there is.
+    pub fn of(&self, user: &User) -> Lifetimes {
+        if user.made.is_empty() { self.of_roles(&user.roles) } else { self.of_roles(self.by_role.keys()) }
+    }
+
+    fn of_roles<'a>(&self, roles: impl IntoIterator<Item = &'a Role>) -> Lifetimes {
         let shorter = |time: TimeDelta, seconds: Option<u32>| {
             seconds.map_or(time, |seconds| time.min(TimeDelta::seconds(i64::from(seconds))))
         };
-        roles.iter().filter_map(|role| self.by_role.get(role)).fold(self.usual, |times, log_off| Lifetimes {
+        let of_each = roles.into_iter().filter_map(|role| self.by_role.get(role));
+        of_each.fold(self.usual, |times, log_off| Lifetimes {
             access: times.access,
             idle: shorter(times.idle, log_off.idle_seconds),
             session: shorter(times.session, log_off.session_seconds),
@@ -179,7 +187,7 @@ mod tests {
             .into(),
         };
         let of = |roles: &[Role]| {
-            let times = log_offs.of(&roles.iter().copied().collect());
+            let times = log_offs.of_roles(roles);
             (times.idle.num_seconds(), times.session.num_seconds())
         };
         assert_eq!(of(&[Role::Billing]), (3_600, 7_200));

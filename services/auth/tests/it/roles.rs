@@ -49,6 +49,31 @@ testkit::stack_tests! { services = [auth::SERVICE, patient::SERVICE];
         let seen = at(&stack, patients, &tokens.access, Method::GET, "/api/patients/12345").await.expect(200);
         assert!(seen.json()["medicalHistory"].is_object(), "{}", seen.text);
     }
+
+    async fn a_patient_with_an_office_gives_nobody_what_is_theirs_as_a_patient(stack: Arc<TestStack>) {
+        testkit::patients::register(&stack, "own").await;
+        testkit::patients::register(&stack, "alice").await;
+        let _ = role(&stack, "office", &["users:read", "users:write", "roles:write"]).await.expect(201);
+        for (name, roles) in [("own", json!(["patient", "office"])), ("alice", json!(["patient"]))] {
+            let body = json!({"username": name, "password": PASSWORD, "roles": roles, "patientId": name});
+            let _ = call(&stack, Role::Admin, Method::POST, "/api/auth/users", Some(body)).await.expect(201);
+        }
+        let (own, alice) = (id_of(&stack, "own").await, id_of(&stack, "alice").await);
+        let token = login(&stack, "own", PASSWORD).await.access;
+        let spy = json!({"username": "spy", "password": PASSWORD, "roles": ["patient"], "patientId": "alice"});
+        for (method, path, body) in [
+            (Method::PUT, format!("/api/auth/users/{own}"), json!({"patientId": "alice"})),
+            (Method::PUT, format!("/api/auth/users/{alice}/password"), json!({"newPassword": "another good one"})),
+            (Method::POST, "/api/auth/users".to_owned(), spy),
+            (Method::POST, "/api/auth/roles".to_owned(), json!({"role": "all-seeing", "permissions": ["patients:read"]})),
+        ] {
+            let refused = call_with(&stack, &token, method.clone(), &path, Some(body)).await;
+            assert_eq!((refused.status, refused.json()["code"].as_str()), (403, Some("forbidden")), "{method} {path}: {}", refused.text);
+        }
+        let seen = at(&stack, ServiceName::PatientService, &token, Method::GET, "/api/patients/own").await;
+        assert_eq!(seen.status, 200, "{}", seen.text);
+        let _ = at(&stack, ServiceName::PatientService, &token, Method::GET, "/api/patients/alice").await.expect(404);
+    }
 }
 
 testkit::stack_tests! { services = [auth::SERVICE];

@@ -154,12 +154,17 @@ fn with_log_off(settings: &mut ServiceSettings) {
 async fn who_rests_is_logged_off_sooner_where_their_role_says_so(stack: Arc<TestStack>) {
     let _ = create(&stack, "jane.roe", &["clinician", "billing"]).await;
     let _ = create(&stack, "john.roe", &["billing"]).await;
+    let lab = json!({"role": "lab", "permissions": ["records:read"]});
+    let _ = call(&stack, Role::Admin, Method::POST, "/api/auth/roles", Some(lab)).await.expect(201);
+    let _ = create(&stack, "lee.roe", &["lab"]).await;
+    let lee = login(&stack, "lee.roe", PASSWORD).await;
     let (jane, john) = (login(&stack, "jane.roe", PASSWORD).await, login(&stack, "john.roe", PASSWORD).await);
     stack.clock.advance(TimeDelta::seconds(899));
     let mut jane = Tokens::of(&try_refresh(&stack, &jane.refresh).await.expect(200));
     stack.clock.advance(TimeDelta::seconds(900));
     let _ = try_refresh(&stack, &jane.refresh).await.expect(401);
     let _ = try_refresh(&stack, &john.refresh).await.expect(200);
+    let _ = try_refresh(&stack, &lee.refresh).await.expect(401);
 
     jane = login(&stack, "jane.roe", PASSWORD).await;
     let mut lives = Vec::new();

@@ -2,7 +2,7 @@
 
 use contracts::bills::{BillFilter, BillStatus};
 use contracts::id::PatientId;
-use contracts::problem::{Faults, Problem, ProblemCode};
+use contracts::problem::{Faults, Problem};
 use http_kit::page::{Newest, Window};
 
 /// A list of bills, newest first.
@@ -23,10 +23,11 @@ impl Search {
         let patient_id =
             faults.take("patientId", filter.patient_id.as_deref().map(PatientId::parse).transpose());
         let window = Window::parse(filter.limit, filter.cursor.as_deref(), &mut faults);
-        faults
-            .finish(patient_id.zip(window))
-            .map(|(patient_id, window)| Self { patient_id, status: filter.status, window })
-            .map_err(|problem| Problem { errors: problem.errors, ..Problem::new(ProblemCode::InvalidQuery) })
+        faults.finish_query(patient_id.zip(window)).map(|(patient_id, window)| Self {
+            patient_id,
+            status: filter.status,
+            window,
+        })
     }
 
     /// The same list, but of this patient alone; `None` if it was of another.
@@ -39,6 +40,8 @@ impl Search {
 
 #[cfg(test)]
 mod tests {
+    use contracts::problem::ProblemCode;
+
     use super::*;
 
     #[test]

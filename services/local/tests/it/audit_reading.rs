@@ -81,6 +81,8 @@ testkit::stack_tests! {
             ("patient_by_id", "service:medical-records-service"),
         ];
         assert_eq!(own, expected.map(|(operation, who)| (operation.to_owned(), who.to_owned())).into_iter().collect());
+        let staff = Who { roles: vec![Role::Receptionist], ..Who::patient(PATIENT) };
+        let _ = stack.call(auth, staff, Method::GET, path, None).await.expect(404);
         let _ = stack.call(auth, Role::PrivacyOfficer, Method::GET, path, None).await.expect(200);
         for other in [Who::patient("p9"), Who::from(Role::Clinician), Who::from(Role::Receptionist)] {
             let _ = stack.call(auth, other, Method::GET, path, None).await.expect(404);

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use contracts::field::BadField;
 use contracts::id::PatientId;
 use contracts::notifications::{Channel, NotificationFilter, NotificationStatus};
-use contracts::problem::{Faults, Problem, ProblemCode};
+use contracts::problem::{Faults, Problem};
 use http_kit::page::Window;
 
 use super::notification::addressee;
@@ -44,9 +44,7 @@ impl Search {
             patient,
             window,
         });
-        faults
-            .finish(search)
-            .map_err(|problem| Problem { errors: problem.errors, ..Problem::new(ProblemCode::InvalidQuery) })
+        faults.finish_query(search)
     }
 }
 

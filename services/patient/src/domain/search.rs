@@ -2,7 +2,7 @@
 
 use contracts::field::{Email, Phone, date};
 use contracts::patients::PatientFilter;
-use contracts::problem::{Faults, Problem, ProblemCode};
+use contracts::problem::{Faults, Problem};
 use db::{TERMS_MAX, Term};
 use http_kit::page::Window;
 
@@ -50,15 +50,14 @@ impl Search {
             terms.extend(Term::sought_words("name", name, TERMS_MAX - terms.len(), &mut faults));
         }
         let window = Window::parse(filter.limit, filter.cursor.as_deref(), &mut faults);
-        faults
-            .finish(window)
-            .map(|window| Self { terms, window })
-            .map_err(|problem| Problem { errors: problem.errors, ..Problem::new(ProblemCode::InvalidQuery) })
+        faults.finish_query(window).map(|window| Self { terms, window })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use contracts::problem::ProblemCode;
+
     use super::*;
 
     #[test]

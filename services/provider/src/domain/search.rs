@@ -1,7 +1,7 @@
 //! What a provider is found by: the terms that stand in the index, and those that a search asks for.
 
 use contracts::field;
-use contracts::problem::{Faults, Problem, ProblemCode};
+use contracts::problem::{Faults, Problem};
 use contracts::providers::ProviderFilter;
 use db::{TERMS_MAX, Term};
 use http_kit::page::Window;
@@ -43,10 +43,7 @@ impl Search {
             terms.extend(Term::sought_words("name", name, TERMS_MAX - terms.len(), &mut faults));
         }
         let window = Window::parse(filter.limit, filter.cursor.as_deref(), &mut faults);
-        faults
-            .finish(window)
-            .map(|window| Self { terms, window })
-            .map_err(|problem| Problem { errors: problem.errors, ..Problem::new(ProblemCode::InvalidQuery) })
+        faults.finish_query(window).map(|window| Self { terms, window })
     }
 }
 

@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 use contracts::field;
 use contracts::id::PatientId;
-use contracts::problem::{Faults, Problem, ProblemCode};
+use contracts::problem::{Faults, Problem};
 use contracts::records::RecordFilter;
 use http_kit::page::Window;
 
@@ -35,10 +35,12 @@ impl Search {
         let (from, to) = (faults.take("from", from), faults.take("to", to));
         let window = Window::parse(filter.limit, filter.cursor.as_deref(), &mut faults);
         let search = patient_id.zip(from.zip(to)).zip(window);
-        faults
-            .finish(search)
-            .map(|((patient_id, (from, to)), window)| Self { patient_id, from, to, window })
-            .map_err(|problem| Problem { errors: problem.errors, ..Problem::new(ProblemCode::InvalidQuery) })
+        faults.finish_query(search).map(|((patient_id, (from, to)), window)| Self {
+            patient_id,
+            from,
+            to,
+            window,
+        })
     }
 
     /// The same list, but of this patient alone; `None` if it was of another.
@@ -64,6 +66,8 @@ fn day(year: i32, month: u32, day: u32) -> NaiveDate {
 
 #[cfg(test)]
 mod tests {
+    use contracts::problem::ProblemCode;
+
     use super::*;
 
     #[test]

@@ -210,4 +210,11 @@ impl Faults {
             _ => Err(self.into_problem()),
         }
     }
+
+    /// The same of what was read from a query string, whose faults are 400 and not 422.
+    pub fn finish_query<T>(self, value: Option<T>) -> Result<T, Problem> {
+        let of_query =
+            |problem: Problem| Problem { errors: problem.errors, ..Problem::new(ProblemCode::InvalidQuery) };
+        self.finish(value).map_err(of_query)
+    }
 }

@@ -64,11 +64,13 @@ pub(crate) async fn parse<E: Endpoint>(
     let caller = authorize(kit, parts, operation).await?;
     let path = path_ids::<E>(parts).await?;
     let query = parts.uri.query().unwrap_or_default();
-    concerned::in_query(query);
     if operation.query.is_none() {
         json::refuse_query(query)?;
     }
-    let query = json::read_query(if operation.query.is_some() { query } else { "" })?;
+    let named = if operation.query.is_some() { query } else { "" };
+    let query = json::read_query(named)?;
+    // Only now: what is refused names nobody, or anybody could fill the audit with whom they like.
+    concerned::in_query(named);
     let (body, bytes) = if operation.body.is_some() {
         let bytes = read_body(parts, body, operation.encoding).await?;
         // The public is read strictly; another service may be newer, and its further members are passed over.

@@ -145,6 +145,10 @@ impl Caller {
             return caller;
         }
         let mut acting = (*caller).clone();
+        if !grants(&Role::Patient) {
+            // What was theirs with what is theirs alone would reach everybody from here on.
+            acting.permissions = caller.beyond_a_patients();
+        }
         acting.roles.retain(grants);
         acting.made.retain(was_made_for);
         Arc::new(acting)
@@ -168,8 +172,28 @@ impl Caller {
     }
 
     /// What they can give to others, by right of what they are: a token that was issued by the version before does not name what is new.
+    ///
+    /// What somebody may as a patient they may with what is theirs, and in another's hands it would reach everybody: it is not theirs to give.
     pub fn has_to_give(&self) -> Permissions {
-        self.roles.iter().fold(self.permissions, |all, role| all.and(role.permissions()))
+        self.beyond_a_patients().and(self.by_other_roles())
+    }
+
+    /// What the roles but the patient's may that every stack has.
+    fn by_other_roles(&self) -> Permissions {
+        let roles = self.roles.iter().filter(|role| **role != Role::Patient);
+        roles.fold(Permissions::NONE, |all, role| all.and(role.permissions()))
+    }
+
+    /// Their permissions, without what they have as a patient and by nothing else.
+    fn beyond_a_patients(&self) -> Permissions {
+        if !self.roles.contains(&Role::Patient) {
+            return self.permissions;
+        }
+        let others = self.made.iter().fold(self.by_other_roles(), |all, role| all.and(role.permissions));
+        let as_patient = Role::Patient.permissions();
+        let is_beyond =
+            |permission: &Permission| !as_patient.contains(*permission) || others.contains(*permission);
+        self.permissions.iter().filter(is_beyond).fold(Permissions::NONE, Permissions::with)
     }
 
     /// All that they are, by name.
@@ -249,6 +273,20 @@ mod tests {
         assert!(admin.has_to_give().contains_all(Role::Clinician.permissions()));
         let helper = Caller { permissions: before, ..caller(&[]) };
         assert_eq!(helper.has_to_give(), before);
+    }
+
+    #[test]
+    fn what_somebody_may_as_a_patient_is_not_theirs_to_give() {
+        let office = Permissions::from_scope("users:write");
+        let made = vec![Made { name: RoleName::parse("office").unwrap(), permissions: office }];
+        let both = office.and(Role::Patient.permissions());
+        let patient = Caller { permissions: both, made, ..caller(&[Role::Patient]) };
+        assert_eq!(patient.has_to_give(), office);
+        // As a handler sees them, too.
+        let acting = Caller::acting_by(Arc::new(patient.clone()), Permission::UsersWrite);
+        assert_eq!((acting.has_to_give(), acting.permissions), (office, office));
+        let clinician = Caller { roles: vec![Role::Patient, Role::Clinician], ..patient };
+        assert_eq!(clinician.has_to_give(), office.and(Role::Clinician.permissions()));
     }
 
     #[test]

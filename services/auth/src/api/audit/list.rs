@@ -3,7 +3,7 @@
 use contracts::audit::{AuditQuery, AuditSearch};
 use contracts::auth::ListAudit;
 use contracts::id::{self, PatientId};
-use contracts::problem::{Faults, Problem, ProblemCode};
+use contracts::problem::{Faults, Problem};
 use http_kit::page::Window;
 use http_kit::{Answer, Call};
 
@@ -38,10 +38,7 @@ fn parse(query: AuditQuery) -> Result<(AuditSearch, Window<Place>), Problem> {
         until: query.until,
         ..AuditSearch::default()
     };
-    faults
-        .finish(window)
-        .map(|window| (search, window))
-        .map_err(|problem| Problem { errors: problem.errors, ..Problem::new(ProblemCode::InvalidQuery) })
+    faults.finish_query(window).map(|window| (search, window))
 }
 
 fn is_operation(text: &str) -> bool {

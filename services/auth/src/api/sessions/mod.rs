@@ -6,7 +6,7 @@ pub mod users;
 use contracts::auth::{Session, SessionFilter, SessionsRevoked};
 use contracts::id::{SessionId, UserId};
 use contracts::page::Page;
-use contracts::problem::{Faults, Problem, ProblemCode};
+use contracts::problem::{Faults, Problem};
 use http_kit::page::{Newest, Window};
 
 use crate::api::Api;
@@ -30,9 +30,7 @@ async fn page(
 fn parse(filter: &SessionFilter) -> Result<Window<Newest>, Problem> {
     let mut faults = Faults::new();
     let window = Window::parse(filter.limit, filter.cursor.as_deref(), &mut faults);
-    faults
-        .finish(window)
-        .map_err(|problem| Problem { errors: problem.errors, ..Problem::new(ProblemCode::InvalidQuery) })
+    faults.finish_query(window)
 }
 
 fn view(alive: Alive, current: Option<&str>) -> Session {

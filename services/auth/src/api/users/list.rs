@@ -2,7 +2,7 @@
 
 use contracts::auth::{ListUsers, UserFilter};
 use contracts::page::Page;
-use contracts::problem::{Faults, Problem, ProblemCode};
+use contracts::problem::{Faults, Problem};
 use http_kit::page::{Newest, Window};
 use http_kit::{Answer, Call};
 
@@ -30,7 +30,5 @@ fn parse(filter: &UserFilter) -> Result<(Option<Username>, Window<Newest>), Prob
     let mut faults = Faults::new();
     let name = faults.take("username", filter.username.as_deref().map(Username::parse).transpose());
     let window = Window::parse(filter.limit, filter.cursor.as_deref(), &mut faults);
-    faults
-        .finish(name.zip(window))
-        .map_err(|problem| Problem { errors: problem.errors, ..Problem::new(ProblemCode::InvalidQuery) })
+    faults.finish_query(name.zip(window))
 }
