@@ -8,6 +8,7 @@ mod cluster;
 mod database;
 mod document;
 mod gateway;
+mod identity;
 mod integrations;
 mod routes;
 mod secrets;
@@ -132,6 +133,7 @@ fn auth(mut auth: AuthSpec, faults: &mut Faults) -> AuthSpec {
             }
         }
     }
+    identity::check(&auth.identity_providers, faults);
     let (at_least, at_most) = (Span::from_secs(30), Span::from_secs(600));
     bounds::span("spec.auth.revocationsStaleAfter", stale, at_least, at_most, faults);
     if refresh <= access {

@@ -63,11 +63,12 @@ pub(in crate::plan) fn mounts(context: &Context<'_>, name: ServiceName) -> Mount
     if name == ServiceName::AuthService {
         mounts = mounts.secret(names::SIGNING_KEYS, context.name(names::SIGNING_KEYS));
     }
-    // A service goes on without traces, if the collector's secrets are missing; unless it needs the same ones for something else.
+    // A service goes on without traces, if the collector's secrets are missing, and without an identity provider, if that one's are; unless
+    // it needs the same ones for something else.
     let mut needs = settings;
-    let tracing = needs.observability.tracing.take();
+    let outside = (needs.observability.tracing.take(), std::mem::take(&mut needs.auth.identity_providers));
     let mounts = named_secrets(&needs).iter().fold(mounts, |mounts, named| mounts.named_secret(named));
-    named_secrets(&tracing).iter().fold(mounts, |mounts, named| mounts.optional_secret(named))
+    named_secrets(&outside).iter().fold(mounts, |mounts, named| mounts.optional_secret(named))
 }
 
 /// The users' Secrets that the settings name, wherever in them: a new integration cannot be forgotten here.

@@ -1,10 +1,12 @@
 //! Where users, sessions and attempts are kept: SQL and sealing, and nothing that decides.
 //!
-//! Rows are locked in this order, so that no two transactions wait for each other: attempts, role, account, second factor, session, refresh tokens, and
+//! Rows are locked in this order, so that no two transactions wait for each other: attempts, flow, role, account, outside identity, second factor, session, refresh tokens, and
 //! last of all the revocation counter.
 
 pub mod account;
 pub mod attempt;
+pub mod outside_flow;
+pub mod outside_identity;
 pub mod recovery_code;
 pub mod refresh_token;
 pub mod revocation;

@@ -21,6 +21,7 @@ pub mod kek;
 pub mod merge_patch;
 pub mod money;
 pub mod notifications;
+pub mod oidc;
 pub mod page;
 pub mod patients;
 pub mod permission;
