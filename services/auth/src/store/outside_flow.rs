@@ -50,9 +50,8 @@ pub async fn outside_flow_take<T: DeserializeOwned>(
     is_proven: bool,
 ) -> Result<Option<T>, db::Error> {
     let (now, hash) = (tx.now(), flow.hash());
-    let sealed: Option<Vec<u8>> =
-        on!(tx, |conn| {
-            sqlx::query_scalar(sql!(
+    let sealed: Option<Vec<u8>> = on!(tx, |conn| {
+        sqlx::query_scalar(sql!(
         "delete from outside_flow where flow_hash = $1 and is_proven = $2 and expires_at > $3 returning body"
     ))
     .bind(&hash)
@@ -60,7 +59,7 @@ pub async fn outside_flow_take<T: DeserializeOwned>(
     .bind(now)
     .fetch_optional(conn)
     .await
-        })?;
+    })?;
     open(db, &hash, sealed).await
 }
 

@@ -5,6 +5,7 @@ mod attempts;
 mod bad_input;
 mod forgery;
 mod login;
+mod oidc;
 mod outside;
 mod password;
 mod refresh;
