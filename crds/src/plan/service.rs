@@ -5,14 +5,14 @@ use std::path::Path;
 
 use contracts::permission::Role;
 use settings::{
-    AccessSettings, AuthSettings, Database, Integrations, LogOff, Peer, SecondFactor, SecretRef, ServiceName,
-    ServiceSettings,
+    AccessSettings, AuthSettings, Database, IdentityProvider, Integrations, LogOff, OutsideRole,
+    OutsideSecondFactor, Peer, SecondFactor, SecretRef, ServiceName, ServiceSettings,
 };
 
 use super::connections::{of_a_pod, of_one_process};
 use super::{AUDIENCE, LocalDatabase, Placement, issuer, observability};
 use crate::Stack;
-use crate::spec::{PersonsRole, RoleLogOff, SecondFactorSpec, Span};
+use crate::spec::{IdentityProviderSpec, PersonsRole, RoleLogOff, SecondFactorSpec, Span};
 
 /// What a service is told. For one that is switched off too: what it would be told.
 pub fn plan_service(stack: &Stack, service: ServiceName, placement: &Placement) -> ServiceSettings {
@@ -35,6 +35,7 @@ pub fn plan_service(stack: &Stack, service: ServiceName, placement: &Placement) 
             session_seconds: stack.auth.session_lifetime.secs(),
             log_off: log_off(stack, service),
             second_factor: second_factor(stack, service),
+            identity_providers: identity_providers(stack, service),
             revocations_stale_seconds: stack.auth.revocations_stale_after.secs(),
             password_policy: stack.auth.password_policy,
         },
@@ -78,6 +79,33 @@ fn access(stack: &Stack, service: ServiceName) -> AccessSettings {
             AccessSettings { privacy_officer: stack.access.privacy_officer.clone(), ..usual }
         }
         _ => usual,
+    }
+}
+
+/// Auth alone speaks to them: nobody else learns which secrets it needs.
+fn identity_providers(stack: &Stack, service: ServiceName) -> Vec<IdentityProvider> {
+    if service != ServiceName::AuthService {
+        return Vec::new();
+    }
+    stack.auth.identity_providers.iter().map(identity_provider).collect()
+}
+
+fn identity_provider(spec: &IdentityProviderSpec) -> IdentityProvider {
+    let spec = spec.clone();
+    let second_factor = spec.second_factor.unwrap_or_default();
+    IdentityProvider {
+        display_name: spec.display_name.unwrap_or_else(|| spec.name.clone()),
+        name: spec.name,
+        issuer: spec.issuer,
+        client_id: spec.client_id,
+        client_secret: spec.client_secret,
+        ca: spec.ca,
+        scopes: spec.scopes,
+        redirect_uris: spec.redirect_uris,
+        roles_claim: spec.roles_claim,
+        username_claim: spec.username_claim,
+        roles: spec.roles.into_iter().map(|row| OutsideRole { value: row.value, role: row.role }).collect(),
+        second_factor: OutsideSecondFactor { amr: second_factor.amr, acr: second_factor.acr },
     }
 }
 

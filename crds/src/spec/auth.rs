@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use settings::PasswordPolicy;
 
-use super::{Span, rules};
+use super::{IdentityProviderSpec, Span, rules};
 
 /// Tokens, sessions and passwords.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -28,6 +28,10 @@ pub struct AuthSpec {
     /// Who must have a second factor: codes that an app makes (TOTP). Everybody may.
     #[serde(skip_serializing_if = "is_nobodys")]
     pub second_factor: SecondFactorSpec,
+    /// Where people may log in beside here: identity providers that speak OpenID Connect.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub identity_providers: Vec<IdentityProviderSpec>,
     /// When a part of the stack has not heard for so long who was logged out, it refuses what people would change until it does (503); they
     /// may read until their tokens expire. 30s to 10m.
     #[schemars(extend("x-kubernetes-validations" = rules::between("30s", "10m")))]
@@ -44,6 +48,7 @@ impl Default for AuthSpec {
             session_lifetime: Span::from_secs(30 * 86_400),
             log_off: LogOffSpec::default(),
             second_factor: SecondFactorSpec::default(),
+            identity_providers: Vec::new(),
             revocations_stale_after: Span::from_secs(u64::from(settings::REVOCATIONS_STALE_SECONDS)),
             password_policy: PasswordPolicy::default(),
         }

@@ -21,6 +21,17 @@ pub(crate) const SECRET_KEY: &str = r"^[-._a-zA-Z0-9]+$";
 pub(crate) const ID: &str = r"^[A-Za-z0-9][A-Za-z0-9._-]*$";
 /// An HTTP address without user and password, which belong in a Secret.
 pub(crate) const URL: &str = r"^https?://[^\s/?#@]+([/?][^\s#]*)?$";
+/// What an identity provider calls itself: `https`, but for one on the same machine, to try it.
+pub(crate) const ISSUER: &str =
+    r"^(https://[^\s/?#@]+|http://(127\.0\.0\.1|localhost|\[::1\])(:[0-9]{1,5})?)(/[^\s?#]*)?$";
+/// Where a browser comes back to: `https`, a port of the user's own machine, or a scheme that a program has for itself (RFC 8252 §7).
+pub(crate) const REDIRECT: &str = r"^(https://[^\s/?#@]+|http://(127\.0\.0\.1|localhost|\[::1\])(:[0-9]{1,5})?|[a-z][a-z0-9-]*(\.[a-z0-9-]+)+:)(/[^\s#]*)?$";
+/// An OAuth scope (RFC 6749 §3.3), without what would need escaping.
+pub(crate) const SCOPE: &str = r"^[A-Za-z0-9._:/-]+$";
+/// What the stack calls an identity provider.
+pub(crate) const PROVIDER: &str = r"^[a-z0-9]+(-[a-z0-9]+)*$";
+/// A role; as `contracts` has it.
+pub(crate) const ROLE: &str = r"^[a-z][a-z0-9-]*$";
 /// The address of a host, and no more than that.
 pub(crate) const ENDPOINT: &str =
     r"^https?://([A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?/?$";
@@ -82,7 +93,16 @@ pub(crate) fn in_words(pattern: &str) -> Option<&'static str> {
         SECRET_KEY => "a key in a Secret: letters, digits, dots, dashes and underscores",
         ID => "an id: letters, digits, dots, dashes and underscores",
         URL => "an address such as https://host:8443/path, without user and password",
-        ENDPOINT => "an address such as https://s3.example.org:9000, without a path",
+        ISSUER => {
+            "an issuer such as https://login.example.org/realms/clinic; http is for one on this machine"
+        }
+        REDIRECT => {
+            "an https address, one of this machine such as http://127.0.0.1:8000/, or a program's own such as org.example.app:/login"
+        }
+        SCOPE => "a scope such as profile",
+        PROVIDER => "a name of small letters and digits, with dashes between them",
+        ROLE => "a role's name: small letters, digits and dashes, beginning with a letter",
+        ENDPOINT => "a store's address such as https://s3.example.org:9000, without a path",
         REGION => "a region such as eu-central-1",
         FOLDER => "a folder such as backups/clinic, without a slash first or last",
         PHONE => "a phone number: + and 7 to 15 digits",

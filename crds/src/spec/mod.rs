@@ -18,6 +18,7 @@ mod encryption;
 mod exposure;
 mod forms;
 mod gateway;
+mod identity;
 mod integrations;
 mod limits;
 mod object_store;
@@ -44,6 +45,7 @@ pub use gateway::{
     BreakerSpec, FallbackSpec, GatewaySpec, HedgeSpec, RetriesSpec, RouteAuth, RouteSpec, StaleRead,
     StaticAnswerSpec, Unavailable,
 };
+pub use identity::{IdentityProviderSpec, OutsideRoleSpec, OutsideSecondFactorSpec};
 pub use integrations::{
     CalDav, Calendar, Ehr, EhrAuth, Fcm, GoogleCalendar, IntegrationsSpec, Payer, Payments, PushSpec,
     SmsSpec, WebPush,

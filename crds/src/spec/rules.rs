@@ -321,6 +321,25 @@ pub(super) fn auth() -> Vec<Rule> {
     ]
 }
 
+/// Which of ours an identity provider's role may not be.
+pub(super) fn outside_role() -> Vec<Rule> {
+    vec![
+        rule("self.role != 'service'", "service is for services alone").field_path(".role"),
+        rule(
+            "self.role != 'patient'",
+            "patient is not mapped: the provider does not know which patient it is",
+        )
+        .field_path(".role"),
+    ]
+}
+
+pub(super) fn outside_second_factor() -> Vec<Rule> {
+    vec![rule(
+        "has(self.amr) && size(self.amr) > 0 || has(self.acr) && size(self.acr) > 0",
+        "must have amr, acr or both",
+    )]
+}
+
 pub(super) fn mail() -> Vec<Rule> {
     vec![rule("has(self.username) == has(self.password)", "must have both username and password, or neither")]
 }

@@ -9,6 +9,7 @@ mod database;
 mod document;
 mod encryption;
 mod gateway;
+mod identity;
 mod integrations;
 mod routes;
 mod secrets;
@@ -147,6 +148,7 @@ fn auth(mut auth: AuthSpec, faults: &mut Faults) -> AuthSpec {
             }
         }
     }
+    identity::check(&auth.identity_providers, faults);
     let (at_least, at_most) = (Span::from_secs(30), Span::from_secs(600));
     bounds::span("spec.auth.revocationsStaleAfter", stale, at_least, at_most, faults);
     if refresh <= access {

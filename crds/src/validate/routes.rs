@@ -16,7 +16,8 @@ use crate::spec::{
 use crate::{RoutePolicy, Service};
 
 /// Operations that nobody could sign in without.
-const SIGN_IN: [&str; 3] = ["login", "refresh", "jwks"];
+const SIGN_IN: [&str; 7] =
+    ["login", "identity_providers", "start_oidc", "finish_oidc", "finish_oidc_with_code", "refresh", "jwks"];
 
 const MINUTES_10: Span = Span::from_secs(600);
 

@@ -166,6 +166,28 @@ fn a_value_out_of_its_bounds_is_named() {
             "spec.auth.secondFactor.roles[1]: must be one of admin, clinician, receptionist, billing, \
              privacy-officer, patient",
         ),
+        (
+            "auth: { identityProviders: [{ name: a, issuer: 'http://login.example.org', clientId: c, clientSecret: { secret: s, key: k }, \
+             redirectUris: ['https://x.example/'], roles: [{ value: v, role: admin }] }] }",
+            "spec.auth.identityProviders[0].issuer: must be an issuer such as https://login.example.org/realms/clinic; http is for one on \
+             this machine",
+        ),
+        (
+            "auth: { identityProviders: [{ name: a, issuer: 'https://login.example.org', clientId: c, clientSecret: { secret: s, key: k }, \
+             redirectUris: ['http://x.example/'], roles: [{ value: v, role: admin }] }] }",
+            "spec.auth.identityProviders[0].redirectUris[0]: must be an https address, one of this machine such as \
+             http://127.0.0.1:8000/, or a program's own such as org.example.app:/login",
+        ),
+        (
+            "auth: { identityProviders: [{ name: a, issuer: 'https://login.example.org', clientId: c, clientSecret: { secret: s, key: k }, \
+             redirectUris: ['https://x.example/'], roles: [{ value: v, role: admin }, { value: w, role: patient }] }] }",
+            "spec.auth.identityProviders[0].roles[1].role: patient is not mapped: the provider does not know which patient it is",
+        ),
+        (
+            "auth: { identityProviders: [{ name: a, issuer: 'https://login.example.org', clientId: c, clientSecret: { secret: s, key: k }, \
+             redirectUris: ['https://x.example/'], roles: [{ value: v, role: admin }], secondFactor: {} }] }",
+            "spec.auth.identityProviders[0].secondFactor: must have amr, acr or both",
+        ),
         ("auth: { revocationsStaleAfter: 5s }", "spec.auth.revocationsStaleAfter: must be at least 30s"),
         ("access: { breakGlass: 1m }", "spec.access.breakGlass: must be at least 5m"),
         ("access: { breakGlass: 9h }", "spec.access.breakGlass: must be at most 8h"),

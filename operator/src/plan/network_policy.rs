@@ -2,8 +2,8 @@
 //! whose network does not know them is as open as before.
 //!
 //! What runs outside the stack has an address that is not known here. Then the port alone is allowed: DNS, the API server, a mail server, a
-//! database that somebody else runs, an object store, a Redis where limits are counted, a transit engine, a collector
-//! of traces, a Prometheus.
+//! database that somebody else runs, an object store, a Redis where limits are counted, a transit engine, an identity
+//! provider, a collector of traces, a Prometheus.
 
 use std::net::IpAddr;
 
@@ -81,6 +81,7 @@ fn service_policy(context: &Context<'_>, service: ServiceName) -> NetworkPolicy 
     let mut egress: Vec<_> = callees.map(|callee| to_service(context, *callee)).collect();
     egress.push(dns());
     egress.extend(config::settings(context, service).integrations.mail.iter().map(mail));
+    egress.extend(identity_providers(context, service));
     egress.extend(collector(context));
     let ingress = vec![admit(from, service.port()), admit_metrics(context)];
     policy(context, service.as_str(), part_selector(context, service.as_str()), ingress, egress)
@@ -241,6 +242,14 @@ fn mail(mail: &MailSettings) -> NetworkPolicyEgressRule {
 /// Where the keys are unwrapped that the database's data is sealed under, by services and by Jobs.
 fn transit(context: &Context<'_>) -> Option<NetworkPolicyEgressRule> {
     to_url(&context.stack.encryption.transit.as_ref()?.address)
+}
+
+/// Where people log in outside. A provider may have its keys at another host, but hardly at another port.
+fn identity_providers(context: &Context<'_>, service: ServiceName) -> Vec<NetworkPolicyEgressRule> {
+    let providers = config::settings(context, service).auth.identity_providers;
+    let mut egress: Vec<_> = providers.iter().filter_map(|provider| to_url(&provider.issuer)).collect();
+    egress.dedup();
+    egress
 }
 
 /// Where traces go.

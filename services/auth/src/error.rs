@@ -6,6 +6,7 @@ use contracts::problem::{Problem, ProblemCode};
 use http_kit::Failure;
 use http_kit::audit::Unreadable;
 
+use crate::oidc::Fault;
 use crate::password::Busy;
 use crate::store::role::ROLES_MAX;
 
@@ -27,6 +28,30 @@ pub enum Error {
     /// The password was right, and a code of the second factor is needed too.
     #[error("a code is needed")]
     SecondFactorRequired,
+    /// An identity provider says who it is, and a code of the second factor is needed too.
+    #[error("a code is needed")]
+    OidcSecondFactorRequired,
+    /// There is no such identity provider.
+    #[error("no such identity provider")]
+    NoProvider,
+    /// Whatever was wrong with a login at an identity provider: nobody is told.
+    #[error("the login at the identity provider did not succeed")]
+    OidcLoginFailed,
+    /// An identity provider says who it is, and nothing that gives a role.
+    #[error("there is no role for whoever that is")]
+    NoRole,
+    /// An identity provider is of no help.
+    #[error(transparent)]
+    Provider(#[from] Fault),
+    /// More logins at identity providers than are kept.
+    #[error("too many logins at identity providers are open")]
+    TooManyFlows,
+    /// The account has no password: its owner logs in at an identity provider.
+    #[error("the account has no password")]
+    NoPassword,
+    /// Whoever has no password shows who they are by a login, and that was too long ago.
+    #[error("the login was too long ago")]
+    LoginTooOld,
     /// No secret was offered, or too long ago.
     #[error("no second factor was offered")]
     NothingOffered,
@@ -107,10 +132,23 @@ impl db::Retry for Error {
 impl Failure for Error {
     fn problem(&self) -> Problem {
         match self {
-            Self::NotFound | Self::NoSession => Problem::new(ProblemCode::NotFound),
+            Self::NotFound | Self::NoSession | Self::NoProvider => Problem::new(ProblemCode::NotFound),
             Self::Taken => Problem::new(ProblemCode::AlreadyExists).fault("username", "is taken"),
             Self::InvalidCredentials => Problem::new(ProblemCode::InvalidCredentials),
             Self::SecondFactorRequired => Problem::new(ProblemCode::SecondFactorRequired),
+            Self::OidcSecondFactorRequired => Problem::new(ProblemCode::SecondFactorRequired)
+                .detail("Send it with the same flow: POST /api/auth/oidc/{identityProvider}/second-factor."),
+            Self::OidcLoginFailed => Problem::new(ProblemCode::OidcLoginFailed),
+            Self::NoRole => Problem::new(ProblemCode::NoRole),
+            Self::Provider(_) => Problem { retry_after: Some(5), ..Problem::new(ProblemCode::Unavailable) }
+                .detail("The identity provider does not answer as it should."),
+            Self::TooManyFlows => Problem { retry_after: Some(60), ..Problem::new(ProblemCode::Unavailable) }
+                .detail("Too many logins at identity providers are open."),
+            Self::NoPassword => Problem::new(ProblemCode::InvalidTransition)
+                .detail("The account has no password: its owner logs in at an identity provider."),
+            Self::LoginTooOld => Problem::new(ProblemCode::InvalidTransition).detail(
+                "Log in at the identity provider again: this session began more than 15 minutes ago.",
+            ),
             Self::NothingOffered => Problem::new(ProblemCode::InvalidTransition)
                 .detail("No second factor was offered, or too long ago: POST /api/auth/me/second-factor."),
             Self::NoSecondFactor => {

@@ -41,6 +41,12 @@ pub struct Admitted {
     _turn: OwnedSemaphorePermit,
 }
 
+/// An attempt from an address, at nobody's account in particular.
+#[derive(Debug)]
+pub struct AdmittedAddress {
+    address: Option<Vec<u8>>,
+}
+
 /// What an attempt is counted under: keyed hashes.
 #[derive(Clone, Debug)]
 struct Keys {
@@ -78,6 +84,40 @@ impl Guard {
         }
     }
 
+    /// Takes a try from an address, for what is no attempt at an account. [`Error::TooManyAttempts`] if the address is locked.
+    pub async fn admit_address(&self, forwarded_for: Option<&str>) -> Result<AdmittedAddress, Error> {
+        let Some(address) = forwarded_for.and_then(network) else {
+            return Ok(AdmittedAddress { address: None });
+        };
+        let address = self.db.vault().blind("attempt.address", &address)?;
+        let locked = db::retrying(&self.db, async |mut tx| {
+            lock_all(&mut tx, &[&address]).await?;
+            let locked = take_from_address(&mut tx, &address).await?;
+            tx.commit_unaudited().await?;
+            Ok::<_, Error>(locked)
+        })
+        .await?;
+        match locked {
+            Some(seconds) => Err(Error::TooManyAttempts { seconds }),
+            None => Ok(AdmittedAddress { address: Some(address) }),
+        }
+    }
+
+    /// What came of it was good: the address has so many tries back, in the transaction of what it was good for.
+    pub async fn settle_address(
+        &self,
+        tx: &mut Tx,
+        admitted: &AdmittedAddress,
+        tries: usize,
+    ) -> Result<(), db::Error> {
+        let Some(address) = &admitted.address else { return Ok(()) };
+        lock_all(tx, &[address]).await?;
+        for _ in 0..tries {
+            give_back_to_address(tx, Some(address)).await?;
+        }
+        Ok(())
+    }
+
     /// The password was right, and a code if one is needed: forgets the failures before it, in the transaction of what it was right for.
     pub async fn settle(&self, tx: &mut Tx, admitted: &Admitted) -> Result<(), db::Error> {
         let (keys, now) = (&admitted.keys, tx.now());
@@ -89,7 +129,7 @@ impl Guard {
             let fresh = Kept { budget: Budget::fresh(now), familiar_until: Some(now + FAMILIAR) };
             attempt_put(tx, pair, &fresh).await?;
         }
-        give_back_to_address(tx, keys).await
+        give_back_to_address(tx, keys.address.as_deref()).await
     }
 
     /// The password was right, and a code is still to come. The address has its try back, as after every right password: a whole clinic may
@@ -98,7 +138,7 @@ impl Guard {
     pub async fn halfway(&self, admitted: &Admitted) -> Result<(), Error> {
         db::retrying(&self.db, async |mut tx| {
             lock(&mut tx, &admitted.keys).await?;
-            give_back_to_address(&mut tx, &admitted.keys).await?;
+            give_back_to_address(&mut tx, admitted.keys.address.as_deref()).await?;
             Ok::<_, Error>(tx.commit_unaudited().await?)
         })
         .await
@@ -122,8 +162,8 @@ impl Guard {
 }
 
 /// Only this try: others from there were somebody's guesses.
-async fn give_back_to_address(tx: &mut Tx, keys: &Keys) -> Result<(), db::Error> {
-    let (Some(address), now) = (&keys.address, tx.now()) else { return Ok(()) };
+async fn give_back_to_address(tx: &mut Tx, address: Option<&[u8]>) -> Result<(), db::Error> {
+    let (Some(address), now) = (address, tx.now()) else { return Ok(()) };
     let kept = attempt_find(tx, address).await?;
     let budget = kept.budget.give_back(now, ADDRESS_TRIES);
     attempt_put(tx, address, &Kept { budget, ..kept }).await
@@ -137,15 +177,10 @@ enum Outcome {
 
 async fn take(tx: &mut Tx, keys: &Keys) -> Result<Outcome, db::Error> {
     let now = tx.now();
-    if let Some(address) = &keys.address {
-        let kept = attempt_find(tx, address).await?;
-        match kept.budget.take(now, ADDRESS_TRIES) {
-            Ok(budget) => attempt_put(tx, address, &Kept { budget, ..kept }).await?,
-            Err(locked) => {
-                let seconds = u32::try_from((locked.until - now).num_seconds() + 1).unwrap_or(1);
-                return Ok(Outcome::AddressLocked { seconds });
-            }
-        }
+    if let Some(address) = &keys.address
+        && let Some(seconds) = take_from_address(tx, address).await?
+    {
+        return Ok(Outcome::AddressLocked { seconds });
     }
     if let Some(pair) = &keys.pair {
         let kept = attempt_find(tx, pair).await?;
@@ -155,6 +190,16 @@ async fn take(tx: &mut Tx, keys: &Keys) -> Result<Outcome, db::Error> {
     }
     let kept = attempt_find(tx, &keys.account).await?;
     take_one(tx, &keys.account, kept, false).await
+}
+
+/// For how many seconds the address is locked, if it is.
+async fn take_from_address(tx: &mut Tx, address: &[u8]) -> Result<Option<u32>, db::Error> {
+    let now = tx.now();
+    let kept = attempt_find(tx, address).await?;
+    match kept.budget.take(now, ADDRESS_TRIES) {
+        Ok(budget) => attempt_put(tx, address, &Kept { budget, ..kept }).await.map(|()| None),
+        Err(locked) => Ok(Some(u32::try_from((locked.until - now).num_seconds() + 1).unwrap_or(1))),
+    }
 }
 
 async fn take_one(tx: &mut Tx, key: &[u8], kept: Kept, is_familiar: bool) -> Result<Outcome, db::Error> {
@@ -168,11 +213,12 @@ async fn take_one(tx: &mut Tx, key: &[u8], kept: Kept, is_familiar: bool) -> Res
 }
 
 async fn lock(tx: &mut Tx, keys: &Keys) -> Result<(), db::Error> {
-    let names = [Some(&keys.account), keys.address.as_ref(), keys.pair.as_ref()];
-    let names: Vec<String> = names
-        .into_iter()
-        .flatten()
-        .map(|key| format!("attempt:{}", data_encoding::HEXLOWER.encode(key)))
-        .collect();
+    let keys = [Some(&keys.account), keys.address.as_ref(), keys.pair.as_ref()];
+    lock_all(tx, &keys.into_iter().flatten().collect::<Vec<_>>()).await
+}
+
+async fn lock_all(tx: &mut Tx, keys: &[&Vec<u8>]) -> Result<(), db::Error> {
+    let names = keys.iter().map(|key| format!("attempt:{}", data_encoding::HEXLOWER.encode(key)));
+    let names: Vec<String> = names.collect();
     tx.lock(&names.iter().map(String::as_str).collect::<Vec<_>>()).await
 }

@@ -6,6 +6,7 @@
 //! | [`guard`] | attempts are counted before they are evaluated |
 //! | [`password`] | argon2id, a bounded number at once |
 //! | [`token`], [`signing`] | access and refresh tokens, and the keys behind them |
+//! | [`oidc`] | identity providers outside the stack |
 //! | [`feed`] | revocations, told to those who wait for them |
 //! | [`seed`] | the first administrator; demo users |
 //! | [`api`], [`store`], [`jobs`] | handlers, SQL, background work |
@@ -18,6 +19,7 @@ mod error;
 pub mod feed;
 pub mod guard;
 pub mod jobs;
+pub mod oidc;
 pub mod password;
 pub mod seed;
 pub mod signing;
@@ -53,6 +55,10 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .await?;
         let router = Routes::new(&kit, api.clone(), auth::API)
             .on(api::login::login)
+            .on(api::oidc::list::list)
+            .on(api::oidc::start::start)
+            .on(api::oidc::finish::finish)
+            .on(api::oidc::second_factor::second_factor)
             .on(api::refresh::refresh)
             .on(api::logout::logout)
             .on(api::revoke::revoke)

@@ -49,6 +49,19 @@ type Memory = Vec<Block>;
 #[error("too many passwords are being checked")]
 pub struct Busy;
 
+/// As good a hash as any other, of a password that nobody knows: for whoever has none. It is made of random bytes, and not of a password.
+pub fn nobodys(random: &Random) -> PasswordHash {
+    let [salt, hash] = [&random.bytes::<16>()[..], &random.bytes::<OUTPUT>()[..]]
+        .map(|bytes| data_encoding::BASE64_NOPAD.encode(bytes));
+    encoded(&Params::DEFAULT, &salt, &hash)
+}
+
+/// In the PHC string form.
+fn encoded(params: &Params, salt: &str, hash: &str) -> PasswordHash {
+    let (memory, time, lanes) = (params.m_cost(), params.t_cost(), params.p_cost());
+    PasswordHash(format!("$argon2id$v=19$m={memory},t={time},p={lanes}${salt}${hash}"))
+}
+
 impl Hasher {
     /// At most one hash at once for each core.
     pub fn new(random: Random) -> Self {
@@ -59,10 +72,9 @@ impl Hasher {
     /// The hash of a new password.
     pub async fn hash(&self, password: &str) -> Result<PasswordHash, Busy> {
         let (salt, params): ([u8; 16], _) = (self.random.bytes(), Params::DEFAULT);
-        let (memory, time, lanes) = (params.m_cost(), params.t_cost(), params.p_cost());
-        let hash = self.raw(password, salt.to_vec(), params).await?;
+        let hash = self.raw(password, salt.to_vec(), params.clone()).await?;
         let [salt, hash] = [&salt[..], &hash[..]].map(|bytes| data_encoding::BASE64_NOPAD.encode(bytes));
-        Ok(PasswordHash(format!("$argon2id$v=19$m={memory},t={time},p={lanes}${salt}${hash}")))
+        Ok(encoded(&params, &salt, &hash))
     }
 
     /// Whether a hash took less work than one that is made now.
@@ -169,6 +181,19 @@ mod tests {
         }
         for good in ["$argon2id$v=19$m=19456,t=2,p=1", "$argon2id$v=19$m=65536,t=3,p=4"] {
             assert!(!is_outdated(good), "{good}");
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_has_no_password_has_a_hash_that_is_like_any_other_and_is_for_none() {
+        let (random, hasher) = (Random::seeded(1), Hasher::new(Random::seeded(1)));
+        let (none, other) = (nobodys(&random), nobodys(&random));
+        assert_ne!(none, other);
+        assert!(
+            !hasher.is_outdated(&none) && none.0.len() == hasher.hash("password123").await.unwrap().0.len()
+        );
+        for password in ["", "password123", &none.0] {
+            assert!(!hasher.verify(password, Some(none.clone())).await.unwrap());
         }
     }
 

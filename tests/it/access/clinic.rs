@@ -32,6 +32,7 @@ impl Whose {
             "{roleId}" => "lab",
             "{grantId}" => "grant",
             "{sessionId}" => "ses_none",
+            "{identityProvider}" => "staff",
             _ if segment.starts_with('{') => panic!("there is no {segment} here"),
             _ => segment,
         }

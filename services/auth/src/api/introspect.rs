@@ -53,10 +53,10 @@ async fn of_refresh_token(api: &Api, tx: &mut Tx, token: &str) -> Result<Option<
     if kept.used_at.is_some() || session.ended_at.is_some() || !session.times.is_alive(tx.now()) {
         return Ok(None);
     }
-    let Kept { id, account, times, .. } = session;
+    let Kept { id, account, times, proven_outside, .. } = session;
     let Some(user) = account_find(tx, &api.db, &account).await? else { return Ok(None) };
     let user = user.account.user;
-    let only_enrols = api.only_enrols(tx, &account, &user).await?;
+    let only_enrols = !proven_outside && api.only_enrols(tx, &account, &user).await?;
     let permissions = if only_enrols { Permissions::NONE } else { user.permissions() };
     Ok(Some(Introspection {
         active: true,

@@ -9,6 +9,7 @@ pub mod keys;
 pub mod login;
 pub mod logout;
 pub mod me;
+pub mod oidc;
 pub mod refresh;
 pub mod revocations;
 pub mod revoke;
@@ -38,6 +39,7 @@ use crate::domain::user::User;
 use crate::error::Error;
 use crate::feed::Feed;
 use crate::guard::Guard;
+use crate::oidc::Providers;
 use crate::password::Hasher;
 use crate::signing::SigningKeys;
 use crate::store::revocation::Ended;
@@ -57,6 +59,8 @@ pub struct Api {
     policy: PasswordPolicy,
     /// Who must have a second factor.
     second_factor: Asked,
+    /// Where people may log in outside the stack.
+    oidc: Arc<Providers>,
     /// `None` where the stack has no such service: nobody is a patient, or provider, then.
     patients: Option<PatientsClient>,
     providers: Option<ProvidersClient>,
@@ -76,6 +80,7 @@ impl Api {
             verifier: Arc::clone(&kit.world.verifier),
             policy: kit.settings.auth.password_policy,
             second_factor: Asked::from(&kit.settings.auth.second_factor),
+            oidc: Arc::new(Providers::new(&kit.settings.auth.identity_providers, &kit.world.secrets)),
             patients: kit.optional_transport(ServiceName::PatientService)?.map(PatientsClient::new),
             providers: kit.optional_transport(ServiceName::ProviderService)?.map(ProvidersClient::new),
             audits: Arc::new(audit::Audits::new(kit)?),

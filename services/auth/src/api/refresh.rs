@@ -85,7 +85,7 @@ async fn prolong(
         }
         successor
     };
-    let only_enrols = api.only_enrols(&mut tx, &id, &account.user).await?;
+    let only_enrols = !session.proven_outside && api.only_enrols(&mut tx, &id, &account.user).await?;
     tx.commit().await?;
     let to = To { id: &id, user: &account.user, session: &session.id, times: &times, only_enrols };
     Ok(Outcome::Refreshed(api.logged_in(&to, &successor)))

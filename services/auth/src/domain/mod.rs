@@ -2,6 +2,8 @@
 
 pub mod address;
 pub mod budget;
+pub mod flow;
+pub mod outside;
 pub mod policy;
 pub mod recovery_code;
 pub mod role;

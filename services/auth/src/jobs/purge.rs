@@ -1,10 +1,11 @@
-//! Takes away sessions, attempts, revocations and second factors that were offered, once they have had their time.
+//! Takes away sessions, attempts, revocations, second factors that were offered and logins that were begun, once they have had their time.
 
 use std::time::Duration;
 
 use db::Db;
 
 use crate::store::attempt::attempt_purge;
+use crate::store::outside_flow::outside_flow_purge;
 use crate::store::revocation::revocation_purge;
 use crate::store::second_factor::second_factor_purge;
 use crate::store::session::session_purge;
@@ -25,6 +26,7 @@ pub async fn run(db: Db) {
 pub async fn purge(db: &Db) -> Result<(), db::Error> {
     let mut tx = db.begin().await?;
     attempt_purge(&mut tx).await?;
+    outside_flow_purge(&mut tx).await?;
     second_factor_purge(&mut tx).await?;
     session_purge(&mut tx).await?;
     revocation_purge(&mut tx).await?;

@@ -11,6 +11,7 @@ use sqlx::FromRow;
 use crate::domain::user::Account;
 use crate::domain::username::Username;
 use crate::error::Error;
+use crate::store::outside_identity::outside_identity_delete;
 use crate::store::role::{roles_give, roles_of, roles_of_page};
 use crate::store::second_factor::second_factor_delete;
 
@@ -173,10 +174,12 @@ pub async fn accounts_of_provider(tx: &mut Tx, id: &ProviderId) -> Result<Vec<Us
     Ok(ids.into_iter().map(UserId::trusted).collect())
 }
 
-/// Whether somebody else is an active administrator. Holds until the commit under the lock [`ADMINS`] only.
+/// Whether somebody else is an active administrator, by a password: whom an identity provider makes one today it may not tomorrow. Holds until
+/// the commit under the lock [`ADMINS`] only.
 pub async fn account_other_admin(tx: &mut Tx, id: &UserId) -> Result<bool, db::Error> {
     let other: Option<String> = on!(tx, |conn| sqlx::query_scalar(sql!(
-        "select id from account where is_active_admin and id <> $1 limit 1"
+        "select id from account where is_active_admin and id <> $1 \
+         and not exists (select 1 from outside_identity where account_id = account.id) limit 1"
     ))
     .bind(id.as_str())
     .fetch_optional(conn)
@@ -293,6 +296,7 @@ pub async fn account_delete(tx: &mut Tx, id: &UserId, version: i64) -> Result<bo
     .map(|done| done.rows_affected())
     })?;
     roles_give(tx, id, []).await?;
+    outside_identity_delete(tx, id).await?;
     second_factor_delete(tx, id).await?;
     Ok(deleted == 1)
 }

@@ -22,6 +22,10 @@ pub struct Kept {
     pub times: Times,
     /// When it was ended before its time.
     pub ended_at: Option<DateTime<Utc>>,
+    /// Whether an identity provider has asked for a second factor, so that ours is not asked for.
+    pub proven_outside: bool,
+    /// When it began.
+    pub created_at: DateTime<Utc>,
 }
 
 #[derive(FromRow)]
@@ -32,6 +36,8 @@ struct Row {
     idle_until: DateTime<Utc>,
     expires_at: DateTime<Utc>,
     ended_at: Option<DateTime<Utc>>,
+    proven_outside: Option<bool>,
+    created_at: DateTime<Utc>,
 }
 
 impl From<Row> for Kept {
@@ -41,7 +47,14 @@ impl From<Row> for Kept {
             idle_until: row.idle_until,
             expires_at: row.expires_at,
         };
-        Self { id: row.id, account: UserId::trusted(row.account_id), times, ended_at: row.ended_at }
+        Self {
+            id: row.id,
+            account: UserId::trusted(row.account_id),
+            times,
+            ended_at: row.ended_at,
+            proven_outside: row.proven_outside.unwrap_or_default(),
+            created_at: row.created_at,
+        }
     }
 }
 
@@ -101,6 +114,17 @@ pub async fn session_insert(
     .await
     .map(drop))?;
     trail::touches(TargetKind::Session, id);
+    Ok(())
+}
+
+/// An identity provider has asked for a second factor before this session.
+pub async fn session_is_proven_outside(tx: &mut Tx, id: &str) -> Result<(), db::Error> {
+    on!(tx, |conn| sqlx::query(sql!("update session set proven_outside = $2 where id = $1"))
+        .bind(id)
+        .bind(true)
+        .execute(conn)
+        .await
+        .map(drop))?;
     Ok(())
 }
 
@@ -179,7 +203,8 @@ async fn alive(db: &Db, rows: Vec<AliveRow>) -> Result<Vec<(Newest, Alive)>, db:
 pub async fn session_find(tx: &mut Tx, id: &str) -> Result<Option<Kept>, db::Error> {
     let row: Option<Row> = on!(tx, |conn| {
         sqlx::query_as(sql!(
-        "select id, account_id, token_expires_at, idle_until, expires_at, ended_at from session where id = $1"
+        "select id, account_id, token_expires_at, idle_until, expires_at, ended_at, proven_outside, created_at \
+         from session where id = $1"
     ))
     .bind(id)
     .fetch_optional(conn)

@@ -7,6 +7,7 @@ mod bad_input;
 mod forgery;
 mod keys;
 mod login;
+mod oidc;
 mod outside;
 mod password;
 mod refresh;

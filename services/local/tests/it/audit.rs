@@ -22,6 +22,7 @@ pub(crate) fn calls() -> Vec<Called> {
     calls.extend(of_users_and_among_services());
     calls.extend(of_sessions_and_roles());
     calls.extend(of_second_factors());
+    calls.extend(of_identity_providers());
     calls.extend([
         call("cancel_appointment", "/api/appointments/{id}", "", true, 200),
         call("delete_bill", "/api/bills/bill789", "", true, 200),
@@ -218,6 +219,17 @@ fn of_second_factors() -> Vec<Called> {
         call("remove_second_factor", "/api/auth/me/second-factor/remove", shown, false, 404),
         call("user_second_factor", "/api/auth/users/{id}/second-factor", "", false, 200),
         call("reset_second_factor", "/api/auth/users/{id}/second-factor", "", false, 200),
+    ]
+}
+
+/// This stack names none.
+fn of_identity_providers() -> Vec<Called> {
+    let (back, code) = (r#"{"flow": "a", "code": "b", "state": "c"}"#, r#"{"flow": "a", "code": "123456"}"#);
+    vec![
+        call("identity_providers", "/api/auth/oidc", "", false, 200),
+        call("start_oidc", "/api/auth/oidc/staff/start", "", false, 404),
+        call("finish_oidc", "/api/auth/oidc/staff/finish", back, false, 404),
+        call("finish_oidc_with_code", "/api/auth/oidc/staff/second-factor", code, false, 404),
     ]
 }
 

@@ -74,6 +74,7 @@ impl Scene {
                 session_seconds: 604_800,
                 log_off: BTreeMap::new(),
                 second_factor: settings::SecondFactor::default(),
+                identity_providers: Vec::new(),
                 revocations_stale_seconds: settings::REVOCATIONS_STALE_SECONDS,
                 password_policy: PasswordPolicy::default(),
             },

@@ -10,9 +10,10 @@ use crate::audit_verification::{AuditVerification, ServiceVerification, Verifica
 use crate::erasure::ServiceErasure;
 use crate::event::{Accepted, Event};
 use crate::export::{ExportPage, ExportSearch};
-use crate::id::{PatientId, SessionId, UserId};
+use crate::id::{IdentityProviderName, PatientId, SessionId, UserId};
 use crate::keys::{ServiceKeys, StackKeys};
 use crate::merge_patch::MergePatch;
+pub use crate::oidc::{IdentityProvider, OidcFinish, OidcSecondFactor, OidcStart, OidcStarted};
 use crate::page::Page;
 use crate::role_name::RoleName;
 pub use crate::second_factor::{
@@ -25,6 +26,23 @@ api! {
 
     /// Authenticate a user and generate a token.
     login: Login = Post "/api/auth/login" (body LoginRequest),
+        public, answers 200 LoggedIn;
+
+    /// Which identity providers one may log in at.
+    identity_providers: ListIdentityProviders = Get "/api/auth/oidc",
+        public, answers 200 Page<IdentityProvider>, unaudited;
+
+    /// Begin a login at an identity provider (OpenID Connect): gives the address to send the browser to. To be finished in ten minutes.
+    start_oidc: StartOidc = Post "/api/auth/oidc/{identityProvider}/start" [provider: IdentityProviderName] (query OidcStart),
+        public, answers 200 OidcStarted, unaudited;
+
+    /// Finish a login with what the identity provider sent the browser back with. A flow is good for one try.
+    finish_oidc: FinishOidc = Post "/api/auth/oidc/{identityProvider}/finish" [provider: IdentityProviderName] (body OidcFinish),
+        public, answers 200 LoggedIn;
+
+    /// Go on with a login at an identity provider that was answered `second-factor-required`: with a code of the account's second factor.
+    finish_oidc_with_code: FinishOidcWithCode = Post "/api/auth/oidc/{identityProvider}/second-factor"
+        [provider: IdentityProviderName] (body OidcSecondFactor),
         public, answers 200 LoggedIn;
 
     /// Exchange a refresh token, once, for a new pair.

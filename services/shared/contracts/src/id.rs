@@ -154,6 +154,8 @@ ids! {
     UserId = "usr",
     /// A session: from a login until it ends.
     SessionId = "ses",
+    /// An identity provider, as the stack's resource calls it; not whoever treats.
+    IdentityProviderName = "idp",
     /// An event in the outbox.
     EventId = "evt",
 }

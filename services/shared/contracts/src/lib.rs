@@ -28,6 +28,7 @@ pub mod keys;
 pub mod merge_patch;
 pub mod money;
 pub mod notifications;
+pub mod oidc;
 pub mod origin;
 pub mod page;
 pub mod patients;

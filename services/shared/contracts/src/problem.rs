@@ -35,12 +35,16 @@ problem_codes! {
         "There is no token, or it has expired, was revoked, or was not issued here. Log in, or refresh the token.";
     InvalidCredentials = "invalid-credentials" 401 "User name or password is wrong",
         "The answer is the same for an unknown user, a wrong password and a disabled or locked account.";
-    SecondFactorRequired = "second-factor-required" 401 "The password was right; a code is needed too",
-        "The account has a second factor. Log in again with `code`: what the app shows, or a recovery code. Codes are counted as passwords are.";
+    SecondFactorRequired = "second-factor-required" 401 "A code is needed too",
+        "The password was right, and the account has a second factor. Log in again with `code`: what the app shows, or a recovery code. After a login at an identity provider: `POST /api/auth/oidc/{identityProvider}/second-factor` with the same `flow`. Codes are counted as passwords are.";
+    OidcLoginFailed = "oidc-login-failed" 401 "The login at the identity provider did not succeed",
+        "The flow is unknown, was used or is older than ten minutes; or what the provider sent back with the browser, or answered itself, is not good; or the account is disabled. Begin again. Which of them it was is in the log and in the audit.";
     Forbidden = "forbidden" 403 "Not permitted",
         "The signed-in user lacks the permission that `detail` names.";
     SecondFactorEnrolmentRequired = "second-factor-enrolment-required" 403 "Enrol a second factor first",
         "A role of the signed-in user asks for a second factor, and they have none. `POST /api/auth/me/second-factor` begins, and nothing else may be done.";
+    NoRole = "no-role" 403 "There is no role here for you",
+        "The identity provider says who it is, but nothing of them that gives a role here. Ask whoever looks after your account; the log says what is missing.";
     NotFound = "not-found" 404 "Not found",
         "There is nothing here, or nothing that this user may know of.";
     MethodNotAllowed = "method-not-allowed" 405 "Method not allowed",

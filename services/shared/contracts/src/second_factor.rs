@@ -34,9 +34,10 @@ pub struct SecondFactor {
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SecondFactorRequest {
-    /// The user's password.
+    /// The user's password. Whoever logs in at an identity provider has none, and has begun this session in the last quarter of an hour.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
-    pub current_password: String,
+    pub current_password: Option<String>,
     /// What the app shows, or a recovery code, if there is a second factor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]

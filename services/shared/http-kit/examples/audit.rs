@@ -208,6 +208,7 @@ async fn start(test: &TestDb) -> (serve::Running, reqwest::Client) {
             session_seconds: 86_400,
             log_off: BTreeMap::new(),
             second_factor: settings::SecondFactor::default(),
+            identity_providers: Vec::new(),
             revocations_stale_seconds: settings::REVOCATIONS_STALE_SECONDS,
             password_policy: PasswordPolicy::default(),
         },

@@ -13,6 +13,10 @@ use tokio::time::{Instant, timeout};
 
 use crate::identity::Part;
 
+mod foreign;
+
+pub use foreign::{ForeignKeys, Hash, Signed, Unbelieved};
+
 /// Auth is asked for its keys at most this often, however many made-up `kid`s a stranger sends.
 const BETWEEN_QUESTIONS: Duration = Duration::from_secs(1);
 /// Keys that auth has taken back are noticed within this time, even if no new one is met meanwhile.

@@ -16,6 +16,7 @@ mod calls;
 mod cors;
 mod encryption;
 mod gateway;
+mod identity;
 mod limits;
 mod prometheus;
 mod service;
@@ -30,6 +31,7 @@ pub use gateway::{
     Breaker, Canary, Fallback, GatewayAuth, GatewayConfig, HeaderMatch, Hedge, Method, Priority, Retries,
     Rewrite, Route, RouteAccess, StaticAnswer,
 };
+pub use identity::{IdentityProvider, OutsideRole, OutsideSecondFactor};
 pub use limits::{KeyLimit, RateLimit, RateLimitStore, RateLimits, StoreTls};
 pub use prometheus::Prometheus;
 pub use service::{

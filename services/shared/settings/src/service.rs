@@ -7,7 +7,10 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{AccessSettings, Address, Encryption, SecretRef, ServiceCalls, ServiceName, is_default, stale};
+use crate::{
+    AccessSettings, Address, Encryption, IdentityProvider, SecretRef, ServiceCalls, ServiceName, is_default,
+    stale,
+};
 
 /// What a service is told; JSON in the file that `HEALTHCARE_SETTINGS` names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -112,6 +115,9 @@ pub struct AuthSettings {
     /// Who must have a second factor.
     #[serde(default, skip_serializing_if = "SecondFactor::is_nobodys")]
     pub second_factor: SecondFactor,
+    /// Where people may log in outside the stack.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub identity_providers: Vec<IdentityProvider>,
     /// When who was logged out was not heard for so long, people's changes are refused, seconds.
     #[serde(default = "stale::seconds", skip_serializing_if = "stale::is_usual")]
     pub revocations_stale_seconds: u32,

@@ -7,6 +7,7 @@
 //! | `postgres.rs` | a PostgreSQL server of the test process's own |
 //! | `engines.rs` | [`TestDb`], a fresh migrated database; [`on_both_engines!`], one test on SQLite and PostgreSQL |
 //! | `forgery.rs` | tokens that nobody issued, or not so; a trap for whoever believes them |
+//! | `oidc.rs` | a real [`IdentityProvider`](oidc::IdentityProvider), and a browser that logs in there |
 //! | `patients.rs` | patients registered and erased, for other services' tests |
 //! | `python.rs` | a Python with a package of the Python package index |
 //! | `resource.rs` | [`Resource`], what a service keeps, and the habits that all such things have |
@@ -21,6 +22,7 @@ pub mod collector;
 pub mod contents;
 pub mod engines;
 pub mod forgery;
+pub mod oidc;
 pub mod patients;
 pub mod postgres;
 pub mod python;

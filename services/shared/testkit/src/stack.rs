@@ -201,6 +201,7 @@ impl TestStack {
                 session_seconds: 7 * 86_400,
                 log_off: BTreeMap::new(),
                 second_factor: settings::SecondFactor::default(),
+                identity_providers: Vec::new(),
                 revocations_stale_seconds: settings::REVOCATIONS_STALE_SECONDS,
                 password_policy: PasswordPolicy::default(),
             },

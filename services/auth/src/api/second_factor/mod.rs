@@ -15,15 +15,17 @@ use http_kit::Caller;
 
 use super::{Api, bounded};
 use crate::domain::policy;
-use crate::domain::second_factor::{CODE_CHARS_MAX, Code};
+use crate::domain::second_factor::{CODE_CHARS_MAX, Code, OFFER};
 use crate::domain::user::{PasswordHash, User};
 use crate::error::Error;
 use crate::guard::Admitted;
 use crate::store::account::account_find;
+use crate::store::outside_identity::outside_identity_provider;
 use crate::store::recovery_code::{recovery_code_spend, recovery_codes_left};
 use crate::store::second_factor::{
     second_factor_failed, second_factor_find, second_factor_recover, second_factor_since, second_factor_spend,
 };
+use crate::store::session::session_find;
 
 /// What a code, or that there was none, comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +95,7 @@ pub(super) async fn count(
 }
 
 /// Somebody who is signed in and has shown their password. That was counted like a login: a token that was stolen must not help to guess it.
+/// Whoever logs in at an identity provider has none, and shows who they are by having just logged in there.
 struct Known {
     id: UserId,
     seen: PasswordHash,
@@ -107,16 +110,31 @@ impl Known {
         body: &SecondFactorRequest,
     ) -> Result<Self, Error> {
         let mut faults = Faults::new();
-        bounded("currentPassword", &body.current_password, policy::CHARS_MAX, &mut faults);
+        if let Some(password) = &body.current_password {
+            bounded("currentPassword", password, policy::CHARS_MAX, &mut faults);
+        }
         if let Some(code) = &body.code {
             bounded("code", code, CODE_CHARS_MAX, &mut faults);
         }
         faults.into_result()?;
         let id = owner(caller)?;
-        let kept = account_find(&mut api.db.read().await?, &api.db, &id).await?.ok_or(Error::NotFound)?;
+        let mut tx = api.db.read().await?;
+        let kept = account_find(&mut tx, &api.db, &id).await?.ok_or(Error::NotFound)?;
+        let has_password = outside_identity_provider(&mut tx, &id).await?.is_none();
+        if !has_password {
+            just_logged_in(&mut tx, caller).await?;
+        }
+        drop(tx);
+        let password = body.current_password.as_deref().filter(|_| has_password);
+        if has_password && password.is_none() {
+            return Err(Error::BadField("currentPassword", BadField::new("is required")));
+        }
         let admitted = api.guard.admit(kept.account.user.username.as_str(), address).await?;
         let seen = kept.account.password;
-        let is_right = api.hasher.verify(&body.current_password, Some(seen.clone())).await?;
+        let is_right = match password {
+            Some(password) => api.hasher.verify(password, Some(seen.clone())).await?,
+            None => true,
+        };
         let admitted = admitted.filter(|_| is_right).ok_or_else(wrong_password)?;
         Ok(Self { id, seen, admitted })
     }
@@ -141,6 +159,16 @@ impl Known {
             Proof::Wrong => Err(wrong_code()),
         }
     }
+}
+
+/// A token that was stolen is worth less the older its session is.
+async fn just_logged_in(tx: &mut Tx, caller: &Caller) -> Result<(), Error> {
+    let session = match &caller.session {
+        Some(session) => session_find(tx, session).await?,
+        None => None,
+    };
+    let began = session.map(|session| session.created_at);
+    if began.is_some_and(|began| tx.now() - began < OFFER) { Ok(()) } else { Err(Error::LoginTooOld) }
 }
 
 fn wrong_password() -> Error {

@@ -9,6 +9,7 @@ use crate::domain::user::Account;
 use crate::domain::{policy, role};
 use crate::error::Error;
 use crate::store::account::{account_find, account_update};
+use crate::store::outside_identity::outside_identity_provider;
 use crate::store::revocation::revocation_insert;
 use crate::store::session::sessions_end;
 
@@ -28,6 +29,10 @@ pub async fn set_password(api: Api, call: Call<SetPassword>) -> Result<Answer<Se
         let kept = account_find(&mut tx, &api.db, id).await?.ok_or(Error::NotFound)?;
         call.if_match.check(kept.version)?;
         role::within(call.caller.has_to_give(), kept.account.user.permissions(), "userId")?;
+        // A second way in, that the provider knows nothing of, would stay when it lets them in no more.
+        if outside_identity_provider(&mut tx, id).await?.is_some() {
+            return Err(Error::NoPassword);
+        }
         let account = Account { password: password.clone(), ..kept.account };
         if !account_update(&mut tx, &api.db, id, kept.version, &account).await? {
             return Err(Error::Db(db::Error::LostRace));

@@ -7,7 +7,17 @@ use contracts::operations;
 use settings::Method;
 
 /// Whatever anybody may call without signing in. A new one must be added here, on purpose.
-const PUBLIC: [&str; 5] = ["login", "refresh", "logout", "revoke_token", "jwks"];
+const PUBLIC: [&str; 9] = [
+    "login",
+    "identity_providers",
+    "start_oidc",
+    "finish_oidc",
+    "finish_oidc_with_code",
+    "refresh",
+    "logout",
+    "revoke_token",
+    "jwks",
+];
 
 /// What everybody may do who is signed in: see to what is their own, and ask whether the gateway is well.
 const SIGNED_IN: [&str; 7] = [
@@ -24,7 +34,9 @@ const SIGNED_IN: [&str; 7] = [
 const ENROLLING: [&str; 3] = ["second_factor", "offer_second_factor", "confirm_second_factor"];
 
 /// Whatever leaves no entry in the audit: it shows nobody's data and changes nobody's rights. A new one must be added here, on purpose.
-const UNAUDITED: [&str; 14] = [
+const UNAUDITED: [&str; 16] = [
+    "identity_providers",
+    "start_oidc",
     "provider_slots",
     "list_roles",
     "jwks",
