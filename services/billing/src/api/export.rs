@@ -7,7 +7,7 @@ use http_kit::export::{Kinds, Wanted};
 use super::Api;
 use crate::domain::search::Search;
 use crate::error::Error;
-use crate::store::list::bill_search;
+use crate::store::list::{Whose, bill_search};
 
 /// The kinds.
 pub fn kinds() -> Kinds<Api, Error> {
@@ -15,9 +15,9 @@ pub fn kinds() -> Kinds<Api, Error> {
 }
 
 async fn bills(api: Api, wanted: Wanted) -> Result<Page<Bill>, Error> {
-    let search = Search { window: wanted.window()?, patient_id: Some(wanted.patient), status: None };
+    let search = Search { window: wanted.window()?, patient_id: Some(wanted.patient.clone()), status: None };
     let mut tx = api.db.read().await?;
-    let page = search.window.page(bill_search(&mut tx, &api.db, &search, true).await?);
+    let page = search.window.page(bill_search(&mut tx, &api.db, &search, Whose::Patient(&wanted.patient), true).await?);
     let items = page.items.iter().map(|kept| api.view(kept)).collect();
     Ok(Page { items, next_cursor: page.next_cursor })
 }

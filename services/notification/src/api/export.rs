@@ -20,7 +20,7 @@ async fn notifications(api: Api, wanted: Wanted) -> Result<Page<Shown>, Error> {
     let search =
         Search { channel: None, status: None, addressee: None, patient: Some(wanted.patient), window };
     let mut tx = api.db.read().await?;
-    let page = search.window.page(notification_search(&mut tx, &api.db, &search).await?);
+    let page = search.window.page(notification_search(&mut tx, &api.db, &search, None).await?);
     let items = page.items.iter().flatten().map(Notification::view).collect();
     Ok(Page { items, next_cursor: page.next_cursor })
 }

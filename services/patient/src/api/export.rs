@@ -113,7 +113,7 @@ async fn add(
 
 /// What is held here.
 fn kinds() -> Kinds<Api, Error> {
-    Kinds::new().of("patient", oneself).of("care-team", care_team)
+    Kinds::new().of("patient", oneself).of("care-team", care_team).of("consents", all_consents)
 }
 
 async fn oneself(api: Api, wanted: Wanted) -> Result<Page<Patient>, Error> {
@@ -129,6 +129,11 @@ struct Seat {
     provider_id: ProviderId,
     is_in: bool,
     until: Option<String>,
+}
+
+async fn all_consents(api: Api, wanted: Wanted) -> Result<Page<Consent>, Error> {
+    let consents = consent_list(&mut api.db.read().await?, &api.db, &wanted.patient).await?;
+    Ok(Page { items: consents.iter().map(Kept::view).collect(), next_cursor: None })
 }
 
 async fn care_team(api: Api, wanted: Wanted) -> Result<Page<Seat>, Error> {

@@ -10,7 +10,7 @@ use crate::domain::break_glass;
 use crate::domain::search::Search;
 use crate::error::Error;
 use crate::store::break_glass::break_glass_search;
-use crate::store::record::record_search;
+use crate::store::record::{Whose, record_search};
 
 /// The kinds.
 pub fn kinds() -> Kinds<Api, Error> {
@@ -19,9 +19,9 @@ pub fn kinds() -> Kinds<Api, Error> {
 
 async fn records(api: Api, wanted: Wanted) -> Result<Page<MedicalRecord>, Error> {
     let of_any_day = Search::parse(&RecordFilter::default())?;
-    let search = Search { window: wanted.window()?, patient_id: Some(wanted.patient), ..of_any_day };
+    let search = Search { window: wanted.window()?, patient_id: Some(wanted.patient.clone()), ..of_any_day };
     let mut tx = api.db.read().await?;
-    let page = search.window.page(record_search(&mut tx, &api.db, &search, None).await?);
+    let page = search.window.page(record_search(&mut tx, &api.db, &search, Whose::Patient(&wanted.patient)).await?);
     let items = page.items.iter().flatten().map(|kept| kept.record.view(&kept.id)).collect();
     Ok(Page { items, next_cursor: page.next_cursor })
 }

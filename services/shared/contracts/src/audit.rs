@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::id::PatientId;
 use crate::target::Target;
 
 /// What became of what was asked.

@@ -20,6 +20,7 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use crate::audit;
 use crate::page::Window;
+use crate::routes::Failure;
 
 /// On one page at most: what a page takes in memory, here and where it is asked for, is bounded by it.
 const ITEMS_MAX: u32 = 50;
@@ -142,7 +143,7 @@ async fn accesses<R: From<Problem> + From<db::Error>>(
     if let Some((at, chain, seq)) = window.after.clone() {
         (search.before_at, search.before_chain, search.before_seq) = (Some(at), Some(chain), Some(seq));
     }
-    let found = audit::find(db, search).await?;
+    let found = audit::find(db, search).await.map_err(|error| R::from(error.problem()))?;
     let rows = found
         .into_iter()
         .map(|event| ((event.at, event.chain.clone(), event.seq), PatientAccess::of(event, &wanted.patient)));

@@ -170,7 +170,7 @@ pub fn settings_of(name: &str, issuer: &str) -> settings::IdentityProvider {
 
 /// Where its packages are.
 fn modules() -> PathBuf {
-    let folder = crate::smtp::cache().expect("a cache folder").join("identity-provider");
+    let folder = crate::python::cache().expect("a cache folder").join("identity-provider");
     let filled = std::fs::read_to_string(folder.join("package-lock.json")).unwrap_or_default();
     assert_eq!(filled, LOCK, "{MISSING}");
     folder.join("node_modules")

@@ -2,7 +2,6 @@
 
 use contracts::audit::{AuditSearch, PatientAccess};
 use contracts::auth::PatientAccesses;
-use contracts::id::PatientId;
 use contracts::page::Page;
 use contracts::permission::{Permission, Role};
 use contracts::problem::Faults;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use chrono::TimeDelta;
 use contracts::ambient::{Clock, Random};
 use contracts::kek::kek_id;
-use db::{Db, Error, OpenError, RewrapError, SealError, Subject};
+use db::{Db, Error, OpenError, OpenTo, RewrapError, SealError, Subject};
 use settings::{Encryption, KekProvider, ServiceName, Transit};
 use testkit::{TestDb, TransitServer};
 use tls::issue::{Signer, Subject as Named, Use, authority};
