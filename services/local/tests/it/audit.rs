@@ -178,8 +178,7 @@ fn of_second_factors() -> Vec<Called> {
 
 /// This stack names none.
 fn of_identity_providers() -> Vec<Called> {
-    let (back, code) =
-        (r#"{"flow": "a", "code": "b", "state": "c"}"#, r#"{"flow": "a", "code": "123456"}"#);
+    let (back, code) = (r#"{"flow": "a", "code": "b", "state": "c"}"#, r#"{"flow": "a", "code": "123456"}"#);
     vec![
         call("identity_providers", "/api/auth/oidc", "", false, 200),
         call("start_oidc", "/api/auth/oidc/staff/start", "", false, 404),
