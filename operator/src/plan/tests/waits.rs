@@ -23,6 +23,8 @@ fn a_pod_waits_for_what_it_cannot_do_without_and_for_nothing_else() {
     let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
     assert_eq!(of(&stack, "api-gateway"), set(&["collector", "collector-ca", "redis-client"]));
     assert_eq!(of(&stack, "patient-service"), set(&["collector", "collector-ca"]));
+    // Whoever has a password logs in without the identity provider.
+    assert_eq!(of(&stack, "auth-service"), set(&["collector", "collector-ca", "staff-login"]));
 
     // One that mail cannot be sent without.
     let tracing = serde_json::json!({

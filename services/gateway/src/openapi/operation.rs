@@ -121,7 +121,8 @@ fn problem_statuses(operation: &Operation) -> impl Iterator<Item = u16> {
         (400, has_body || operation.query.is_some()),
         // Signing in can fail although anybody may try.
         (401, operation.access != Access::Public || has_body),
-        (403, operation.access != Access::Public),
+        // Whom a provider has named may be nobody here, although anybody may try.
+        (403, operation.access != Access::Public || has_ids && has_body),
         (404, has_ids),
         (409, is_change && operation.access != Access::Public || is_file),
         (410, has_ids),

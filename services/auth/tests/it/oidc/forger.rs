@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::serve::Listener;
 use contracts::auth::{Jwk, JwkSet};
 use http_kit::identity::generate_key;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -61,8 +62,10 @@ pub(super) struct Forger {
 
 impl Forger {
     /// One that says what it should, but gives no token yet.
-    pub(super) async fn start(listener: TcpListener) -> Self {
-        let issuer = format!("http://{}", listener.local_addr().unwrap());
+    pub(super) fn start<L: Listener>(listener: L, issuer: String) -> Self
+    where
+        L::Addr: std::fmt::Debug,
+    {
         let (key, jwk) = generate_key("k1").unwrap();
         let inside = Arc::new(Mutex::new(Inside {
             configuration: Does::Says(configuration(&issuer)),
@@ -189,14 +192,15 @@ where
 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
-    let named = settings_of("staff", &format!("http://{}", listener.local_addr().unwrap()));
+    let issuer = format!("http://{}", listener.local_addr().unwrap());
+    let named = settings_of("staff", &issuer);
     let other = settings::IdentityProvider { name: "other".to_owned(), ..named.clone() };
     let settings = move |settings: &mut ServiceSettings| {
         settings.auth.identity_providers = vec![named.clone(), other.clone()];
     };
     testkit::stack::run_with(engine, SERVICES, settings, |stack| async move {
         let _ = stack.secret(ServiceName::AuthService, "outside", "client-secret", CLIENT_SECRET.as_bytes());
-        let forger = Forger::start(TcpListener::from_std(listener).unwrap()).await;
+        let forger = Forger::start(TcpListener::from_std(listener).unwrap(), issuer);
         test(stack, forger).await;
     });
 }

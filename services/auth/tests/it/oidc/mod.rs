@@ -1,6 +1,7 @@
 //! Login at an identity provider outside the stack: a real one, and one that forges.
 
 mod accounts;
+mod authority;
 mod broken;
 mod forged;
 mod forger;
