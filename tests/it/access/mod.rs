@@ -141,7 +141,9 @@ async fn is_told_who_treats_whom(stack: &Healthcare, clinician: &str, mine: &Who
     let client = stack.client().with_token(clinician);
     for _ in 0..200 {
         let mut known = true;
-        for path in ["records/{recordId}", "patients/{patientId}", "bills/{billId}", "notifications/{notificationId}"] {
+        for path in
+            ["records/{recordId}", "patients/{patientId}", "bills/{billId}", "notifications/{notificationId}"]
+        {
             let path: Vec<_> = path.split('/').map(|segment| mine.fill(segment)).collect();
             known &= client.call("GET", &format!("/api/{}", path.join("/")), None).await.status == 200;
         }

@@ -102,7 +102,8 @@ async fn of_theirs(
     seeker: &Seeker,
 ) -> Result<Vec<Sealed>, db::Error> {
     let (after, now) = (search.after(), tx.now());
-    Ok(on!(tx, |conn| sqlx::query_as(sql!(
+    Ok(on!(tx, |conn| {
+        sqlx::query_as(sql!(
         "select * from ( \
              select a.id, a.version, a.patient_id, a.provider_id, a.starts_at, a.body, \
                  (select min(d.consent) from denial d where d.patient_id = a.patient_id and d.until > $12 \
@@ -136,7 +137,8 @@ async fn of_theirs(
     .bind(search.window.rows())
     .bind(&seeker.names)
     .fetch_all(conn)
-    .await)?)
+    .await
+    })?)
 }
 
 async fn of_all(

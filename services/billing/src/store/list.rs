@@ -30,7 +30,9 @@ pub async fn bill_search(
     let rows = match (whose, status) {
         (Whose::Patient(patient), _) => of_patient(tx, db, search, with_restricted, patient).await?,
         (Whose::Seen(seeker), status) if seeker.is_carer => of_theirs(tx, search, status, seeker).await?,
-        (Whose::Seen(seeker), Some(status)) => of_status(tx, search, with_restricted, &status, seeker).await?,
+        (Whose::Seen(seeker), Some(status)) => {
+            of_status(tx, search, with_restricted, &status, seeker).await?
+        }
         (Whose::Seen(seeker), None) => all(tx, search, with_restricted, seeker).await?,
     };
     let mut found = Vec::with_capacity(rows.len());
@@ -49,7 +51,8 @@ async fn all(
     seeker: &Seeker,
 ) -> Result<Vec<Sealed>, db::Error> {
     let ((created_at, id), now) = (search.window.below(), tx.now());
-    Ok(on!(tx, |conn| sqlx::query_as(sql!(
+    Ok(on!(tx, |conn| {
+        sqlx::query_as(sql!(
         "select * from ( \
              select b.id, b.version, b.created_at, b.patient_id, b.restricted, b.body, \
                  (select min(d.consent) from denial d where d.patient_id = b.patient_id and d.until > $5 \
@@ -71,7 +74,8 @@ async fn all(
     .bind(seeker.own.as_ref().map(PatientId::as_str))
     .bind(seeker.is_exempt)
     .fetch_all(conn)
-    .await)?)
+    .await
+    })?)
 }
 
 async fn of_status(

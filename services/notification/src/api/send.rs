@@ -31,11 +31,7 @@ pub async fn push(api: Api, call: Call<SendPush>) -> Result<Answer<SendPush>, Er
     send(api, Draft::push(&call.body)?, (&call.caller, call.receipt)).await
 }
 
-async fn send<E>(
-    api: Api,
-    draft: Draft,
-    (caller, receipt): (&Caller, Receipt),
-) -> Result<Answer<E>, Error>
+async fn send<E>(api: Api, draft: Draft, (caller, receipt): (&Caller, Receipt)) -> Result<Answer<E>, Error>
 where
     E: Endpoint<Reply = NotificationSent>,
 {

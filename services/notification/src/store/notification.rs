@@ -251,7 +251,8 @@ async fn of_theirs(
     carer: &Seeker,
 ) -> Result<Vec<Sealed>, db::Error> {
     let (now, after, (channel, status)) = (tx.now(), search.window.below(), names(search));
-    Ok(on!(tx, |conn| sqlx::query_as(sql!(
+    Ok(on!(tx, |conn| {
+        sqlx::query_as(sql!(
         "select id, version, created_at, channel, status, patient_id, body, sent_at, error from notification \
          where expires_at > $1 and (created_at, id) < ($2, $3) \
            and ($4 = '' or channel = $4) and ($5 = '' or status = $5) and ($7 or addressee = $8) and patient_id in ( \
@@ -272,7 +273,8 @@ async fn of_theirs(
     .bind(&carer.user)
     .bind(carer.own.as_ref().map(PatientId::as_str))
     .fetch_all(conn)
-    .await)?)
+    .await
+    })?)
 }
 
 async fn of_all(tx: &mut Tx, search: &Search) -> Result<Vec<Sealed>, db::Error> {

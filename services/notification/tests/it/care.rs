@@ -5,7 +5,9 @@ use serde_json::json;
 use super::*;
 
 async fn tell(stack: &Arc<TestStack>, event: &Value) {
-    let _ = call(stack, Role::Service, Method::POST, "/internal/events", Some(&event.to_string())).await.expect(200);
+    let _ = call(stack, Role::Service, Method::POST, "/internal/events", Some(&event.to_string()))
+        .await
+        .expect(200);
 }
 
 /// Tells that prov001 treats the patient 12345.
@@ -19,7 +21,8 @@ async fn tell_care(stack: &Arc<TestStack>) {
 
 async fn glass(stack: &Arc<TestStack>, event: &str, kind: &str, until: &str) {
     let data = json!({"grantId": "grant_1", "patientId": "67890", "userId": "usr_prov001", "until": until});
-    tell(stack, &json!({"id": event, "occurredAt": "2026-01-15T09:00:00Z", "type": kind, "data": data})).await;
+    tell(stack, &json!({"id": event, "occurredAt": "2026-01-15T09:00:00Z", "type": kind, "data": data}))
+        .await;
 }
 
 async fn read(stack: &Arc<TestStack>, who: &Who, path: &str) -> Reply {

@@ -11,9 +11,7 @@ use http_kit::{Answer, Call, consents, relay};
 use super::Api;
 use crate::domain::consent::{Consent, Kept};
 use crate::error::Error;
-use crate::store::consent::{
-    consent_delete, consent_denials, consent_insert, consent_list, consent_purge,
-};
+use crate::store::consent::{consent_delete, consent_denials, consent_insert, consent_list, consent_purge};
 
 /// A consent is not changed: it is withdrawn, and another recorded.
 const VERSION: i64 = 1;

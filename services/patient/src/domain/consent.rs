@@ -173,7 +173,8 @@ mod tests {
 
     #[test]
     fn a_consent_says_with_whom_what_is_not_shared_and_until_when() {
-        let asked = request(r#"{"provider": "prov001"}"#, r#"["records", "clinical", "records"]"#, r#""2026-02-01""#);
+        let asked =
+            request(r#"{"provider": "prov001"}"#, r#"["records", "clinical", "records"]"#, r#""2026-02-01""#);
         let consent = Consent::parse(&asked, TODAY.parse().unwrap()).unwrap();
         assert_eq!(consent.who, Actor::Provider(ProviderId::trusted("prov001".to_owned())));
         assert!(consent.what.iter().eq(&[DataClass::Records, DataClass::Clinical]));
@@ -213,8 +214,12 @@ mod tests {
         let [own, other] = ["own", "other"].map(|id| PatientId::trusted(id.to_owned()));
         let front_desk = caller(&[Role::Receptionist]);
         for (who, is_shown) in [
-            (r#"{"role": "receptionist"}"#, false), (r#"{"role": "clinician"}"#, true), (r#"{"user": "usr_1"}"#, false),
-            (r#"{"user": "usr_2"}"#, true), (r#"{"provider": "prov001"}"#, false), (r#"{"provider": "prov002"}"#, true),
+            (r#"{"role": "receptionist"}"#, false),
+            (r#"{"role": "clinician"}"#, true),
+            (r#"{"user": "usr_1"}"#, false),
+            (r#"{"user": "usr_2"}"#, true),
+            (r#"{"provider": "prov001"}"#, false),
+            (r#"{"provider": "prov002"}"#, true),
         ] {
             assert_eq!(kept(who).is_shown(&front_desk, &other), is_shown, "{who}");
             for over_it in [Role::Admin, Role::PrivacyOfficer] {

@@ -24,12 +24,7 @@ fn place(id: &str) -> Place<'_> {
 }
 
 /// Records a consent, under [`db::erasure_lock`].
-pub async fn consent_insert(
-    tx: &mut Tx,
-    db: &Db,
-    patient: &PatientId,
-    kept: &Kept,
-) -> Result<(), db::Error> {
+pub async fn consent_insert(tx: &mut Tx, db: &Db, patient: &PatientId, kept: &Kept) -> Result<(), db::Error> {
     let subject = Subject::Patient(patient.as_str());
     let body = db.vault().seal_json(&subject, place(kept.id.as_str()), &kept.consent).await?;
     on!(tx, |conn| sqlx::query(sql!(

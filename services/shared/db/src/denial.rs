@@ -49,12 +49,7 @@ pub async fn denial_version(tx: &mut Tx, patient: &str) -> Result<i64, Error> {
 
 /// Keeps all that a patient denies anybody, in place of what was kept, unless a later state came before. Under
 /// [`erasure_lock`](crate::erasure_lock); of a patient who was erased nothing is kept.
-pub async fn denials_put(
-    tx: &mut Tx,
-    patient: &str,
-    version: i64,
-    denials: &[Denial],
-) -> Result<(), Error> {
+pub async fn denials_put(tx: &mut Tx, patient: &str, version: i64, denials: &[Denial]) -> Result<(), Error> {
     if crate::erasure_is_requested(tx, patient).await? || !is_newer(tx, patient, version).await? {
         return Ok(());
     }

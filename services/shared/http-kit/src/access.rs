@@ -95,7 +95,8 @@ impl Seeker {
             return Ok(vec![name(ANYBODY, "")?]);
         }
         let roles = caller.role_names();
-        let mut names = roles.iter().map(|role| name("role", role.as_str())).collect::<Result<Vec<_>, _>>()?;
+        let mut names =
+            roles.iter().map(|role| name("role", role.as_str())).collect::<Result<Vec<_>, _>>()?;
         names.push(name("user", &self.user)?);
         if let Some(provider) = &self.provider {
             names.push(name("provider", provider.as_str())?);
@@ -114,7 +115,9 @@ impl Seeker {
             return Ok(false);
         }
         match (denial, grant) {
-            (None, Some(grant)) if self.is_carer && !treats => trail::because(&format!("break-glass {grant}")),
+            (None, Some(grant)) if self.is_carer && !treats => {
+                trail::because(&format!("break-glass {grant}"))
+            }
             (None, _) => {}
             (Some(consent), Some(grant)) if !self.is_exempt => {
                 trail::because(&format!("break-glass {grant}, past consent {consent}"));

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use contracts::permission::Role;
-use reqwest::Method;
 use db::Subject;
+use reqwest::Method;
 use settings::ServiceName;
 
 use crate::resource::Resource;
@@ -61,7 +61,8 @@ pub async fn tell_erased(stack: &TestStack, told: ServiceName, event: &str, pati
 /// If it is refused.
 pub async fn deny(stack: &TestStack, patient: &str, who: &str, what: &str) -> String {
     let (path, body) = (consents_of(patient), format!(r#"{{"who": {who}, "what": {what}}}"#));
-    let recorded = PATIENTS.call(stack, Who::patient(patient), Method::POST, &path, Some(&body)).await.expect(201);
+    let recorded =
+        PATIENTS.call(stack, Who::patient(patient), Method::POST, &path, Some(&body)).await.expect(201);
     recorded.json()["consentId"].as_str().expect("an id").to_owned()
 }
 

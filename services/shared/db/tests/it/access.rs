@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use db::{
-    Care, Db, Denial, Seeker, Standing, Tx, access_forget, care_take, carers_of, denial_version, denials_put, denied_name,
-    erasure_request, glass_of, glass_open, glass_shut, on, standing,
+    Care, Db, Denial, Seeker, Standing, Tx, access_forget, care_take, carers_of, denial_version, denials_put,
+    denied_name, erasure_request, glass_of, glass_open, glass_shut, on, standing,
 };
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
