@@ -50,6 +50,7 @@ fn of_patients() -> Vec<Called> {
     let record = r#"{"recordId": "rec001", "patientId": "12345", "date": "2024-08-01", "diagnosis": "Flu",
         "treatment": "Rest", "prescriptions": ["Tylenol"]}"#;
     let emergency = r#"{"patientId": "12345", "reason": "Unconscious in the emergency room."}"#;
+    let consent = r#"{"who": {"role": "billing"}, "what": ["records"]}"#;
     let bill = r#"{"billId": "bill789", "patientId": "12345", "totalAmount": 50.0, "status": "Issued",
         "services": [{"serviceId": "srv001", "description": "Consultation", "amount": 50.0}]}"#;
     let bill_changed = r#"{"services": [{"serviceId": "srv001", "description": "Consultation", "amount": 120.0}], "totalAmount": 120.0}"#;
@@ -74,6 +75,10 @@ fn of_patients() -> Vec<Called> {
         call("join_care_team", "/api/patients/12345/care-team/prov001", "{}", true, 200),
         call("list_care_team", "/api/patients/12345/care-team", "", true, 200),
         call("leave_care_team", "/api/patients/12345/care-team/prov001", "", true, 200),
+        call("record_consent", "/api/patients/12345/consents", consent, true, 201),
+        call("list_consents", "/api/patients/12345/consents", "", true, 200),
+        call("denials_of_patient", "/internal/consents/12345", "", true, 200),
+        call("withdraw_consent", "/api/patients/12345/consents/{id}", "", true, 200),
         call("book_appointment", "/api/appointments", appointment, true, 201),
         call("list_appointments", "/api/appointments?patientId=12345", "", true, 200),
         call("appointment_by_id", "/api/appointments/{id}", "", true, 200),
@@ -287,7 +292,7 @@ impl Known {
     pub(crate) fn learn(&mut self, call: &Called, reply: &Reply) {
         let json = reply.json();
         let text = |member: &str| json[member].as_str().map(str::to_owned);
-        for member in ["appointmentId", "notificationId", "userId", "grantId"] {
+        for member in ["appointmentId", "notificationId", "userId", "grantId", "consentId"] {
             if call.operation.method == contracts::endpoint::Method::Post
                 && let Some(id) = text(member)
             {

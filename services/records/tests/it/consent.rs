@@ -119,7 +119,7 @@ testkit::stack_tests! { services = [patient::SERVICE, records::SERVICE];
     async fn a_restriction_and_its_withdrawal_are_kept_to_within_two_seconds(stack: Arc<TestStack>) {
         clinic(&stack).await;
         let doctor = Who::clinician("prov001");
-        let (mut took, mut consent) = (Vec::new(), None);
+        let (mut took, mut consent) = (Vec::new(), None::<String>);
         for _ in 0..10 {
             let status = match consent.take() {
                 Some(consent) => {

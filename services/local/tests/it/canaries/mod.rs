@@ -134,6 +134,18 @@ async fn people(scene: &mut Scene) {
     let _ = scene.plant("update_provider", &format!("/api/providers/{PROVIDER}"), monday).await;
     let team = format!("/api/patients/{PATIENT}/care-team/{PROVIDER}");
     let _ = scene.plant("join_care_team", &team, json!({})).await;
+    consents(scene).await;
+}
+
+/// One that names a provider, and one that names a user.
+async fn consents(scene: &mut Scene) {
+    let (record, path) = (operation("record_consent"), format!("/api/patients/{PATIENT}/consents"));
+    let planted = scene.planter.body(record);
+    for who in ["provider", "user"] {
+        let body = json!({"who": {who: planted["who"][who]}, "what": ["records", "bills"]});
+        let _ = scene.call(record, &path, &body).await;
+        scene.carried_out.insert(record.id);
+    }
 }
 
 async fn appointments(scene: &mut Scene) {
