@@ -16,7 +16,10 @@ pub async fn list(api: Api, call: Call<ListRecords>) -> Result<Answer<ListRecord
     let window = search.window.clone();
     let mut tx = api.db.read().await?;
     let page = window.page(found(&api, &mut tx, &call.caller, search).await?);
-    let items = page.items.iter().flatten().map(|kept| kept.record.view(&kept.id)).collect();
+    let mut items = Vec::with_capacity(page.items.len());
+    for kept in page.items.iter().flatten() {
+        items.push(api.shown(&mut tx, kept).await?);
+    }
     Ok(Answer::new(Page { items, next_cursor: page.next_cursor }))
 }
 

@@ -9,6 +9,7 @@ use sqlx::FromRow;
 use crate::domain::record::Record;
 use crate::domain::search::{Key, Search};
 use crate::error::Error;
+use crate::store::amendment::{amendments_delete, amendments_erase};
 
 /// A record as kept: the data with its id and version.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub struct Kept {
     pub version: i64,
     /// The data.
     pub record: Record,
+    /// Whether its patient has asked to have something amended.
+    pub is_amended: bool,
 }
 
 /// A record as it stands in its row, not opened yet.
@@ -29,6 +32,7 @@ pub struct Sealed {
     patient_id: String,
     day: NaiveDate,
     body: Vec<u8>,
+    is_amended: bool,
 }
 
 fn place(id: &str) -> Place<'_> {
@@ -50,7 +54,10 @@ impl Sealed {
     pub async fn open(self, db: &Db) -> Result<Option<Kept>, db::Error> {
         let subject = Subject::Patient(&self.patient_id);
         match db.vault().open_json(&subject, place(&self.id), &self.body).await {
-            Ok(record) => Ok(Some(Kept { id: RecordId::trusted(self.id), version: self.version, record })),
+            Ok(record) => {
+                let (id, version, is_amended) = (RecordId::trusted(self.id), self.version, self.is_amended);
+                Ok(Some(Kept { id, version, record, is_amended }))
+            }
             Err(db::Error::KeyDestroyed { .. }) => Ok(None),
             Err(error) => Err(error),
         }
@@ -82,12 +89,15 @@ pub async fn record_insert(tx: &mut Tx, db: &Db, id: &RecordId, record: &Record)
 
 /// The record, if there is one.
 pub async fn record_find(tx: &mut Tx, id: &RecordId) -> Result<Option<Sealed>, db::Error> {
-    Ok(on!(tx, |conn| sqlx::query_as(sql!(
-        "select id, version, patient_id, day, body from medical_record where id = $1 and deleted_at is null"
+    Ok(on!(tx, |conn| {
+        sqlx::query_as(sql!(
+        "select id, version, patient_id, day, body, \
+         exists (select 1 from amendment where record_id = medical_record.id) as is_amended from medical_record where id = $1 and deleted_at is null"
     ))
     .bind(id.as_str())
     .fetch_optional(conn)
-    .await)?)
+    .await
+    })?)
 }
 
 /// Replaces a record's data. [`db::Error::LostRace`] if it changed since it was read.
@@ -113,6 +123,22 @@ pub async fn record_update(tx: &mut Tx, db: &Db, kept: &Kept, record: &Record) -
     if updated == 1 { Ok(()) } else { Err(db::Error::LostRace) }
 }
 
+/// Counts a change of what is shown with a record. [`db::Error::LostRace`] if it changed since it was read.
+pub async fn record_touch(tx: &mut Tx, kept: &Kept) -> Result<(), db::Error> {
+    let now = tx.now();
+    let touched = on!(tx, |conn| sqlx::query(sql!(
+        "update medical_record set version = version + 1, updated_at = $3 \
+         where id = $1 and version = $2 and deleted_at is null"
+    ))
+    .bind(kept.id.as_str())
+    .bind(kept.version)
+    .bind(now)
+    .execute(conn)
+    .await
+    .map(|done| done.rows_affected()))?;
+    if touched == 1 { Ok(()) } else { Err(db::Error::LostRace) }
+}
+
 /// Takes everything of a record away but its id, which stays taken. [`db::Error::LostRace`] if it changed since it was read.
 pub async fn record_delete(tx: &mut Tx, kept: &Kept) -> Result<(), db::Error> {
     let now = tx.now();
@@ -127,7 +153,10 @@ pub async fn record_delete(tx: &mut Tx, kept: &Kept) -> Result<(), db::Error> {
     .execute(conn)
     .await
     .map(|done| done.rows_affected()))?;
-    if deleted == 1 { Ok(()) } else { Err(db::Error::LostRace) }
+    if deleted != 1 {
+        return Err(db::Error::LostRace);
+    }
+    amendments_delete(tx, &kept.id).await
 }
 
 /// Takes all of a patient's records away in the same manner, under [`db::erasure_lock`], and asks for their erasure.
@@ -143,6 +172,7 @@ pub async fn records_erase(tx: &mut Tx, patient: &PatientId) -> Result<(), db::E
     .execute(conn)
     .await
     .map(drop))?;
+    amendments_erase(tx, patient).await?;
     db::access_forget(tx, patient.as_str()).await?;
     db::erasure_request(tx, patient.as_str()).await
 }
@@ -169,8 +199,10 @@ pub async fn record_search(
 
 async fn of_patient(tx: &mut Tx, search: &Search, patient: &PatientId) -> Result<Vec<Sealed>, db::Error> {
     let (day, id) = search.below();
-    Ok(on!(tx, |conn| sqlx::query_as(sql!(
-        "select id, version, patient_id, day, body from medical_record \
+    Ok(on!(tx, |conn| {
+        sqlx::query_as(sql!(
+        "select id, version, patient_id, day, body, \
+         exists (select 1 from amendment where record_id = medical_record.id) as is_amended from medical_record \
          where patient_id = $1 and deleted_at is null and day >= $2 and (day, id) < ($3, $4) \
          order by day desc, id desc limit $5"
     ))
@@ -180,13 +212,16 @@ async fn of_patient(tx: &mut Tx, search: &Search, patient: &PatientId) -> Result
     .bind(&id)
     .bind(search.window.rows())
     .fetch_all(conn)
-    .await)?)
+    .await
+    })?)
 }
 
 async fn of_theirs(tx: &mut Tx, search: &Search, carer: &Carer) -> Result<Vec<Sealed>, db::Error> {
     let ((day, id), now) = (search.below(), tx.now());
-    Ok(on!(tx, |conn| sqlx::query_as(sql!(
-        "select id, version, patient_id, day, body from medical_record \
+    Ok(on!(tx, |conn| {
+        sqlx::query_as(sql!(
+        "select id, version, patient_id, day, body, \
+         exists (select 1 from amendment where record_id = medical_record.id) as is_amended from medical_record \
          where deleted_at is null and day >= $1 and (day, id) < ($2, $3) and patient_id in ( \
              select patient_id from care where provider_id = $5 and until > $6 \
              union select patient_id from glass where user_id = $7 and until > $6 \
@@ -202,13 +237,16 @@ async fn of_theirs(tx: &mut Tx, search: &Search, carer: &Carer) -> Result<Vec<Se
     .bind(&carer.user)
     .bind(carer.own.as_ref().map(PatientId::as_str))
     .fetch_all(conn)
-    .await)?)
+    .await
+    })?)
 }
 
 async fn of_everybody(tx: &mut Tx, search: &Search) -> Result<Vec<Sealed>, db::Error> {
     let (day, id) = search.below();
-    Ok(on!(tx, |conn| sqlx::query_as(sql!(
-        "select id, version, patient_id, day, body from medical_record \
+    Ok(on!(tx, |conn| {
+        sqlx::query_as(sql!(
+        "select id, version, patient_id, day, body, \
+         exists (select 1 from amendment where record_id = medical_record.id) as is_amended from medical_record \
          where deleted_at is null and day >= $1 and (day, id) < ($2, $3) order by day desc, id desc limit $4"
     ))
     .bind(search.from)
@@ -216,5 +254,6 @@ async fn of_everybody(tx: &mut Tx, search: &Search) -> Result<Vec<Sealed>, db::E
     .bind(&id)
     .bind(search.window.rows())
     .fetch_all(conn)
-    .await)?)
+    .await
+    })?)
 }

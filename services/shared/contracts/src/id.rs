@@ -21,6 +21,7 @@ pub enum BadId {
 /// Words that follow a collection in some route, now or as promised in the design.
 const ROUTE_WORDS: &[&str] = &[
     "accesses",
+    "amendments",
     "audit",
     "availability",
     "break-glass",
@@ -36,6 +37,7 @@ const ROUTE_WORDS: &[&str] = &[
     "push",
     "refresh",
     "reports",
+    "review",
     "roles",
     "search",
     "sessions",
@@ -142,6 +144,8 @@ ids! {
     BillId = "bill",
     /// A medical record.
     RecordId = "rec",
+    /// A patient's request that a record be amended.
+    AmendmentId = "amd",
     /// A grant to see somebody's records in an emergency.
     GrantId = "grant",
     /// A notification that was sent or is to be.

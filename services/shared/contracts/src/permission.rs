@@ -57,6 +57,10 @@ permissions! {
     RecordsWrite = "records:write",
     /// Delete medical records.
     RecordsDelete = "records:delete",
+    /// Ask for one's records to be amended; for staff, take such a request down.
+    AmendmentsRequest = "amendments:request",
+    /// Say whether a record is amended.
+    AmendmentsDecide = "amendments:decide",
     /// See somebody's records in an emergency, with a reason.
     BreakGlassUse = "break-glass:use",
     /// See who did so, and say whether it was right.
@@ -264,6 +268,7 @@ impl Role {
                 P::BillsRead,
                 P::RecordsRead,
                 P::RecordsWrite,
+                P::AmendmentsDecide,
                 P::BreakGlassUse,
                 P::ProvidersRead,
                 P::NotificationsRead,
@@ -290,6 +295,8 @@ impl Role {
                 P::PatientsClinical,
                 P::RecordsRead,
                 P::RecordsDelete,
+                P::AmendmentsRequest,
+                P::AmendmentsDecide,
                 P::BreakGlassReview,
                 P::UsersRead,
                 P::SessionsRead,
@@ -304,6 +311,7 @@ impl Role {
                 P::AppointmentsReason,
                 P::BillsRead,
                 P::RecordsRead,
+                P::AmendmentsRequest,
                 P::ProvidersRead,
             ],
             // The most that any of them needs; each has its own share of it (`http_kit::identity`).
