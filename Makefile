@@ -85,10 +85,16 @@ fmt: ## Format
 	cargo fmt --all
 
 .PHONY: bench
-bench: ## Start time, memory, CPU and latency of the whole stack; see docs/benchmarks
+bench: ## Start time, memory, CPU and latency of the whole stack, and what trust costs; see docs/benchmarks
 	scripts/prepare bench
 	cargo build --release --package local
 	scripts/bench
+	scripts/bench-trust
+
+.PHONY: bench-trust
+bench-trust: ## What tokens, logins, logouts, rotations, sealing and the audit cost; see docs/benchmarks/trust.md (PARTS="tokens logins revocation kek ratio")
+	scripts/prepare bench
+	scripts/bench-trust $(PARTS)
 
 .PHONY: bench-gateway
 bench-gateway: ## The gateway beside nginx, HAProxy, Envoy, Traefik; see docs/benchmarks/gateway.md (PARTS="a b memory syscalls growth tls http2 balancing hung")

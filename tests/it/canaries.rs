@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 const BIRD: &str = "canary";
 
 /// What is done as it should be: answered well, with words in it.
-const GOOD: [(&str, &str, &str); 14] = [
+const GOOD: [(&str, &str, &str); 15] = [
     (
         "POST",
         "/api/patients",
@@ -44,6 +44,7 @@ const GOOD: [(&str, &str, &str); 14] = [
         r#"{"recordId": "r1", "patientId": "p1", "date": "2024-08-01", "diagnosis": "Canarydiagnosis",
             "treatment": "Canarytreatment", "prescriptions": ["Canarydrug"]}"#,
     ),
+    ("POST", "/api/records/r1/amendments", r#"{"text": "Canaryamendment", "reason": "Canaryreason"}"#),
     (
         "POST",
         "/api/notifications/email",

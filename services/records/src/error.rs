@@ -1,8 +1,11 @@
 //! What can go wrong here, and how each is shown.
 
+use contracts::amendments::AMENDMENTS_MAX;
 use contracts::client::ClientError;
 use contracts::problem::{Problem, ProblemCode};
 use http_kit::Failure;
+
+use crate::domain::amendment::Impossible;
 
 /// Why a medical record could not be served.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +25,15 @@ pub enum Error {
     /// Somebody has said already what they found.
     #[error("reviewed already")]
     Reviewed,
+    /// The record has as many amendments as it may have.
+    #[error("too many amendments")]
+    TooManyAmendments,
+    /// Nobody decides on what they asked for themselves.
+    #[error("their own record")]
+    OwnDecision,
+    /// An amendment is not there yet, or beyond that.
+    #[error(transparent)]
+    Impossible(#[from] Impossible),
     /// The request is at fault.
     #[error("the request is not valid: {}", .0.code)]
     Invalid(Box<Problem>),
@@ -57,6 +69,12 @@ impl Failure for Error {
                 Problem::new(ProblemCode::Forbidden).detail("Somebody else has to review what you opened.")
             }
             Self::Reviewed => Problem::new(ProblemCode::InvalidTransition).detail("It is reviewed already."),
+            Self::TooManyAmendments => Problem::new(ProblemCode::InvalidTransition)
+                .detail(format!("A record has {AMENDMENTS_MAX} amendments at most.")),
+            Self::OwnDecision => {
+                Problem::new(ProblemCode::Forbidden).detail("Somebody else has to decide on your own record.")
+            }
+            Self::Impossible(fault) => Problem::new(ProblemCode::InvalidTransition).detail(fault.to_string()),
             Self::Invalid(problem) => (**problem).clone(),
             Self::Peer(error) => http_kit::problem::of_client(error),
             Self::Db(error) => http_kit::problem::of_db(error),

@@ -3,6 +3,8 @@
 //! It keeps each record as one body sealed under its patient's key; only whose and of which day it is stands beside it. When a patient
 //! is erased, their records go and the key is destroyed.
 //!
+//! Patients ask to have them amended; what they asked, and what came of it, is shown with the record, which stays as it was.
+//!
 //! Clinicians see the records of whom they treat. Who treats whom it is told by events, and keeps; in an emergency they break the glass,
 //! which is told to others and reviewed.
 
@@ -36,6 +38,11 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::read::by_id)
             .on(api::update::update)
             .on(api::delete::delete)
+            .on(api::amendments::request)
+            .on(api::amendments::of_record)
+            .on(api::amendments::list)
+            .on(api::amendments::decide)
+            .on(api::amendments::disagree)
             .on(api::break_glass::break_glass)
             .on(api::reviews::list)
             .on(api::reviews::review)

@@ -31,6 +31,7 @@ impl Whose {
             "{providerId}" => "prov1",
             "{roleId}" => "lab",
             "{grantId}" => "grant",
+            "{amendmentId}" => "amd_none",
             "{sessionId}" => "ses_none",
             "{identityProvider}" => "staff",
             _ if segment.starts_with('{') => panic!("there is no {segment} here"),
@@ -45,6 +46,9 @@ impl Whose {
                 "patientId": self.patient, "providerId": "nobody", "appointmentDate": "2030-01-07", "timeSlot": "10:00",
             })
             .to_string(),
+            "request_amendment" => json!({"text": "The left hand.", "reason": "Mistyped."}).to_string(),
+            "decide_amendment" => json!({"decision": "Accepted", "reason": "So it is."}).to_string(),
+            "disagree_with_denial" => json!({"text": "It was the left one."}).to_string(),
             "join_care_team" => json!({"until": "never"}).to_string(),
             "record_consent" => json!({"who": {}, "what": []}).to_string(),
             _ => "{}".to_owned(),
@@ -111,6 +115,8 @@ async fn one(admin: &Client, ids: [&'static str; 4], provider: &str) -> Whose {
     let body = json!({"who": {"user": "somebody"}, "what": ["bills"]});
     let kept_from = create(admin, &format!("/api/patients/{patient}/consents"), &body).await;
     let consent = kept_from["consentId"].as_str().unwrap().to_owned();
+    let body = json!({"text": "The left hand.", "reason": "Mistyped."});
+    let _ = create(admin, &format!("/api/records/{record}/amendments"), &body).await;
     let body = json!({"to": "device", "title": "Reminder", "message": "Come.", "patientId": patient});
     let sent = create(admin, "/api/notifications/push", &body).await;
     let user = user(admin, patient, Role::Patient, patient).await;

@@ -17,7 +17,9 @@ pub fn kinds() -> Kinds<Api, Error> {
 async fn bills(api: Api, wanted: Wanted) -> Result<Page<Bill>, Error> {
     let search = Search { window: wanted.window()?, patient_id: Some(wanted.patient.clone()), status: None };
     let mut tx = api.db.read().await?;
-    let page = search.window.page(bill_search(&mut tx, &api.db, &search, Whose::Patient(&wanted.patient), true).await?);
+    let page = search
+        .window
+        .page(bill_search(&mut tx, &api.db, &search, Whose::Patient(&wanted.patient), true).await?);
     let items = page.items.iter().map(|kept| api.view(kept)).collect();
     Ok(Page { items, next_cursor: page.next_cursor })
 }

@@ -49,6 +49,7 @@ fn of_patients() -> Vec<Called> {
     let john = r#"{"patientId": "12345", "name": "John Doe", "dob": "1980-01-01", "contactInfo": {"phone": "+1234567890"}}"#;
     let record = r#"{"recordId": "rec001", "patientId": "12345", "date": "2024-08-01", "diagnosis": "Flu",
         "treatment": "Rest", "prescriptions": ["Tylenol"]}"#;
+    let amendment = r#"{"text": "The left hand.", "reason": "It was mistyped."}"#;
     let emergency = r#"{"patientId": "12345", "reason": "Unconscious in the emergency room."}"#;
     let consent = r#"{"who": {"role": "billing"}, "what": ["records"]}"#;
     let bill = r#"{"billId": "bill789", "patientId": "12345", "totalAmount": 50.0, "status": "Issued",
@@ -93,6 +94,23 @@ fn of_patients() -> Vec<Called> {
         call("list_records", "/api/records", "", true, 200),
         call("get_record_by_id", "/api/records/rec001", "", true, 200),
         call("update_record", "/api/records/rec001", r#"{"treatment": "More rest"}"#, true, 200),
+        call("request_amendment", "/api/records/rec001/amendments", amendment, true, 201),
+        call("amendments_of_record", "/api/records/rec001/amendments", "", true, 200),
+        call("list_amendments", "/api/records/amendments", "", true, 200),
+        call(
+            "decide_amendment",
+            "/api/records/rec001/amendments/{id}/decision",
+            r#"{"decision": "Denied", "reason": "So says the X-ray."}"#,
+            true,
+            200,
+        ),
+        call(
+            "disagree_with_denial",
+            "/api/records/rec001/amendments/{id}/disagreement",
+            r#"{"text": "It was the left one."}"#,
+            true,
+            200,
+        ),
         call("break_glass", "/api/records/break-glass", emergency, true, 201),
         call("list_break_glass", "/api/records/break-glass", "", true, 200),
         // Nobody reviews what they opened themselves.
@@ -292,7 +310,7 @@ impl Known {
     pub(crate) fn learn(&mut self, call: &Called, reply: &Reply) {
         let json = reply.json();
         let text = |member: &str| json[member].as_str().map(str::to_owned);
-        for member in ["appointmentId", "notificationId", "userId", "grantId", "consentId"] {
+        for member in ["appointmentId", "notificationId", "userId", "grantId", "consentId", "amendmentId"] {
             if call.operation.method == contracts::endpoint::Method::Post
                 && let Some(id) = text(member)
             {

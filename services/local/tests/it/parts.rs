@@ -36,6 +36,19 @@ pub(crate) struct Parts {
     dir: TempDir,
 }
 
+/// A part that is asked more than once.
+#[derive(Clone)]
+pub(crate) struct Asked {
+    client: reqwest::Client,
+    base: String,
+}
+
+impl Asked {
+    pub(crate) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.base))
+    }
+}
+
 impl Parts {
     /// A stack whose parts refuse changes after so many seconds without word of who was logged out. None of them runs yet.
     pub(crate) fn new(stale_seconds: u32) -> Self {
@@ -128,6 +141,11 @@ impl Parts {
         method: Method,
         path: &str,
     ) -> reqwest::RequestBuilder {
+        self.asked(part).request(method, path)
+    }
+
+    /// A service's own socket, or the gateway.
+    pub(crate) fn asked(&self, part: Option<ServiceName>) -> Asked {
         let mut client = reqwest::Client::builder().timeout(Duration::from_secs(15)).no_proxy();
         let mut base = format!("http://{}", self.gateway);
         if let Some(service) = part {
@@ -135,7 +153,7 @@ impl Parts {
             client = client.unix_socket(address.unix_path().unwrap().to_path_buf());
             base = format!("http://{service}");
         }
-        client.build().unwrap().request(method, format!("{base}{path}"))
+        Asked { client: client.build().unwrap(), base }
     }
 
     /// The status of a request with this token, and with a body if one is given.
@@ -183,6 +201,8 @@ fn program() -> &'static Path {
     PROGRAM.get_or_init(|| {
         let built = Command::new(env!("CARGO"))
             .args(["build", "--quiet", "--package", "local", "--example", "part"])
+            // What is measured is measured as it is shipped.
+            .args((!cfg!(debug_assertions)).then_some("--release"))
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .status();
         assert!(built.is_ok_and(|status| status.success()), "the program does not build");

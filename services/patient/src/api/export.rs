@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use contracts::client::Transport;
+use contracts::consents::Consent;
 use contracts::export::{CollectExport, ExportAskedBy, ExportManifest, ExportPage, ExportSearch, HOLDERS};
 use contracts::id::{PatientId, ProviderId};
 use contracts::page::Page;
@@ -20,8 +21,10 @@ use tokio::sync::Semaphore;
 use super::Api;
 use crate::archive::Archive;
 use crate::domain::care_team::Place;
+use crate::domain::consent::Kept;
 use crate::error::Error;
 use crate::store::care_team::care_team_all;
+use crate::store::consent::consent_list;
 use crate::store::patient::patient_find;
 
 /// So many are put together at a time in one process: more would take more memory than there may be. Whoever else asks waits.

@@ -21,8 +21,12 @@ async fn records(api: Api, wanted: Wanted) -> Result<Page<MedicalRecord>, Error>
     let of_any_day = Search::parse(&RecordFilter::default())?;
     let search = Search { window: wanted.window()?, patient_id: Some(wanted.patient.clone()), ..of_any_day };
     let mut tx = api.db.read().await?;
-    let page = search.window.page(record_search(&mut tx, &api.db, &search, Whose::Patient(&wanted.patient)).await?);
-    let items = page.items.iter().flatten().map(|kept| kept.record.view(&kept.id)).collect();
+    let page =
+        search.window.page(record_search(&mut tx, &api.db, &search, Whose::Patient(&wanted.patient)).await?);
+    let mut items = Vec::with_capacity(page.items.len());
+    for kept in page.items.iter().flatten() {
+        items.push(api.shown(&mut tx, kept).await?);
+    }
     Ok(Page { items, next_cursor: page.next_cursor })
 }
 

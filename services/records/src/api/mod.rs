@@ -1,5 +1,6 @@
 //! The handlers, a file each: authorise, load, decide, save, commit.
 
+pub mod amendments;
 pub mod break_glass;
 pub mod create;
 pub mod delete;
@@ -16,13 +17,16 @@ use contracts::client::found;
 use contracts::consents::DataClass;
 use contracts::id::{PatientId, RecordId};
 use contracts::patients::PatientsClient;
+use contracts::records::MedicalRecord;
 use contracts::trail;
 use db::{Db, Tx};
 use http_kit::kit::BuildError;
 use http_kit::{Caller, Kit, access};
 use settings::ServiceName;
 
+use crate::domain::amendment;
 use crate::error::Error;
+use crate::store::amendment::amendments_of;
 use crate::store::record::{Kept, Sealed, record_find};
 
 /// What every handler has.
@@ -79,5 +83,15 @@ impl Api {
             Some(sealed) => sealed.open(&self.db).await?.ok_or(Error::NotFound),
             None => Err(Error::NotFound),
         }
+    }
+
+    /// A record as the API shows it: with what its patient asked to have amended.
+    async fn shown(&self, tx: &mut Tx, kept: &Kept) -> Result<MedicalRecord, Error> {
+        let record = kept.record.view(&kept.id);
+        if !kept.is_amended {
+            return Ok(record);
+        }
+        let amendments = amendments_of(tx, &self.db, &kept.id).await?;
+        Ok(MedicalRecord { amendments: amendments.iter().map(amendment::Kept::view).collect(), ..record })
     }
 }

@@ -11,5 +11,6 @@ pub async fn by_id(api: Api, call: Call<GetRecordById>) -> Result<Answer<GetReco
     let (id,) = call.path;
     let mut tx = api.db.read().await?;
     let kept = api.visible(&mut tx, &call.caller, &id).await?;
-    Ok(Answer::new(kept.record.view(&id)).version(kept.version))
+    let shown = api.shown(&mut tx, &kept).await?;
+    Ok(Answer::new(shown).version(kept.version))
 }

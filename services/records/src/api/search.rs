@@ -22,7 +22,10 @@ pub async fn list(api: Api, call: Call<ListRecords>) -> Result<Answer<ListRecord
     if let Some(seeker) = &seeker {
         seeker.tell_passed(page.items.iter().flatten().map(|kept| &kept.denied));
     }
-    let items = page.items.iter().flatten().map(|kept| kept.record.view(&kept.id)).collect();
+    let mut items = Vec::with_capacity(page.items.len());
+    for kept in page.items.iter().flatten() {
+        items.push(api.shown(&mut tx, kept).await?);
+    }
     Ok(Answer::new(Page { items, next_cursor: page.next_cursor }))
 }
 

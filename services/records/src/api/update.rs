@@ -14,7 +14,7 @@ pub async fn update(api: Api, call: Call<UpdateRecord>) -> Result<Answer<UpdateR
     let version = db::retrying(&api.db, async |mut tx| {
         let kept = api.visible(&mut tx, &call.caller, id).await?;
         call.if_match.check(kept.version)?;
-        let current = kept.record.view(id);
+        let current = api.shown(&mut tx, &kept).await?;
         let changed = kept.record.change(&current, &json::merge(&call.body, &current)?, today)?;
         record_update(&mut tx, &api.db, &kept, &changed).await?;
         tx.commit().await?;

@@ -56,6 +56,7 @@ impl Record {
         for (field, is_same) in [
             ("recordId", changed.record_id == current.record_id),
             ("patientId", changed.patient_id == current.patient_id),
+            ("amendments", changed.amendments == current.amendments),
         ] {
             if !is_same {
                 faults.add(field, "cannot be changed");
@@ -71,7 +72,7 @@ impl Record {
         faults.finish(record)
     }
 
-    /// As the API shows it.
+    /// As the API shows it, but for its amendments.
     pub fn view(&self, id: &RecordId) -> MedicalRecord {
         MedicalRecord {
             record_id: id.to_string(),
@@ -80,6 +81,7 @@ impl Record {
             diagnosis: self.diagnosis.clone(),
             treatment: self.treatment.clone(),
             prescriptions: self.prescriptions.clone(),
+            amendments: Vec::new(),
         }
     }
 }

@@ -1,4 +1,5 @@
 //! Where records are kept: SQL and sealing, and nothing that decides.
 
+pub mod amendment;
 pub mod break_glass;
 pub mod record;

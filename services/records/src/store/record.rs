@@ -9,6 +9,7 @@ use sqlx::FromRow;
 use crate::domain::record::Record;
 use crate::domain::search::{Key, Search};
 use crate::error::Error;
+use crate::store::amendment::{amendments_delete, amendments_erase};
 
 /// A record as kept: the data with its id and version.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub struct Kept {
     pub record: Record,
     /// Whether the patient denies it to whoever asked for a list.
     pub denied: Denied,
+    /// Whether its patient has asked to have something amended.
+    pub is_amended: bool,
 }
 
 /// A record as it stands in its row, not opened yet.
@@ -33,6 +36,7 @@ pub struct Sealed {
     body: Vec<u8>,
     #[sqlx(flatten)]
     denied: Denied,
+    is_amended: bool,
 }
 
 fn place(id: &str) -> Place<'_> {
@@ -55,8 +59,8 @@ impl Sealed {
         let subject = Subject::Patient(&self.patient_id);
         match db.vault().open_json(&subject, place(&self.id), &self.body).await {
             Ok(record) => {
-                let (id, version) = (RecordId::trusted(self.id), self.version);
-                Ok(Some(Kept { id, version, record, denied: self.denied }))
+                let (id, version, is_amended) = (RecordId::trusted(self.id), self.version, self.is_amended);
+                Ok(Some(Kept { id, version, record, denied: self.denied, is_amended }))
             }
             Err(db::Error::KeyDestroyed { .. }) => Ok(None),
             Err(error) => Err(error),
@@ -89,12 +93,15 @@ pub async fn record_insert(tx: &mut Tx, db: &Db, id: &RecordId, record: &Record)
 
 /// The record, if there is one.
 pub async fn record_find(tx: &mut Tx, id: &RecordId) -> Result<Option<Sealed>, db::Error> {
-    Ok(on!(tx, |conn| sqlx::query_as(sql!(
-        "select id, version, patient_id, day, body from medical_record where id = $1 and deleted_at is null"
+    Ok(on!(tx, |conn| {
+        sqlx::query_as(sql!(
+        "select id, version, patient_id, day, body, \
+         exists (select 1 from amendment where record_id = medical_record.id) as is_amended from medical_record where id = $1 and deleted_at is null"
     ))
     .bind(id.as_str())
     .fetch_optional(conn)
-    .await)?)
+    .await
+    })?)
 }
 
 /// Replaces a record's data. [`db::Error::LostRace`] if it changed since it was read.
@@ -120,6 +127,22 @@ pub async fn record_update(tx: &mut Tx, db: &Db, kept: &Kept, record: &Record) -
     if updated == 1 { Ok(()) } else { Err(db::Error::LostRace) }
 }
 
+/// Counts a change of what is shown with a record. [`db::Error::LostRace`] if it changed since it was read.
+pub async fn record_touch(tx: &mut Tx, kept: &Kept) -> Result<(), db::Error> {
+    let now = tx.now();
+    let touched = on!(tx, |conn| sqlx::query(sql!(
+        "update medical_record set version = version + 1, updated_at = $3 \
+         where id = $1 and version = $2 and deleted_at is null"
+    ))
+    .bind(kept.id.as_str())
+    .bind(kept.version)
+    .bind(now)
+    .execute(conn)
+    .await
+    .map(|done| done.rows_affected()))?;
+    if touched == 1 { Ok(()) } else { Err(db::Error::LostRace) }
+}
+
 /// Takes everything of a record away but its id, which stays taken. [`db::Error::LostRace`] if it changed since it was read.
 pub async fn record_delete(tx: &mut Tx, kept: &Kept) -> Result<(), db::Error> {
     let now = tx.now();
@@ -134,7 +157,10 @@ pub async fn record_delete(tx: &mut Tx, kept: &Kept) -> Result<(), db::Error> {
     .execute(conn)
     .await
     .map(|done| done.rows_affected()))?;
-    if deleted == 1 { Ok(()) } else { Err(db::Error::LostRace) }
+    if deleted != 1 {
+        return Err(db::Error::LostRace);
+    }
+    amendments_delete(tx, &kept.id).await
 }
 
 /// Takes all of a patient's records away in the same manner, under [`db::erasure_lock`], and asks for their erasure.
@@ -150,9 +176,10 @@ pub async fn records_erase(tx: &mut Tx, db: &Db, patient: &PatientId) -> Result<
     .execute(conn)
     .await
     .map(|done| done.rows_affected()))?;
+    let amendments = amendments_erase(tx, patient).await?;
     db::access_forget(tx, patient.as_str()).await?;
     db::erasure_request(tx, patient.as_str()).await?;
-    db::erasure_shredded(tx, db, patient.as_str(), &[("records", records)]).await
+    db::erasure_shredded(tx, db, patient.as_str(), &[("records", records), ("amendments", amendments)]).await
 }
 
 /// A stretch of the list with each record's sort key, the latest day first: of all whose records they may see, or of one patient, of whom that is
@@ -187,8 +214,10 @@ pub enum Whose<'a> {
 
 async fn of_patient(tx: &mut Tx, search: &Search, patient: &PatientId) -> Result<Vec<Sealed>, db::Error> {
     let (day, id) = search.below();
-    Ok(on!(tx, |conn| sqlx::query_as(sql!(
-        "select id, version, patient_id, day, body from medical_record \
+    Ok(on!(tx, |conn| {
+        sqlx::query_as(sql!(
+        "select id, version, patient_id, day, body, \
+         exists (select 1 from amendment where record_id = medical_record.id) as is_amended from medical_record \
          where patient_id = $1 and deleted_at is null and day >= $2 and (day, id) < ($3, $4) \
          order by day desc, id desc limit $5"
     ))
@@ -198,7 +227,8 @@ async fn of_patient(tx: &mut Tx, search: &Search, patient: &PatientId) -> Result
     .bind(&id)
     .bind(search.window.rows())
     .fetch_all(conn)
-    .await)?)
+    .await
+    })?)
 }
 
 async fn of_theirs(tx: &mut Tx, search: &Search, seeker: &Seeker) -> Result<Vec<Sealed>, db::Error> {
@@ -207,6 +237,7 @@ async fn of_theirs(tx: &mut Tx, search: &Search, seeker: &Seeker) -> Result<Vec<
     Ok(on!(tx, |conn| sqlx::query_as(sql!(
         "select * from ( \
              select m.id, m.version, m.patient_id, m.day, m.body, \
+                 exists (select 1 from amendment where record_id = m.id) as is_amended, \
                  (select min(d.consent) from denial d where d.patient_id = m.patient_id and d.until > $6 \
                       and $9 like '%' || d.who || '%' and d.patient_id <> coalesce($8, '')) as denial, \
                  (select max(g.id) from glass g \
@@ -238,6 +269,7 @@ async fn of_everybody(tx: &mut Tx, search: &Search, seeker: &Seeker) -> Result<V
     Ok(on!(tx, |conn| sqlx::query_as(sql!(
         "select * from ( \
              select m.id, m.version, m.patient_id, m.day, m.body, \
+                 exists (select 1 from amendment where record_id = m.id) as is_amended, \
                  (select min(d.consent) from denial d where d.patient_id = m.patient_id and d.until > $5 \
                       and $8 like '%' || d.who || '%' and d.patient_id <> coalesce($7, '')) as denial, \
                  (select max(g.id) from glass g \

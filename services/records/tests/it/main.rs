@@ -1,6 +1,7 @@
 //! The medical records service over real sockets, on both engines, beside the real patient service.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says so by failing")]
 
+mod amendments;
 mod bad_input;
 mod break_glass;
 mod care;

@@ -21,6 +21,7 @@ pub enum BadId {
 /// Words that follow a collection in some route, now or as promised in the design.
 const ROUTE_WORDS: &[&str] = &[
     "accesses",
+    "amendments",
     "audit",
     "availability",
     "break-glass",
@@ -38,6 +39,7 @@ const ROUTE_WORDS: &[&str] = &[
     "push",
     "refresh",
     "reports",
+    "review",
     "roles",
     "search",
     "sessions",
@@ -144,6 +146,8 @@ ids! {
     BillId = "bill",
     /// A medical record.
     RecordId = "rec",
+    /// A patient's request that a record be amended.
+    AmendmentId = "amd",
     /// A grant to see somebody's records in an emergency.
     GrantId = "grant",
     /// A consent: what a patient does not share, and with whom.

@@ -4,6 +4,7 @@
 //! documentation. No axum and no sqlx here: domain rules belong to the services, not to the shapes.
 
 pub mod ambient;
+pub mod amendments;
 pub mod appointments;
 pub mod audit;
 pub mod audit_verification;

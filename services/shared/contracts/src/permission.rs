@@ -65,6 +65,10 @@ permissions! {
     RecordsWrite = "records:write",
     /// Delete medical records.
     RecordsDelete = "records:delete",
+    /// Ask for one's records to be amended; for staff, take such a request down.
+    AmendmentsRequest = "amendments:request",
+    /// Say whether a record is amended.
+    AmendmentsDecide = "amendments:decide",
     /// See somebody's records in an emergency, with a reason.
     BreakGlassUse = "break-glass:use",
     /// See who did so, and say whether it was right.
@@ -284,6 +288,7 @@ impl Role {
                 P::BillsRead,
                 P::RecordsRead,
                 P::RecordsWrite,
+                P::AmendmentsDecide,
                 P::BreakGlassUse,
                 P::ProvidersRead,
                 P::NotificationsRead,
@@ -316,6 +321,8 @@ impl Role {
                 P::ErasuresRead,
                 P::RecordsRead,
                 P::RecordsDelete,
+                P::AmendmentsRequest,
+                P::AmendmentsDecide,
                 P::BreakGlassReview,
                 P::UsersRead,
                 P::SessionsRead,
@@ -333,6 +340,7 @@ impl Role {
                 P::AppointmentsReason,
                 P::BillsRead,
                 P::RecordsRead,
+                P::AmendmentsRequest,
                 P::ProvidersRead,
             ],
             // The most that any of them needs; each has its own share of it (`http_kit::identity`).

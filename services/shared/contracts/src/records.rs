@@ -3,6 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::amendments::{
+    Amendment, AmendmentAnswered, AmendmentFilter, AmendmentRequest, AmendmentRequested, DecisionRequest,
+    DisagreementRequest,
+};
 use crate::api;
 use crate::audit::{AuditEvents, AuditSearch};
 use crate::audit_verification::{ServiceVerification, VerificationQuery};
@@ -12,7 +16,7 @@ use crate::break_glass::{
 use crate::erasure::ServiceErasure;
 use crate::event::{Accepted, Event};
 use crate::export::{ExportPage, ExportSearch};
-use crate::id::{GrantId, PatientId, RecordId};
+use crate::id::{AmendmentId, GrantId, PatientId, RecordId};
 use crate::keys::ServiceKeys;
 use crate::merge_patch::MergePatch;
 use crate::page::Page;
@@ -39,6 +43,28 @@ api! {
     /// Delete a medical record.
     delete_record: DeleteRecord = Delete "/api/records/{recordId}" [record_id: RecordId],
         needs RecordsDelete, answers 200 RecordDeleted;
+
+    /// Ask for a record of one's own to be amended: what it should say, and why. The record stays as it is, and shows it from then on.
+    request_amendment: RequestAmendment = Post "/api/records/{recordId}/amendments" [record_id: RecordId] (body AmendmentRequest),
+        needs AmendmentsRequest, answers 201 AmendmentRequested;
+
+    /// List the amendments of a record, as they were asked for.
+    amendments_of_record: AmendmentsOfRecord = Get "/api/records/{recordId}/amendments" [record_id: RecordId],
+        needs RecordsRead, answers 200 Page<Amendment>;
+
+    /// List amendments of all records, what is due first: those that wait for an answer, or all.
+    list_amendments: ListAmendments = Get "/api/records/amendments" (query AmendmentFilter),
+        needs RecordsRead, answers 200 Page<Amendment>;
+
+    /// Accept an amendment, or deny it, with the reason.
+    decide_amendment: DecideAmendment = Post "/api/records/{recordId}/amendments/{amendmentId}/decision"
+        [record_id: RecordId, amendment_id: AmendmentId] (body DecisionRequest),
+        needs AmendmentsDecide, answers 200 AmendmentAnswered;
+
+    /// Say that one does not agree with a denial; it is shown with the record.
+    disagree_with_denial: DisagreeWithDenial = Post "/api/records/{recordId}/amendments/{amendmentId}/disagreement"
+        [record_id: RecordId, amendment_id: AmendmentId] (body DisagreementRequest),
+        needs AmendmentsRequest, answers 200 AmendmentAnswered;
 
     /// See a patient's records in an emergency without treating them, for a while. It is told to who treats them, and reviewed.
     break_glass: BreakGlass = Post "/api/records/break-glass" (body BreakGlassRequest),
@@ -124,6 +150,9 @@ pub struct MedicalRecord {
     #[serde(default)]
     #[schemars(length(max = 100))]
     pub prescriptions: Vec<String>,
+    /// What the patient asked to have amended, and what came of it; read-only, absent if there is nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub amendments: Vec<Amendment>,
 }
 
 /// The answer to a creation.

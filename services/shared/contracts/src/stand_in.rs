@@ -50,6 +50,8 @@ impl Tells {
             | Permission::RecordsRead
             | Permission::RecordsWrite
             | Permission::RecordsDelete
+            | Permission::AmendmentsRequest
+            | Permission::AmendmentsDecide
             | Permission::BreakGlassUse
             | Permission::BreakGlassReview
             // Who saw whose data, and why; and what is not the latest would look like nobody since.

@@ -179,6 +179,7 @@ async fn bills_and_records(scene: &mut Scene) {
         )
         .await;
     let _ = scene.plant("update_record", "/api/records/rec-canary", json!({})).await;
+    amendments(scene, "/api/records/rec-canary/amendments").await;
     let broken = scene.plant("break_glass", "/api/records/break-glass", json!({"patientId": PATIENT})).await;
     let review = format!("/api/records/break-glass/{}/review", broken.json()["grantId"].as_str().unwrap());
     let mut finding = scene.planter.body(operation("review_break_glass"));
@@ -186,6 +187,13 @@ async fn bills_and_records(scene: &mut Scene) {
     // Nobody reviews what they opened themselves.
     let officer = scene.stack.token(Role::PrivacyOfficer);
     let _ = scene.call_as(&officer, "review_break_glass", &review, &finding).await;
+}
+
+async fn amendments(scene: &mut Scene, path: &str) {
+    let asked = scene.plant("request_amendment", path, json!({})).await.json();
+    let one = format!("{path}/{}", text(&asked["amendmentId"]));
+    let _ = scene.plant("decide_amendment", &format!("{one}/decision"), json!({"decision": "Denied"})).await;
+    let _ = scene.plant("disagree_with_denial", &format!("{one}/disagreement"), json!({})).await;
 }
 
 async fn notifications(scene: &mut Scene) {
