@@ -118,6 +118,15 @@ impl Guard {
         Ok(())
     }
 
+    /// What came of it was nobody's guess, and nothing else: the address has so many tries back.
+    pub async fn give_back(&self, admitted: &AdmittedAddress, tries: usize) -> Result<(), Error> {
+        db::retrying(&self.db, async |mut tx| {
+            self.settle_address(&mut tx, admitted, tries).await?;
+            Ok::<_, Error>(tx.commit_unaudited().await?)
+        })
+        .await
+    }
+
     /// The password was right, and a code if one is needed: forgets the failures before it, in the transaction of what it was right for.
     pub async fn settle(&self, tx: &mut Tx, admitted: &Admitted) -> Result<(), db::Error> {
         let (keys, now) = (&admitted.keys, tx.now());

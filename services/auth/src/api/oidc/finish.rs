@@ -37,10 +37,14 @@ pub async fn finish(api: Api, call: Call<FinishOidc>) -> Result<Answer<FinishOid
         return Err(refused(provider.name(), "the state is not that of this login"));
     }
     let redeemed = provider.redeem(&begun, (&body.code, body.iss.as_deref()), api.db.clock().now()).await;
-    let identity = redeemed.map_err(|failed| match failed {
-        Failed::Fault(fault) => Error::Provider(fault),
-        Failed::Refused(refusal) => refused(provider.name(), refusal),
-    })?;
+    let identity = match redeemed {
+        Ok(identity) => identity,
+        Err(Failed::Refused(refusal)) => return Err(refused(provider.name(), refusal)),
+        Err(Failed::Fault(fault)) => {
+            api.guard.give_back(&admitted, 2).await?;
+            return Err(fault.into());
+        }
+    };
     trail::calls_themselves(&format!("{}.{}", provider.name(), identity.name.as_deref().unwrap_or_default()));
     let address = call.client_address.as_deref().and_then(address::client);
     let opening = Opening::new(address, call.user_agent.as_deref());

@@ -20,10 +20,17 @@ pub async fn start(api: Api, call: Call<StartOidc>) -> Result<Answer<StartOidc>,
         faults.add("redirectUri", "must be one of those that the stack's resource names");
         return Err(faults.finish_query::<()>(None).err().map_or(Error::NoProvider, Error::from));
     };
-    let _ = api.guard.admit_address(call.client_address.as_deref()).await?;
+    let admitted = api.guard.admit_address(call.client_address.as_deref()).await?;
     let random = api.db.random();
     let (begun, flow) = (Begun::generate(random, provider.name(), redirect_uri), Flow::generate(random));
-    let url = provider.authorization_url(&begun).await?;
+    let url = match provider.authorization_url(&begun).await {
+        Ok(url) => url,
+        Err(fault) => {
+            // Nobody is kept from logging in by password since the provider is down.
+            api.guard.give_back(&admitted, 1).await?;
+            return Err(fault.into());
+        }
+    };
     db::retrying(&api.db, async |mut tx| {
         tx.lock(&[FLOWS]).await?;
         if outside_flows_open(&mut tx).await? >= OPEN_MAX {

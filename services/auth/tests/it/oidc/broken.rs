@@ -123,6 +123,31 @@ async fn keys_that_nobody_has(stack: Arc<TestStack>, forger: Forger) {
     assert!(forger.asked(Place::Keys) <= 3, "{}", forger.asked(Place::Keys));
 }
 
+async fn from_one_address(stack: Arc<TestStack>, forger: Forger) {
+    let from = |path: &str| {
+        let request = stack.request(ServiceName::AuthService, Method::POST, path);
+        request.header("x-forwarded-for", "192.0.2.1").header("content-type", "application/json")
+    };
+    let begin = || send(from("/api/auth/oidc/staff/start"));
+    for _ in 0..60 {
+        let started = Started::of(&begin().await.expect(200));
+        forger.does(Place::Tokens, Does::Fails(500));
+        let body = body(&started, &forger.back(&started)).to_string();
+        let _ = send(from("/api/auth/oidc/staff/finish").body(body)).await.expect(503);
+    }
+    forger.does(Place::Configuration, Does::Fails(500));
+    for _ in 0..110 {
+        let request = stack.request(ServiceName::AuthService, Method::POST, "/api/auth/oidc/other/start");
+        let _ = send(request.header("x-forwarded-for", "192.0.2.1")).await.expect(503);
+    }
+    let _ = try_login_from(&stack, "192.0.2.1", "admin", ADMIN_PASSWORD).await.expect(200);
+}
+
+#[test]
+fn a_provider_that_is_down_locks_no_address_out() {
+    with_forger(Engine::Sqlite, from_one_address);
+}
+
 #[test]
 fn a_login_is_begun_only_at_a_provider_that_says_what_it_is() {
     with_forger(Engine::Sqlite, at_the_start);
