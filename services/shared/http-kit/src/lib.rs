@@ -85,6 +85,7 @@ mod shape;
 mod tls_listener;
 #[cfg(feature = "service")]
 pub mod verification;
+#[cfg(feature = "service")]
 pub mod wrapped;
 
 #[cfg(feature = "service")]
