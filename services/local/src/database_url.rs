@@ -75,7 +75,8 @@ fn has_password(url: &str) -> bool {
     let (authority, query) = rest.split_once('?').unwrap_or((rest, ""));
     let authority = authority.split('/').next().unwrap_or_default();
     let in_authority = authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'));
-    in_authority || query.split('&').any(|pair| pair.starts_with("password="))
+    // As whoever connects reads it: `pass%77ord` is one too.
+    in_authority || form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "password")
 }
 
 /// Refuses what is no URL of a PostgreSQL, and a server on another machine that anybody could stand in for.
@@ -125,6 +126,7 @@ mod tests {
             "postgres://clinic:CAN@ARY@localhost/clinic",
             "postgres://clinic@localhost/clinic?sslmode=disable&password=CANARY",
             "postgres://clinic@localhost?password=CANARY",
+            "postgres://clinic@localhost?sslmode=prefer&pass%77ord=CANARY",
         ] {
             let refused = given(url).read().unwrap_err();
             assert!(refused.exit_code() == 2 && refused.to_string().contains("--database-url-file"), "{url}");

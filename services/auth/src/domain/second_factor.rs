@@ -11,6 +11,9 @@ use super::user::User;
 
 /// What is offered may be confirmed for so long.
 pub const OFFER: TimeDelta = TimeDelta::minutes(15);
+/// After so many wrong codes what was offered is withdrawn: whoever has put the secret into an app types a right one, and whoever guesses has
+/// not seen it.
+pub const OFFER_WRONG_MAX: u8 = 5;
 /// After so many wrong codes with the right password, one after another, the app's codes are good no more (NIST SP 800-63B §5.2.2). A
 /// recovery code still is, and makes them good again: whoever guesses has the password, but keeps nobody out.
 pub const FAILURES_MAX: i64 = 100;

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use contracts::id::UserId;
 use db::{Db, Place, Subject, Tx, on, sql};
+use zeroize::Zeroizing;
 
 use super::recovery_code::recovery_codes_delete;
 use crate::domain::second_factor::SecondFactor;
@@ -15,18 +16,39 @@ pub struct Offer {
     pub totp: Totp,
     /// Until then.
     pub until: DateTime<Utc>,
+    /// By the session that it was offered to: whoever else has a token of the user has not seen the secret.
+    pub session: Option<String>,
+    /// Wrong codes so far.
+    pub wrong: u8,
+}
+
+impl Offer {
+    /// What is sealed: how many codes were wrong, how long the secret is, the secret, the session.
+    fn bytes(&self) -> Zeroizing<Vec<u8>> {
+        let (secret, session) = (self.totp.bytes(), self.session.as_deref().unwrap_or_default());
+        let length = u8::try_from(secret.len()).unwrap_or_default();
+        let mut bytes = Zeroizing::new(Vec::with_capacity(2 + secret.len() + session.len()));
+        bytes.extend_from_slice(&[self.wrong, length]);
+        bytes.extend_from_slice(secret);
+        bytes.extend_from_slice(session.as_bytes());
+        bytes
+    }
+
+    fn of(bytes: &[u8], until: DateTime<Utc>) -> Option<Self> {
+        let [wrong, length, rest @ ..] = bytes else { return None };
+        let (secret, session) = rest.split_at_checked(usize::from(*length))?;
+        let session = std::str::from_utf8(session).ok()?;
+        let session = (!session.is_empty()).then(|| session.to_owned());
+        Some(Self { totp: Totp::kept(secret.to_vec()), until, session, wrong: *wrong })
+    }
 }
 
 fn place<'a>(column: &'static str, account: &'a UserId) -> Place<'a> {
     Place { table: "second_factor", column, row: account.as_str() }
 }
 
-async fn seal(db: &Db, column: &'static str, account: &UserId, totp: &Totp) -> Result<Vec<u8>, db::Error> {
-    db.vault().seal(&Subject::Service, place(column, account), totp.bytes()).await
-}
-
-async fn open(db: &Db, column: &'static str, account: &UserId, sealed: &[u8]) -> Result<Totp, db::Error> {
-    Ok(Totp::kept(db.vault().open(&Subject::Service, place(column, account), sealed).await?))
+async fn seal(db: &Db, column: &'static str, account: &UserId, bytes: &[u8]) -> Result<Vec<u8>, db::Error> {
+    db.vault().seal(&Subject::Service, place(column, account), bytes).await
 }
 
 /// An account's second factor.
@@ -44,7 +66,7 @@ pub async fn second_factor_find(
     .await
     })?;
     let Some((secret, last_step, failures)) = row else { return Ok(None) };
-    let totp = open(db, "secret", account, &secret).await?;
+    let totp = Totp::kept(db.vault().open(&Subject::Service, place("secret", account), &secret).await?);
     Ok(Some(SecondFactor { totp, last_step, failures }))
 }
 
@@ -58,14 +80,14 @@ pub async fn second_factor_since(tx: &mut Tx, account: &UserId) -> Result<Option
     .await)?)
 }
 
-/// Offers a secret, in the place of one that was offered before.
+/// Offers a secret, in the place of one that was offered before; or the same one, of which another code was wrong.
 pub async fn second_factor_offer(
     tx: &mut Tx,
     db: &Db,
     account: &UserId,
     offer: &Offer,
 ) -> Result<(), db::Error> {
-    let sealed = seal(db, "offer", account, &offer.totp).await?;
+    let sealed = seal(db, "offer", account, &offer.bytes()).await?;
     on!(tx, |conn| sqlx::query(sql!(
         "insert into second_factor (account_id, last_step, failures, offer, offered_until) \
          values ($1, 0, 0, $2, $3) on conflict (account_id) do update set offer = excluded.offer, \
@@ -93,7 +115,8 @@ pub async fn second_factor_offered(
     .fetch_optional(conn)
     .await)?;
     let Some((sealed, until)) = row else { return Ok(None) };
-    Ok(Some(Offer { totp: open(db, "offer", account, &sealed).await?, until }))
+    let opened = db.vault().open(&Subject::Service, place("offer", account), &sealed).await?;
+    Ok(Offer::of(&opened, until))
 }
 
 /// Makes what was offered the account's second factor. `step`: whose code has shown that it arrived.
@@ -104,7 +127,7 @@ pub async fn second_factor_enrol(
     totp: &Totp,
     step: i64,
 ) -> Result<(), db::Error> {
-    let (now, secret) = (tx.now(), seal(db, "secret", account, totp).await?);
+    let (now, secret) = (tx.now(), seal(db, "secret", account, totp.bytes()).await?);
     on!(tx, |conn| sqlx::query(sql!(
         "update second_factor set secret = $2, enrolled_at = $3, last_step = $4, failures = 0, offer = null, \
          offered_until = null where account_id = $1"
@@ -140,6 +163,18 @@ pub async fn second_factor_recover(tx: &mut Tx, account: &UserId) -> Result<(), 
         .execute(conn)
         .await
         .map(drop))?;
+    Ok(())
+}
+
+/// Takes back what was offered.
+pub async fn second_factor_withdraw(tx: &mut Tx, account: &UserId) -> Result<(), db::Error> {
+    on!(tx, |conn| sqlx::query(sql!(
+        "update second_factor set offer = null, offered_until = null where account_id = $1"
+    ))
+    .bind(account.as_str())
+    .execute(conn)
+    .await
+    .map(drop))?;
     Ok(())
 }
 

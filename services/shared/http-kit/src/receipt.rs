@@ -71,7 +71,14 @@ impl Receipt {
         tx.commit().await
     }
 
-    /// Gives the key back if nothing came of the request.
+    /// Commits the transaction, and keeps no answer: what is in it is a secret that is shown once. The same request repeated is done anew, or
+    /// refused since it was done.
+    pub async fn commit_once<E: Endpoint>(&self, tx: db::Tx, answer: &Answer<E>) -> Result<(), db::Error> {
+        concerned::in_json(&answer.render().body);
+        tx.commit().await
+    }
+
+    /// Gives the key back if nothing came of the request, or nothing that was kept.
     pub(crate) async fn release(self, failed: bool) {
         let Some(claim) = self.0 else { return };
         if failed || !claim.kept.load(Ordering::Acquire) {

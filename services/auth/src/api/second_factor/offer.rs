@@ -14,7 +14,8 @@ use crate::store::second_factor::{Offer, second_factor_offer};
 /// and somebody's open browser must not put their own phone in the place of theirs.
 pub async fn offer(api: Api, call: Call<OfferSecondFactor>) -> Result<Answer<OfferSecondFactor>, Error> {
     let known = Known::by(&api, &call.caller, call.client_address.as_deref(), &call.body).await?;
-    let offer = Offer { totp: Totp::generate(api.db.random()), until: api.db.clock().now() + OFFER };
+    let (totp, until) = (Totp::generate(api.db.random()), api.db.clock().now() + OFFER);
+    let offer = Offer { totp, until, session: call.caller.session.clone(), wrong: 0 };
     let proof = db::retrying(&api.db, async |mut tx| {
         let (user, _, proof) = known.prove(&mut tx, &api, call.body.code.as_deref()).await?;
         if !proof.is_good() {
@@ -22,7 +23,7 @@ pub async fn offer(api: Api, call: Call<OfferSecondFactor>) -> Result<Answer<Off
             return Ok(proof);
         }
         second_factor_offer(&mut tx, &api.db, &known.id, &offer).await?;
-        call.receipt.commit(tx, &answer(&api, &offer, user.username.as_str())).await?;
+        call.receipt.commit_once(tx, &answer(&api, &offer, user.username.as_str())).await?;
         Ok::<_, Error>(proof)
     })
     .await?;

@@ -44,6 +44,52 @@ testkit::stack_tests! { services = [auth::SERVICE];
         let _ = again.expect(409);
     }
 
+    async fn what_was_offered_to_one_session_is_nothing_to_another(stack: Arc<TestStack>) {
+        let _ = create(&stack, "jane.roe", &["billing"]).await;
+        let (owner, thief) = (login(&stack, "jane.roe", PASSWORD).await, login(&stack, "jane.roe", PASSWORD).await);
+        let offered = offer(&stack, &owner.access).await;
+        let confirm = |token: &str| {
+            let (token, body) = (token.to_owned(), json!({"code": code(&stack, &offered)}));
+            let stack = Arc::clone(&stack);
+            async move { post_with(&stack, &token, CONFIRM, body).await }
+        };
+        assert_eq!(confirm(&thief.access).await.expect(409).json()["code"], "invalid-transition");
+        assert!(is_good(&stack, &owner.access).await);
+        let _ = confirm(&owner.access).await.expect(200);
+    }
+
+    async fn a_code_of_what_was_offered_is_guessed_five_times_at_most(stack: Arc<TestStack>) {
+        let _ = create(&stack, "jane.roe", &["billing"]).await;
+        let tokens = login(&stack, "jane.roe", PASSWORD).await;
+        let offered = offer(&stack, &tokens.access).await;
+        let wrong = wrong_code(&stack, &offered);
+        let guesses = (0..20).map(|_| post_with(&stack, &tokens.access, CONFIRM, json!({"code": wrong})));
+        let statuses: Vec<_> = futures_util::future::join_all(guesses).await.iter().map(|reply| reply.status).collect();
+        let of = |status: u16| statuses.iter().filter(|one| **one == status).count();
+        assert_eq!((of(422), of(409)), (5, 15), "{statuses:?}");
+        let right = post_with(&stack, &tokens.access, CONFIRM, json!({"code": code(&stack, &offered)})).await;
+        let _ = right.expect(409);
+        let _ = enrol(&stack, tokens).await;
+    }
+
+    async fn what_is_shown_once_is_kept_for_no_repetition(stack: Arc<TestStack>) {
+        let _ = create(&stack, "jane.roe", &["billing"]).await;
+        let tokens = login(&stack, "jane.roe", PASSWORD).await;
+        let keyed = async |path: &str, body: Value| {
+            let request = stack.request(ServiceName::AuthService, Method::POST, path).bearer_auth(&tokens.access);
+            let request = request.header("idempotency-key", "once").header("content-type", "application/json");
+            testkit::stack::send(request.body(body.to_string())).await
+        };
+        let ask = json!({"currentPassword": PASSWORD});
+        let first = keyed(OWN, ask.clone()).await.expect(201).json();
+        let second = keyed(OWN, ask).await.expect(201).json();
+        assert_ne!(first["secret"], second["secret"], "another, and not the same again");
+        let body = json!({"code": code(&stack, &app(&second))});
+        let _ = keyed(CONFIRM, body.clone()).await.expect(200);
+        let again = keyed(CONFIRM, body).await;
+        assert!(!again.expect(409).text.contains("recoveryCodes"));
+    }
+
     async fn another_takes_the_place_of_one_by_its_code_and_not_before_it_is_confirmed(stack: Arc<TestStack>) {
         let jane = enrolled(&stack, "jane.roe").await;
         let token = jane.tokens.access.as_str();

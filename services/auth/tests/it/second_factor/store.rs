@@ -5,8 +5,8 @@ use auth::domain::second_factor::Code;
 use auth::guard::Guard;
 use auth::store::recovery_code::{recovery_code_spend, recovery_codes_give};
 use auth::store::second_factor::{
-    Offer, second_factor_enrol, second_factor_find, second_factor_offer, second_factor_purge,
-    second_factor_spend,
+    Offer, second_factor_enrol, second_factor_find, second_factor_offer, second_factor_offered,
+    second_factor_purge, second_factor_spend,
 };
 use contracts::id::UserId;
 use db::Db;
@@ -18,7 +18,8 @@ async fn account(db: &Db) -> (UserId, Totp) {
     let id = auth::seed::user(db, "jane.roe", PASSWORD, &[Role::Billing]).await.unwrap();
     let totp = Totp::generate(db.random());
     let mut tx = db.begin().await.unwrap();
-    let offer = Offer { totp: totp.clone(), until: tx.now() + TimeDelta::minutes(15) };
+    let offer =
+        Offer { totp: totp.clone(), until: tx.now() + TimeDelta::minutes(15), session: None, wrong: 0 };
     second_factor_offer(&mut tx, db, &id, &offer).await.unwrap();
     second_factor_enrol(&mut tx, db, &id, &totp, 1).await.unwrap();
     tx.commit().await.unwrap();
@@ -84,9 +85,11 @@ testkit::on_both_engines! {
         let codes: Vec<_> = (0..10).map(|_| RecoveryCode::generate(db.random())).collect();
         let mut tx = db.begin().await.unwrap();
         recovery_codes_give(&mut tx, &db, &id, &codes).await.unwrap();
-        let offer = Offer { totp: Totp::generate(db.random()), until: tx.now() + TimeDelta::minutes(15) };
+        let (totp_offered, until) = (Totp::generate(db.random()), tx.now() + TimeDelta::minutes(15));
+        let offer = Offer { totp: totp_offered, until, session: Some("ses_1".to_owned()), wrong: 2 };
         second_factor_offer(&mut tx, &db, &id, &offer).await.unwrap();
         assert_eq!(second_factor_find(&mut tx, &db, &id).await.unwrap().unwrap().totp, totp, "an offer changes nothing");
+        assert_eq!(second_factor_offered(&mut tx, &db, &id).await.unwrap(), Some(offer.clone()));
         let (secret, offered): (Vec<u8>, Vec<u8>) =
             db::on!(tx, |conn| sqlx::query_as("select secret, offer from second_factor").fetch_one(conn).await).unwrap();
         let hashes: Vec<Vec<u8>> =
@@ -106,7 +109,7 @@ testkit::on_both_engines! {
         let other = auth::seed::user(&db, "john.roe", PASSWORD, &[Role::Billing]).await.unwrap();
         let mut tx = db.begin().await.unwrap();
         for account in [&id, &other] {
-            let offer = Offer { totp: Totp::generate(db.random()), until: tx.now() };
+            let offer = Offer { totp: Totp::generate(db.random()), until: tx.now(), session: None, wrong: 0 };
             second_factor_offer(&mut tx, &db, account, &offer).await.unwrap();
         }
         second_factor_purge(&mut tx).await.unwrap();
