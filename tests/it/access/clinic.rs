@@ -29,7 +29,7 @@ impl Whose {
             "{providerId}" => "prov1",
             "{roleId}" => "lab",
             "{sessionId}" => "ses_none",
-            "{identityProvider}" => "staff",
+            "{identityProviderId}" => "staff",
             _ if segment.starts_with('{') => panic!("there is no {segment} here"),
             _ => segment,
         }
