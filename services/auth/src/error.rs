@@ -136,8 +136,9 @@ impl Failure for Error {
             Self::Taken => Problem::new(ProblemCode::AlreadyExists).fault("username", "is taken"),
             Self::InvalidCredentials => Problem::new(ProblemCode::InvalidCredentials),
             Self::SecondFactorRequired => Problem::new(ProblemCode::SecondFactorRequired),
-            Self::OidcSecondFactorRequired => Problem::new(ProblemCode::SecondFactorRequired)
-                .detail("Send it with the same flow: POST /api/auth/oidc/{identityProvider}/second-factor."),
+            Self::OidcSecondFactorRequired => Problem::new(ProblemCode::SecondFactorRequired).detail(
+                "Send it with the same flow: POST /api/auth/oidc/{identityProviderId}/second-factor.",
+            ),
             Self::OidcLoginFailed => Problem::new(ProblemCode::OidcLoginFailed),
             Self::NoRole => Problem::new(ProblemCode::NoRole),
             Self::Provider(_) => Problem { retry_after: Some(5), ..Problem::new(ProblemCode::Unavailable) }

@@ -33,7 +33,7 @@ impl Whose {
             "{grantId}" => "grant",
             "{amendmentId}" => "amd_none",
             "{sessionId}" => "ses_none",
-            "{identityProvider}" => "staff",
+            "{identityProviderId}" => "staff",
             _ if segment.starts_with('{') => panic!("there is no {segment} here"),
             _ => segment,
         }

@@ -33,15 +33,15 @@ api! {
         public, answers 200 Page<IdentityProvider>, unaudited;
 
     /// Begin a login at an identity provider (OpenID Connect): gives the address to send the browser to. To be finished in ten minutes.
-    start_oidc: StartOidc = Post "/api/auth/oidc/{identityProvider}/start" [provider: IdentityProviderName] (query OidcStart),
+    start_oidc: StartOidc = Post "/api/auth/oidc/{identityProviderId}/start" [provider: IdentityProviderName] (body OidcStart),
         public, answers 200 OidcStarted, unaudited;
 
     /// Finish a login with what the identity provider sent the browser back with. A flow is good for one try.
-    finish_oidc: FinishOidc = Post "/api/auth/oidc/{identityProvider}/finish" [provider: IdentityProviderName] (body OidcFinish),
+    finish_oidc: FinishOidc = Post "/api/auth/oidc/{identityProviderId}/finish" [provider: IdentityProviderName] (body OidcFinish),
         public, answers 200 LoggedIn;
 
     /// Go on with a login at an identity provider that was answered `second-factor-required`: with a code of the account's second factor.
-    finish_oidc_with_code: FinishOidcWithCode = Post "/api/auth/oidc/{identityProvider}/second-factor"
+    finish_oidc_with_code: FinishOidcWithCode = Post "/api/auth/oidc/{identityProviderId}/second-factor"
         [provider: IdentityProviderName] (body OidcSecondFactor),
         public, answers 200 LoggedIn;
 

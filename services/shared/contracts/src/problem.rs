@@ -36,7 +36,7 @@ problem_codes! {
     InvalidCredentials = "invalid-credentials" 401 "User name or password is wrong",
         "The answer is the same for an unknown user, a wrong password and a disabled or locked account.";
     SecondFactorRequired = "second-factor-required" 401 "A code is needed too",
-        "The password was right, and the account has a second factor. Log in again with `code`: what the app shows, or a recovery code. After a login at an identity provider: `POST /api/auth/oidc/{identityProvider}/second-factor` with the same `flow`. Codes are counted as passwords are.";
+        "The password was right, and the account has a second factor. Log in again with `code`: what the app shows, or a recovery code. After a login at an identity provider: `POST /api/auth/oidc/{identityProviderId}/second-factor` with the same `flow`. Codes are counted as passwords are.";
     OidcLoginFailed = "oidc-login-failed" 401 "The login at the identity provider did not succeed",
         "The flow is unknown, was used or is older than ten minutes; or what the provider sent back with the browser, or answered itself, is not good; or the account is disabled. Begin again. Which of them it was is in the log and in the audit.";
     Forbidden = "forbidden" 403 "Not permitted",

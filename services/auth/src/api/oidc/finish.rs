@@ -1,4 +1,4 @@
-//! `POST /api/auth/oidc/{identityProvider}/finish`
+//! `POST /api/auth/oidc/{identityProviderId}/finish`
 
 use contracts::auth::FinishOidc;
 use contracts::trail;

@@ -1,4 +1,4 @@
-//! `POST /api/auth/oidc/{identityProvider}/second-factor`
+//! `POST /api/auth/oidc/{identityProviderId}/second-factor`
 
 use contracts::auth::FinishOidcWithCode;
 use contracts::trail;

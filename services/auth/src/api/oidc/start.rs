@@ -1,7 +1,7 @@
-//! `POST /api/auth/oidc/{identityProvider}/start`
+//! `POST /api/auth/oidc/{identityProviderId}/start`
 
 use contracts::auth::{OidcStarted, StartOidc};
-use contracts::problem::Faults;
+use contracts::field::BadField;
 use http_kit::{Answer, Call};
 
 use super::provider;
@@ -15,11 +15,10 @@ use crate::store::outside_flow::{FLOWS, outside_flow_insert, outside_flows_open}
 pub async fn start(api: Api, call: Call<StartOidc>) -> Result<Answer<StartOidc>, Error> {
     let (name,) = &call.path;
     let provider = provider(&api, name.as_str())?;
-    let Some(redirect_uri) = provider.redirect_uri(call.query.redirect_uri.as_deref()) else {
-        let mut faults = Faults::new();
-        faults.add("redirectUri", "must be one of those that the stack's resource names");
-        return Err(faults.finish_query::<()>(None).err().map_or(Error::NoProvider, Error::from));
-    };
+    let registered = "must be one of those that the stack's resource names";
+    let redirect_uri = provider
+        .redirect_uri(call.body.redirect_uri.as_deref())
+        .ok_or_else(|| Error::BadField("redirectUri", BadField::new(registered)))?;
     let admitted = api.guard.admit_address(call.client_address.as_deref()).await?;
     let random = api.db.random();
     let (begun, flow) = (Begun::generate(random, provider.name(), redirect_uri), Flow::generate(random));

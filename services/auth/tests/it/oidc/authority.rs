@@ -70,7 +70,7 @@ fn it_is_believed_if_the_resource_names_the_authority_and_not_else() {
             config: certificate.server_config().unwrap(),
         };
         let forger = Forger::start(door, issuer);
-        let begin = |path: &'static str| send(stack.request(ServiceName::AuthService, Method::POST, path));
+        let begin = |path: &'static str| post(&stack, path, json!({}));
         let _ = begin("/api/auth/oidc/staff/start").await.expect(503);
         tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
         let _ = secret("ca.crt", authority.as_bytes());

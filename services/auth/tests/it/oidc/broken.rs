@@ -21,7 +21,7 @@ fn is_unavailable(reply: &Reply, began: Instant, what: &str) {
 }
 
 async fn begin(stack: &Arc<TestStack>) -> Reply {
-    send(stack.request(ServiceName::AuthService, Method::POST, "/api/auth/oidc/staff/start")).await
+    post(stack, "/api/auth/oidc/staff/start", json!({})).await
 }
 
 /// A provider that has just failed is left alone for a second.
@@ -128,7 +128,7 @@ async fn from_one_address(stack: Arc<TestStack>, forger: Forger) {
         let request = stack.request(ServiceName::AuthService, Method::POST, path);
         request.header("x-forwarded-for", "192.0.2.1").header("content-type", "application/json")
     };
-    let begin = || send(from("/api/auth/oidc/staff/start"));
+    let begin = || send(from("/api/auth/oidc/staff/start").body("{}"));
     for _ in 0..60 {
         let started = Started::of(&begin().await.expect(200));
         forger.does(Place::Tokens, Does::Fails(500));
@@ -137,8 +137,7 @@ async fn from_one_address(stack: Arc<TestStack>, forger: Forger) {
     }
     forger.does(Place::Configuration, Does::Fails(500));
     for _ in 0..110 {
-        let request = stack.request(ServiceName::AuthService, Method::POST, "/api/auth/oidc/other/start");
-        let _ = send(request.header("x-forwarded-for", "192.0.2.1")).await.expect(503);
+        let _ = send(from("/api/auth/oidc/other/start").body("{}")).await.expect(503);
     }
     let _ = try_login_from(&stack, "192.0.2.1", "admin", ADMIN_PASSWORD).await.expect(200);
 }

@@ -26,10 +26,6 @@ pub(super) enum Place {
     Tokens,
 }
 
-impl Place {
-    pub(super) const ALL: [Self; 3] = [Self::Configuration, Self::Keys, Self::Tokens];
-}
-
 /// What it does there.
 #[derive(Clone, Debug)]
 pub(super) enum Does {

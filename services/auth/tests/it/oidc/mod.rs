@@ -50,8 +50,7 @@ impl Started {
 
 /// Begins a login.
 pub(crate) async fn start(stack: &Arc<TestStack>) -> Started {
-    let request = stack.request(ServiceName::AuthService, Method::POST, "/api/auth/oidc/staff/start");
-    Started::of(&send(request).await.expect(200))
+    Started::of(&post(stack, "/api/auth/oidc/staff/start", json!({})).await.expect(200))
 }
 
 /// Finishes one with what the browser came back with.

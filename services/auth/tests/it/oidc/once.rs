@@ -113,22 +113,22 @@ with_providers! {
         };
         // Those that are finished are given back.
         for _ in 0..3 {
-            let started = Started::of(&send(from("/api/auth/oidc/staff/start", "192.0.2.1")).await.expect(200));
+            let started = Started::of(&send(from("/api/auth/oidc/staff/start", "192.0.2.1").body("{}")).await.expect(200));
             let back = scene.provider.visit(&started.url, "jane").await;
             let _ = send(from("/api/auth/oidc/staff/finish", "192.0.2.1").body(body(&started, &back).to_string())).await.expect(200);
         }
         for _ in 0..60 {
-            let _ = send(from("/api/auth/oidc/staff/start", "192.0.2.1")).await.expect(200);
+            let _ = send(from("/api/auth/oidc/staff/start", "192.0.2.1").body("{}")).await.expect(200);
         }
         let wrong = json!({"flow": "x", "code": "x", "state": "x"}).to_string();
         for _ in 0..40 {
             let _ = send(from("/api/auth/oidc/staff/finish", "192.0.2.1").body(wrong.clone())).await.expect(401);
         }
-        let _ = send(from("/api/auth/oidc/staff/start", "192.0.2.1")).await.expect(429);
+        let _ = send(from("/api/auth/oidc/staff/start", "192.0.2.1").body("{}")).await.expect(429);
         let _ = send(from("/api/auth/oidc/staff/finish", "192.0.2.1").body(wrong.clone())).await.expect(429);
         let _ = send(from("/api/auth/oidc/staff/second-factor", "192.0.2.1").body(r#"{"flow": "x", "code": "1"}"#)).await.expect(429);
         let _ = try_login_from(stack, "192.0.2.1", "admin", ADMIN_PASSWORD).await.expect(429);
-        let _ = send(from("/api/auth/oidc/staff/start", "198.51.100.1")).await.expect(200);
+        let _ = send(from("/api/auth/oidc/staff/start", "198.51.100.1").body("{}")).await.expect(200);
     }
 
     async fn no_more_than_so_many_flows_are_open(scene: Scene) {
@@ -141,7 +141,7 @@ with_providers! {
             auth::store::outside_flow::outside_flow_insert(&mut tx, db, &flow, false, until, &()).await.unwrap();
         }
         tx.commit().await.unwrap();
-        let begin = || send(stack.request(ServiceName::AuthService, Method::POST, "/api/auth/oidc/staff/start"));
+        let begin = || post(stack, "/api/auth/oidc/staff/start", json!({}));
         let full = begin().await.expect(503);
         assert_eq!((full.header("retry-after"), &full.json()["code"]), ("60", &json!("unavailable")));
         stack.clock.advance(TimeDelta::minutes(2));

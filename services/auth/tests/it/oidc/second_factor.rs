@@ -19,7 +19,7 @@ fn code(scene: &Scene, app: &Totp) -> String {
 fn wrong_code(scene: &Scene, app: &Totp) -> String {
     let now = Totp::step(scene.stack.clock.now());
     let shown: Vec<_> = (now - 2..=now + 2).map(|step| app.code(step).to_string()).collect();
-    (0..).map(|number| format!("{number:06}")).find(|other| !shown.contains(other)).unwrap()
+    (0..1_000_000).map(|number| format!("{number:06}")).find(|other| !shown.contains(other)).unwrap()
 }
 
 async fn with_code(scene: &Scene, started: &Started, code: &str) -> Reply {
