@@ -108,7 +108,7 @@ async fn an_erasure_that_a_kill_interrupts_is_brought_to_its_end() {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(60), told).await.expect("it comes to its end");
+        tokio::time::timeout(Duration::from_mins(1), told).await.expect("it comes to its end");
         let sent = admin.call("GET", &format!("/api/notifications?patientId={id}"), None).await.expect(200);
         assert_eq!(sent.json()["items"], serde_json::json!([]), "{id}");
     }

@@ -54,12 +54,14 @@ struct Open {
     digest: Context,
 }
 
-impl Archive {
+impl Default for Archive {
     /// An empty one.
-    pub fn new() -> Self {
+    fn default() -> Self {
         Self::within(BYTES_MAX)
     }
+}
 
+impl Archive {
     fn within(bytes_max: u64) -> Self {
         let bytes = Bounded { bytes: Cursor::new(Vec::new()), bytes_max };
         Self { zip: ZipWriter::new(bytes), open: None, files: Vec::new() }
@@ -184,7 +186,7 @@ mod tests {
 
     #[test]
     fn what_is_added_in_pieces_reads_back_as_one_array_a_file_and_the_manifest_tells_of_each() {
-        let mut archive = Archive::new();
+        let mut archive = Archive::default();
         archive.add(ServiceName::BillingService, "bills", &items(&["{\"total\":100.00}"])).unwrap();
         archive.add(ServiceName::BillingService, "bills", &items(&["2", "3"])).unwrap();
         archive.add(ServiceName::BillingService, "accesses", &[]).unwrap();

@@ -58,7 +58,7 @@ pub async fn export(api: Api, call: Call<ExportPatient>) -> Result<Answer<Export
     let begun_at = api.db.clock().now();
     api.visible(&mut api.db.read().await?, &call.caller, patient).await?;
     let _place = api.holders.places.acquire().await;
-    let mut archive = Archive::new();
+    let mut archive = Archive::default();
     let is_wanted = |service: ServiceName| only.is_none_or(|only| only == service);
     let own = (ServiceName::PatientService, None);
     let peers = api.holders.peers.iter().map(|(service, way)| (*service, Some(way)));

@@ -116,7 +116,7 @@ impl Seeker {
         }
         match (denial, grant) {
             (None, Some(grant)) if self.is_carer && !treats => {
-                trail::because(&format!("break-glass {grant}"))
+                trail::because(&format!("break-glass {grant}"));
             }
             (None, _) => {}
             (Some(consent), Some(grant)) if !self.is_exempt => {

@@ -10,8 +10,8 @@ use testkit::TestDb;
 use crate::audit::{faults, identity, reads, signers, trail_of};
 use crate::audit_forger::{tamper, tamper_with_keys};
 
-fn target(text: &str) -> Option<Target> {
-    Some(text.parse().unwrap())
+fn target(text: &str) -> Target {
+    text.parse().unwrap()
 }
 
 async fn found(db: &Db, filter: AuditFilter) -> Vec<FoundEntry> {
@@ -45,7 +45,7 @@ testkit::on_both_engines! {
         changes(db, &[(User, "usr_7"), (Session, "ses_1"), (Session, "ses_2")], &[]).await;
         changes(db, &[(User, "usr_7")], &["anna"]).await;
         changes(db, &[(Role, "usr_7")], &["bert"]).await;
-        let about = |text: &str| AuditFilter { target: target(text), ..AuditFilter::default() };
+        let about = |text: &str| AuditFilter { target: Some(target(text)), ..AuditFilter::default() };
         assert_eq!(numbers(db, about("user:usr_7")).await, [2, 1]);
         assert_eq!(numbers(db, about("session:ses_2")).await, [1]);
         assert_eq!(numbers(db, about("role:usr_7")).await, [3], "what is called alike is not the same");
