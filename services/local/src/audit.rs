@@ -38,7 +38,7 @@ pub async fn audit(args: Audit) -> Result<(), Fault> {
             match without_keys(&data, service) {
                 None => println!("{service}: has nothing here; it never ran here, or all of it is gone"),
                 Some(path) => {
-                    faults.push(format!("{service}: its keys are gone, and its data is there: {path}"))
+                    faults.push(format!("{service}: its keys are gone, and its data is there: {path}"));
                 }
             }
         }
