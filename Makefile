@@ -55,6 +55,15 @@ compose: ## The whole stack in containers on this machine (STACK=file, COMPOSE=p
 images: ## The nine images, with docker, podman or buildah, or as archives where there is none (ARGS="--tag 1.2.3 …")
 	scripts/images $(ARGS)
 
+.PHONY: sbom
+sbom: ## What each image is made of, CycloneDX 1.6 (ARGS="--tag 1.2.3 --out FOLDER …")
+	scripts/sbom --out "$(CACHE)/images" $(ARGS)
+
+.PHONY: audit
+audit: ## Known vulnerabilities in the crates, by the RustSec database of today (ADVISORY_DB=mirror)
+	@scripts/prepare audit
+	@scripts/audit
+
 .PHONY: check
 check: ## Formatting, lints, docs, fuzz targets, generated files, licences
 	scripts/prepare check

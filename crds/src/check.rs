@@ -93,6 +93,12 @@ fn check_array(schema: &JSONSchemaProps, items: &[Value], path: &str, faults: &m
         faults.add(path, format!("must have at most {max} items"));
         return None;
     }
+    if let Some(min) = schema.min_items
+        && i64::try_from(items.len()).is_ok_and(|len| len < min)
+    {
+        faults.add(path, format!("must have at least {min} item"));
+        return None;
+    }
     let Some(JSONSchemaPropsOrArray::Schema(item_schema)) = &schema.items else {
         return Some(Value::Array(items.to_vec()));
     };

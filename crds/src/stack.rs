@@ -7,16 +7,16 @@ use std::collections::BTreeMap;
 use chrono_tz::Tz;
 use contracts::permission::Permission;
 use settings::{
-    Balancing, Breaker, Concurrency, Fallback, Hedge, Protocol, RateLimits, Retries, ServiceCalls,
-    ServiceName,
+    Balancing, Breaker, Concurrency, Encryption, Fallback, Hedge, Protocol, RateLimits, Retries,
+    ServiceCalls, ServiceName,
 };
 
 use crate::Currency;
 use crate::spec::{
-    AuthSpec, Autoscaling, Backup, CloudNativePgDatabase, DeletionPolicy, EnvVar, ExternalDatabase,
-    GatewayService, GatewayTls, IntegrationsSpec, ManagedDatabase, Monitoring, NetworkPolicySpec,
-    ObservabilitySpec, ParentRef, Probes, PullPolicy, RateLimitStoreSpec, Resources, RestoreFrom, RouteAuth,
-    Scheduling, Span,
+    AccessSpec, AuthSpec, Autoscaling, Backup, CloudNativePgDatabase, CorsSpec, DeletionPolicy, EnvVar,
+    ExternalDatabase, GatewayService, GatewayTls, IntegrationsSpec, ManagedDatabase, Monitoring,
+    NetworkPolicySpec, ObservabilitySpec, ParentRef, Probes, PullPolicy, RateLimitStoreSpec, Resources,
+    RestoreFrom, RouteAuth, Scheduling, Span,
 };
 
 /// A stack that can be planned.
@@ -39,12 +39,16 @@ pub struct Stack {
     pub gateway: Gateway,
     /// Where data is kept on a cluster.
     pub database: Database,
+    /// Who keeps the key-encryption key.
+    pub encryption: Encryption,
     /// Copies of the data.
     pub backup: Option<Backup>,
     /// The backup that the database is filled from when it is new.
     pub restore_from: Option<RestoreFrom>,
     /// Tokens, sessions, passwords.
     pub auth: AuthSpec,
+    /// Emergencies, and who hears of them.
+    pub access: AccessSpec,
     /// Systems outside.
     pub integrations: IntegrationsSpec,
     /// Logs, metrics, traces.
@@ -145,6 +149,8 @@ pub struct Gateway {
     pub protocol: Protocol,
     /// Networks whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<String>,
+    /// Pages of which other origins may call the API.
+    pub cors: Option<CorsSpec>,
     /// Whether each request leaves a line in the log.
     pub access_log: bool,
     /// Its Service.

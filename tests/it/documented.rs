@@ -22,7 +22,7 @@ async fn every_documented_call_is_answered_as_documented_on_sqlite() {
 #[tokio::test]
 async fn every_documented_call_is_answered_as_documented_on_postgresql() {
     let url = testkit::engines::fresh_database().await;
-    let stack = Setup::new().arg("--database-url").arg(url).start().await;
+    let stack = Setup::new().with_database(&url).start().await;
     flow(&stack.client(), &stack.admin().await).await;
     let (_, status, _, _) = stack.interrupt().await;
     assert!(status.success());

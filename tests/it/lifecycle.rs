@@ -3,9 +3,11 @@
 use std::net::TcpListener;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use blackbox::{Client, Healthcare, Setup};
+use tokio::io::AsyncWriteExt;
 
 const PATIENT: &str = r#"{"patientId": "12345", "name": "John Doe", "dob": "1980-01-01", "contactInfo": {"phone": "+1234567890"}}"#;
 
@@ -197,10 +199,34 @@ async fn what_cannot_be_is_said_in_one_line() {
     assert_eq!(status.code(), Some(1));
     assert!(said.contains("data folder cannot be used") && said.lines().count() == 1, "{said}");
 
-    let setup = Setup::new().arg("--database-url").arg("postgres://nobody:hunter2@127.0.0.1:1/none");
-    let (status, said) = setup.refused().await;
+    // A parameter that there is not may be one that was misspelt.
+    let url = "postgres://nobody:hunter2@127.0.0.1:1/none?passwrod=hunter2";
+    let (status, said) = Setup::new().with_database(url).refused().await;
     assert_eq!(status.code(), Some(1));
     assert!(said.contains("cannot be opened") && !said.contains("hunter2"), "{said}");
+
+    let setup = Setup::new().arg("--database-url").arg(url);
+    let (status, said) = setup.refused().await;
+    assert_eq!(status.code(), Some(2));
+    assert!(said.contains("--database-url-file") && !said.contains("hunter2"), "{said}");
+    assert!(said.lines().count() == 1 && !setup.data_path().exists(), "{said}");
+}
+
+/// From whatever keeps secrets, without a file in between.
+#[tokio::test]
+async fn a_databases_url_comes_on_standard_input_too() {
+    let setup = Setup::new().arg("--database-url-file").arg("-");
+    let mut child = setup.command().stdin(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(b"postgres://nobody:hunter2@127.0.0.1:1/none\n").await.unwrap();
+    drop(stdin);
+    let output = child.wait_with_output().await.unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said.contains("cannot be opened") && !said.contains("hunter2"), "{said}");
+    // Named once, it is kept where secrets are.
+    let kept = setup.data_path().join("secrets/database/url");
+    assert_eq!(std::fs::read_to_string(kept).unwrap(), "postgres://nobody:hunter2@127.0.0.1:1/none");
 }
 
 #[tokio::test]

@@ -5,10 +5,13 @@
 mod access;
 mod audit;
 mod bad_input;
+mod canaries;
 mod documented;
 mod durability;
 mod lifecycle;
 mod privacy;
 mod rotation;
+mod signing_keys;
+mod supply_chain;
 mod traces;
 mod upstream_http2;

@@ -64,6 +64,17 @@ impl Setup {
         self
     }
 
+    /// On a PostgreSQL, whose URL is given in a file.
+    ///
+    /// # Panics
+    /// If the file cannot be written.
+    #[must_use]
+    pub fn with_database(self, url: &str) -> Self {
+        let file = self.dir.path().join("database-url");
+        std::fs::write(&file, url).expect("the file");
+        self.arg("--database-url-file").arg(file.display().to_string())
+    }
+
     /// The resource's file.
     pub fn stack_path(&self) -> PathBuf {
         self.dir.path().join("stack.yaml")

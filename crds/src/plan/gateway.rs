@@ -3,13 +3,13 @@
 use contracts::endpoint::{Access, Operation};
 use contracts::permission::Permission;
 use settings::{
-    Fallback, GatewayAuth, GatewayConfig, HealthCheck, Method, Prometheus, RateLimitStore, RateLimits, Route,
-    RouteAccess, ServiceName, StoreTls, Upstream,
+    Cors, Fallback, GatewayAuth, GatewayConfig, HealthCheck, Method, Prometheus, RateLimitStore, RateLimits,
+    Route, RouteAccess, ServiceName, StoreTls, Upstream,
 };
 
 use super::priority::priority;
 use super::{AUDIENCE, Placement, issuer, observability};
-use crate::spec::{RateLimitStoreSpec, RouteAuth};
+use crate::spec::{CorsSpec, RateLimitStoreSpec, RouteAuth};
 use crate::{RoutePolicy, Stack, names};
 
 /// The largest request body: 1 MiB.
@@ -61,6 +61,7 @@ pub fn plan_gateway(stack: &Stack, placement: &Placement) -> GatewayConfig {
         replicas: placement.gateways(stack),
         peers: placement.gateway(stack),
         trusted_proxies: stack.gateway.trusted_proxies.clone(),
+        cors: stack.gateway.cors.as_ref().map(cors),
         body_bytes_max: BODY_BYTES_MAX,
         access_log: stack.gateway.access_log,
         prometheus: prometheus(stack, placement),
@@ -120,6 +121,10 @@ fn rate_limit_store(stack: &Stack, spec: &RateLimitStoreSpec) -> RateLimitStore 
     }
 }
 
+fn cors(spec: &CorsSpec) -> Cors {
+    Cors { origins: spec.origins.clone(), max_age_seconds: spec.max_age.secs() }
+}
+
 /// The one that the stack names, or that runs beside it. By these labels samples are told from those of other stacks, whoever collects them.
 fn prometheus(stack: &Stack, placement: &Placement) -> Option<Prometheus> {
     let named = stack.observability.prometheus.as_ref().map(|prometheus| prometheus.url.clone());
@@ -138,7 +143,7 @@ fn gateway_route(method: Method, path: &str, access: RouteAccess) -> Route {
 fn access(declared: Access, tightened: &[Permission]) -> RouteAccess {
     let mut permissions = match declared {
         Access::Public if tightened.is_empty() => return RouteAccess::Public,
-        Access::Public | Access::SignedIn => Vec::new(),
+        Access::Public | Access::SignedIn | Access::Enrolling => Vec::new(),
         Access::Needs(permission) => vec![permission],
     };
     permissions.extend(tightened);

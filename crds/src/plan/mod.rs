@@ -64,7 +64,7 @@ impl Placement {
                 let host = names::object(&stack.name, service.as_str());
                 Address(format!("https://{host}:{}", service.port()))
             }
-            Self::Compose => Address(format!("http://{service}:{}", service.port())),
+            Self::Compose => Address(format!("https://{service}:{}", service.port())),
         }
     }
 
@@ -115,12 +115,11 @@ impl Placement {
         }
     }
 
-    /// TLS between the parts: on a cluster, whose network is others' too. The secret is mounted under one name everywhere, but each part
-    /// has its own.
+    /// TLS between the parts, where a network is between them. The secret is mounted under one name everywhere, but each part has its own.
     pub(crate) fn tls(&self) -> Option<InternalTls> {
         match self {
-            Self::Local { .. } | Self::Compose => None,
-            Self::Kubernetes => Some(InternalTls { secret: names::TLS.to_owned() }),
+            Self::Local { .. } => None,
+            Self::Kubernetes | Self::Compose => Some(InternalTls { secret: names::TLS.to_owned() }),
         }
     }
 }

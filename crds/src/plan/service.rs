@@ -3,12 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use settings::{AuthSettings, Database, Integrations, LogOff, Peer, SecretRef, ServiceName, ServiceSettings};
+use contracts::permission::Role;
+use settings::{
+    AccessSettings, AuthSettings, Database, Integrations, LogOff, Peer, SecondFactor, SecretRef, ServiceName,
+    ServiceSettings,
+};
 
 use super::connections::{of_a_pod, of_one_process};
 use super::{AUDIENCE, LocalDatabase, Placement, issuer, observability};
 use crate::Stack;
-use crate::spec::{RoleLogOff, Span};
+use crate::spec::{PersonsRole, RoleLogOff, SecondFactorSpec, Span};
 
 /// What a service is told. For one that is switched off too: what it would be told.
 pub fn plan_service(stack: &Stack, service: ServiceName, placement: &Placement) -> ServiceSettings {
@@ -18,6 +22,7 @@ pub fn plan_service(stack: &Stack, service: ServiceName, placement: &Placement) 
         admin_listen: placement.admin_listen(),
         tls: placement.tls(),
         database: database(stack, service, placement),
+        encryption: stack.encryption.clone(),
         time_zone: stack.time_zone.name().to_owned(),
         currency: stack.currency.code().to_owned(),
         peers: stack.enabled().map(|peer| (peer, Peer { address: placement.address(stack, peer) })).collect(),
@@ -29,9 +34,11 @@ pub fn plan_service(stack: &Stack, service: ServiceName, placement: &Placement) 
             refresh_token_seconds: stack.auth.refresh_token_lifetime.secs(),
             session_seconds: stack.auth.session_lifetime.secs(),
             log_off: log_off(stack, service),
+            second_factor: second_factor(stack, service),
             revocations_stale_seconds: stack.auth.revocations_stale_after.secs(),
             password_policy: stack.auth.password_policy,
         },
+        access: access(stack, service),
         integrations: integrations(stack, service),
         observability: observability(stack),
     }
@@ -48,6 +55,30 @@ fn log_off(stack: &Stack, service: ServiceName) -> BTreeMap<String, LogOff> {
         session_seconds: seconds(session),
     };
     stack.auth.log_off.by_role().map(|(role, log_off)| (role.to_string(), of(log_off))).collect()
+}
+
+/// Auth alone asks for it.
+fn second_factor(stack: &Stack, service: ServiceName) -> SecondFactor {
+    if service != ServiceName::AuthService {
+        return SecondFactor::default();
+    }
+    let SecondFactorSpec { roles, custom_roles } = &stack.auth.second_factor;
+    let name = |role: &PersonsRole| Role::from(*role).to_string();
+    SecondFactor { roles: roles.iter().map(name).collect(), custom_roles: *custom_roles }
+}
+
+/// Each is told what it acts by; the others need not start anew when this changes.
+fn access(stack: &Stack, service: ServiceName) -> AccessSettings {
+    let usual = AccessSettings::default();
+    match service {
+        ServiceName::MedicalRecordsService => {
+            AccessSettings { break_glass_seconds: stack.access.break_glass.secs(), ..usual }
+        }
+        ServiceName::NotificationService => {
+            AccessSettings { privacy_officer: stack.access.privacy_officer.clone(), ..usual }
+        }
+        _ => usual,
+    }
 }
 
 fn database(stack: &Stack, service: ServiceName, placement: &Placement) -> Database {

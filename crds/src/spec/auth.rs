@@ -8,7 +8,7 @@ use settings::PasswordPolicy;
 use super::{Span, rules};
 
 /// Tokens, sessions and passwords.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("x-kubernetes-validations" = rules::auth()))]
 pub struct AuthSpec {
@@ -25,6 +25,9 @@ pub struct AuthSpec {
     /// Automatic log-off: shorter lives of sessions for people of some roles. Whoever has several roles has the shortest.
     #[serde(skip_serializing_if = "is_empty")]
     pub log_off: LogOffSpec,
+    /// Who must have a second factor: codes that an app makes (TOTP). Everybody may.
+    #[serde(skip_serializing_if = "is_nobodys")]
+    pub second_factor: SecondFactorSpec,
     /// When a part of the stack has not heard for so long who was logged out, it refuses what people would change until it does (503); they
     /// may read until their tokens expire. 30s to 10m.
     #[schemars(extend("x-kubernetes-validations" = rules::between("30s", "10m")))]
@@ -40,6 +43,7 @@ impl Default for AuthSpec {
             refresh_token_lifetime: Span::from_secs(7 * 86_400),
             session_lifetime: Span::from_secs(30 * 86_400),
             log_off: LogOffSpec::default(),
+            second_factor: SecondFactorSpec::default(),
             revocations_stale_after: Span::from_secs(u64::from(settings::REVOCATIONS_STALE_SECONDS)),
             password_policy: PasswordPolicy::default(),
         }
@@ -97,6 +101,53 @@ impl LogOffSpec {
         ];
         all.into_iter().filter_map(|(role, log_off)| Some((role, log_off?)))
     }
+}
+
+/// Who must have a second factor. Whoever must and has none yet may log in and do nothing but enrol one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SecondFactorSpec {
+    /// Whoever has one of these roles.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 6), extend("x-kubernetes-list-type" = "set"))]
+    pub roles: Vec<PersonsRole>,
+    /// Whoever has a role that the clinic made for itself.
+    pub custom_roles: bool,
+}
+
+/// A role that people have, of those that every stack has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PersonsRole {
+    /// Runs the system.
+    Admin,
+    /// Treats patients.
+    Clinician,
+    /// Runs the front desk.
+    Receptionist,
+    /// Writes bills.
+    Billing,
+    /// Watches over privacy.
+    PrivacyOfficer,
+    /// Is treated.
+    Patient,
+}
+
+impl From<PersonsRole> for Role {
+    fn from(role: PersonsRole) -> Self {
+        match role {
+            PersonsRole::Admin => Self::Admin,
+            PersonsRole::Clinician => Self::Clinician,
+            PersonsRole::Receptionist => Self::Receptionist,
+            PersonsRole::Billing => Self::Billing,
+            PersonsRole::PrivacyOfficer => Self::PrivacyOfficer,
+            PersonsRole::Patient => Self::Patient,
+        }
+    }
+}
+
+fn is_nobodys(spec: &SecondFactorSpec) -> bool {
+    *spec == SecondFactorSpec::default()
 }
 
 fn is_empty(spec: &LogOffSpec) -> bool {

@@ -49,6 +49,8 @@ pub(crate) const HOST: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0
 /// A DNS name, or an address.
 pub(crate) const HOST_OR_ADDRESS: &str =
     r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*|[0-9a-f]*:[0-9a-f:.]+)$";
+/// An origin whose pages come unchanged: by TLS, or from the machine that they are looked at on.
+pub(crate) const ORIGIN: &str = r"^(https://([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*|\[[0-9a-f:.]+\])|http://(localhost|127\.0\.0\.1|\[::1\]))(:[0-9]{1,5})?$";
 /// A header's name; as `settings` has it.
 pub(crate) const HEADER: &str = r"^[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?$";
 /// A provider's account.
@@ -57,6 +59,8 @@ pub(crate) const ACCOUNT: &str = r"^[A-Za-z0-9_-]+$";
 pub(crate) const PROJECT: &str = r"^[a-z0-9-]+$";
 /// Whom a push service may contact.
 pub(crate) const CONTACT: &str = r"^(mailto:|https://)[^\s]+$";
+/// A mailbox, without a name before it.
+pub(crate) const MAILBOX: &str = r"^[^\s@<>]+@[^\s@<>]+\.[^\s@<>.]+$";
 /// A namespace: an RFC 1123 label.
 pub(crate) const LABEL: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
 /// A container image: a name, and a tag or a digest.
@@ -78,7 +82,7 @@ pub(crate) fn in_words(pattern: &str) -> Option<&'static str> {
         SECRET_KEY => "a key in a Secret: letters, digits, dots, dashes and underscores",
         ID => "an id: letters, digits, dots, dashes and underscores",
         URL => "an address such as https://host:8443/path, without user and password",
-        ENDPOINT => "a store's address such as https://s3.example.org:9000, without a path",
+        ENDPOINT => "an address such as https://s3.example.org:9000, without a path",
         REGION => "a region such as eu-central-1",
         FOLDER => "a folder such as backups/clinic, without a slash first or last",
         PHONE => "a phone number: + and 7 to 15 digits",
@@ -91,10 +95,14 @@ pub(crate) fn in_words(pattern: &str) -> Option<&'static str> {
         PATH => "a path such as /api/patients, without a slash at its end",
         HOST => "a host name such as clinic.example.org",
         HOST_OR_ADDRESS => "a host name such as redis.example.org, or an address",
+        ORIGIN => {
+            "an origin such as https://portal.example.org, without a path; http:// is for localhost alone"
+        }
         HEADER => "a header's name such as X-API-Key",
         ACCOUNT => "an account: letters, digits, dashes and underscores",
         PROJECT => "a project: small letters, digits and dashes",
         CONTACT => "an address that begins with mailto: or https://",
+        MAILBOX => "a mailbox such as privacy@clinic.example",
         LABEL => "the name of a namespace: small letters, digits and dashes",
         IMAGE => "an image such as registry.example/postgres:17",
         LOG_LEVEL => "error, warn, info, debug or trace, or a filter such as info,gateway=debug",

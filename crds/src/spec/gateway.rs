@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use settings::{Balancing, Protocol, RateLimit, RateLimits};
 
 use super::{
-    Autoscaling, ConcurrencySpec, GatewayService, GatewayTls, IngressSpec, RateLimitStoreSpec, Resources,
-    ServiceKey, Span, forms, rules,
+    Autoscaling, ConcurrencySpec, CorsSpec, GatewayService, GatewayTls, IngressSpec, RateLimitStoreSpec,
+    Resources, ServiceKey, Span, forms, rules,
 };
 
 /// What stands in front of the services: the only way in.
@@ -53,6 +53,9 @@ pub struct GatewaySpec {
         extend("x-kubernetes-list-type" = "set", "x-kubernetes-validations" = rules::trusted_proxies())
     )]
     pub trusted_proxies: Vec<String>,
+    /// Pages of other origins that may call the API from a browser. Left out: none may.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cors: Option<CorsSpec>,
     /// A line in the log for each request, without health data.
     pub access_log: bool,
     /// Its Service, port 8080.
@@ -87,6 +90,7 @@ impl Default for GatewaySpec {
             load_balancing: Balancing::default(),
             upstream_protocol: Protocol::default(),
             trusted_proxies: Vec::new(),
+            cors: None,
             access_log: true,
             service: None,
             ingress: None,

@@ -6,12 +6,15 @@
 //! Conventions: durations are strings such as `30s` ([`Span`]); what has a fixed default says so in the schema; a choice between
 //! several shapes is a struct of which exactly one member is set, because a structural schema has no tagged unions.
 
+mod access;
 mod auth;
 mod backup;
 mod calls;
 mod cluster;
 mod concurrency;
+mod cors;
 mod database;
+mod encryption;
 mod exposure;
 mod forms;
 mod gateway;
@@ -25,12 +28,15 @@ mod span;
 mod status;
 mod workload;
 
-pub use auth::{AuthSpec, LogOffSpec, RoleLogOff};
+pub use access::AccessSpec;
+pub use auth::{AuthSpec, LogOffSpec, PersonsRole, RoleLogOff, SecondFactorSpec};
 pub use backup::{Backup, BackupVolume, KeySecretRef, RestoreFrom};
 pub use calls::{CallBreakerSpec, CallRetriesSpec, ServiceCallsSpec};
 pub use cluster::{NetworkPolicySpec, Scheduling, TaintEffect, Toleration, TolerationOperator};
 pub use concurrency::ConcurrencySpec;
+pub use cors::CorsSpec;
 pub use database::{CloudNativePgDatabase, DatabaseSpec, ExternalDatabase, ManagedDatabase, Storage};
+pub use encryption::{EncryptionSpec, TransitSpec};
 pub use exposure::{GatewayService, GatewayServiceType, GatewayTls, IngressSpec, IngressTls, ParentRef};
 pub(crate) use forms::in_words;
 pub(crate) use gateway::DEFAULT_RATE_LIMIT;
@@ -98,12 +104,19 @@ pub struct HealthcareStackSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gateway: Option<GatewaySpec>,
     /// Where the services keep their data. Left out: `managed`. A stack that runs in one process keeps its own (SQLite, or
-    /// PostgreSQL by `--database-url`), whatever stands here.
+    /// PostgreSQL by `--database-url-file`), whatever stands here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub database: Option<DatabaseSpec>,
+    /// Who keeps the key-encryption key. Left out: the stack's own Secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = rules::encryption()))]
+    pub encryption: Option<EncryptionSpec>,
     /// Tokens, sessions and passwords.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auth: Option<AuthSpec>,
+    /// Who sees whose data, where it can be chosen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access: Option<AccessSpec>,
     /// Systems outside the stack. Secrets are always named, never written here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub integrations: Option<IntegrationsSpec>,
@@ -144,7 +157,9 @@ impl Default for HealthcareStackSpec {
             service_calls: None,
             gateway: None,
             database: None,
+            encryption: None,
             auth: None,
+            access: None,
             integrations: None,
             observability: None,
             scheduling: None,

@@ -275,6 +275,41 @@ pub(super) fn storage() -> Vec<Rule> {
     ]
 }
 
+/// The keeper that wraps is named, and stays named for as long as it is the one.
+pub(super) fn encryption() -> Vec<Rule> {
+    vec![
+        rule("self.provider != 'Transit' || has(self.transit)", "needs transit, which says who that is")
+            .field_path(".provider"),
+        never(
+            "self.provider != 'Transit' || oldSelf.provider == 'Transit' || has(oldSelf.transit)",
+            TRANSIT_FIRST,
+        )
+        .field_path(".provider"),
+        never(
+            "(self.provider != 'Transit' && oldSelf.provider != 'Transit') || !has(oldSelf.transit) || (has(self.transit) && \
+             self.transit.mount == oldSelf.transit.mount && self.transit.key == oldSelf.transit.key)",
+            "mount and key must stay for as long as keys are wrapped by them",
+        )
+        .field_path(".transit"),
+    ]
+}
+
+/// What was not there has to be made known before it is used.
+const TRANSIT_FIRST: &str = "must be Secret until every pod knows the engine: name it in transit first, and wait until the stack is ready";
+
+/// Keys travel to it.
+pub(super) fn transit() -> Vec<Rule> {
+    vec![
+        rule(
+            "self.address.startsWith('https://') || ['localhost', '127.0.0.1', '[::1]'].exists(host, \
+             [self.address, self.address + '/'].exists(address, \
+             address.startsWith('http://' + host + ':') || address.startsWith('http://' + host + '/')))",
+            "must begin with https://: keys travel to it",
+        )
+        .field_path(".address"),
+    ]
+}
+
 pub(super) fn auth() -> Vec<Rule> {
     let [access, refresh, session] = ["accessTokenLifetime", "refreshTokenLifetime", "sessionLifetime"]
         .map(|name| seconds(&format!("self.{name}")));
@@ -346,6 +381,16 @@ pub(super) fn stack() -> Vec<Rule> {
             "Backup needs database.backup, where the last backup goes",
         )
         .field_path(".deletionPolicy"),
+        never(
+            "!has(self.encryption) || self.encryption.provider != 'Transit' || has(oldSelf.encryption)",
+            TRANSIT_FIRST,
+        )
+        .field_path(".encryption.provider"),
+        never(
+            "has(self.encryption) || !has(oldSelf.encryption) || oldSelf.encryption.provider != 'Transit'",
+            "must stay for as long as keys are wrapped by its engine",
+        )
+        .field_path(".encryption"),
     ]
 }
 

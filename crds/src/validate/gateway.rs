@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use contracts::origin::{MAX_AGE_SECONDS_MAX, Origin};
 use settings::{Concurrency, RateLimits, ServiceName};
 
 use super::{bounds, routes, services};
 use crate::fault::Faults;
 use crate::spec::{
-    ConcurrencySpec, DEFAULT_RATE_LIMIT, GatewayService, GatewayServiceType, GatewaySpec, IngressSpec, Span,
+    ConcurrencySpec, CorsSpec, DEFAULT_RATE_LIMIT, GatewayService, GatewayServiceType, GatewaySpec,
+    IngressSpec, Span,
 };
 use crate::{Gateway, Ingress, IngressBy, Service};
 
@@ -54,6 +56,7 @@ pub(super) fn validate(
         balancing: spec.load_balancing,
         protocol: spec.upstream_protocol,
         trusted_proxies: spec.trusted_proxies.clone(),
+        cors: spec.cors.clone().inspect(|cors| self::cors(cors, faults)),
         access_log: spec.access_log,
         service: service(spec.service.clone().unwrap_or_default(), faults),
         ingress: spec.ingress.as_ref().map(|ingress| self::ingress(ingress, faults)),
@@ -70,6 +73,16 @@ fn concurrency(spec: ConcurrencySpec, faults: &mut Faults) -> Concurrency {
         faults.add(path, format!("min ({min}) must be at most max ({max})"));
     }
     Concurrency { max, adaptive, min, fast_ms: fast.millis() }
+}
+
+fn cors(cors: &CorsSpec, faults: &mut Faults) {
+    for (index, origin) in cors.origins.iter().enumerate() {
+        if let Err(fault) = origin.parse::<Origin>() {
+            faults.add(format!("{PATH}.cors.origins[{index}]"), format!("{origin} {fault}"));
+        }
+    }
+    let max = Span::from_secs(MAX_AGE_SECONDS_MAX.into());
+    bounds::span(format!("{PATH}.cors.maxAge"), cors.max_age, Span::from_secs(0), max, faults);
 }
 
 fn service(service: GatewayService, faults: &mut Faults) -> GatewayService {

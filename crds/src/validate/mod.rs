@@ -7,6 +7,7 @@ mod calls;
 mod cluster;
 mod database;
 mod document;
+mod encryption;
 mod gateway;
 mod integrations;
 mod routes;
@@ -14,11 +15,12 @@ mod secrets;
 mod services;
 
 use chrono_tz::Tz;
+use contracts::field::Email;
 use contracts::permission::Role;
 use settings::ServiceName;
 
 use crate::fault::Faults;
-use crate::spec::{AuthSpec, HealthcareStack, HealthcareStackSpec, Span};
+use crate::spec::{AccessSpec, AuthSpec, HealthcareStack, HealthcareStackSpec, Span};
 use crate::{Currency, Database, Image, Invalid, Stack, plan};
 
 /// The namespace of a stack that names none, as kubectl has it.
@@ -59,7 +61,9 @@ fn validate(name: &str, namespace: &str, spec: &HealthcareStackSpec, faults: &mu
     let service_calls = calls::validate(spec.service_calls.unwrap_or_default(), faults);
     let gateway = gateway::validate(&spec.gateway.clone().unwrap_or_default(), &services, faults);
     let database = database::validate(spec, faults);
-    let auth = auth(spec.auth.unwrap_or_default(), faults);
+    let encryption = encryption::validate(spec.encryption.clone().unwrap_or_default(), faults);
+    let auth = auth(spec.auth.clone().unwrap_or_default(), faults);
+    let access = access(spec.access.clone().unwrap_or_default(), faults);
     let integrations = spec.integrations.clone().unwrap_or_default();
     integrations::check(&integrations, faults);
     let observability = spec.observability.clone().unwrap_or_default();
@@ -78,9 +82,11 @@ fn validate(name: &str, namespace: &str, spec: &HealthcareStackSpec, faults: &mu
         service_calls,
         gateway,
         database: database?,
+        encryption,
         backup: spec.database.as_ref().and_then(|database| database.backup.clone()),
         restore_from: spec.database.as_ref().and_then(|database| database.restore_from.clone()),
         auth,
+        access,
         integrations,
         monitoring: observability.monitoring.clone().unwrap_or_default(),
         observability,
@@ -103,6 +109,15 @@ fn image(spec: &HealthcareStackSpec, version: &str) -> Image {
         pull_policy: image.pull_policy,
         pull_secrets: image.pull_secrets,
     }
+}
+
+fn access(access: AccessSpec, faults: &mut Faults) -> AccessSpec {
+    let (at_least, at_most) = (Span::from_secs(300), Span::from_secs(8 * 3_600));
+    bounds::span("spec.access.breakGlass", access.break_glass, at_least, at_most, faults);
+    if access.privacy_officer.as_deref().is_some_and(|mailbox| Email::parse(mailbox).is_err()) {
+        faults.add("spec.access.privacyOfficer", "must be a mailbox such as privacy@clinic.example");
+    }
+    access
 }
 
 /// RFC 9700 asks for short lives; ours bound what a stolen token is good for while nobody can be told of it.

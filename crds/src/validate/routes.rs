@@ -245,6 +245,9 @@ fn check_access(routes: &[RoutePolicy], faults: &mut Faults) {
             }
         } else if SIGN_IN.contains(&operation.id) && (route.auth.is_some() || !route.permissions.is_empty()) {
             faults.add(&path, format!("nobody could sign in: {name} must stay public"));
+        } else if operation.access == Access::Enrolling && !route.permissions.is_empty() {
+            faults
+                .add(&path, format!("nobody could enrol a second factor: {name} must ask for no permission"));
         }
     }
 }

@@ -161,7 +161,18 @@ fn a_value_out_of_its_bounds_is_named() {
             "auth: { logOff: { privacyOfficer: { session: 30s } } }",
             "spec.auth.logOff.privacyOfficer.session: must be at least 1m",
         ),
+        (
+            "auth: { secondFactor: { roles: [admin, clinican] } }",
+            "spec.auth.secondFactor.roles[1]: must be one of admin, clinician, receptionist, billing, \
+             privacy-officer, patient",
+        ),
         ("auth: { revocationsStaleAfter: 5s }", "spec.auth.revocationsStaleAfter: must be at least 30s"),
+        ("access: { breakGlass: 1m }", "spec.access.breakGlass: must be at least 5m"),
+        ("access: { breakGlass: 9h }", "spec.access.breakGlass: must be at most 8h"),
+        (
+            "access: { privacyOfficer: a@b@example.com }",
+            "spec.access.privacyOfficer: must be a mailbox such as privacy@clinic.example",
+        ),
         ("auth: { accessTokenLifetime: 2h }", "spec.auth.accessTokenLifetime: must be at most 10m"),
         (
             "services: { patient: { probes: { readiness: { period: 500ms } } } }",
@@ -261,6 +272,49 @@ fn tls_ends_in_one_place() {
             refused,
         ),
         (&format!("gateway: {{ {tls} }}"), "none"),
+    ]);
+}
+
+/// By the same reading as the gateway's: what is taken here can be planned.
+#[test]
+fn pages_of_other_origins_are_named_one_by_one() {
+    const FORM: &str = "must be an origin such as https://portal.example.org, without a path; http:// is for localhost alone";
+    let cors = |origin: &str| format!("gateway: {{ cors: {{ origins: [{origin:?}] }} }}");
+    for origin in [
+        "https://portal.example.org",
+        "https://portal.example.org:8443",
+        "https://[2001:db8::1]",
+        "http://localhost:5173",
+        "http://[::1]:5173",
+    ] {
+        each_is_refused(&[(&cors(origin), "none")]);
+    }
+    for origin in [
+        "*",
+        "null",
+        "https://*.example.org",
+        "https://portal.example.org/",
+        "https://Portal.example.org",
+        "http://portal.example.org",
+        "http://localhost.example.org",
+    ] {
+        each_is_refused(&[(&cors(origin), &format!("spec.gateway.cors.origins[0]: {FORM}"))]);
+    }
+    for origin in ["https://portal.example.org:99999", "https://[::1::2]", "https://portal.example.org:0"] {
+        let said = "is no origin; write one such as https://portal.example.org, without a path";
+        each_is_refused(&[(&cors(origin), &format!("spec.gateway.cors.origins[0]: {origin} {said}"))]);
+    }
+    each_is_refused(&[
+        ("gateway: { cors: {} }", "spec.gateway.cors.origins: is required"),
+        ("gateway: { cors: { origins: [] } }", "spec.gateway.cors.origins: must have at least 1 item"),
+        (
+            "gateway: { cors: { origins: ['https://a.example'], maxAge: 2d } }",
+            "spec.gateway.cors.maxAge: must be at most 1d",
+        ),
+        (
+            "gateway: { cors: { origins: ['https://a.example'], credentials: true } }",
+            "spec.gateway.cors.credentials: there is no such field",
+        ),
     ]);
 }
 

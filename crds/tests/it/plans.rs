@@ -88,10 +88,10 @@ fn every_public_operation_has_a_route_that_asks_for_no_less() {
                 (Access::Needs(permission), RouteAccess::Permissions(names)) => {
                     assert!(names.iter().any(|name| name == permission.as_str()), "{}", operation.id);
                 }
-                (Access::Needs(_) | Access::SignedIn, RouteAccess::Public) => {
+                (Access::Needs(_) | Access::SignedIn | Access::Enrolling, RouteAccess::Public) => {
                     panic!("{} is open", operation.id)
                 }
-                (Access::SignedIn | Access::Public, _) => {}
+                (Access::SignedIn | Access::Enrolling | Access::Public, _) => {}
             }
         }
     }
@@ -112,14 +112,14 @@ fn every_route_has_an_upstream_or_is_the_gateways_own() {
     assert_eq!(own, ["/api/gateway", "/api/docs", "/api/docs/openapi.json", "/api/docs/problems"]);
 }
 
-/// Whoever is spoken to on a cluster is so with TLS, and shows a certificate of a name that it has there.
+/// Whoever is spoken to over a network is so with TLS, and shows a certificate of a name that it has there.
 #[test]
-fn on_a_cluster_every_part_is_reached_with_tls_and_in_one_process_none() {
+fn over_a_network_every_part_is_reached_with_tls_and_in_one_process_none() {
     for name in ["minimal", "full"] {
         let stack = Stack::from_yaml(&sample(name)).unwrap();
         let placements = [
             (Placement::Kubernetes, true),
-            (Placement::Compose, false),
+            (Placement::Compose, true),
             (local(LocalDatabase::Sqlite), false),
         ];
         for (placement, with_tls) in placements {

@@ -105,6 +105,11 @@ fn no_route_shuts_out_everybody() {
     ] {
         assert!(faults_of(&[route]).contains("nobody could sign in"), "{route}");
     }
+    let enrolling = "path: /api/auth/me/second-factor, service: auth, permissions: ['users:read']";
+    assert!(
+        faults_of(&[enrolling])
+            .contains("nobody could enrol a second factor: POST /api/auth/me/second-factor must")
+    );
     assert_eq!(
         faults_of(&["path: /api/bills, service: billing, permissions: ['internal:call', 'bills:burn']"]),
         "spec.gateway.routes[0].permissions[0]: internal:call is for services: no person has it\nspec.gateway.routes[0].permissions[1]: bills:burn is no permission; write one such as patients:read"

@@ -112,6 +112,12 @@ fn each_rule_says_what_and_why() {
     }
 }
 
+const SECRET: &str = "{ encryption: { transit: { address: 'https://v:8200', key: clinic, token: { secret: vault, key: token } } } }";
+const TRANSIT: &str = "{ encryption: { provider: Transit, transit: { address: 'https://v:8200', key: clinic, \
+                       token: { secret: vault, key: token } } } }";
+const TRANSIT_MOVED: &str = "{ encryption: { provider: Transit, transit: { address: 'http://localhost', key: clinic, \
+                             namespace: north, token: { secret: other, key: token }, hold: 1m } } }";
+
 /// What is no change is refused by none either.
 #[test]
 fn no_rule_refuses_a_sample() {
@@ -147,6 +153,12 @@ fn no_rule_refuses_a_change_that_can_be() {
             "{ services: { patient: { replicas: 2 } } }",
             "{ services: { patient: { autoscaling: { max: 5 } } } }",
         ),
+        // An engine takes over in two steps, gives back in two, and may move meanwhile.
+        ("{}", SECRET),
+        (SECRET, TRANSIT),
+        (TRANSIT, TRANSIT_MOVED),
+        (TRANSIT, SECRET),
+        (SECRET, "{}"),
     ] {
         let spec = |text: &str| -> Value { serde_saphyr::from_str(text).unwrap() };
         if let Err(errors) = rules.check(&spec(to), Some(&spec(from))) {

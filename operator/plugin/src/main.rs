@@ -59,9 +59,9 @@ async fn run(cli: Cli) -> Result<Answer, Error> {
     match cli.command {
         Command::Status(options) => Box::pin(status::run(&cluster, &options)).await,
         Command::Logs(options) => logs::run(&cluster, &options).await,
-        Command::Open(options) => open::run(&cluster, &options).await,
+        Command::Open(options) => Box::pin(open::run(&cluster, &options)).await,
         Command::Backup(options) => backup::run(&cluster, &options).await,
-        Command::Restore(options) => restore::run(&cluster, &options).await,
+        Command::Restore(options) => Box::pin(restore::run(&cluster, &options)).await,
         Command::RotateKeys(options) => rotate::run(&cluster, &options).await,
         Command::Diff(options) => Box::pin(diff::run(&cluster, &options)).await,
         Command::FirstAdmin(options) => first_admin::run(&cluster, &options).await,

@@ -142,6 +142,12 @@ fn taking(context: &Context<'_>, part: &str, backup: &Backup) -> PodTemplateSpec
     template
 }
 
+/// How the key-encryption keys of a transit engine are called, up to the version: what it has wrapped opens with no key that came along.
+fn engine(context: &Context<'_>) -> String {
+    let transit = context.stack.encryption.transit.as_ref();
+    transit.map(|it| format!("{}/{}:v", it.mount, it.key)).unwrap_or_default()
+}
+
 /// The Job that fills the schemas. It waits for them, and whatever is made afterwards waits for it.
 ///
 /// What it does may be planned anew, with another image, when it is long done: then nothing is brought from an object store, which may not
@@ -169,6 +175,7 @@ fn restored(context: &Context<'_>, restore: &RestoreFrom) -> Object {
             pod::value("BACKUP", restore.backup.clone().unwrap_or_else(|| "latest".to_owned())),
             pod::value("SCHEMAS", pairs.join(" ")),
             pod::value("KEKS", context.kek.restored.join(" ")),
+            pod::value("ENGINE", engine(context)),
         ],
     );
     let Some(store) = &restore.object_store else {

@@ -2,8 +2,8 @@
 //! whose network does not know them is as open as before.
 //!
 //! What runs outside the stack has an address that is not known here. Then the port alone is allowed: DNS, the API server, a mail server, a
-//! database that somebody else runs, an object store, a Redis where limits are counted, a collector of traces, a
-//! Prometheus.
+//! database that somebody else runs, an object store, a Redis where limits are counted, a transit engine, a collector
+//! of traces, a Prometheus.
 
 use std::net::IpAddr;
 
@@ -63,7 +63,7 @@ const fn callees(service: ServiceName) -> &'static [ServiceName] {
         S::BillingService | S::MedicalRecordsService => &[S::PatientService, S::AuthService],
         S::NotificationService => &[S::ProviderService, S::AuthService],
         S::ProviderService => &[S::AppointmentService, S::AuthService],
-        // It reads what each has in its audit.
+        // It reads what each has in its audit, and what their keys are wrapped under.
         S::AuthService => &S::ALL,
     }
 }
@@ -121,7 +121,9 @@ fn database_clients(context: &Context<'_>) -> NetworkPolicy {
             to: None,
         },
     };
-    policy(context, names::DATABASE_CLIENTS, client_selector(context), Vec::new(), vec![dns(), database])
+    let mut egress = vec![dns(), database];
+    egress.extend(transit(context));
+    policy(context, names::DATABASE_CLIENTS, client_selector(context), Vec::new(), egress)
 }
 
 /// The Jobs that carry backups to a bucket, or from one.
@@ -236,6 +238,11 @@ fn mail(mail: &MailSettings) -> NetworkPolicyEgressRule {
     to(address(&mail.host).into_iter().collect(), &[mail.port])
 }
 
+/// Where the keys are unwrapped that the database's data is sealed under, by services and by Jobs.
+fn transit(context: &Context<'_>) -> Option<NetworkPolicyEgressRule> {
+    to_url(&context.stack.encryption.transit.as_ref()?.address)
+}
+
 /// Where traces go.
 fn collector(context: &Context<'_>) -> Option<NetworkPolicyEgressRule> {
     to_url(&context.stack.observability.tracing.as_ref()?.endpoint)
@@ -330,6 +337,10 @@ mod tests {
             let mut flows = &asked(service) | &told(service);
             // http-kit, for every service: the keys, and who was logged out.
             flows.insert(ServiceName::AuthService);
+            if service == ServiceName::AuthService {
+                // It asks each that there is (`kit.optional_transport` in a loop).
+                flows.extend(ServiceName::ALL);
+            }
             assert_eq!(callees(service).iter().copied().collect::<BTreeSet<_>>(), flows, "{service}");
         }
     }

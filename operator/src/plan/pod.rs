@@ -175,6 +175,8 @@ pub struct Mounts {
     places: Vec<VolumeMount>,
     settings: Option<String>,
     secrets: Vec<(String, String)>,
+    /// Of these, those that are read again by themselves.
+    followed: Vec<String>,
 }
 
 impl Mounts {
@@ -212,6 +214,16 @@ impl Mounts {
     #[must_use]
     pub fn named_secret(self, name: &str) -> Self {
         self.secret(name, name.to_owned())
+    }
+
+    /// The same, for what the program reads again whenever it needs it: another value replaces no pod. Where the same Secret is needed for
+    /// something else, it does.
+    #[must_use]
+    pub fn followed_secret(mut self, name: &str) -> Self {
+        if !self.secrets.iter().any(|(mounted, _)| mounted == name) {
+            self.followed.push(name.to_owned());
+        }
+        self.named_secret(name)
     }
 
     /// The same, for what the program goes on without: a pod does not wait for it, and sees it when it comes. Where another needs the same
@@ -253,7 +265,8 @@ impl Mounts {
     /// Annotations that change when what is mounted does, so that a pod template with them rolls. A Secret that is not there yet has none.
     pub fn checksums(&self, context: &Context<'_>) -> BTreeMap<String, String> {
         let settings = self.settings.iter().map(|sum| (labels::checksum("settings"), sum.clone()));
-        let secrets = self.secrets.iter().filter_map(|(name, object)| secret_checksum(context, name, object));
+        let rolling = self.secrets.iter().filter(|(name, _)| !self.followed.contains(name));
+        let secrets = rolling.filter_map(|(name, object)| secret_checksum(context, name, object));
         settings.chain(secrets).collect()
     }
 }

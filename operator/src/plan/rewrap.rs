@@ -4,12 +4,12 @@
 //! The previous key-encryption key is given up when all of them are done ([`crate::secrets`]), and for no other reason. So each is told
 //! which key is meant: done under another is not done.
 
-use settings::ServiceName;
+use settings::{KekProvider, ServiceName};
 use stack::names;
 
 use super::job::{Patience, job};
 use super::pod::{self, Mounts, Pod};
-use super::{Context, config};
+use super::{Context, config, workload};
 use crate::object::Object;
 
 /// What cannot be wrapped anew in some minutes is told, and tried anew later.
@@ -31,8 +31,13 @@ pub(super) fn plan(context: &Context<'_>) -> Vec<Object> {
 
 fn rewrap(context: &Context<'_>, service: ServiceName, tag: &str, kek_id: &str) -> Object {
     let part = names::rewrap(service);
-    let args = ["rewrap", "--under", kek_id].map(str::to_owned);
-    let mut container = pod::program(context, service.as_str(), tag, args.into());
+    // An engine wraps under the newest version of its key, whatever we take that to be.
+    let args = match context.stack.encryption.provider {
+        KekProvider::Secret => vec!["rewrap", "--under", kek_id],
+        KekProvider::Transit => vec!["rewrap"],
+    };
+    let args: Vec<_> = args.into_iter().map(str::to_owned).collect();
+    let mut container = pod::program(context, service.as_str(), tag, args);
     container.resources =
         context.stack.services.get(&service).map(|service| pod::resources(&service.resources));
     let settings = config::text(&config::settings(context, service));
@@ -40,6 +45,7 @@ fn rewrap(context: &Context<'_>, service: ServiceName, tag: &str, kek_id: &str) 
         .settings(context.name(service.as_str()), &settings)
         .secret("database", context.name(&names::database(service)))
         .secret(names::KEK, context.name(names::KEK));
+    let mounts = workload::with_engine(mounts, &context.stack.encryption);
     let template = Pod {
         part: &part,
         account: context.name(service.as_str()),

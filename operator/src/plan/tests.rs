@@ -1,6 +1,7 @@
 //! What is planned for the samples, for a reviewer to read, and the rules that matter.
 
 mod backup;
+mod encryption;
 mod every_stack;
 mod limits;
 mod rewrap;

@@ -60,8 +60,7 @@ fn signing_kids(draft: &Draft) -> impl Iterator<Item = &str> {
 }
 
 fn new_signing_key(request: &Request<'_>, draft: &mut Draft) -> Result<String, Refusal> {
-    let suffix = data_encoding::BASE32_NOPAD.encode(&request.random.bytes::<5>()).to_ascii_lowercase();
-    let kid = format!("{}-{suffix}", request.now.format("%Y%m%dT%H%M%SZ"));
+    let kid = generate::signing_kid(request.random, request.now);
     let (key, _) = generate_key(&kid).map_err(|_| draft.damaged(&kid))?;
     draft.set(&format!("{kid}.p8"), key);
     Ok(kid)

@@ -220,6 +220,29 @@ fn a_backup_of_another_key_encryption_key_changes_nothing_and_says_which_it_need
     assert_eq!(restored.sql(&url(&restored, ServiceName::PatientService), tables).unwrap(), "0");
 }
 
+#[test]
+fn what_an_engine_has_wrapped_is_restored_where_that_engine_wraps_and_nowhere_else() {
+    let server = Server::start();
+    server.job("database-setup").unwrap();
+    migrate(&server);
+    let patient = url(&server, ServiceName::PatientService);
+    server.sql(&patient, &key("ada", "transit/clinic:v2")).unwrap();
+    server.sql(&patient, &key("bob", &server.kek_id())).unwrap();
+    server.backup().unwrap();
+    let without = Server::start_restored(&server);
+    without.job("database-setup").unwrap();
+    without.take_backups_of(&server);
+    let said = without.job("restore").unwrap_err();
+    assert!(said.contains("wrapped under the key-encryption key transit/clinic:v2, but"), "{said}");
+
+    let restored = Server::start_restored_with_engine(&server);
+    restored.job("database-setup").unwrap();
+    restored.take_backups_of(&server);
+    restored.job("restore").unwrap();
+    let keys = "select string_agg(subject, ' ' order by subject) from patient_keys.data_key where subject in ('ada', 'bob')";
+    assert_eq!(restored.sql(&url(&restored, ServiceName::PatientService), keys).unwrap(), "ada bob");
+}
+
 /// SQL that adds a key.
 fn key(subject: &str, kek_id: &str) -> String {
     format!(

@@ -43,6 +43,9 @@ spec:
 const RESTORED: &str = "
     restoreFrom: {volume: {claimName: clinic-backup}, keySecretRef: {name: old-kek}}
 ";
+const ENGINE: &str =
+    "  encryption: {provider: Transit, transit: {address: 'https://vault', key: clinic, token: {secret: vault, key: token}}}
+";
 const START_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Ends the server when its standard input ends: with the test, however that ends.
@@ -72,6 +75,11 @@ impl Server {
     /// The same, of a stack that begins with a backup of another, whose key comes along.
     pub(crate) fn start_restored(other: &Self) -> Self {
         Self::of(&format!("{}{RESTORED}", STACK.trim_end()), other.escrowed())
+    }
+
+    /// The same, of a stack whose keys a transit engine wraps.
+    pub(crate) fn start_restored_with_engine(other: &Self) -> Self {
+        Self::of(&format!("{}{RESTORED}{ENGINE}", STACK.trim_end()), other.escrowed())
     }
 
     /// What is taken over from it.

@@ -9,6 +9,7 @@
 pub mod api;
 pub mod domain;
 mod error;
+pub mod jobs;
 mod peers;
 pub mod store;
 
@@ -28,6 +29,7 @@ pub const MIGRATIONS: db::Migrations = db::migrations!();
 fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
     Box::pin(async move {
         let api = api::Api::new(&kit)?;
+        let care = jobs::care::run(kit.db.clone());
         let router = Routes::new(&kit, api, appointments::API)
             .on(api::book::book)
             .on(api::list::list)
@@ -39,7 +41,8 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::events::take)
             .on_audit::<appointments::AuditOfAppointments>()
             .on_verification::<appointments::VerifyAuditOfAppointments>()
+            .on_keys::<appointments::KeysOfAppointments>()
             .finish()?;
-        Ok(App { router, jobs: Vec::new() })
+        Ok(App { router, jobs: vec![Box::pin(care)] })
     })
 }

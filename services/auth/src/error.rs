@@ -24,6 +24,21 @@ pub enum Error {
     /// Unknown user, wrong password, disabled or locked account: nobody is told which.
     #[error("user name or password is wrong")]
     InvalidCredentials,
+    /// The password was right, and a code of the second factor is needed too.
+    #[error("a code is needed")]
+    SecondFactorRequired,
+    /// No secret was offered, or too long ago.
+    #[error("no second factor was offered")]
+    NothingOffered,
+    /// There is none.
+    #[error("there is no second factor")]
+    NoSecondFactor,
+    /// A role of the user asks for it.
+    #[error("a role asks for a second factor")]
+    SecondFactorAsked,
+    /// Nobody resets their own.
+    #[error("one's own second factor is not reset")]
+    OwnSecondFactor,
     /// The address has failed too often, whatever the accounts.
     #[error("too many failed attempts from one address")]
     TooManyAttempts {
@@ -95,6 +110,16 @@ impl Failure for Error {
             Self::NotFound | Self::NoSession => Problem::new(ProblemCode::NotFound),
             Self::Taken => Problem::new(ProblemCode::AlreadyExists).fault("username", "is taken"),
             Self::InvalidCredentials => Problem::new(ProblemCode::InvalidCredentials),
+            Self::SecondFactorRequired => Problem::new(ProblemCode::SecondFactorRequired),
+            Self::NothingOffered => Problem::new(ProblemCode::InvalidTransition)
+                .detail("No second factor was offered, or too long ago: POST /api/auth/me/second-factor."),
+            Self::NoSecondFactor => {
+                Problem::new(ProblemCode::InvalidTransition).detail("There is no second factor.")
+            }
+            Self::SecondFactorAsked => Problem::new(ProblemCode::InvalidTransition)
+                .detail("A role asks for a second factor: enrol another in the place of this one."),
+            Self::OwnSecondFactor => Problem::new(ProblemCode::InvalidTransition)
+                .detail("Nobody resets their own: replace it with a code, or ask another administrator."),
             Self::TooManyAttempts { seconds } => {
                 Problem { retry_after: Some(*seconds), ..Problem::new(ProblemCode::RateLimited) }
                     .detail("Too many failed logins from this address.")

@@ -78,7 +78,7 @@ impl Guard {
         }
     }
 
-    /// The password was right: forgets the failures before it, in the transaction of what it was right for.
+    /// The password was right, and a code if one is needed: forgets the failures before it, in the transaction of what it was right for.
     pub async fn settle(&self, tx: &mut Tx, admitted: &Admitted) -> Result<(), db::Error> {
         let (keys, now) = (&admitted.keys, tx.now());
         lock(tx, keys).await?;
@@ -89,13 +89,19 @@ impl Guard {
             let fresh = Kept { budget: Budget::fresh(now), familiar_until: Some(now + FAMILIAR) };
             attempt_put(tx, pair, &fresh).await?;
         }
-        if let Some(address) = &keys.address {
-            // Only this try: others from there were somebody's guesses.
-            let kept = attempt_find(tx, address).await?;
-            let budget = kept.budget.give_back(now, ADDRESS_TRIES);
-            attempt_put(tx, address, &Kept { budget, ..kept }).await?;
-        }
-        Ok(())
+        give_back_to_address(tx, keys).await
+    }
+
+    /// The password was right, and a code is still to come. The address has its try back, as after every right password: a whole clinic may
+    /// stand behind it, whose logins take two steps each. The account has not: whoever knows a password guesses codes no more often than
+    /// others guess passwords, and to leave the code out brings them no new tries.
+    pub async fn halfway(&self, admitted: &Admitted) -> Result<(), Error> {
+        db::retrying(&self.db, async |mut tx| {
+            lock(&mut tx, &admitted.keys).await?;
+            give_back_to_address(&mut tx, &admitted.keys).await?;
+            Ok::<_, Error>(tx.commit_unaudited().await?)
+        })
+        .await
     }
 
     /// An administrator set a new password: the guesses at the old one are forgotten.
@@ -113,6 +119,14 @@ impl Guard {
             pair: address.map(|address| blind("attempt.pair", &format!("{address} {name}"))).transpose()?,
         })
     }
+}
+
+/// Only this try: others from there were somebody's guesses.
+async fn give_back_to_address(tx: &mut Tx, keys: &Keys) -> Result<(), db::Error> {
+    let (Some(address), now) = (&keys.address, tx.now()) else { return Ok(()) };
+    let kept = attempt_find(tx, address).await?;
+    let budget = kept.budget.give_back(now, ADDRESS_TRIES);
+    attempt_put(tx, address, &Kept { budget, ..kept }).await
 }
 
 enum Outcome {

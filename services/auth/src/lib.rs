@@ -26,11 +26,14 @@ pub mod token;
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use contracts::auth;
 use contracts::secret::Secret;
 use http_kit::Routes;
 use http_kit::kit::{App, BoxFuture, BuildError, Kit, Service};
 use settings::ServiceName;
+
+use crate::signing::SigningKeys;
 
 pub use error::Error;
 
@@ -43,7 +46,9 @@ pub const MIGRATIONS: db::Migrations = db::migrations!();
 fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
     Box::pin(async move {
         let (feed, watch) = feed::feed(&kit.db, Arc::clone(&kit.world.verifier)).await?;
-        let api = api::Api::new(&kit, feed)?;
+        let token_life = TimeDelta::seconds(kit.settings.auth.access_token_seconds.into());
+        let keys = SigningKeys::load(&kit.world.secrets, &kit.world.clock, token_life)?;
+        let api = api::Api::new(&kit, feed, Arc::clone(&keys))?;
         seed::first_admin(&api.db, &api.hasher, kit.world.admin_password.as_ref().map(Secret::reveal))
             .await?;
         let router = Routes::new(&kit, api.clone(), auth::API)
@@ -54,6 +59,10 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::introspect::introspect)
             .on(api::me::me)
             .on(api::me::change_password)
+            .on(api::second_factor::own::own)
+            .on(api::second_factor::offer::offer)
+            .on(api::second_factor::confirm::confirm)
+            .on(api::second_factor::remove::remove)
             .on(api::sessions::own::list)
             .on(api::sessions::own::revoke)
             .on(api::sessions::own::revoke_all)
@@ -65,6 +74,8 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::users::read::by_id)
             .on(api::users::update::update)
             .on(api::users::set_password::set_password)
+            .on(api::second_factor::users::status)
+            .on(api::second_factor::users::reset)
             .on(api::users::delete::delete)
             .on(api::roles::list::list)
             .on(api::roles::create::create)
@@ -79,10 +90,17 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::audit::accesses::accesses)
             .on_audit::<auth::AuditOfAuth>()
             .on_verification::<auth::VerifyAuditOfAuth>()
+            .on(api::stack_keys::read)
+            .on_keys::<auth::KeysOfAuth>()
             .finish()?;
+        let verifier = kit.world.verifier;
         Ok(App {
             router,
-            jobs: vec![Box::pin(watch.run(api.db.clone())), Box::pin(jobs::purge::run(api.db))],
+            jobs: vec![
+                Box::pin(watch.run(api.db.clone())),
+                Box::pin(jobs::purge::run(api.db)),
+                Box::pin(async move { match signing::follow(keys, verifier).await {} }),
+            ],
         })
     })
 }

@@ -12,8 +12,8 @@ use argon2::{Algorithm, Argon2, Block, Params, PasswordHash as Phc, Version};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use contracts::ambient::Random;
 use tokio::sync::Semaphore;
-use zeroize::Zeroizing;
 
+use crate::domain::policy;
 use crate::domain::user::PasswordHash;
 
 /// Whoever would wait longer is told to come back.
@@ -88,7 +88,7 @@ impl Hasher {
     }
 
     async fn raw(&self, password: &str, salt: Vec<u8>, params: Params) -> Result<[u8; OUTPUT], Busy> {
-        let password = Zeroizing::new(password.as_bytes().to_vec());
+        let password = policy::normal(password);
         let place = tokio::time::timeout(WAIT, Arc::clone(&self.places).acquire_owned()).await;
         let place = place.map_err(|_| Busy)?.map_err(|_| Busy)?;
         let idle = Arc::clone(&self.idle);
@@ -99,7 +99,8 @@ impl Hasher {
             memory.resize(params.block_count().max(memory.len()), Block::default());
             let mut hash = [0; OUTPUT];
             let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-            let done = argon2.hash_password_into_with_memory(&password, &salt, &mut hash, &mut memory);
+            let done =
+                argon2.hash_password_into_with_memory(password.as_bytes(), &salt, &mut hash, &mut memory);
             idle.lock().unwrap_or_else(PoisonError::into_inner).push(memory);
             done.map(|()| hash)
         });
@@ -120,6 +121,14 @@ mod tests {
         assert!(hasher.verify("password123", Some(hash.clone())).await.unwrap());
         assert!(!hasher.verify("Password123", Some(hash)).await.unwrap());
         assert!(!hasher.verify("password123", None).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn the_same_password_from_another_keyboard_is_the_same() {
+        let hasher = Hasher::new(Random::seeded(1));
+        let hash = hasher.hash("Ma\u{308}rz im Go\u{308}teborg").await.unwrap();
+        assert!(hasher.verify("M\u{e4}rz im G\u{f6}teborg", Some(hash.clone())).await.unwrap());
+        assert!(!hasher.verify("Marz im Goteborg", Some(hash)).await.unwrap());
     }
 
     #[tokio::test]

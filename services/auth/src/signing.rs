@@ -1,24 +1,46 @@
-//! The keys that access tokens are signed with: Ed25519, one file each in the secret `signing-keys`.
+//! The keys that access tokens are signed with: Ed25519, in files of the secret `signing-keys`.
 //!
-//! A file's name without `.p8` is the key's `kid`. All of them are published, so that a key can be rotated: first published, then
-//! signed with, and taken away when the last token signed with it has expired. They are read when the process starts; where several
-//! replicas run, all must publish a key before one signs with it, or one that was not asked to yet would not know it.
+//! ```text
+//! <kid>.p8         a key; all of them are published, and what was signed with one of them is good
+//! current          the kid of the one to sign with; without it that is the last in the order of names
+//! <kid>.replaced   since when the key signs nothing any more (RFC 3339): when all that it signed has expired, it is published no more
+//! ```
+//!
+//! So a key can be exchanged while everything runs: first published, then signed with, and not believed when the last token signed with it
+//! has expired. The files are read again every second. Where several replicas run, all must publish a key before one signs with it, or one
+//! that was not asked to yet would not know it.
 
-use std::fmt;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::{fmt, io};
 
+use arc_swap::ArcSwap;
+use chrono::{DateTime, TimeDelta};
+use contracts::ambient::Clock;
 use contracts::auth::JwkSet;
 use db::{SecretError, Secrets};
 use http_kit::identity::{BadKey, Part, public_jwk};
-use http_kit::token::Claims;
+use http_kit::token::{Claims, Verifier};
 use jsonwebtoken::EncodingKey;
 use settings::SecretRef;
 
 const SECRET: &str = "signing-keys";
-/// Names the key to sign with; without it that is the last in the order of names.
+/// Names the key to sign with.
 const CURRENT: &str = "current";
+/// Clocks differ, and a process learns a second late that another key signs: a token may be so much younger than the note of its key's end.
+const GRACE: TimeDelta = TimeDelta::minutes(2);
 
-/// The key to sign with, and the public halves of all.
+/// The key to sign with, and the public halves of all that are believed.
 pub struct SigningKeys {
+    secrets: Secrets,
+    clock: Clock,
+    /// How long a key is believed once it signs nothing any more.
+    overlap: TimeDelta,
+    current: ArcSwap<Current>,
+}
+
+/// What was made of the files as they were read last.
+struct Current {
     kid: String,
     key: EncodingKey,
     public: JwkSet,
@@ -51,51 +73,99 @@ pub enum SigningError {
         /// Which.
         kid: String,
     },
+    /// Since when a key signs nothing any more cannot be read.
+    #[error("the secret {SECRET}/{kid}.replaced is not a time such as 2026-01-31T12:00:00Z")]
+    BadTime {
+        /// Which.
+        kid: String,
+    },
 }
 
 impl SigningKeys {
-    /// Reads the keys.
-    pub fn load(secrets: &Secrets) -> Result<Self, SigningError> {
-        let files = secrets.list(SECRET)?;
-        let kids: Vec<&str> = files.iter().filter_map(|file| file.strip_suffix(".p8")).collect();
-        let current = if files.iter().any(|file| file == CURRENT) {
-            secrets.read_text(&reference(CURRENT))?.trim().to_owned()
-        } else {
-            (*kids.last().ok_or(SigningError::None)?).to_owned()
-        };
-        let (mut key, mut public) = (None, JwkSet::default());
-        for kid in kids {
-            if Part::of_kid(kid).is_some() {
-                return Err(SigningError::ServiceName { kid: kid.to_owned() });
-            }
-            let pkcs8 = secrets.read(&reference(&format!("{kid}.p8")))?;
-            let jwk = public_jwk(kid, &pkcs8).map_err(|BadKey| SigningError::Bad { kid: kid.to_owned() })?;
-            public.keys.push(jwk);
-            if kid == current {
-                key = Some(EncodingKey::from_ed_der(&pkcs8));
-            }
+    /// Reads the keys for the first time. A token lives so long.
+    pub fn load(secrets: &Secrets, clock: &Clock, token_life: TimeDelta) -> Result<Arc<Self>, SigningError> {
+        let overlap = token_life + GRACE;
+        let current = ArcSwap::from_pointee(read(secrets, clock, overlap)?);
+        Ok(Arc::new(Self { secrets: secrets.clone(), clock: clock.clone(), overlap, current }))
+    }
+
+    /// Reads them again. If they cannot be used, those in use stay. Whoever believes them here is told before one signs that they do not know.
+    pub fn reload(&self, believe: impl FnOnce(&JwkSet)) -> Result<(), SigningError> {
+        let read = read(&self.secrets, &self.clock, self.overlap)?;
+        let present = self.current.load();
+        if (&read.kid, &read.public) != (&present.kid, &present.public) {
+            tracing::info!(kid = read.kid, published = read.public.keys.len(), "other signing keys");
+            believe(&read.public);
+            self.current.store(Arc::new(read));
         }
-        match key {
-            Some(key) => Ok(Self { kid: current, key, public }),
-            None => Err(SigningError::NoCurrent { kid: current }),
-        }
+        Ok(())
     }
 
     /// Signs with the current key.
     pub fn sign(&self, claims: &Claims) -> String {
-        claims.sign(&self.key, &self.kid)
+        let current = self.current.load();
+        claims.sign(&current.key, &current.kid)
+    }
+
+    /// The one that signs, and the public halves of all, as they are at one moment.
+    pub fn told(&self) -> (String, JwkSet) {
+        let current = self.current.load();
+        (current.kid.clone(), current.public.clone())
     }
 
     /// The public halves.
-    pub fn public(&self) -> &JwkSet {
-        &self.public
+    pub fn public(&self) -> JwkSet {
+        self.current.load().public.clone()
     }
 }
 
 impl fmt::Debug for SigningKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SigningKeys").field("kid", &self.kid).finish_non_exhaustive()
+        f.debug_struct("SigningKeys").field("kid", &self.current.load().kid).finish_non_exhaustive()
     }
+}
+
+/// Keeps to the files for as long as the future lives. This process's own verifier need not ask for what stands here.
+pub async fn follow(keys: Arc<SigningKeys>, verifier: Arc<Verifier>) -> Infallible {
+    let reload = || keys.reload(|public| verifier.replace_keys(public)).map_err(io::Error::other);
+    let told = |error: &str| tracing::warn!(error, "the signing keys cannot be used; those before stay");
+    tls::follow(reload, told).await
+}
+
+fn read(secrets: &Secrets, clock: &Clock, overlap: TimeDelta) -> Result<Current, SigningError> {
+    let files = secrets.list(SECRET)?;
+    let kids: Vec<&str> = files.iter().filter_map(|file| file.strip_suffix(".p8")).collect();
+    let current = if files.iter().any(|file| file == CURRENT) {
+        secrets.read_text(&reference(CURRENT))?.trim().to_owned()
+    } else {
+        (*kids.last().ok_or(SigningError::None)?).to_owned()
+    };
+    let (mut key, mut public) = (None, JwkSet::default());
+    for kid in kids {
+        if Part::of_kid(kid).is_some() {
+            return Err(SigningError::ServiceName { kid: kid.to_owned() });
+        }
+        let note = format!("{kid}.replaced");
+        if kid != current && files.contains(&note) && clock.now() >= time(secrets, kid, &note)? + overlap {
+            continue;
+        }
+        let pkcs8 = secrets.read(&reference(&format!("{kid}.p8")))?;
+        let jwk = public_jwk(kid, &pkcs8).map_err(|BadKey| SigningError::Bad { kid: kid.to_owned() })?;
+        public.keys.push(jwk);
+        if kid == current {
+            key = Some(EncodingKey::from_ed_der(&pkcs8));
+        }
+    }
+    match key {
+        Some(key) => Ok(Current { kid: current, key, public }),
+        None => Err(SigningError::NoCurrent { kid: current }),
+    }
+}
+
+fn time(secrets: &Secrets, kid: &str, note: &str) -> Result<DateTime<chrono::Utc>, SigningError> {
+    let text = secrets.read_text(&reference(note))?;
+    let time = DateTime::parse_from_rfc3339(text.trim());
+    time.map(|time| time.to_utc()).map_err(|_| SigningError::BadTime { kid: kid.to_owned() })
 }
 
 fn reference(key: &str) -> SecretRef {
@@ -103,43 +173,4 @@ fn reference(key: &str) -> SecretRef {
 }
 
 #[cfg(test)]
-mod tests {
-    use http_kit::identity::generate_key;
-
-    use super::*;
-
-    fn load(files: &[(&str, &[u8])]) -> Result<SigningKeys, SigningError> {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir(dir.path().join(SECRET)).unwrap();
-        for (name, content) in files {
-            std::fs::write(dir.path().join(SECRET).join(name), content).unwrap();
-        }
-        SigningKeys::load(&Secrets::new(dir.path()))
-    }
-
-    #[test]
-    fn the_last_key_signs_unless_another_is_named_and_all_are_published() {
-        let (one, other) = (generate_key("k1").unwrap().0, generate_key("k2").unwrap().0);
-        let keys = load(&[("k1.p8", &one), ("k2.p8", &other)]).unwrap();
-        assert_eq!((keys.kid.as_str(), keys.public.keys.len()), ("k2", 2));
-        let keys = load(&[("k1.p8", &one), ("k2.p8", &other), ("current", b"k1\n")]).unwrap();
-        assert_eq!((keys.kid.as_str(), keys.public.keys.len()), ("k1", 2));
-    }
-
-    #[test]
-    fn without_a_good_key_there_is_a_clear_error() {
-        let key = generate_key("k").unwrap().0;
-        for (files, says) in [
-            (&[] as &[(&str, &[u8])], "holds no key"),
-            (&[("k.p8", b"x")], "not an Ed25519"),
-            (&[("k.p8", &key), ("current", b"z")], "names \"z\""),
-            (&[("auth-service.p8", &key)], "service's name"),
-        ] {
-            let error = load(files).unwrap_err().to_string();
-            assert!(error.contains(says), "{error}");
-        }
-        let nowhere = tempfile::tempdir().unwrap();
-        let error = SigningKeys::load(&Secrets::new(nowhere.path())).unwrap_err();
-        assert!(error.to_string().contains("signing-keys"), "{error}");
-    }
-}
+mod tests;

@@ -1,6 +1,7 @@
 //! Tokens: the access token, a signed JWT for minutes, and the refresh token, good for one exchange.
 
 use std::fmt;
+use std::sync::Arc;
 
 use contracts::ambient::Random;
 use contracts::id::{PatientId, ProviderId, UserId};
@@ -15,7 +16,7 @@ use crate::signing::SigningKeys;
 /// Issues access tokens.
 #[derive(Debug)]
 pub struct Issuer {
-    keys: SigningKeys,
+    keys: Arc<SigningKeys>,
     /// `iss` in every token.
     name: String,
     audience: String,
@@ -25,7 +26,7 @@ pub struct Issuer {
 
 impl Issuer {
     /// By the stack's settings.
-    pub fn new(keys: SigningKeys, settings: &AuthSettings) -> Self {
+    pub fn new(keys: Arc<SigningKeys>, settings: &AuthSettings) -> Self {
         Self {
             keys,
             name: settings.issuer.clone(),
@@ -39,6 +40,11 @@ impl Issuer {
         &self.name
     }
 
+    /// What an app for second factors shows beside its codes: the last part of the issuer's name, which is the stack's.
+    pub fn title(&self) -> &str {
+        self.name.rsplit('/').find(|part| !part.is_empty()).unwrap_or("healthcare")
+    }
+
     /// The keys.
     pub fn keys(&self) -> &SigningKeys {
         &self.keys
@@ -46,7 +52,7 @@ impl Issuer {
 
     /// A token for a user in a session whose times were just set.
     pub fn access_token(&self, random: &Random, now: chrono::DateTime<chrono::Utc>, to: &To<'_>) -> String {
-        let claims = Claims {
+        let mut claims = Claims {
             iss: self.name.clone(),
             aud: self.audience.clone(),
             sub: to.id.to_string(),
@@ -59,9 +65,16 @@ impl Issuer {
             roles: to.user.role_names().iter().map(ToString::to_string).collect(),
             scope: to.user.permissions().to_scope(),
             grants: to.user.made.iter().map(Grant::from).collect(),
+            only_enrols: to.only_enrols,
             patient_id: to.user.patient_id.as_ref().map(PatientId::to_string),
             provider_id: to.user.provider_id.as_ref().map(ProviderId::to_string),
         };
+        if to.only_enrols {
+            claims.roles.clear();
+            claims.scope.clear();
+            claims.grants.clear();
+            (claims.patient_id, claims.provider_id) = (None, None);
+        }
         self.keys.sign(&claims)
     }
 }
@@ -77,6 +90,8 @@ pub struct To<'a> {
     pub session: &'a str,
     /// The session's times.
     pub times: &'a Times,
+    /// Whether they may do nothing but enrol a second factor.
+    pub only_enrols: bool,
 }
 
 /// A refresh token: 256 random bits, of which the database keeps a hash. Never shown.

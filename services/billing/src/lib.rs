@@ -33,6 +33,7 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::events::deliver)
             .on_audit::<bills::AuditOfBilling>()
             .on_verification::<bills::VerifyAuditOfBilling>()
+            .on_keys::<bills::KeysOfBills>()
             .finish()?;
         Ok(App { router, jobs: Vec::new() })
     })

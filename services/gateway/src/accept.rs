@@ -110,7 +110,7 @@ pub(crate) fn converse<S>(stream: S, origin: Origin, core: Arc<Core>) -> impl Fu
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let (mut edge, link) = Edge::new(stream, Arc::clone(&core));
+    let (mut edge, link) = Edge::new(stream, origin.is_tls, Arc::clone(&core));
     let mut phase = core.phase.clone();
     async move {
         loop {

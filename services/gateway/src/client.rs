@@ -60,6 +60,13 @@ impl Peer {
         Cow::Owned(Client::new(origin, proto))
     }
 
+    /// Whether whoever asked did so over TLS, as far as that is known: to here, or to a trusted proxy.
+    pub(crate) fn is_secret(&self, headers: &HeaderMap, trusted: &Trusted) -> bool {
+        self.is_tls
+            || (self.is_trusted(trusted)
+                && headers.get(FORWARDED_PROTO).is_some_and(|proto| proto.as_bytes() == b"https"))
+    }
+
     /// Whether this peer's word about the outside is believed.
     pub(crate) fn is_trusted(&self, trusted: &Trusted) -> bool {
         trusted.has(self.address)

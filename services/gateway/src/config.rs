@@ -125,6 +125,7 @@ mod tests {
             ("/rateLimitStore/password", "rateLimitStore.password.later"),
             ("/upstreams/patient-service", "upstreams.patient-service.later"),
             ("/upstreams/patient-service/healthCheck", "upstreams.patient-service.healthCheck.later"),
+            ("/cors", "cors.later"),
             ("/auth", "auth.later"),
             ("/observability", "observability.later"),
             ("/observability/tracing", "observability.tracing.later"),
@@ -140,6 +141,7 @@ mod tests {
             serde_json::json!({"header": "X-API-Key", "requestsPerSecond": 1, "burst": 1});
         known["rateLimitStore"] =
             serde_json::json!({"host": "redis", "password": {"secret": "a", "key": "b"}});
+        known["cors"] = serde_json::json!({"origins": ["https://portal.example.org"]});
         known["upstreams"]["patient-service"]["healthCheck"] = serde_json::json!({});
         known["observability"]["tracing"] =
             serde_json::json!({"endpoint": "http://a:4318", "samplePercent": 1});

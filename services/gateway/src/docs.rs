@@ -15,6 +15,8 @@ use crate::openapi;
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+
 /// A page or file.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Page {
@@ -77,7 +79,8 @@ impl Page {
         let mut response = crate::own::typed(body, self.media_type, "no-cache");
         let headers = response.headers_mut();
         headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-        headers.insert(HeaderName::from_static("referrer-policy"), HeaderValue::from_static("no-referrer"));
+        // Tokens are typed in here: no window that opened this one, or that it opens, has a hold on it.
+        headers.insert(OPENER_POLICY, HeaderValue::from_static("same-origin"));
         response
     }
 }

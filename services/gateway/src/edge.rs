@@ -17,6 +17,7 @@ use tokio::time::{Instant, Sleep};
 
 use crate::gateway::Core;
 use crate::link::Link;
+use crate::security;
 
 /// A request's head must be complete so long after its first byte.
 const HEAD_MAX: Duration = Duration::from_secs(10);
@@ -50,12 +51,13 @@ pub(crate) struct Edge<S> {
     /// What was read and is to be read again.
     ahead: Vec<u8>,
     is_shut: bool,
+    is_tls: bool,
     /// A problem document that takes the place of hyper's bare answer, and how much of it is written.
     instead: Option<(Vec<u8>, usize)>,
 }
 
 impl<S> Edge<S> {
-    pub(crate) fn new(stream: S, core: Arc<Core>) -> (Self, Arc<Link>) {
+    pub(crate) fn new(stream: S, is_tls: bool, core: Arc<Core>) -> (Self, Arc<Link>) {
         let link = Arc::new(Link::default());
         let now = Instant::now();
         let edge = Self {
@@ -70,6 +72,7 @@ impl<S> Edge<S> {
             stall: None,
             ahead: Vec::new(),
             is_shut: false,
+            is_tls,
             instead: None,
         };
         (edge, link)
@@ -192,8 +195,9 @@ impl<S> Edge<S> {
         let status = http::StatusCode::from_u16(code.status()).unwrap_or_default();
         let head = format!(
             "HTTP/1.1 {status}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\n\
-             cache-control: no-store\r\nx-content-type-options: nosniff\r\nconnection: close\r\n\r\n",
-            body.len()
+             cache-control: no-store\r\n{}connection: close\r\n\r\n",
+            body.len(),
+            security::lines(self.is_tls)
         );
         Some([head.as_bytes(), &body].concat())
     }

@@ -1,8 +1,8 @@
 //! What is passed on and what is not: hop-by-hop headers end here, and what we say of the client replaces what it said of itself.
 
 use http::header::{
-    CACHE_CONTROL, CONNECTION, EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SEC_WEBSOCKET_KEY,
-    STRICT_TRANSPORT_SECURITY, TE, TRANSFER_ENCODING, UPGRADE, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONNECTION, EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SEC_WEBSOCKET_KEY, TE,
+    TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 
@@ -176,20 +176,28 @@ fn forget_claims(headers: &mut HeaderMap, is_trusted: bool) {
         headers.remove(FORWARDED_PROTO);
         return;
     }
-    let is_claim = |name: &HeaderName| Names::one(name.as_str()).have(Names::CLAIM);
-    while let Some(claim) = headers.keys().find(|name| is_claim(name)).cloned() {
-        headers.remove(claim);
-    }
+    remove(headers, Names::CLAIM);
 }
 
-/// Makes a service's headers those of an answer to a client.
-pub(crate) fn towards_client(headers: &mut HeaderMap) {
+/// Makes a service's headers those of an answer to a client. `is_guarded`: nobody gets it without a token.
+pub(crate) fn towards_client(headers: &mut HeaderMap, is_guarded: bool) {
     let there = Names::of(headers);
     // A service that strips what is for all has lost that, no more: it is one of ours.
     let _ = strip_hop_by_hop(headers, there);
-    // Answers hold health data: nobody keeps them who was not told to.
-    if !there.have(Names::CACHE_CONTROL) || !headers.contains_key(CACHE_CONTROL) {
+    if there.have(Names::NOT_TOLD) {
+        remove(headers, Names::NOT_TOLD);
+    }
+    // Answers hold health data: nobody keeps them, a browser on a ward's machine neither. Where anybody is answered, a service may say otherwise.
+    if is_guarded || !there.have(Names::CACHE_CONTROL) || !headers.contains_key(CACHE_CONTROL) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+}
+
+/// Takes out all that are of a kind.
+fn remove(headers: &mut HeaderMap, kind: Names) {
+    let is_one = |name: &HeaderName| Names::one(name.as_str()).have(kind);
+    while let Some(name) = headers.keys().find(|name| is_one(name)).cloned() {
+        headers.remove(name);
     }
 }
 
@@ -197,14 +205,6 @@ pub(crate) fn towards_client(headers: &mut HeaderMap) {
 pub(crate) fn upgraded(headers: &mut HeaderMap) {
     headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-}
-
-/// What every answer carries, the gateway's own included.
-pub(crate) fn secure(headers: &mut HeaderMap, is_tls: bool) {
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if is_tls {
-        headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
-    }
 }
 
 /// The client's own request id, if it is well-formed.

@@ -12,10 +12,10 @@
 //! | `snapshot.rs`, `routing.rs`, `kept.rs` | configuration, and what outlives it |
 //! | `way.rs` | a request's way |
 //! | `target.rs`, `host.rs`, `client.rs`, `limits/`, `headers.rs` | its steps: address, who asks, how often, what is passed on |
+//! | `security.rs`, `cors.rs` | what every answer tells browsers; pages of which other origins may read it |
 //! | `canary.rs`, `rewrite.rs` | where to: which version, and by which path |
 //! | `admission.rs`, `loan.rs` | whether the service has room for it; whose its place is while its client is waited for |
 //! | `forward/`, `upstream/`, `place.rs`, `patience.rs`, `body.rs` | attempts, connections to services, HTTP/1.1 and HTTP/2 on them, where names lead, bodies streamed both ways |
-//! | `gather.rs`, `late.rs`, `room.rs` | small bodies read first; how slowly one may come; how much of all that is kept at once |
 //! | `gather.rs`, `late.rs`, `room.rs` | small bodies read first; how slowly one may come; how much of all that is kept at once |
 //! | `pace.rs` | how long: in all, each attempt, before a read is made a second time |
 //! | `fallback/` | what a read gets whose service cannot answer |
@@ -37,6 +37,7 @@ mod canary;
 mod checks;
 mod client;
 mod config;
+mod cors;
 mod crowd;
 mod docs;
 mod edge;
@@ -67,6 +68,7 @@ mod refusal;
 mod rewrite;
 mod room;
 mod routing;
+mod security;
 mod snapshot;
 mod standalone;
 mod status;

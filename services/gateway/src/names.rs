@@ -21,6 +21,8 @@ impl Names {
     pub(crate) const CACHE_CONTROL: Self = Self(1 << 8);
     /// What the gateway says itself, whatever a client has said: [`OwnLines`](crate::upstream::OwnLines) but for those above.
     pub(crate) const OWN: Self = Self(1 << 9);
+    /// What no service tells a client: what it is made of, and what is the gateway's to say: who may read along, and that there is TLS.
+    pub(crate) const NOT_TOLD: Self = Self(1 << 10);
 
     /// Those in a map.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
@@ -44,11 +46,30 @@ impl Names {
             "te" => Self::TE,
             "upgrade" => Self::UPGRADE,
             "expect" => Self::EXPECT,
-            "x-real-ip" => Self::REAL_IP,
             "cache-control" => Self::CACHE_CONTROL,
-            "forwarded" | "traceparent" | "x-request-id" | contracts::deadline::HEADER => Self::OWN,
+            "forwarded" | "traceparent" => Self::OWN,
+            // Of the rest most are none of these, which their first letter tells.
+            _ => match name.as_bytes().first() {
+                Some(b'x') => Self::extension(name),
+                Some(b'a') if name.starts_with("access-control-") => Self::NOT_TOLD,
+                Some(b's') if matches!(name, "server" | "strict-transport-security") => Self::NOT_TOLD,
+                Some(b't') if name == "true-client-ip" => Self::CLAIM,
+                Some(b't') if name == "timing-allow-origin" => Self::NOT_TOLD,
+                _ => Self::default(),
+            },
+        }
+    }
+
+    /// What a name that begins with an x stands for.
+    fn extension(name: &str) -> Self {
+        match name {
+            "x-real-ip" => Self::REAL_IP,
+            "x-request-id" | contracts::deadline::HEADER => Self::OWN,
             "x-forwarded-host" => Self(Self::CLAIM.0 | Self::FORWARDED_HOST.0),
-            "x-rewrite-url" | "x-client-ip" | "x-cluster-client-ip" | "true-client-ip" => Self::CLAIM,
+            "x-rewrite-url" | "x-client-ip" | "x-cluster-client-ip" => Self::CLAIM,
+            "x-powered-by" | "x-aspnet-version" | "x-aspnetmvc-version" | "x-generator" | "x-runtime" => {
+                Self::NOT_TOLD
+            }
             _ if name.starts_with("x-forwarded-") || name.starts_with("x-original-") => Self::CLAIM,
             _ => Self::default(),
         }
@@ -59,6 +80,15 @@ impl Names {
 mod tests {
     use super::*;
     use http::{HeaderName, HeaderValue};
+
+    #[test]
+    fn what_no_service_tells_is_known_by_its_name() {
+        for name in ["server", "x-powered-by", "access-control-allow-origin", "strict-transport-security"] {
+            assert!(Names::one(name).have(Names::NOT_TOLD), "{name}");
+        }
+        assert_eq!(Names::one("server-timing"), Names::default());
+        assert_eq!(Names::one(contracts::deadline::HEADER), Names::OWN, "wherever it stands in the alphabet");
+    }
 
     #[test]
     fn a_map_has_what_one_of_its_names_stands_for() {

@@ -1,7 +1,11 @@
 //! [`Refusal`]: a request that ends at the gateway, as a problem document; and [`Cause`], why its service did not answer it.
 
+use bytes::Bytes;
 use contracts::problem::{Problem, ProblemCode};
-use http::{HeaderValue, StatusCode};
+use futures_util::FutureExt;
+use http::header::{ALLOW, CONNECTION};
+use http::{HeaderValue, Response, StatusCode};
+use http_body_util::BodyExt;
 
 /// Why a request goes no further.
 #[derive(Debug)]
@@ -90,6 +94,27 @@ impl Refusal {
         let mut problem = Problem::new(ProblemCode::Unavailable).detail(detail);
         problem.retry_after = Some(whole_seconds(retry_after).max(1));
         Self { cause: Some(cause), ..problem.into() }
+    }
+
+    /// As the client gets it.
+    pub(crate) fn response(self, trace_id: &str) -> Response<Bytes> {
+        let Self { problem, allow, close, .. } = self;
+        let problem = Problem { trace_id: Some(trace_id.to_owned()), ..*problem };
+        let (mut head, body) = http_kit::problem::response(&problem).into_parts();
+        if let Some(allow) = allow {
+            head.headers.insert(ALLOW, allow);
+        }
+        if close {
+            head.headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        // A `Full` body is one frame that is there already.
+        let bytes = body
+            .collect()
+            .now_or_never()
+            .and_then(Result::ok)
+            .map(http_body_util::Collected::to_bytes)
+            .unwrap_or_default();
+        Response::from_parts(head, bytes)
     }
 }
 

@@ -135,18 +135,12 @@ impl Routes {
             return Found::Route(route);
         }
         let has = |method: &settings::Method| self.look(*method, path, headers).is_some();
-        let mut allowed: Vec<&str> =
-            METHODS.iter().filter(|method| has(method)).map(|method| method.as_str()).collect();
-        if allowed.is_empty() {
-            return Found::Nothing;
-        }
-        if allowed[0] == "GET" {
-            allowed.insert(1, "HEAD");
-        }
-        allowed.push("OPTIONS");
-        Found::OtherMethods(
-            HeaderValue::try_from(allowed.join(", ")).unwrap_or_else(|_| HeaderValue::from_static("")),
-        )
+        allowed(has).map_or(Found::Nothing, Found::OtherMethods)
+    }
+
+    /// The methods that a path has, whatever headers its routes ask for; `None`: it has none.
+    pub(crate) fn methods(&self, path: &str) -> Option<HeaderValue> {
+        allowed(|method| self.trees[place(*method)].at(path).is_ok())
     }
 
     fn look(&self, method: settings::Method, path: &str, headers: &HeaderMap) -> Option<&Arc<Route>> {
@@ -154,6 +148,17 @@ impl Routes {
         let choosy = leaf.choosy.iter().find(|(wanted, _)| wanted.is_met(headers));
         choosy.map(|(_, route)| route).or(leaf.plain.as_ref())
     }
+}
+
+/// Methods as `Allow` has them.
+fn allowed(has: impl Fn(&settings::Method) -> bool) -> Option<HeaderValue> {
+    let mut allowed: Vec<&str> =
+        METHODS.iter().filter(|method| has(method)).map(|method| method.as_str()).collect();
+    if *allowed.first()? == "GET" {
+        allowed.insert(1, "HEAD");
+    }
+    allowed.push("OPTIONS");
+    Some(HeaderValue::try_from(allowed.join(", ")).unwrap_or_else(|_| HeaderValue::from_static("")))
 }
 
 fn place(method: settings::Method) -> usize {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use contracts::endpoint::Access;
 use contracts::permission::{Permission, Permissions};
 use http::uri::PathAndQuery;
 use resilience::retry::{Backoff, RetryBudget, RetryPolicy};
@@ -12,6 +13,7 @@ use traces::{Sampling, Tracer};
 use crate::admission::{self, Admission, Tops};
 use crate::canary::Canary;
 use crate::client::Trusted;
+use crate::cors::{self, Cors};
 use crate::fallback::{self, Fallback};
 use crate::kept::{Kept, Lane};
 use crate::limits::{Buckets, Limits, Store};
@@ -33,6 +35,8 @@ pub(crate) struct Snapshot {
     pub(crate) routes: Routes,
     pub(crate) trusted: Trusted,
     pub(crate) access_log: bool,
+    /// Pages of which other origins may read along.
+    pub(crate) cors: Option<Box<Cors>>,
     pub(crate) sampling: Sampling,
     pub(crate) lanes: Vec<Arc<Lane>>,
     /// Those without which it is not ready.
@@ -51,6 +55,8 @@ pub(crate) struct Route {
     pub(crate) template: Arc<str>,
     /// `None`: anybody.
     pub(crate) needs: Option<Permissions>,
+    /// Whether it is open to somebody who may do nothing but enrol a second factor.
+    pub(crate) lets_enrol: bool,
     /// Whether somebody changes something by it, at a service that would not know who was logged out if the gateway does not. Auth does.
     pub(crate) is_change: bool,
     pub(crate) pace: Pace,
@@ -90,6 +96,7 @@ impl Snapshot {
             routes: Routes::default(),
             trusted,
             access_log: config.access_log,
+            cors: Cors::of(&config),
             sampling: Sampling::of(config.observability.tracing.as_ref()),
             lanes: Vec::new(),
             needed: Vec::new(),
@@ -150,6 +157,10 @@ impl Snapshot {
                 Some(names.iter().filter_map(|name| name.parse().ok()).collect::<Permissions>())
             }
         };
+        let lets_enrol = contracts::operations().any(|operation| {
+            (operation.access, operation.method, operation.path)
+                == (Access::Enrolling, route.method, &*route.path)
+        });
         let target = match self.lane(&route.service, route, config, kept) {
             Some(lane) => {
                 if !self.needed.iter().any(|known| Arc::ptr_eq(known, &lane)) {
@@ -195,6 +206,7 @@ impl Snapshot {
             method: route.method,
             template: route.path.as_str().into(),
             needs,
+            lets_enrol,
             is_change: route.method != settings::Method::Get && route.service != config.auth.service.as_str(),
             pace: Pace::of(route),
             body_bytes_max: route.body_bytes_max.unwrap_or(config.body_bytes_max),
@@ -310,6 +322,7 @@ fn check(config: &GatewayConfig, kept: &Kept) -> Result<Trusted, ConfigError> {
         faults.push(format!("observability.tracing.endpoint: {why}"));
     }
     faults.extend(config.prometheus.iter().flat_map(Fleet::check));
+    faults.extend(config.cors.iter().flat_map(cors::check));
     let trusted = Trusted::parse(&config.trusted_proxies).unwrap_or_else(|block| {
         faults.push(format!("trustedProxies: {block} is no address block"));
         Trusted::default()

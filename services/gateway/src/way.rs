@@ -5,10 +5,9 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use contracts::permission::Permissions;
-use contracts::problem::{Problem, ProblemCode};
+use contracts::problem::ProblemCode;
 use http::header::{ALLOW, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, request};
-use http_body_util::BodyExt;
 use http_kit::token::{Caller, TokenError, bearer};
 use hyper::body::{Body, Incoming};
 use tokio::time::timeout_at;
@@ -18,6 +17,7 @@ use traces::context::SPAN_ID;
 use crate::body::{ReplyBody, discard};
 use crate::canary::Who;
 use crate::client::Peer;
+use crate::cors::Page;
 use crate::exchange::{Exchange, method_name};
 use crate::fallback::{self, Asking, Settled};
 use crate::forward::{Answer, Errand, Parcel};
@@ -28,6 +28,7 @@ use crate::limits::Tally;
 use crate::link::Link;
 use crate::refusal::Refusal;
 use crate::routing::Found;
+use crate::security;
 use crate::snapshot::{Route, Snapshot, Target};
 use crate::target;
 use crate::tunnel::Tunnel;
@@ -63,6 +64,8 @@ pub(crate) async fn answer(
     let snapshot = core.snapshot.load_full();
     let mut exchange = begin(&core, &snapshot, peer, link, &head);
     exchange.log_access(snapshot.access_log);
+    let is_secret = peer.is_secret(&head.headers, &snapshot.trusted);
+    let page = snapshot.cors.as_ref().map_or(Page::default(), |cors| cors.page(&head.headers));
     let mut body = Some(body);
     // Asked before its headers are taken on, and only where there is something to send.
     let expects =
@@ -75,7 +78,10 @@ pub(crate) async fn answer(
         Some(body) => discard(body),
         None => {}
     }
-    let mut response = finish(&core, passed, exchange, peer.is_tls);
+    let mut response = finish(&core, passed, exchange, is_secret);
+    if let Some(cors) = &snapshot.cors {
+        cors.tell(page, response.headers_mut());
+    }
     if is_last && response.status() != StatusCode::SWITCHING_PROTOCOLS {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
@@ -102,9 +108,7 @@ async fn pass(
     // The route says all that follows: who may pass, how often, how long, and where to.
     let route = match snapshot.routes.find(&head.method, &path, &head.headers) {
         Found::Route(route) => Arc::clone(route),
-        Found::OtherMethods(allow) if head.method == Method::OPTIONS => {
-            return Ok(Passed::Own(no_content(Some(allow))));
-        }
+        _ if head.method == Method::OPTIONS => return Ok(Passed::Own(options(snapshot, head, &path)?)),
         Found::OtherMethods(allow) => {
             return Err(Refusal { allow: Some(allow), ..Refusal::bare(ProblemCode::MethodNotAllowed) });
         }
@@ -243,7 +247,7 @@ async fn admit(
 
     // The service checks again: this check is the first, not the only one.
     if let (Some(caller), Some(needs)) = (caller?, route.needs) {
-        permit(&caller, needs)?;
+        permit(&caller, needs, route.lets_enrol)?;
         if route.is_change {
             core.world.verifier.permits_change(&caller).map_err(refused)?;
         }
@@ -337,7 +341,10 @@ fn refused(error: TokenError) -> Refusal {
     Refusal::from(http_kit::problem::of_token(&error))
 }
 
-fn permit(caller: &Caller, needs: Permissions) -> Result<(), Refusal> {
+fn permit(caller: &Caller, needs: Permissions, lets_enrol: bool) -> Result<(), Refusal> {
+    if caller.only_enrols && !lets_enrol {
+        return Err(Refusal::bare(ProblemCode::SecondFactorEnrolmentRequired));
+    }
     if caller.permissions.contains_all(needs) {
         return Ok(());
     }
@@ -351,12 +358,13 @@ fn finish(
     core: &Core,
     passed: Result<Passed, Refusal>,
     mut exchange: Exchange,
-    is_tls: bool,
+    is_secret: bool,
 ) -> Response<ReplyBody> {
     let (mut head, reply) = match passed {
         Ok(Passed::Service((response, answering), _)) => {
             let (mut head, ()) = response.into_parts();
-            headers::towards_client(&mut head.headers);
+            let is_guarded = exchange.route.as_ref().is_some_and(|route| route.needs.is_some());
+            headers::towards_client(&mut head.headers, is_guarded);
             if head.status == StatusCode::SWITCHING_PROTOCOLS {
                 headers::upgraded(&mut head.headers);
                 exchange.link().upgrade(Tunnel::new(core, answering, exchange.caller.clone()));
@@ -371,11 +379,11 @@ fn finish(
         }
         Err(refusal) => {
             exchange.failure = refusal.failure();
-            let (head, bytes) = problem(refusal, exchange.trace_id()).into_parts();
+            let (head, bytes) = refusal.response(exchange.trace_id()).into_parts();
             (head, Err(bytes))
         }
     };
-    headers::secure(&mut head.headers, is_tls);
+    security::protect(&mut head.headers, is_secret);
     head.headers.insert(REQUEST_ID, exchange.request_id.clone());
     if let (Some(standing), Some(route)) = (exchange.standing, exchange.route.as_ref()) {
         route.limits.tell(standing, &mut head.headers);
@@ -404,22 +412,14 @@ fn finish(
     Response::from_parts(head, body)
 }
 
-fn problem(refusal: Refusal, trace_id: &str) -> Response<Bytes> {
-    let Refusal { problem, allow, close, .. } = refusal;
-    let problem = Problem { trace_id: Some(trace_id.to_owned()), ..*problem };
-    let (mut head, body) = http_kit::problem::response(&problem).into_parts();
-    if let Some(allow) = allow {
-        head.headers.insert(ALLOW, allow);
+/// What can be done at a path. Which headers its routes ask for does not matter: a browser that asks beforehand does not send them yet.
+fn options(snapshot: &Snapshot, head: &request::Parts, path: &str) -> Result<Response<Bytes>, Refusal> {
+    let methods = snapshot.routes.methods(path).ok_or_else(|| Refusal::bare(ProblemCode::NotFound))?;
+    let mut response = no_content(Some(methods.clone()));
+    if let Some(cors) = &snapshot.cors {
+        cors.preflight(&head.headers, &methods, response.headers_mut());
     }
-    if close {
-        head.headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    }
-    // A `Full` body is one frame that is there already.
-    let bytes = futures_util::FutureExt::now_or_never(body.collect())
-        .and_then(Result::ok)
-        .map(http_body_util::Collected::to_bytes)
-        .unwrap_or_default();
-    Response::from_parts(head, bytes)
+    Ok(response)
 }
 
 fn no_content(allow: Option<HeaderValue>) -> Response<Bytes> {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use contracts::secret::Secret;
+use crate::database_url::DatabaseUrl;
 
 /// Runs a HealthcareStack in one process.
 #[derive(clap::Parser, Debug)]
@@ -19,12 +19,18 @@ pub enum Command {
         /// Where to; made if it is not there, for this user alone.
         #[arg(long, value_name = "DIR", default_value = "data/compose")]
         out: PathBuf,
+        /// Have another CA vouch for the certificates by which the containers know each other, and make all of them anew, while they run or
+        /// not. Without it only those are made anew that are four months old.
+        #[arg(long)]
+        renew: bool,
     },
     /// Put another key-encryption key in the place of a stopped stack's, and wrap every patient's key under it. No data is written anew.
     RotateKek(RotateKek),
     /// Look after the audit of a stack, while it runs or not.
     #[command(subcommand)]
     Audit(Audit),
+    /// Sign users' tokens with another key from now on, while the stack runs or not. Nobody has to sign in again.
+    RotateSigningKey(RotateSigningKey),
     /// Tell whether a HealthcareStack file is valid, and every fault if it is not.
     Check {
         /// The HealthcareStack, YAML.
@@ -37,17 +43,20 @@ pub enum Command {
 #[derive(clap::Subcommand, Debug)]
 pub enum Audit {
     /// Tell whether the audit is as it was written, and the first entry that is not.
-    Verify {
-        /// Where data and secrets lie.
-        #[arg(long, value_name = "DIR", default_value = "data")]
-        data_dir: PathBuf,
-    },
+    Verify(AuditOf),
     /// Have the audit written under another key from now on.
-    RotateKey {
-        /// Where data and secrets lie.
-        #[arg(long, value_name = "DIR", default_value = "data")]
-        data_dir: PathBuf,
-    },
+    RotateKey(AuditOf),
+}
+
+/// Whose audit.
+#[derive(clap::Args, Debug)]
+pub struct AuditOf {
+    /// Where data and secrets lie.
+    #[arg(long, value_name = "DIR", default_value = "data")]
+    pub data_dir: PathBuf,
+    /// The HealthcareStack, YAML, if another keeps its key-encryption key (`spec.encryption`).
+    #[arg(long, value_name = "FILE")]
+    pub stack: Option<PathBuf>,
 }
 
 /// `healthcare rotate-kek`
@@ -57,8 +66,19 @@ pub struct RotateKek {
     #[arg(long, value_name = "DIR", default_value = "data")]
     pub data_dir: PathBuf,
     /// The PostgreSQL of the stack, if it is another than it was started with last.
-    #[arg(long, value_name = "URL", hide_env_values = true)]
-    pub database_url: Option<Secret>,
+    #[command(flatten)]
+    pub database: DatabaseUrl,
+}
+
+/// `healthcare rotate-signing-key`
+#[derive(clap::Args, Debug)]
+pub struct RotateSigningKey {
+    /// Where data and secrets lie: the folder of `healthcare up`, or the one that `healthcare compose` writes.
+    #[arg(long, value_name = "DIR", default_value = "data")]
+    pub data_dir: PathBuf,
+    /// Believe the old key no more, instead of until what it signed has expired: for a key that somebody else may have.
+    #[arg(long)]
+    pub at_once: bool,
 }
 
 /// `healthcare up`
@@ -76,9 +96,9 @@ pub struct Up {
     /// Where metrics and health are served.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9464")]
     pub admin_listen: SocketAddr,
-    /// Keep data in this PostgreSQL, a schema for each service, instead of in files.
-    #[arg(long, value_name = "URL", hide_env_values = true)]
-    pub database_url: Option<Secret>,
+    /// Where data is kept, if not in files.
+    #[command(flatten)]
+    pub database: DatabaseUrl,
     /// The first administrator's password.
     #[arg(
         long,
@@ -100,6 +120,7 @@ pub struct Up {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use contracts::secret::Secret;
 
     use super::*;
 
@@ -112,13 +133,24 @@ mod tests {
         ] {
             let command = Command::try_parse_from(command).unwrap();
             let given = match &command {
-                Command::Up(up) => &up.database_url,
-                Command::RotateKek(rotate) => &rotate.database_url,
+                Command::Up(up) => &up.database.database_url,
+                Command::RotateKek(rotate) => &rotate.database.database_url,
                 _ => &None,
             };
             assert_eq!(given.as_ref().map(Secret::reveal), Some(URL));
             let shown = format!("{command:?} {command:#?}");
             assert!(!shown.contains("CANARY"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_database_is_named_once() {
+        let twice = ["--database-url", "postgres://localhost/a", "--database-url-file", "-"];
+        for command in
+            [["healthcare", "up", "--stack", "clinic.yaml"].as_slice(), &["healthcare", "rotate-kek"]]
+        {
+            assert!(Command::try_parse_from([command, &twice].concat()).is_err());
+            assert!(Command::try_parse_from([command, &twice[2..]].concat()).is_ok());
         }
     }
 }

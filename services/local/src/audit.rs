@@ -4,19 +4,24 @@ use contracts::ambient::{Clock, Random};
 use db::{Db, OpenTo};
 use http_kit::serve;
 use http_kit::verification::{Unsound, rotate_key, verify};
-use settings::{Database, ServiceName};
+use settings::{Database, Encryption, ServiceName};
 use stack::{LocalDatabase, local_database};
 
 use crate::args::Audit;
 use crate::data::DataDir;
 use crate::fault::Fault;
+use crate::reload;
 use crate::rotate::databases;
 
 /// Does what is asked for with every service's audit. One that is not sound, or cannot be looked at, keeps none of the others from being
 /// looked at. Makes nothing that is not there.
 pub async fn audit(args: Audit) -> Result<(), Fault> {
-    let (Audit::Verify { data_dir } | Audit::RotateKey { data_dir }) = &args;
-    let data = DataDir::look_at(data_dir)?;
+    let (Audit::Verify(of) | Audit::RotateKey(of)) = &args;
+    let encryption = match &of.stack {
+        Some(file) => reload::read(file)?.stack.encryption,
+        None => Encryption::default(),
+    };
+    let data = DataDir::look_at(&of.data_dir)?;
     let secrets = data.secrets();
     let mut faults = Vec::new();
     let kept = databases(&data);
@@ -24,7 +29,7 @@ pub async fn audit(args: Audit) -> Result<(), Fault> {
         let mut is_there = false;
         for (_, database) in kept.iter().filter(|(of, _)| *of == service) {
             is_there = true;
-            match done(&args, service, database, &secrets).await {
+            match done(&args, service, (database, &encryption), &secrets).await {
                 Ok(line) => println!("{line}"),
                 Err(fault) => faults.push(fault),
             }
@@ -52,15 +57,15 @@ fn without_keys(data: &DataDir, service: ServiceName) -> Option<String> {
 async fn done(
     args: &Audit,
     service: ServiceName,
-    database: &Database,
+    stored: (&Database, &Encryption),
     secrets: &db::Secrets,
 ) -> Result<String, String> {
     let purpose = match args {
-        Audit::Verify { .. } => OpenTo::Look,
-        Audit::RotateKey { .. } => OpenTo::Change,
+        Audit::Verify(_) => OpenTo::Look,
+        Audit::RotateKey(_) => OpenTo::Change,
     };
     let ambient = (Clock::system(), Random::system());
-    let opened = serve::open_to(purpose, service, database, secrets, ambient).await;
+    let opened = serve::open_to(purpose, service, stored, secrets, ambient).await;
     let db = opened.map_err(|error| error.to_string())?;
     let done = with(args, &db, secrets).await;
     db.close().await;
@@ -69,7 +74,7 @@ async fn done(
 
 async fn with(args: &Audit, db: &Db, secrets: &db::Secrets) -> Result<String, Unsound> {
     match args {
-        Audit::Verify { .. } => verify(db, secrets).await,
-        Audit::RotateKey { .. } => rotate_key(db).await,
+        Audit::Verify(_) => verify(db, secrets).await,
+        Audit::RotateKey(_) => rotate_key(db).await,
     }
 }

@@ -5,20 +5,25 @@
 //! OUT/settings/<service>.env           the digest of that: with another one `docker compose up` makes the container anew
 //! OUT/settings/prometheus.yml          where metrics are
 //! OUT/gateway/gateway.json             what the gateway is told; it follows the file
-//! OUT/secrets/<secret>/<key>           as on a cluster: `database-patient/url`, `kek/current`, …
+//! OUT/secrets/<secret>/<key>           as on a cluster: `database-patient/url`, `kek/current`, `patient-service-tls/tls.crt`, …
+//! OUT/internal-ca/                     who vouches for the certificates, for this user alone
+//! OUT/client-tls/                      a certificate for who calls a container from this machine, for this user alone
 //! OUT/postgres/                        the database's certificate, its administrator's password, and how it is set up
 //! OUT/auth-service.env                 the first administrator's password
 //! ```
 //!
 //! Containers have a user of their own, so the files are open to all, in a folder that is open to nobody but who made it.
 
+mod certificates;
+
 use std::fs::Permissions;
 use std::io::Result;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use contracts::ambient::Random;
+use contracts::ambient::{Clock, Random};
 use http_kit::generate;
 use http_kit::identity::Part;
 use settings::{ADMIN_PORT, GATEWAY_NAME, ServiceName};
@@ -26,6 +31,7 @@ use stack::{Placement, Stack, names, plan_gateway, plan_service};
 
 use crate::fault::Fault;
 use crate::secret_files::{SecretFiles, make_dir};
+use certificates::Certificates;
 
 /// The database server's name on the network, and the database's on the server.
 const SERVER: &str = "postgres";
@@ -36,18 +42,36 @@ const CA_FILE: &str = "/var/run/healthcare/secrets/database/ca.crt";
 /// Whoever speaks over the network does so with TLS and a password.
 const HOST_BASED_AUTHENTICATION: &str = "local all postgres peer\nhostssl all all all scram-sha-256\n";
 
-/// Writes it all. Settings are written anew; secrets that are there stay.
-pub fn render(stack: &Stack, out: &Path, random: &Random) -> std::result::Result<(), Fault> {
-    write(stack, out, random)
-        .map_err(|error| Fault::failed(format!("{} cannot be written: {error}", out.display())))
+/// Containers read certificates every second, and a handshake that was begun before takes one at most.
+const READ_WITHIN: Duration = Duration::from_secs(5);
+
+/// Writes it all. Settings are written anew; secrets that are there stay, but for certificates that are four months old.
+pub fn render(stack: &Stack, out: &Path, random: &Random, clock: &Clock) -> std::result::Result<(), Fault> {
+    write(stack, out, random, clock).map_err(|error| unwritten(out, &error))
 }
 
-fn write(stack: &Stack, out: &Path, random: &Random) -> Result<()> {
+/// Puts another CA in the place of the one that vouches for the containers' certificates, while they run or not.
+pub fn renew(out: &Path, clock: &Clock) -> std::result::Result<(), Fault> {
+    let certificates = Certificates::new(out, clock.now());
+    certificates.renew(|| std::thread::sleep(READ_WITHIN)).map_err(|error| unwritten(out, &error))
+}
+
+/// Whether that is to be done: the CA is eight years old.
+pub fn is_renewal_due(out: &Path, clock: &Clock) -> std::result::Result<bool, Fault> {
+    Certificates::new(out, clock.now()).is_ca_old().map_err(|error| unwritten(out, &error))
+}
+
+fn unwritten(out: &Path, error: &std::io::Error) -> Fault {
+    Fault::failed(format!("{} cannot be written: {error}", out.display()))
+}
+
+fn write(stack: &Stack, out: &Path, random: &Random, clock: &Clock) -> Result<()> {
     make_dir(out, 0o700)?;
     std::fs::set_permissions(out, Permissions::from_mode(0o700))?;
     let files = SecretFiles::for_containers(out.to_path_buf());
     write_settings(stack, &files)?;
     write_secrets(&SecretFiles::for_containers(out.join("secrets")), random)?;
+    Certificates::new(out, clock.now()).keep()?;
     let roles = write_logins(&files, random)?;
     write_postgres(&files, random, &roles)?;
     let password =

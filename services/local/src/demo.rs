@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use contracts::ambient::Random;
 use contracts::appointments::{AppointmentRequest, AppointmentsClient};
-use contracts::auth::{AuthClient, LoginRequest};
+use contracts::auth::{AuthClient, LoggedIn, LoginRequest};
 use contracts::bills::{BillStatus, BillsClient};
 use contracts::client::{ClientError, TokenSource, Transport};
 use contracts::id::{AppointmentId, BillId};
@@ -81,8 +81,13 @@ impl Loader {
         };
         seed_user(stack, placement, world).await?;
         let auth = AuthClient::new(to(ServiceName::AuthService, &nobody, &world.random)?);
-        let request = LoginRequest { username: USER.to_owned(), password: PASSWORD.to_owned() };
-        let token = auth.login(&request).await.map_err(|error| failed(&error))?.token;
+        let request = LoginRequest { username: USER.to_owned(), password: PASSWORD.to_owned(), code: None };
+        let LoggedIn { token, status, .. } = auth.login(&request).await.map_err(|error| failed(&error))?;
+        if status != "Authenticated" {
+            return Err(failed(
+                &"spec.auth.secondFactor asks administrators for a second factor, and it has none",
+            ));
+        }
         let token: TokenSource = Arc::new(move || token.clone());
         Ok(Self {
             patients: PatientsClient::new(to(ServiceName::PatientService, &token, &world.random)?),

@@ -3,6 +3,7 @@
 //! | module | idea |
 //! |---|---|
 //! | [`args`] | the command line |
+//! | [`database_url`] | which PostgreSQL, and how its password comes here |
 //! | [`data`] | the data folder: its lock, its secrets, where things lie |
 //! | [`compose`] | settings and secrets for `docker-compose.yml` |
 //! | [`up`] | everything started in order, and stopped |
@@ -10,6 +11,7 @@
 //! | `edit` | what became of a change, in a line |
 //! | [`audit`] | the audit of all services verified |
 //! | [`rotate`] | another key-encryption key for a folder at rest |
+//! | [`signing_keys`] | another key that users' tokens are signed with |
 //! | [`demo`] | an invented clinic to look at |
 //!
 //! What each part is told is planned in the `stack` crate, the same as on Kubernetes. Nothing is decided here a second time.
@@ -18,15 +20,18 @@ pub mod args;
 pub mod audit;
 pub mod compose;
 pub mod data;
+pub mod database_url;
 pub mod demo;
 mod edit;
 mod fault;
 pub mod reload;
 pub mod rotate;
 mod secret_files;
+pub mod signing_keys;
 pub mod up;
 
 pub use args::Command;
+use contracts::ambient::{Clock, Random};
 pub use fault::Fault;
 
 /// Does what the command line asks for.
@@ -35,8 +40,20 @@ pub fn run(command: Command) -> Result<(), Fault> {
         Command::Up(up) => on_runtime(up::up(up)),
         Command::RotateKek(args) => on_runtime(rotate::rotate_kek(args)),
         Command::Audit(args) => on_runtime(audit::audit(args)),
-        Command::Compose { stack, out } => {
-            compose::render(&reload::read(&stack)?.stack, &out, &contracts::ambient::Random::system())?;
+        Command::RotateSigningKey(args) => signing_keys::rotate_signing_key(&args),
+        Command::Compose { stack, out, renew } => {
+            let (clock, random) = (Clock::system(), Random::system());
+            compose::render(&reload::read(&stack)?.stack, &out, &random, &clock)?;
+            if renew {
+                println!(
+                    "Another CA, and certificates of it: this takes ten seconds, and no connection breaks."
+                );
+                compose::renew(&out, &clock)?;
+            } else if compose::is_renewal_due(&out, &clock)? {
+                println!(
+                    "The CA of the containers' certificates ends in two years: have another take its place, by --renew."
+                );
+            }
             println!("{}: written. `docker compose up` starts the stack.", out.display());
             Ok(())
         }

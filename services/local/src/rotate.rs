@@ -15,7 +15,7 @@ use std::path::Path;
 use contracts::ambient::{Clock, Random};
 use db::{Rewrapped, Secrets};
 use http_kit::{generate, serve};
-use settings::{Database, SecretRef, ServiceName};
+use settings::{Database, Encryption, SecretRef, ServiceName};
 use stack::{LocalDatabase, local_database};
 
 use crate::args::RotateKek;
@@ -24,8 +24,9 @@ use crate::fault::Fault;
 
 /// Rotates the key-encryption key of a data folder.
 pub async fn rotate_kek(args: RotateKek) -> Result<(), Fault> {
+    let url = args.database.read()?;
     let data = DataDir::open_existing(&args.data_dir)?;
-    if let Some(url) = &args.database_url {
+    if let Some(url) = url {
         data.keep_database_url(url.reveal())?;
     }
     let databases = databases(&data);
@@ -71,7 +72,8 @@ async fn rewrap(service: ServiceName, database: &Database, secrets: &Secrets) ->
     let failed = |error: serve::StartError| {
         Fault::failed(format!("{error}\nNothing is lost: both keys stay. Run it again when this is mended."))
     };
-    let db = serve::open_as_it_is(service, database, secrets, ambient).await.map_err(failed)?;
+    let stored = (database, &Encryption::default());
+    let db = serve::open_as_it_is(service, stored, secrets, ambient).await.map_err(failed)?;
     let rewrapped = db.rewrap().await;
     db.close().await;
     rewrapped.map_err(|source| failed(serve::StartError::Rewrap { service, source }))

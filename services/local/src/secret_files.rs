@@ -10,6 +10,8 @@ use contracts::auth::JwkSet;
 use http_kit::generate;
 use http_kit::identity::{Part, generate_key, public_jwk};
 
+use crate::signing_keys::keys_in;
+
 /// A folder of secrets.
 pub(crate) struct SecretFiles {
     path: PathBuf,
@@ -28,10 +30,20 @@ impl SecretFiles {
         Self { path, dir_mode: 0o755, file_mode: 0o644 }
     }
 
+    /// For whoever can read this file that is one of them, in its folder.
+    pub(crate) fn like(present: &Path) -> Result<Self> {
+        let mode = std::fs::metadata(present)?.permissions().mode() & 0o777;
+        let path = present.parent().unwrap_or(present).to_path_buf();
+        Ok(if mode & 0o044 == 0 { Self::private(path) } else { Self::for_containers(path) })
+    }
+
     /// The key-encryption key, the key that users' tokens are signed with, and an identity for each part.
     pub(crate) fn make_keys(&self, random: &Random, parts: impl Iterator<Item = Part>) -> Result<()> {
         self.keep_once("kek/current", || Ok(generate::kek(random).into_bytes()))?;
-        self.keep_once("signing-keys/local-1.p8", || new_key("local-1"))?;
+        // Any of them will do: the first one may have been replaced.
+        if !keys_in(&self.path.join("signing-keys")).is_ok_and(|kids| !kids.is_empty()) {
+            self.keep("signing-keys/local-1.p8", &new_key("local-1")?)?;
+        }
         let mut identities = JwkSet::default();
         for part in parts {
             let name = format!("{part}-identity/key.p8");

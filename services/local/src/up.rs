@@ -42,6 +42,7 @@ pub async fn up(args: Box<Up>) -> Result<(), Fault> {
     let written = reload::read(&args.stack)?;
     let stack = written.stack.clone();
     refuse_open_address(&args)?;
+    let database_url = args.database.read()?;
     if args.demo {
         demo::refuse_real_mail(&stack)?;
     }
@@ -54,7 +55,7 @@ pub async fn up(args: Box<Up>) -> Result<(), Fault> {
     let data = DataDir::open(&args.data_dir, &random)?;
     let password = first_password(&args, &data, &random)?;
 
-    let database = match &args.database_url {
+    let database = match database_url {
         None => LocalDatabase::Sqlite,
         Some(url) => LocalDatabase::Postgres { url: data.keep_database_url(url.reveal())? },
     };
@@ -261,7 +262,7 @@ fn announce(
         Told::New => format!("{}   (kept in {})", password.text, file.display()),
         Told::Earlier => format!("in {}, unless changed since", file.display()),
     };
-    let database = if args.database_url.is_some() { "in PostgreSQL; keys and secrets in " } else { "" };
+    let database = if args.database.is_given() { "in PostgreSQL; keys and secrets in " } else { "" };
     println!("The stack is up, after {} ms.\n", started.elapsed().as_millis());
     println!("  API        {url}/api");
     println!("  Explorer   {url}/api/docs");

@@ -39,6 +39,7 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::events::take)
             .on_audit::<notifications::AuditOfNotifications>()
             .on_verification::<notifications::VerifyAuditOfNotifications>()
+            .on_keys::<notifications::KeysOfNotifications>()
             .finish()?;
         let deliver = jobs::deliver::run(api.delivery.clone());
         Ok(App { router, jobs: vec![Box::pin(deliver), Box::pin(jobs::forget::run(api.db))] })

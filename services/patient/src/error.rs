@@ -1,5 +1,6 @@
 //! What can go wrong here, and how each is shown.
 
+use contracts::care_team::TEAM_MAX;
 use contracts::problem::{Problem, ProblemCode};
 use http_kit::Failure;
 
@@ -12,6 +13,9 @@ pub enum Error {
     /// The id was used before.
     #[error("the patient id is taken")]
     Taken,
+    /// There is no place left.
+    #[error("the care team is full")]
+    TeamIsFull,
     /// The request is at fault.
     #[error("the request is not valid: {}", .0.code)]
     Invalid(Box<Problem>),
@@ -37,6 +41,8 @@ impl Failure for Error {
         match self {
             Self::NotFound => Problem::new(ProblemCode::NotFound),
             Self::Taken => Problem::new(ProblemCode::AlreadyExists).fault("patientId", "is taken"),
+            Self::TeamIsFull => Problem::new(ProblemCode::InvalidTransition)
+                .detail(format!("A care team has {TEAM_MAX} places at most.")),
             Self::Invalid(problem) => (**problem).clone(),
             Self::Db(error) => http_kit::problem::of_db(error),
         }

@@ -30,8 +30,13 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::read::by_id)
             .on(api::update::update)
             .on(api::delete::delete)
+            .on(api::care_team::list)
+            .on(api::care_team::join)
+            .on(api::care_team::leave)
+            .on(api::events::deliver)
             .on_audit::<patients::AuditOfPatients>()
             .on_verification::<patients::VerifyAuditOfPatients>()
+            .on_keys::<patients::KeysOfPatients>()
             .finish()?;
         Ok(App { router, jobs: Vec::new() })
     })

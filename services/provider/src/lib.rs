@@ -32,6 +32,7 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::remove::remove)
             .on_audit::<providers::AuditOfProviders>()
             .on_verification::<providers::VerifyAuditOfProviders>()
+            .on_keys::<providers::KeysOfProviders>()
             .finish()?;
         Ok(App { router, jobs: Vec::new() })
     })

@@ -16,6 +16,12 @@ pub enum Error {
     /// There is no such patient, or none that the caller may know of.
     #[error("no such patient")]
     UnknownPatient,
+    /// Whoever broke the glass is not the one who says that it was right.
+    #[error("their own emergency")]
+    OwnReview,
+    /// Somebody has said already what they found.
+    #[error("reviewed already")]
+    Reviewed,
     /// The request is at fault.
     #[error("the request is not valid: {}", .0.code)]
     Invalid(Box<Problem>),
@@ -47,6 +53,10 @@ impl Failure for Error {
             Self::UnknownPatient => {
                 Problem::new(ProblemCode::InvalidFields).fault("patientId", "must be the id of a patient")
             }
+            Self::OwnReview => {
+                Problem::new(ProblemCode::Forbidden).detail("Somebody else has to review what you opened.")
+            }
+            Self::Reviewed => Problem::new(ProblemCode::InvalidTransition).detail("It is reviewed already."),
             Self::Invalid(problem) => (**problem).clone(),
             Self::Peer(error) => http_kit::problem::of_client(error),
             Self::Db(error) => http_kit::problem::of_db(error),

@@ -2,10 +2,14 @@
 //!
 //! It keeps each record as one body sealed under its patient's key; only whose and of which day it is stands beside it. When a patient
 //! is erased, their records go and the key is destroyed.
+//!
+//! Clinicians see the records of whom they treat. Who treats whom it is told by events, and keeps; in an emergency they break the glass,
+//! which is told to others and reviewed.
 
 pub mod api;
 pub mod domain;
 mod error;
+pub mod jobs;
 pub mod store;
 
 use contracts::records;
@@ -25,16 +29,21 @@ pub const MIGRATIONS: db::Migrations = db::migrations!();
 fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
     Box::pin(async move {
         let api = api::Api::new(&kit)?;
+        let forget = jobs::forget::run(api.db.clone());
         let router = Routes::new(&kit, api, records::API)
             .on(api::create::create)
             .on(api::search::list)
             .on(api::read::by_id)
             .on(api::update::update)
             .on(api::delete::delete)
+            .on(api::break_glass::break_glass)
+            .on(api::reviews::list)
+            .on(api::reviews::review)
             .on(api::events::deliver)
             .on_audit::<records::AuditOfRecords>()
             .on_verification::<records::VerifyAuditOfRecords>()
+            .on_keys::<records::KeysOfRecords>()
             .finish()?;
-        Ok(App { router, jobs: Vec::new() })
+        Ok(App { router, jobs: vec![Box::pin(forget)] })
     })
 }

@@ -3,12 +3,14 @@
 //! since its image is (see `images/postgres`), and Prometheus is left out.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use cluster_tests::{Namespace, REGISTRY, VERSION, eventually};
-use contracts::ambient::Random;
+use blackbox::Client;
+use cluster_tests::{Namespace, REGISTRY, Traffic, VERSION, eventually};
+use contracts::ambient::{Clock, Random};
 use k8s_openapi::api::core::v1::Service;
+use local::args::RotateSigningKey;
 use serde_json::{Value, json};
 use stack::Stack;
 
@@ -131,7 +133,7 @@ async fn the_composed_stack_starts_and_a_patient_is_registered_through_its_gatew
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("compose");
     let stack = Stack::from_yaml(&read("manifests/samples/healthcarestack.yaml")).unwrap();
-    local::compose::render(&stack, &out, &Random::system()).unwrap();
+    local::compose::render(&stack, &out, &Random::system(), &Clock::system()).unwrap();
     let compose: Value = serde_saphyr::from_str(&read("docker-compose.yml")).unwrap();
 
     let namespace = Namespace::new("compose");
@@ -175,4 +177,25 @@ async fn the_composed_stack_starts_and_a_patient_is_registered_through_its_gatew
     });
     let registered = post("/api/patients", token, patient).await.unwrap();
     assert!(registered["patientId"].is_string(), "{registered}");
+
+    let admin = Client::new(&url).with_token(token);
+    others_take_over(&admin, out).await;
+    let later = admin.sign_in("admin", password.as_str().unwrap()).await;
+    let _ = later.call("GET", "/api/patients", None).await.expect(200);
+    let head = |client: &Client| client.token().unwrap().split('.').next().unwrap().to_owned();
+    assert_ne!(head(&later), head(&admin), "the same key signs");
+}
+
+/// Another CA for the certificates of all containers, and another key that tokens are signed with, and nobody notices.
+async fn others_take_over(admin: &Client, out: PathBuf) {
+    let traffic = Traffic::start(admin, "/api/patients");
+    let work = move || {
+        local::compose::renew(&out, &Clock::system()).unwrap();
+        local::signing_keys::rotate_signing_key(&RotateSigningKey { data_dir: out, at_once: false }).unwrap();
+    };
+    tokio::task::spawn_blocking(work).await.unwrap();
+    // All files are read again within a second.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let seen = traffic.stop_unharmed();
+    println!("{} requests, the longest {:?}", seen.answered, seen.longest);
 }

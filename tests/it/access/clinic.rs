@@ -28,6 +28,7 @@ impl Whose {
             "{userId}" => &self.user,
             "{providerId}" => "prov1",
             "{roleId}" => "lab",
+            "{grantId}" => "grant",
             "{sessionId}" => "ses_none",
             _ if segment.starts_with('{') => panic!("there is no {segment} here"),
             _ => segment,
@@ -41,6 +42,7 @@ impl Whose {
                 "patientId": self.patient, "providerId": "nobody", "appointmentDate": "2030-01-07", "timeSlot": "10:00",
             })
             .to_string(),
+            "join_care_team" => json!({"until": "never"}).to_string(),
             _ => "{}".to_owned(),
         }
     }
@@ -66,19 +68,21 @@ async fn create(admin: &Client, path: &str, body: &Value) -> Value {
     admin.call("POST", path, Some(&body.to_string())).await.expect(201).json()
 }
 
-/// Two patients, of whom the first is the one that the role `patient` is, and all that can be of them.
+/// Two patients, of whom the first is the one that the role `patient` is and the role `clinician` treats, and all that can be of them.
 pub(super) async fn fill(admin: &Client) -> [Whose; 2] {
     let contact = json!({"phone": "+1234567890"});
-    let provider = json!({"providerId": "prov1", "name": "Jane Doe", "specialization": "Cardiology", "contactInfo": contact});
-    let _ = create(admin, "/api/providers", &provider).await;
+    for id in ["prov1", "prov2"] {
+        let provider = json!({"providerId": id, "name": "Jane Doe", "specialization": "Cardiology", "contactInfo": contact});
+        let _ = create(admin, "/api/providers", &provider).await;
+    }
     let _ = create(admin, "/api/auth/roles", &json!({"role": "lab", "permissions": ["records:read"]})).await;
     [
-        one(admin, ["p-mine", "a-mine", "b-mine", "r-mine"], "09:00").await,
-        one(admin, ["p-theirs", "a-theirs", "b-theirs", "r-theirs"], "10:00").await,
+        one(admin, ["p-mine", "a-mine", "b-mine", "r-mine"], "prov1").await,
+        one(admin, ["p-theirs", "a-theirs", "b-theirs", "r-theirs"], "prov2").await,
     ]
 }
 
-async fn one(admin: &Client, ids: [&'static str; 4], time: &str) -> Whose {
+async fn one(admin: &Client, ids: [&'static str; 4], provider: &str) -> Whose {
     let [patient, appointment, bill, record] = ids;
     let body = json!({
         "patientId": patient, "name": "John Doe", "dob": "1980-01-01", "contactInfo": {"phone": "+1234567890"},
@@ -86,7 +90,7 @@ async fn one(admin: &Client, ids: [&'static str; 4], time: &str) -> Whose {
     });
     let _ = create(admin, "/api/patients", &body).await;
     let body = json!({
-        "appointmentId": appointment, "patientId": patient, "providerId": "prov1", "appointmentDate": "2030-01-07", "timeSlot": time,
+        "appointmentId": appointment, "patientId": patient, "providerId": provider, "appointmentDate": "2030-01-07", "timeSlot": "10:00",
         "reason": format!("reason of {patient}"),
     });
     let _ = create(admin, "/api/appointments", &body).await;
@@ -110,6 +114,9 @@ async fn user(admin: &Client, name: &str, role: Role, patient: &str) -> String {
     let mut body = json!({"username": name, "password": PASSWORD, "roles": [role.as_str()]});
     if role == Role::Patient {
         body["patientId"] = json!(patient);
+    }
+    if role == Role::Clinician {
+        body["providerId"] = json!("prov1");
     }
     create(admin, "/api/auth/users", &body).await["userId"].as_str().unwrap().to_owned()
 }

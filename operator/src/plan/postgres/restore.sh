@@ -5,10 +5,12 @@
 #   $BACKUP                    which one: its name, or "latest"
 #   $SCHEMAS                   role:schema, apart by blanks; keys' schemas end in _keys
 #   $KEKS                      the key-encryption keys that came along, by what rows call them, apart by blanks
+#   $ENGINE                    how a transit engine's key-encryption keys are called, up to the version; empty without one
 #   $RESTORED                  if it is set: only look, and make this file if nothing is left to do
 #   PGSERVICEFILE, PGSERVICE   how to connect, as administrator
 set -eu
 umask 077
+ENGINE=${ENGINE:-}
 
 fail() {
     echo "$1" >&2
@@ -72,8 +74,8 @@ begin
     if to_regclass('"$1".data_key') is null then
         return;
     end if;
-    execute 'select string_agg(distinct kek_id, '', '') from "$1".data_key where kek_id <> all (string_to_array(\$1, '' ''))'
-        into others using '$KEKS';
+    execute 'select string_agg(distinct kek_id, '', '') from "$1".data_key where kek_id <> all (string_to_array(\$1, '' '')) and (\$2 = '''' or not starts_with(kek_id, \$2))'
+        into others using '$KEKS', '$ENGINE';
     if others is not null then
         raise exception 'the keys of this backup (schema $1) are wrapped under the key-encryption key %, but the Secret that keySecretRef names holds: $KEKS. Nothing was changed; make a new stack with the key of the time of the backup', others;
     end if;

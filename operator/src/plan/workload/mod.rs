@@ -14,7 +14,7 @@ use stack::spec::{Probe, Probes};
 use super::{Context, labels, pod};
 use crate::object::Object;
 
-pub(super) use service::mounts as service_mounts;
+pub(super) use service::{mounts as service_mounts, with_engine};
 
 /// A part that is told to end answers for some seconds more, until everybody has heard of it, and then finishes what it has begun: it
 /// needs no hook for that, but time, and some to spare.

@@ -6,7 +6,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::EnvVar;
 use serde::Serialize;
 use serde_json::Value;
-use settings::{ADMIN_PORT, SecretRef, ServiceName};
+use settings::{ADMIN_PORT, Encryption, SecretRef, ServiceName};
 use stack::{Service, names};
 
 use crate::plan::pod::{self, Mounts, Pod};
@@ -66,8 +66,15 @@ pub(in crate::plan) fn mounts(context: &Context<'_>, name: ServiceName) -> Mount
     // A service goes on without traces, if the collector's secrets are missing; unless it needs the same ones for something else.
     let mut needs = settings;
     let tracing = needs.observability.tracing.take();
+    let engine = std::mem::take(&mut needs.encryption);
     let mounts = named_secrets(&needs).iter().fold(mounts, |mounts, named| mounts.named_secret(named));
+    let mounts = with_engine(mounts, &engine);
     named_secrets(&tracing).iter().fold(mounts, |mounts, named| mounts.optional_secret(named))
+}
+
+/// What a transit engine is asked with is renewed often, and read whenever it is asked.
+pub(in crate::plan) fn with_engine(mounts: Mounts, encryption: &Encryption) -> Mounts {
+    named_secrets(encryption).iter().fold(mounts, |mounts, named| mounts.followed_secret(named))
 }
 
 /// The users' Secrets that the settings name, wherever in them: a new integration cannot be forgotten here.

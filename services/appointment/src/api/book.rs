@@ -34,16 +34,18 @@ pub async fn book(api: Api, call: Call<BookAppointment>) -> Result<Answer<BookAp
     Ok(answer)
 }
 
-/// The appointment at its provider's place, if patient and provider are there. To a patient, other patients are not.
+/// The appointment at its provider's place, if patient and provider are there. To a patient, other patients are not, and to a clinician those whom
+/// they do not treat: a booking would let them see whomever they like.
 async fn placed(
     api: &Api,
     caller: &Caller,
     booking: &Booking,
 ) -> Result<(Appointment, Span, Schedule), Error> {
+    let reaches = api.may_book(caller, &booking.patient).await?;
     let (patient, schedule) =
         tokio::join!(api.peers.has_patient(&booking.patient), api.peers.schedule(&booking.plan.provider));
     let mut faults = Faults::new();
-    if !(patient? && caller.reach().covers(&booking.patient)) {
+    if !(patient? && reaches) {
         faults.add("patientId", "must be the id of a patient");
     }
     let schedule = faults.take("providerId", schedule?.ok_or("must be the id of a provider"));

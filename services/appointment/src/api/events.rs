@@ -4,7 +4,7 @@ use contracts::appointments::DeliverToAppointments;
 use contracts::event::{Accepted, What};
 use contracts::id::ProviderId;
 use db::Tx;
-use http_kit::{Answer, Call, erasure};
+use http_kit::{Answer, Call, access, erasure, relay};
 
 use super::Api;
 use crate::error::Error;
@@ -18,7 +18,11 @@ pub async fn take(
     call: Call<DeliverToAppointments>,
 ) -> Result<Answer<DeliverToAppointments>, Error> {
     let event = &call.body;
+    relay::check_teller(&call.caller, event)?;
     let first_time = db::retrying(&api.db, async |mut tx| {
+        let seen = access::told_of(&event.what);
+        let locks: Vec<_> = seen.iter().map(|patient| db::erasure_lock_name(patient.as_str())).collect();
+        tx.lock(&locks.iter().map(String::as_str).collect::<Vec<_>>()).await?;
         if !db::inbox_accept(&mut tx, event.id.as_str()).await? {
             return Ok(false);
         }
@@ -27,7 +31,7 @@ pub async fn take(
             What::ProviderRemoved { provider_id } => {
                 conflicts(&api, &mut tx, provider_id, &call.caller.user).await?;
             }
-            What::AppointmentBooked(_) | What::AppointmentRescheduled(_) | What::AppointmentCancelled(_) => {}
+            what => access::take_in(&mut tx, what).await?,
         }
         tx.commit().await?;
         Ok::<_, Error>(true)

@@ -10,9 +10,11 @@ use crate::error::Error;
 use crate::store::appointment::Kept;
 use crate::store::search::appointment_search;
 
-/// Lists appointments by time. A patient's list holds their own.
+/// Lists appointments by time. A patient's list holds their own, a clinician's those with them and of whom they treat.
 pub async fn list(api: Api, call: Call<ListAppointments>) -> Result<Answer<ListAppointments>, Error> {
     let mut search = Search::parse(&call.query, api.zone)?;
+    // Whoever sees whom they treat is bound by the search itself.
+    let carer = call.caller.carer();
     let reaches = match call.caller.reach() {
         Reach::Everyone => true,
         Reach::Only(own) => search.patient.replace(own.clone()).is_none_or(|asked| asked == own),
@@ -21,7 +23,7 @@ pub async fn list(api: Api, call: Call<ListAppointments>) -> Result<Answer<ListA
     let mut rows = Vec::new();
     if reaches {
         let mut tx = api.db.read().await?;
-        rows = appointment_search(&mut tx, &api.db, &search).await?;
+        rows = appointment_search(&mut tx, &api.db, &search, carer.as_ref()).await?;
     }
     let page = search.window.page(rows);
     let shown = |Kept { id, appointment, .. }: &Kept| appointment.view(id, sees(&call.caller, appointment));

@@ -12,12 +12,12 @@ pub mod update;
 use chrono::{DateTime, Utc};
 use contracts::appointments::{Slot, Warning};
 use contracts::event::{Event, What};
-use contracts::id::{AppointmentId, EventId};
+use contracts::id::{AppointmentId, EventId, PatientId};
 use contracts::permission::Permission;
 use contracts::trail;
 use db::{Db, Tx};
 use http_kit::kit::BuildError;
-use http_kit::{Caller, Kit, View, relay};
+use http_kit::{Caller, Kit, View, access, relay};
 
 use crate::domain::appointment::Appointment;
 use crate::domain::notice;
@@ -26,7 +26,7 @@ use crate::domain::span::Span;
 use crate::domain::week::Schedule;
 use crate::error::Error;
 use crate::peers::Peers;
-use crate::store::appointment::{Kept, appointment_find};
+use crate::store::appointment::{Kept, Sealed, appointment_find};
 use crate::store::taken::taken;
 
 /// How much of an appointment a caller is shown: whoever neither books nor treats nor is the patient, not why they come.
@@ -64,11 +64,28 @@ impl Api {
         self.db.clock().now()
     }
 
-    /// The appointment, if there is one and the caller may know of it.
+    /// The appointment, if there is one and the caller may know of it: a clinician of those with them, and of whom they treat. Whether there is
+    /// none, or one of somebody else's, the database is asked the same.
     async fn visible(&self, tx: &mut Tx, caller: &Caller, id: &AppointmentId) -> Result<Kept, Error> {
-        let kept = appointment_find(tx, &self.db, id).await?.ok_or(Error::NotFound)?;
-        trail::concerns(kept.appointment.patient.as_str());
-        if caller.reach().covers(&kept.appointment.patient) { Ok(kept) } else { Err(Error::NotFound) }
+        let sealed = appointment_find(tx, id).await?;
+        if let Some(sealed) = &sealed {
+            trail::concerns(sealed.patient().as_str());
+        }
+        let patient = sealed.as_ref().map_or_else(|| PatientId::trusted(String::new()), Sealed::patient);
+        let reaches = access::reaches(tx, caller, &patient).await?;
+        let provider = caller.carer().and_then(|carer| carer.provider);
+        let is_theirs =
+            |sealed: &Sealed| provider.as_ref().is_some_and(|own| own.as_str() == sealed.provider());
+        match sealed.filter(|sealed| reaches || is_theirs(sealed)) {
+            Some(sealed) => sealed.open(&self.db).await?.ok_or(Error::NotFound),
+            None => Err(Error::NotFound),
+        }
+    }
+
+    /// Whether the caller may book for this patient, if there is such a one.
+    async fn may_book(&self, caller: &Caller, patient: &PatientId) -> Result<bool, Error> {
+        let mut tx = self.db.read().await?;
+        Ok(access::reaches(&mut tx, caller, patient).await?)
     }
 
     /// Judges a time by the clock and the provider's hours: staff are warned, everybody else is refused.

@@ -3,7 +3,7 @@
 use contracts::appointments::{AppointmentUpdated, UpdateAppointment, Warning};
 use contracts::id::AppointmentId;
 use contracts::permission::Permission;
-use http_kit::{Answer, Call, Reach, View, json};
+use http_kit::{Answer, Call, Reach, View, access, json};
 
 use super::{Api, Wanted, sees};
 use crate::domain::appointment::{Appointment, Change, fault};
@@ -32,6 +32,10 @@ async fn attempt(api: &Api, call: &Call<UpdateAppointment>) -> Result<Answer<Upd
     let (id,) = &call.path;
     let mut tx = api.db.read().await?;
     let kept = api.visible(&mut tx, &call.caller, id).await?;
+    // Of what was once, with them, a clinician sees; to plan it anew they must still treat the patient.
+    if !access::reaches(&mut tx, &call.caller, &kept.appointment.patient).await? {
+        return Err(Error::NotFound);
+    }
     drop(tx);
     call.if_match.check(kept.version)?;
     let before = &kept.appointment;

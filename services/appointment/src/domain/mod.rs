@@ -1,6 +1,7 @@
 //! Appointments without database, HTTP or clock: time, hours, slots, status, and what makes a booking valid.
 
 pub mod appointment;
+pub mod care;
 pub mod history;
 pub mod local;
 pub mod notice;

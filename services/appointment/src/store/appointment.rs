@@ -1,15 +1,17 @@
 //! The `appointment` table, one appointment at a time.
 
 use chrono::{DateTime, Utc};
-use contracts::id::{AppointmentId, ProviderId};
+use contracts::id::{AppointmentId, PatientId, ProviderId};
 use db::{ConstraintKind, Db, Place, Subject, Tx, on, sql};
 use sqlx::FromRow;
 
 use crate::domain::appointment::{Appointment, fault};
+use crate::domain::care::Seeing;
 use crate::domain::history::Entry;
 use crate::domain::span::Span;
 use crate::domain::status;
 use crate::error::Error;
+use crate::store::care::care_tell;
 use crate::store::change::change_add;
 
 /// An appointment as kept: the data with its id and version.
@@ -25,11 +27,13 @@ pub struct Kept {
     pub appointment: Appointment,
 }
 
+/// An appointment as it stands in its row, not opened yet.
 #[derive(FromRow)]
-pub(super) struct Row {
+pub struct Sealed {
     id: String,
     version: i64,
     patient_id: String,
+    provider_id: String,
     starts_at: DateTime<Utc>,
     body: Vec<u8>,
 }
@@ -43,18 +47,30 @@ async fn seal(db: &Db, id: &AppointmentId, appointment: &Appointment) -> Result<
     db.vault().seal_json(&patient, place(id.as_str()), appointment).await
 }
 
-/// `None`: the patient was erased after the row was read.
-pub(super) async fn opened(db: &Db, row: Row) -> Result<Option<Kept>, db::Error> {
-    let opened = db.vault().open_json(&Subject::Patient(&row.patient_id), place(&row.id), &row.body).await;
-    match opened {
-        Ok(appointment) => Ok(Some(Kept {
-            id: AppointmentId::trusted(row.id),
-            version: row.version,
-            starts_at: row.starts_at,
-            appointment,
-        })),
-        Err(db::Error::KeyDestroyed { .. }) => Ok(None),
-        Err(error) => Err(error),
+impl Sealed {
+    /// Whose it is.
+    pub fn patient(&self) -> PatientId {
+        PatientId::trusted(self.patient_id.clone())
+    }
+
+    /// With whom.
+    pub fn provider(&self) -> &str {
+        &self.provider_id
+    }
+
+    /// The appointment. `None`: the patient was erased after the row was read.
+    pub async fn open(self, db: &Db) -> Result<Option<Kept>, db::Error> {
+        let subject = Subject::Patient(&self.patient_id);
+        match db.vault().open_json(&subject, place(&self.id), &self.body).await {
+            Ok(appointment) => Ok(Some(Kept {
+                id: AppointmentId::trusted(self.id),
+                version: self.version,
+                starts_at: self.starts_at,
+                appointment,
+            })),
+            Err(db::Error::KeyDestroyed { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -98,8 +114,8 @@ pub async fn appointment_insert(
     };
     let inserted = on!(tx, |conn| sqlx::query(sql!(
         "insert into appointment \
-             (id, version, patient_id, provider_id, starts_at, ends_at, active, status, created_at, updated_at, body) \
-         values ($1, 1, $2, $3, $4, $5, $6, $7, $8, $8, $9) on conflict (id) do nothing"
+             (id, version, patient_id, provider_id, starts_at, ends_at, active, status, created_at, updated_at, care_told, body) \
+         values ($1, 1, $2, $3, $4, $5, $6, $7, $8, $8, 1, $9) on conflict (id) do nothing"
     ))
     .bind(id.as_str())
     .bind(appointment.patient.as_str())
@@ -117,24 +133,20 @@ pub async fn appointment_insert(
     if inserted == 0 {
         return Err(Error::Taken);
     }
+    care_tell(tx, db, vec![seeing(id, 1, appointment, span).notice()]).await?;
     let entry = Entry::of(by, id, None, appointment);
     Ok(change_add(tx, db, id, &appointment.patient, 1, &entry).await?)
 }
 
 /// The appointment, if there is one.
-pub async fn appointment_find(tx: &mut Tx, db: &Db, id: &AppointmentId) -> Result<Option<Kept>, db::Error> {
-    let row: Option<Row> = on!(tx, |conn| {
-        sqlx::query_as(sql!(
-        "select id, version, patient_id, starts_at, body from appointment where id = $1 and deleted_at is null"
+pub async fn appointment_find(tx: &mut Tx, id: &AppointmentId) -> Result<Option<Sealed>, db::Error> {
+    Ok(on!(tx, |conn| sqlx::query_as(sql!(
+        "select id, version, patient_id, provider_id, starts_at, body from appointment \
+         where id = $1 and deleted_at is null"
     ))
     .bind(id.as_str())
     .fetch_optional(conn)
-    .await
-    })?;
-    match row {
-        Some(row) => opened(db, row).await,
-        None => Ok(None),
-    }
+    .await)?)
 }
 
 /// Replaces an appointment's data, under its locks, and remembers who did. [`Error::Changed`] if it is not the one that was read any more,
@@ -156,7 +168,7 @@ pub async fn appointment_update(
     };
     let updated = on!(tx, |conn| sqlx::query(sql!(
         "update appointment set version = version + 1, updated_at = $3, provider_id = $4, starts_at = $5, ends_at = $6, \
-             active = $7, status = $8, body = $9 \
+             active = $7, status = $8, care_told = version + 1, body = $9 \
          where id = $1 and version = $2 and deleted_at is null"
     ))
     .bind(before.id.as_str())
@@ -175,8 +187,21 @@ pub async fn appointment_update(
     if updated == 0 {
         return Err(Error::Changed);
     }
+    let version = before.version + 1;
+    care_tell(tx, db, vec![seeing(&before.id, version, after, span).notice()]).await?;
     let entry = Entry::of(by, &before.id, Some(&before.appointment), after);
-    Ok(change_add(tx, db, &before.id, &after.patient, before.version + 1, &entry).await?)
+    Ok(change_add(tx, db, &before.id, &after.patient, version, &entry).await?)
+}
+
+fn seeing(id: &AppointmentId, version: i64, appointment: &Appointment, span: Span) -> Seeing {
+    Seeing {
+        id: id.clone(),
+        version,
+        patient: appointment.patient.clone(),
+        provider: appointment.plan.provider.clone(),
+        ends_at: span.ends_at,
+        is_active: appointment.is_active(),
+    }
 }
 
 async fn provider_check(tx: &mut Tx, provider: &ProviderId) -> Result<(), Error> {

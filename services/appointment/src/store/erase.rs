@@ -40,7 +40,7 @@ pub async fn patient_erase(tx: &mut Tx, patient: &PatientId) -> Result<(), db::E
     .execute(conn)
     .await
     .map(drop))?;
-    Ok(())
+    db::access_forget(tx, patient.as_str()).await
 }
 
 /// Notes that a provider's profile is gone: nothing can be booked with them any more.

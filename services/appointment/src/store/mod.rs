@@ -1,6 +1,7 @@
 //! The service's SQL, a file per aggregate.
 
 pub mod appointment;
+pub mod care;
 pub mod change;
 pub mod erase;
 pub mod search;

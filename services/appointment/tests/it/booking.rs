@@ -14,7 +14,7 @@ testkit::stack_tests! { services = [appointment::SERVICE, patient::SERVICE, prov
             ("67890", "prov001", "10:00"), ("67890", "prov001", "09:45"), ("67890", "prov001", "10:25"),
             ("12345", "prov002", "10:15"), ("12345", "prov001", "10:00"),
         ] {
-            for who in [Who::from(Role::Admin), Who::from(Role::Clinician), Who::patient(patient)] {
+            for who in [Who::from(Role::Admin), Who::from(Role::Receptionist), Who::patient(patient)] {
                 let refused = book(&stack, who, &at("apt2", patient, provider, time)).await.expect(409);
                 assert_eq!(refused.json()["code"], "appointment-overlap");
                 let offered = offered(&refused);
@@ -70,7 +70,7 @@ testkit::stack_tests! { services = [appointment::SERVICE, patient::SERVICE, prov
         assert_eq!(refused.json()["code"], "outside-hours");
         let first = ["09:00", "09:30", "10:00", "10:30", "11:00"].map(|time| format!("{MONDAY} {time}"));
         assert_eq!(offered(&refused), first);
-        assert_eq!(warned(&book(&stack, Role::Clinician, &past).await.expect(201)), ["in-the-past"]);
+        assert_eq!(warned(&book(&stack, Who::clinician("prov001"), &past).await.expect(201)), ["in-the-past"]);
     }
 
     async fn moving_is_judged_as_booking_is(stack: Arc<TestStack>) {

@@ -13,7 +13,7 @@ testkit::stack_tests! { services = [appointment::SERVICE, patient::SERVICE, prov
         let _ = cancel(&stack, "apt1").await.expect(200);
         let _ = cancel(&stack, "apt1").await.expect(200);
 
-        let history = call(&stack, Role::Clinician, Method::GET, "/api/appointments/apt1/history", None).await.expect(200).json();
+        let history = call(&stack, Who::clinician("prov001"), Method::GET, "/api/appointments/apt1/history", None).await.expect(200).json();
         let told: Vec<_> = history["items"].as_array().unwrap().iter()
             .map(|item| format!("{} {} {}", item["version"], item["action"].as_str().unwrap(), item["by"].as_str().unwrap()))
             .collect();

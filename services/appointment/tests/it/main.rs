@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod booking;
+mod care;
 mod concurrency;
 mod events;
 mod history;

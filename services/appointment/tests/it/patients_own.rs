@@ -45,7 +45,7 @@ testkit::stack_tests! { services = [appointment::SERVICE, patient::SERVICE, prov
         for status in ["CheckedIn", "Completed", "NoShow"] {
             let _ = put(&stack, Who::patient("12345"), "apt1", &json!({"status": status})).await.expect(403);
         }
-        let _ = put(&stack, Role::Clinician, "apt1", &json!({"status": "CheckedIn"})).await.expect(200);
+        let _ = put(&stack, Who::clinician("prov001"), "apt1", &json!({"status": "CheckedIn"})).await.expect(200);
         let _ = put(&stack, Who::patient("12345"), "apt1", &json!({"reason": "knee"})).await.expect(200);
     }
 

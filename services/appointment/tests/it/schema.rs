@@ -29,7 +29,7 @@ async fn insert(db: &Db, as_id: &str, appointment: &Appointment) -> Result<(), E
 
 async fn replace(db: &Db, as_id: &str, with: &Appointment) -> Result<(), Error> {
     let mut tx = db.begin().await?;
-    let kept = appointment_find(&mut tx, db, &id(as_id)).await?.unwrap();
+    let kept = appointment_find(&mut tx, &id(as_id)).await?.unwrap().open(db).await?.unwrap();
     appointment_update(&mut tx, db, &kept, with, "usr_1").await?;
     Ok(tx.commit().await?)
 }

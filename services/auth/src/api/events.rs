@@ -4,7 +4,7 @@ use contracts::auth::DeliverToAuth;
 use contracts::event::{Accepted, What};
 use contracts::id::UserId;
 use db::Tx;
-use http_kit::{Answer, Call};
+use http_kit::{Answer, Call, relay};
 
 use super::Api;
 use crate::domain::user::{Account, User};
@@ -16,6 +16,7 @@ use crate::store::session::sessions_end;
 /// Takes an event: what accounts were tied to may be gone.
 pub async fn deliver(api: Api, call: Call<DeliverToAuth>) -> Result<Answer<DeliverToAuth>, Error> {
     let event = &call.body;
+    relay::check_teller(&call.caller, event)?;
     let (first_time, ended) = db::retrying(&api.db, async |mut tx| {
         if !db::inbox_accept(&mut tx, event.id.as_str()).await? {
             return Ok::<_, Error>((false, Vec::new()));
@@ -29,9 +30,8 @@ pub async fn deliver(api: Api, call: Call<DeliverToAuth>) -> Result<Answer<Deliv
                 let accounts = accounts_of_provider(&mut tx, provider_id).await?;
                 untie(&mut tx, &api, accounts, User::without_provider).await?
             }
-            What::AppointmentBooked(_) | What::AppointmentRescheduled(_) | What::AppointmentCancelled(_) => {
-                Vec::new()
-            }
+            // This service subscribes to nothing else.
+            _ => Vec::new(),
         };
         revocation_insert(&mut tx, &ended).await?;
         tx.commit().await?;

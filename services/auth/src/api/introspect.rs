@@ -1,6 +1,7 @@
 //! `POST /api/auth/introspect` (RFC 7662), for outside parties that were given a token and do not check signatures.
 
 use contracts::auth::{IntrospectToken, Introspection};
+use contracts::permission::Permissions;
 use db::Tx;
 use http_kit::token::Claims;
 use http_kit::{Answer, Call};
@@ -55,9 +56,11 @@ async fn of_refresh_token(api: &Api, tx: &mut Tx, token: &str) -> Result<Option<
     let Kept { id, account, times, .. } = session;
     let Some(user) = account_find(tx, &api.db, &account).await? else { return Ok(None) };
     let user = user.account.user;
+    let only_enrols = api.only_enrols(tx, &account, &user).await?;
+    let permissions = if only_enrols { Permissions::NONE } else { user.permissions() };
     Ok(Some(Introspection {
         active: true,
-        scope: Some(user.permissions().to_scope()),
+        scope: Some(permissions.to_scope()),
         username: Some(user.username.to_string()),
         exp: Some(times.idle_until.timestamp()),
         sub: Some(account.to_string()),

@@ -8,5 +8,5 @@ use crate::error::Error;
 
 /// The public keys.
 pub async fn jwks(api: Api, _: Call<JsonWebKeys>) -> Result<Answer<JsonWebKeys>, Error> {
-    Ok(Answer::new(api.issuer.keys().public().clone()))
+    Ok(Answer::new(api.issuer.keys().public()))
 }

@@ -1,12 +1,15 @@
 //! `POST /api/auth/login`
 
 use contracts::auth::{Login, LoginRequest};
+use contracts::id::UserId;
 use contracts::problem::{Faults, Problem};
 use contracts::trail;
 use db::Tx;
 use http_kit::{Answer, Call};
 
+use super::second_factor::{self, Proof};
 use super::{Api, bounded};
+use crate::domain::second_factor::CODE_CHARS_MAX;
 use crate::domain::session::{Opening, Times};
 use crate::domain::user::{Account, PasswordHash};
 use crate::domain::username::{self, Username};
@@ -28,7 +31,7 @@ const LOOKS_MAX: usize = 3;
 /// Whatever the reason to refuse, the way to it is the same: one try counted, one account looked for, one hash computed.
 pub async fn login(api: Api, call: Call<Login>) -> Result<Answer<Login>, Error> {
     check(&call.body)?;
-    let LoginRequest { username, password } = &call.body;
+    let LoginRequest { username, password, code } = &call.body;
     trail::calls_themselves(username);
     let admitted = api.guard.admit(&username.to_lowercase(), call.client_address.as_deref()).await?;
     let name = Username::parse(username).ok();
@@ -47,11 +50,29 @@ pub async fn login(api: Api, call: Call<Login>) -> Result<Answer<Login>, Error> 
         // Whether there is time to make it anew just now or not: they are let in.
         let anew = if api.hasher.is_outdated(&hash) { api.hasher.hash(password).await.ok() } else { None };
         let hashes = Hashes { seen: hash, anew };
-        if let Some(answer) = begin(&api, admitted, name, &hashes, &opening).await? {
-            return Ok(answer);
+        match begin(&api, admitted, (name, code.as_deref()), &hashes, &opening).await? {
+            Begun::Session(answer) => return Ok(answer),
+            Begun::Outdated => {}
+            Begun::Refused(account, proof) => {
+                second_factor::count(&api, admitted, &account, proof).await?;
+                return Err(match proof {
+                    Proof::Missing => Error::SecondFactorRequired,
+                    _ => Error::InvalidCredentials,
+                });
+            }
         }
     }
     Err(Error::InvalidCredentials)
+}
+
+/// What comes of a password that was right.
+enum Begun {
+    /// A session.
+    Session(Answer<Login>),
+    /// The hash that it was right for is not the present one any more.
+    Outdated,
+    /// The account has a second factor, and the code was none of it.
+    Refused(UserId, Proof),
 }
 
 /// The hash that a password was right for, and the one to put in its place.
@@ -64,41 +85,49 @@ fn check(request: &LoginRequest) -> Result<(), Problem> {
     let mut faults = Faults::new();
     bounded("username", &request.username, username::CHARS_MAX, &mut faults);
     bounded("password", &request.password, policy::CHARS_MAX, &mut faults);
+    if let Some(code) = &request.code {
+        bounded("code", code, CODE_CHARS_MAX, &mut faults);
+    }
     faults.into_result()
 }
 
-/// Begins a session for somebody whose password was right; `None` if the hash that it was right for is not the present one any more.
+/// Begins a session for somebody whose password was right, if their code is too where one is needed.
 async fn begin(
     api: &Api,
     admitted: &Admitted,
-    name: &Username,
+    (name, code): (&Username, Option<&str>),
     hashes: &Hashes,
     opening: &Opening,
-) -> Result<Option<Answer<Login>>, Error> {
+) -> Result<Begun, Error> {
     let (session, refresh_token) = (api.db.random().id("ses"), RefreshToken::generate(api.db.random()));
-    let begun = db::retrying(&api.db, async |mut tx| {
+    db::retrying(&api.db, async |mut tx| {
         let kept = account_by_name(&mut tx, &api.db, name).await?;
         let kept = kept.filter(|kept| kept.account.user.is_active()).ok_or(Error::InvalidCredentials)?;
         if kept.account.password != hashes.seen {
-            return Ok(None);
+            return Ok(Begun::Outdated);
         }
         api.guard.settle(&mut tx, admitted).await?;
         sign_in(&mut tx, api, &kept, hashes).await?;
-        // Read again with the account held: whoever changes a role holds it too.
+        // With the account held: whoever enrols a second factor, or takes it away, holds it too.
+        let proof = second_factor::prove(&mut tx, api, &kept.id, code).await?;
+        if !proof.is_good() {
+            tx.rollback().await?;
+            return Ok(Begun::Refused(kept.id, proof));
+        }
+        // Read again: whoever changes a role holds the account too.
         let mut kept = kept;
         kept.account.user.made = roles_of(&mut tx, &kept.id).await?;
-        let times = Times::begin(tx.now(), &api.issuer.lifetimes.of(&kept.account.user));
+        let user = &kept.account.user;
+        let only_enrols = api.only_enrols(&mut tx, &kept.id, user).await?;
+        let times = Times::begin(tx.now(), &api.issuer.lifetimes.of(user));
         session_insert(&mut tx, &api.db, &session, &kept.id, &times, opening).await?;
         refresh_token_insert(&mut tx, &refresh_token, &session).await?;
         trail::is_of(kept.id.as_str(), &session);
         tx.commit().await?;
-        Ok::<_, Error>(Some((kept, times)))
+        let to = To { id: &kept.id, user, session: &session, times: &times, only_enrols };
+        Ok::<_, Error>(Begun::Session(Answer::new(api.logged_in(&to, &refresh_token)).no_store()))
     })
-    .await?;
-    Ok(begun.map(|(kept, times)| {
-        let to = To { id: &kept.id, user: &kept.account.user, session: &session, times: &times };
-        Answer::new(api.logged_in(&to, &refresh_token)).no_store()
-    }))
+    .await
 }
 
 /// Notes the login at the account, and the password's new hash if there is one.

@@ -12,14 +12,16 @@ pub mod refresh;
 pub mod revocations;
 pub mod revoke;
 pub mod roles;
+pub mod second_factor;
 pub mod sessions;
+pub mod stack_keys;
 pub mod users;
 
 use std::sync::Arc;
 
 use contracts::auth::{LoggedIn, Revocation};
 use contracts::client::found;
-use contracts::id::{PatientId, ProviderId};
+use contracts::id::{PatientId, ProviderId, UserId};
 use contracts::patients::PatientsClient;
 use contracts::problem::Faults;
 use contracts::providers::ProvidersClient;
@@ -30,6 +32,7 @@ use http_kit::{Caller, Kit};
 use settings::{PasswordPolicy, ServiceName};
 
 use crate::domain::role;
+use crate::domain::second_factor::Asked;
 use crate::domain::user::User;
 use crate::error::Error;
 use crate::feed::Feed;
@@ -38,6 +41,7 @@ use crate::password::Hasher;
 use crate::signing::SigningKeys;
 use crate::store::revocation::Ended;
 use crate::store::role::role_find;
+use crate::store::second_factor::second_factor_since;
 use crate::token::{Issuer, RefreshToken, To};
 
 /// What every handler has.
@@ -50,38 +54,50 @@ pub struct Api {
     feed: Feed,
     verifier: Arc<Verifier>,
     policy: PasswordPolicy,
+    /// Who must have a second factor.
+    second_factor: Asked,
     /// `None` where the stack has no such service: nobody is a patient, or provider, then.
     patients: Option<PatientsClient>,
     providers: Option<ProvidersClient>,
     audits: Arc<audit::Audits>,
+    keepers: Arc<stack_keys::Keepers>,
 }
 
 impl Api {
     /// From the kit.
-    pub fn new(kit: &Kit, feed: Feed) -> Result<Self, BuildError> {
+    pub fn new(kit: &Kit, feed: Feed, keys: Arc<SigningKeys>) -> Result<Self, BuildError> {
         Ok(Self {
             db: kit.db.clone(),
             hasher: Hasher::new(kit.db.random().clone()),
             guard: Guard::new(&kit.db),
-            issuer: Arc::new(Issuer::new(SigningKeys::load(&kit.world.secrets)?, &kit.settings.auth)),
+            issuer: Arc::new(Issuer::new(keys, &kit.settings.auth)),
             feed,
             verifier: Arc::clone(&kit.world.verifier),
             policy: kit.settings.auth.password_policy,
+            second_factor: Asked::from(&kit.settings.auth.second_factor),
             patients: kit.optional_transport(ServiceName::PatientService)?.map(PatientsClient::new),
             providers: kit.optional_transport(ServiceName::ProviderService)?.map(ProvidersClient::new),
             audits: Arc::new(audit::Audits::new(kit)?),
+            keepers: Arc::new(stack_keys::Keepers::new(kit)?),
         })
     }
 
     /// The answer to a login and to a refresh.
     fn logged_in(&self, to: &To<'_>, refresh_token: &RefreshToken) -> LoggedIn {
         let now = self.db.clock().now();
+        let status = if to.only_enrols { "Enrolment required" } else { "Authenticated" };
         LoggedIn {
             token: self.issuer.access_token(self.db.random(), now, to),
             refresh_token: refresh_token.as_str().to_owned(),
-            status: "Authenticated".to_owned(),
+            status: status.to_owned(),
             expires_in: u32::try_from((to.times.token_expires_at - now).num_seconds()).unwrap_or_default(),
         }
+    }
+
+    /// Whether somebody may do nothing but enrol a second factor: they must have one, and have none. Asked whenever a token is issued, so that
+    /// a session goes on with what holds now.
+    async fn only_enrols(&self, tx: &mut Tx, account: &UserId, user: &User) -> Result<bool, Error> {
+        Ok(self.second_factor.of(user) && second_factor_since(tx, account).await?.is_none())
     }
 
     /// What a token claims that we signed, whether or not it has expired or was revoked; `None` if we did not.

@@ -85,7 +85,8 @@ async fn prolong(
         }
         successor
     };
+    let only_enrols = api.only_enrols(&mut tx, &id, &account.user).await?;
     tx.commit().await?;
-    let to = To { id: &id, user: &account.user, session: &session.id, times: &times };
+    let to = To { id: &id, user: &account.user, session: &session.id, times: &times, only_enrols };
     Ok(Outcome::Refreshed(api.logged_in(&to, &successor)))
 }

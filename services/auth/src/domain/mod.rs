@@ -3,7 +3,10 @@
 pub mod address;
 pub mod budget;
 pub mod policy;
+pub mod recovery_code;
 pub mod role;
+pub mod second_factor;
 pub mod session;
+pub mod totp;
 pub mod user;
 pub mod username;

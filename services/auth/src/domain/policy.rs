@@ -6,6 +6,8 @@ use std::sync::LazyLock;
 
 use contracts::field::BadField;
 use settings::PasswordPolicy;
+use unicode_normalization::UnicodeNormalization;
+use zeroize::Zeroizing;
 
 /// The longest password, characters: hashing must stay cheap.
 pub const CHARS_MAX: usize = 256;
@@ -14,8 +16,19 @@ pub const CHARS_MAX: usize = 256;
 static COMMON: LazyLock<HashSet<&'static str>> =
     LazyLock::new(|| include_str!("common_passwords.txt").lines().collect());
 
+/// The form in which a password is counted and hashed (NFKC, as SP 800-63B §5.1.1.2 has it): keyboards of different systems write the same
+/// character differently, and the same password typed on another one is the same password.
+pub fn normal(password: &str) -> Zeroizing<String> {
+    // Its length first: a text that grows leaves copies behind.
+    let length = password.nfkc().map(char::len_utf8).sum();
+    let mut normal = Zeroizing::new(String::with_capacity(length));
+    normal.extend(password.nfkc());
+    normal
+}
+
 /// Whether a password may be set for this user.
 pub fn check(policy: PasswordPolicy, password: &str, username: &str) -> Result<(), BadField> {
+    let password = normal(password);
     let (length, min) = (password.chars().count(), policy.min_length as usize);
     if length < min {
         return Err(BadField::new(format!("must have at least {min} characters")));
@@ -106,6 +119,14 @@ mod tests {
         let lenient = PasswordPolicy { min_length: 8, refuse_common: false };
         assert!(check(lenient, "password123", "johndoe").is_ok());
         assert!(check(lenient, "pass123", "johndoe").is_err());
+    }
+
+    #[test]
+    fn one_character_is_one_however_a_keyboard_writes_it() {
+        assert_eq!(*normal("pa\u{308}sswo\u{308}rter"), *normal("p\u{e4}ssw\u{f6}rter"));
+        assert_eq!(*normal("ｐａｓｓ ﬁve"), "pass five");
+        let policy = PasswordPolicy { min_length: 8, refuse_common: true };
+        assert!(check(policy, "a\u{308}o\u{308}u\u{308}e\u{301}", "x").is_err(), "four characters");
     }
 
     #[test]

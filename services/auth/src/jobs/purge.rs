@@ -1,4 +1,4 @@
-//! Takes away sessions, attempts and revocations that have had their time.
+//! Takes away sessions, attempts, revocations and second factors that were offered, once they have had their time.
 
 use std::time::Duration;
 
@@ -6,6 +6,7 @@ use db::Db;
 
 use crate::store::attempt::attempt_purge;
 use crate::store::revocation::revocation_purge;
+use crate::store::second_factor::second_factor_purge;
 use crate::store::session::session_purge;
 
 const EVERY: Duration = Duration::from_mins(10);
@@ -24,6 +25,7 @@ pub async fn run(db: Db) {
 pub async fn purge(db: &Db) -> Result<(), db::Error> {
     let mut tx = db.begin().await?;
     attempt_purge(&mut tx).await?;
+    second_factor_purge(&mut tx).await?;
     session_purge(&mut tx).await?;
     revocation_purge(&mut tx).await?;
     tx.commit().await

@@ -12,6 +12,7 @@ use crate::domain::user::Account;
 use crate::domain::username::Username;
 use crate::error::Error;
 use crate::store::role::{roles_give, roles_of, roles_of_page};
+use crate::store::second_factor::second_factor_delete;
 
 /// An account as kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -256,6 +257,24 @@ pub async fn account_signed_in(tx: &mut Tx, id: &UserId, version: i64) -> Result
     Ok(updated == 1)
 }
 
+/// Counts a change of what is kept beside an account, if `version` is still the present one; tells whether it was. Holds the row until the
+/// commit: a login that is under way looks again.
+pub async fn account_touch(tx: &mut Tx, id: &UserId, version: i64) -> Result<bool, db::Error> {
+    trail::touches(TargetKind::User, id.as_str());
+    let now = tx.now();
+    let updated = on!(tx, |conn| sqlx::query(sql!(
+        "update account set version = version + 1, updated_at = $3 \
+         where id = $1 and version = $2 and deleted_at is null"
+    ))
+    .bind(id.as_str())
+    .bind(version)
+    .bind(now)
+    .execute(conn)
+    .await
+    .map(|done| done.rows_affected()))?;
+    Ok(updated == 1)
+}
+
 /// Takes an account's data away, if `version` is still the present one; id and name stay taken.
 pub async fn account_delete(tx: &mut Tx, id: &UserId, version: i64) -> Result<bool, db::Error> {
     trail::touches(TargetKind::User, id.as_str());
@@ -275,5 +294,6 @@ pub async fn account_delete(tx: &mut Tx, id: &UserId, version: i64) -> Result<bo
     .map(|done| done.rows_affected())
     })?;
     roles_give(tx, id, []).await?;
+    second_factor_delete(tx, id).await?;
     Ok(deleted == 1)
 }

@@ -4,7 +4,7 @@ use contracts::bills::DeliverToBilling;
 use contracts::event::{Accepted, What};
 use contracts::id::PatientId;
 use db::Tx;
-use http_kit::{Answer, Call, erasure};
+use http_kit::{Answer, Call, erasure, relay};
 
 use super::Api;
 use crate::domain::status::is_kept_by_law;
@@ -14,6 +14,7 @@ use crate::store::bill::{bill_delete, bill_restrict, bills_unrestricted};
 /// Takes an event; one that comes again has no effect.
 pub async fn deliver(api: Api, call: Call<DeliverToBilling>) -> Result<Answer<DeliverToBilling>, Error> {
     let event = &call.body;
+    relay::check_teller(&call.caller, event)?;
     // This service subscribes to nothing else.
     let What::PatientErased { patient_id } = &event.what else {
         return Ok(Answer::new(Accepted { first_time: false }));

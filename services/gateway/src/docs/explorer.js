@@ -299,12 +299,16 @@ function curl({ url, options }) {
 
 async function signIn(event) {
   event.preventDefault();
-  const [username, password] = [$("username").value, $("password").value];
+  const [username, password, code] = [$("username").value, $("password").value, $("code").value || undefined];
   $("signin-fault").textContent = "";
   try {
     const response = await fetch("/api/auth/login", { method: "POST", cache: "no-store",
-      headers: { "Content-Type": "application/json" }, body: JSON.stringify({ username, password }) });
+      headers: { "Content-Type": "application/json" }, body: JSON.stringify({ username, password, code }) });
     const body = await response.json();
+    if (body.code === "second-factor-required") {
+      $("code-label").hidden = false;
+      $("code").focus();
+    }
     if (!response.ok) throw new Error(body.title ?? `The answer was ${response.status}.`);
     await signedIn(body, username);
     toggleSignIn(false);
@@ -316,7 +320,8 @@ async function signIn(event) {
 
 async function signedIn({ token }, username) {
   Object.assign(state, { token, user: username, permissions: [] });
-  $("password").value = "";
+  $("password").value = $("code").value = "";
+  $("code-label").hidden = true;
   $("account").textContent = `${username} · sign out`;
   say(`Signed in as ${username}.`);
   try {

@@ -10,11 +10,12 @@ use http::{HeaderName, HeaderValue};
 use settings::{GatewayConfig, Method, Route, RouteAccess, ServiceName, StaticAnswer};
 
 use super::{Fallback, Larder, ready};
+use crate::names::Names;
 use crate::snapshot::GATEWAY;
 
 /// Larger ones belong into a service.
 const STATIC_BYTES_MAX: usize = 16 * 1024;
-/// What says how an answer is framed is not the configuration's to say, and a cookie is nobody's fallback.
+/// What says how an answer is framed is not the configuration's to say, nor what a service does not tell; and a cookie is nobody's fallback.
 const NOT_ITS_OWN: [&str; 9] = [
     "connection",
     "content-length",
@@ -122,7 +123,8 @@ fn check_static(answer: &StaticAnswer, mut fault: impl FnMut(&str, String)) {
         fault("body", format!("is not {}", answer.content_type));
     }
     for (name, value) in &answer.headers {
-        let is_header = name.parse::<HeaderName>().is_ok_and(|name| !NOT_ITS_OWN.contains(&name.as_str()));
+        let is_its_own = |name: &str| !NOT_ITS_OWN.contains(&name) && !Names::one(name).have(Names::NOT_TOLD);
+        let is_header = name.parse::<HeaderName>().is_ok_and(|name| is_its_own(name.as_str()));
         if !is_header || HeaderValue::try_from(value.as_str()).is_err() {
             fault("headers", format!("{name} cannot be sent"));
         }

@@ -185,7 +185,7 @@ impl Passing {
         let copy = |value: &HeaderValue| HeaderValue::from_bytes(value.as_bytes()).ok();
         let mut headers: HeaderMap =
             headers.iter().filter_map(|(name, value)| Some((name.clone(), copy(value)?))).collect();
-        headers::towards_client(&mut headers);
+        headers::towards_client(&mut headers, !key.is_anybodys());
         headers.remove(CONTENT_LENGTH);
         let claim = larder.copied.claim();
         Some(Box::new(Self { larder, key, headers, body: Vec::new(), claim, asked, age_max }))

@@ -44,6 +44,9 @@ fn may(access: Access) -> String {
     match access {
         Access::Public => "Anybody may call it.".to_owned(),
         Access::SignedIn => "Whoever is signed in may call it.".to_owned(),
+        Access::Enrolling => {
+            "Whoever is signed in may call it, and whoever may do nothing else until they have a second factor.".to_owned()
+        }
         Access::Needs(permission) => format!("Needs the permission `{permission}`."),
     }
 }

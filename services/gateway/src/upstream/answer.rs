@@ -10,6 +10,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use httparse::{ParserConfig, Status};
 use hyper::body::Frame;
 
+use crate::security::ADDED_MAX;
+
 /// A head's or a trailer section's lines.
 const LINES_MAX: usize = 100;
 /// A head, bytes.
@@ -89,8 +91,8 @@ pub(super) fn head(ahead: &mut Bytes, method: &Method) -> Result<Option<Head>, M
     let status = parsed.code.and_then(|code| StatusCode::from_u16(code).ok());
     let status = status.ok_or(Malformed::Head(httparse::Error::Status))?;
     let is_1_0 = parsed.version == Some(0);
-    // Four more are added on the way to the client.
-    let mut headers = HeaderMap::with_capacity(parsed.headers.len() + 4);
+    // Some more are added on the way to the client: the request's id, how it stands with limits, what browsers are told.
+    let mut headers = HeaderMap::with_capacity(parsed.headers.len() + 3 + ADDED_MAX);
     for line in parsed.headers.iter() {
         headers.append(name(line)?, value(ahead, line)?);
     }

@@ -15,6 +15,7 @@ fn routes() -> Vec<settings::Route> {
         guarded(Method::Get, "/api/patients/{patientId}", &["patients:read"]),
         guarded(Method::Delete, "/api/patients/{patientId}", &["patients:read", "patients:delete"]),
         guarded(Method::Get, "/api/auth/me", &[]),
+        guarded(Method::Get, "/api/auth/me/second-factor", &[]),
         public(Method::Post, "/api/auth/login"),
     ]
 }
@@ -56,6 +57,26 @@ fn contracts_claims(house: &House, change: impl FnOnce(&mut http_kit::token::Cla
     let mut claims = house.claims("usr_1", Role::Admin);
     change(&mut claims);
     house.sign(claims)
+}
+
+#[tokio::test]
+async fn whoever_may_only_enrol_a_second_factor_passes_to_nothing_else() {
+    let backend = Backend::echo().await;
+    let house = House::before(&backend, routes()).await;
+    let only_enrols = contracts_claims(&house, |claims| {
+        claims.only_enrols = true;
+        claims.scope.clear();
+    });
+    for path in ["/api/patients/1", "/api/auth/me", "/api/gateway"] {
+        house.get_as(&only_enrols, path).await.assert_problem(403, "second-factor-enrolment-required");
+    }
+    // Not even one that says more of itself.
+    let more = contracts_claims(&house, |claims| claims.only_enrols = true);
+    house.get_as(&more, "/api/patients/1").await.assert_problem(403, "second-factor-enrolment-required");
+    assert!(backend.requests().is_empty());
+    assert_eq!(house.get_as(&only_enrols, "/api/auth/me/second-factor").await.status, 200);
+    let login = house.ask("POST", "/api/auth/login", &[("authorization", "Bearer x")], "").await;
+    assert_eq!(login.status, 200);
 }
 
 #[tokio::test]

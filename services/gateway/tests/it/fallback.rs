@@ -390,6 +390,7 @@ async fn fallbacks_that_would_do_harm_are_refused_by_name() {
     if let Some(Fallback::Static(answer)) = &mut odd.fallback {
         answer.status = 204;
         answer.headers.insert("content-length".to_owned(), "7".to_owned());
+        answer.headers.insert("access-control-allow-origin".to_owned(), "*".to_owned());
     }
     let routes = vec![
         stale(60, public(Method::Post, "/a")),
@@ -412,6 +413,7 @@ async fn fallbacks_that_would_do_harm_are_refused_by_name() {
         "routes[2].fallback.staleRead.maxAgeSeconds: must be from 1 to 3600".to_owned(),
         "routes[3].fallback.static.status: 204 is no status of an answer with a body".to_owned(),
         "routes[3].fallback.static.body: is not application/json".to_owned(),
+        "routes[3].fallback.static.headers: access-control-allow-origin cannot be sent".to_owned(),
         "routes[3].fallback.static.headers: content-length cannot be sent".to_owned(),
         format!("routes[4].fallback.staleRead: {old}"),
         "routes[5].fallback.staleRead.maxAgeSeconds: must be from 1 to 300".to_owned(),

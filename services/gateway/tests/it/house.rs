@@ -59,6 +59,7 @@ pub(crate) fn config(endpoints: Vec<Address>, routes: Vec<Route>) -> GatewayConf
         replicas: 1,
         peers: None,
         trusted_proxies: Vec::new(),
+        cors: None,
         body_bytes_max: 1024,
         access_log: true,
         prometheus: None,
@@ -173,6 +174,7 @@ impl House {
             roles: vec![role.as_str().to_owned()],
             scope: role.permissions().to_scope(),
             grants: Vec::new(),
+            only_enrols: false,
             patient_id: None,
             provider_id: None,
         }

@@ -5,9 +5,11 @@
 mod auth;
 mod backend;
 mod bounds;
+mod browsers;
 mod canary;
 mod change;
 mod connections;
+mod cors;
 mod deadline;
 mod documented;
 mod edge;

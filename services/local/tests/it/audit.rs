@@ -21,6 +21,7 @@ pub(crate) fn calls() -> Vec<Called> {
     let mut calls = of_patients();
     calls.extend(of_users_and_among_services());
     calls.extend(of_sessions_and_roles());
+    calls.extend(of_second_factors());
     calls.extend([
         call("cancel_appointment", "/api/appointments/{id}", "", true, 200),
         call("delete_bill", "/api/bills/bill789", "", true, 200),
@@ -47,6 +48,7 @@ fn of_patients() -> Vec<Called> {
     let john = r#"{"patientId": "12345", "name": "John Doe", "dob": "1980-01-01", "contactInfo": {"phone": "+1234567890"}}"#;
     let record = r#"{"recordId": "rec001", "patientId": "12345", "date": "2024-08-01", "diagnosis": "Flu",
         "treatment": "Rest", "prescriptions": ["Tylenol"]}"#;
+    let emergency = r#"{"patientId": "12345", "reason": "Unconscious in the emergency room."}"#;
     let bill = r#"{"billId": "bill789", "patientId": "12345", "totalAmount": 50.0, "status": "Issued",
         "services": [{"serviceId": "srv001", "description": "Consultation", "amount": 50.0}]}"#;
     let bill_changed = r#"{"services": [{"serviceId": "srv001", "description": "Consultation", "amount": 120.0}], "totalAmount": 120.0}"#;
@@ -65,6 +67,9 @@ fn of_patients() -> Vec<Called> {
         call("list_patients", "/api/patients?name=John", "", true, 200),
         call("patient_by_id", "/api/patients/12345", "", true, 200),
         call("update_patient", "/api/patients/12345", r#"{"name": "John Roe"}"#, true, 200),
+        call("join_care_team", "/api/patients/12345/care-team/prov001", "{}", true, 200),
+        call("list_care_team", "/api/patients/12345/care-team", "", true, 200),
+        call("leave_care_team", "/api/patients/12345/care-team/prov001", "", true, 200),
         call("book_appointment", "/api/appointments", appointment, true, 201),
         call("list_appointments", "/api/appointments?patientId=12345", "", true, 200),
         call("appointment_by_id", "/api/appointments/{id}", "", true, 200),
@@ -79,6 +84,16 @@ fn of_patients() -> Vec<Called> {
         call("list_records", "/api/records", "", true, 200),
         call("get_record_by_id", "/api/records/rec001", "", true, 200),
         call("update_record", "/api/records/rec001", r#"{"treatment": "More rest"}"#, true, 200),
+        call("break_glass", "/api/records/break-glass", emergency, true, 201),
+        call("list_break_glass", "/api/records/break-glass", "", true, 200),
+        // Nobody reviews what they opened themselves.
+        call(
+            "review_break_glass",
+            "/api/records/break-glass/{id}/review",
+            r#"{"finding": "Justified"}"#,
+            true,
+            403,
+        ),
         call("send_email", "/api/notifications/email", email, true, 201),
         call(
             "send_sms",
@@ -141,11 +156,21 @@ fn of_users_and_among_services() -> Vec<Called> {
         call("verify_audit_of_billing", VERIFICATION, "", false, 200),
         call("verify_audit_of_records", VERIFICATION, "", false, 200),
         call("verify_audit_of_notifications", VERIFICATION, "", false, 200),
+        call("stack_keys", "/api/admin/keys", "", false, 200),
+        call("keys_of_auth", "/internal/keys", "", false, 200),
+        call("keys_of_patients", "/internal/keys", "", false, 200),
+        call("keys_of_providers", "/internal/keys", "", false, 200),
+        call("keys_of_appointments", "/internal/keys", "", false, 200),
+        call("keys_of_bills", "/internal/keys", "", false, 200),
+        call("keys_of_records", "/internal/keys", "", false, 200),
+        call("keys_of_notifications", "/internal/keys", "", false, 200),
         call("list_roles", "/api/auth/roles", "", false, 200),
         call("jwks", "/.well-known/jwks.json", "", false, 200),
         call("revocations", "/internal/revocations", "", false, 200),
         call("deliver_to_auth", "/internal/events", &event, false, 200),
         call("deliver_to_appointments", "/internal/events", &event, false, 200),
+        // It subscribes to nothing of that kind.
+        call("deliver_to_patients", "/internal/events", &event, false, 200),
         call("deliver_to_billing", "/internal/events", &event, false, 200),
         call("deliver_to_records", "/internal/events", &event, false, 200),
         call("deliver_to_notifications", "/internal/events", &event, false, 200),
@@ -167,6 +192,19 @@ fn of_sessions_and_roles() -> Vec<Called> {
         call("revoke_user_session", "/api/auth/users/{id}/sessions/ses_1", "", false, 404),
         call("revoke_user_sessions", "/api/auth/users/{id}/sessions", "", false, 200),
         call("revoke_token", "/api/auth/revoke", "token={access}", false, 200),
+    ]
+}
+
+/// Whoever calls is no user whom this service knows: nothing is there for them.
+fn of_second_factors() -> Vec<Called> {
+    let (shown, code) = (r#"{"currentPassword": "correct horse battery"}"#, r#"{"code": "123456"}"#);
+    vec![
+        call("second_factor", "/api/auth/me/second-factor", "", false, 404),
+        call("offer_second_factor", "/api/auth/me/second-factor", shown, false, 404),
+        call("confirm_second_factor", "/api/auth/me/second-factor/confirm", code, false, 404),
+        call("remove_second_factor", "/api/auth/me/second-factor/remove", shown, false, 404),
+        call("user_second_factor", "/api/auth/users/{id}/second-factor", "", false, 200),
+        call("reset_second_factor", "/api/auth/users/{id}/second-factor", "", false, 200),
     ]
 }
 
@@ -224,7 +262,7 @@ impl Known {
     pub(crate) fn learn(&mut self, call: &Called, reply: &Reply) {
         let json = reply.json();
         let text = |member: &str| json[member].as_str().map(str::to_owned);
-        for member in ["appointmentId", "notificationId", "userId"] {
+        for member in ["appointmentId", "notificationId", "userId", "grantId"] {
             if call.operation.method == contracts::endpoint::Method::Post
                 && let Some(id) = text(member)
             {
@@ -396,11 +434,11 @@ testkit::stack_tests! {
 
         let request = stack
             .request(ServiceName::PatientService, Method::GET, "/api/patients/12345")
-            .bearer_auth(stack.token(Role::Clinician))
+            .bearer_auth(stack.token(Role::Receptionist))
             .header("x-on-behalf-of", "usr_admin");
         let _ = send(request).await.expect(200);
         let asked = entries_of(&stack, ServiceName::PatientService, "patient_by_id").await;
-        let own = asked.iter().find(|found| found.entry.who == "usr_clinician").unwrap();
+        let own = asked.iter().find(|found| found.entry.who == "usr_receptionist").unwrap();
         assert_eq!(own.entry.on_behalf_of, None);
     }
 

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use contracts::ambient::Random;
+use contracts::ambient::{Clock, Random};
 use serde_json::Value;
 use settings::{Address, Database, GATEWAY_NAME, ServiceName, ServiceSettings};
 use stack::Stack;
@@ -33,7 +33,7 @@ fn render(out: &Path) {
 
 fn render_stack(stack: &str, out: &Path) {
     let stack = Stack::from_yaml(stack).unwrap();
-    local::compose::render(&stack, out, &Random::system()).unwrap();
+    local::compose::render(&stack, out, &Random::system(), &Clock::system()).unwrap();
 }
 
 fn texts(value: &Value) -> Vec<&str> {
@@ -94,7 +94,7 @@ fn each_service_finds_its_settings_and_every_secret_that_they_name() {
         assert_eq!(settings.service, service);
         assert_eq!(settings.listen, Address(format!("0.0.0.0:{}", service.port())));
         for (peer, at) in &settings.peers {
-            assert_eq!(at.address, Address(format!("http://{peer}:{}", peer.port())));
+            assert_eq!(at.address, Address(format!("https://{peer}:{}", peer.port())));
         }
         let Database::Postgres { schema, .. } = &settings.database else {
             panic!("{service} is not on PostgreSQL")
@@ -108,6 +108,9 @@ fn each_service_finds_its_settings_and_every_secret_that_they_name() {
                 && url.contains("@postgres:5432/healthcare?sslmode=verify-full")
         );
         assert!(secret("database/ca.crt").starts_with("-----BEGIN CERTIFICATE"));
+        let tls = settings.tls.unwrap().secret;
+        let known = tls::Credentials::read(&on_host(&format!("/var/run/healthcare/secrets/{tls}")));
+        assert!(known.is_ok(), "{service}: {known:?}");
         assert!(secret("service-identities/jwks.json").contains(service.as_str()));
         assert!(
             !secret("kek/current").is_empty()
@@ -232,6 +235,7 @@ fn the_images_are_the_same_wherever_they_are_named() {
         for line in [
             format!("FROM base AS {image}\n"),
             format!("COPY --from=build /binaries/{binary} /{binary}\n"),
+            format!("COPY --from=build /sbom/{image}.cdx.json /var/lib/db/sbom/\n"),
             format!("EXPOSE {port} "),
             format!("ENTRYPOINT [\"/{binary}\"]\n"),
         ] {

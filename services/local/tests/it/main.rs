@@ -4,6 +4,7 @@
 mod audit;
 mod audit_reading;
 mod audit_verification;
+mod canaries;
 mod compose;
 mod forgery;
 mod parts;

@@ -1,16 +1,16 @@
 //! `POST /internal/events`
 
 use contracts::client::found;
-use contracts::event::{Accepted, AppointmentNotice, What};
+use contracts::event::{Accepted, What};
 use contracts::field::Email;
-use contracts::id::PatientId;
+use contracts::id::{PatientId, ProviderId};
 use contracts::notifications::DeliverToNotifications;
 use db::Tx;
-use http_kit::{Answer, Call, erasure};
+use http_kit::{Answer, Call, erasure, relay};
 
 use super::{Api, lock_patient};
 use crate::domain::notification::Draft;
-use crate::domain::outside_hours;
+use crate::domain::{emergency, outside_hours};
 use crate::error::Error;
 use crate::store::notification::{Start, notification_insert, notifications_erase};
 
@@ -20,26 +20,25 @@ pub async fn take(
     call: Call<DeliverToNotifications>,
 ) -> Result<Answer<DeliverToNotifications>, Error> {
     let event = &call.body;
-    let letter = match outside_hours::notice(&event.what) {
-        Some(notice) => letter(&api, notice).await?,
-        None => None,
-    };
+    relay::check_teller(&call.caller, event)?;
+    let letters = letters(&api, &event.what).await?;
     let erased = match &event.what {
         What::PatientErased { patient_id } => Some(patient_id),
         _ => None,
     };
     let first_time = db::retrying(&api.db, async |mut tx| {
-        let concerned = erased.or(letter.as_ref().and_then(|letter| letter.patient.as_ref()));
+        // All letters of one event concern the same patient.
+        let concerned = erased.or(letters.first().and_then(|letter| letter.patient.as_ref()));
         lock_patient(&mut tx, concerned).await?;
         let first_time = db::inbox_accept(&mut tx, event.id.as_str()).await?;
         if first_time {
-            take_in(&api, &mut tx, letter.as_ref(), erased).await?;
+            take_in(&api, &mut tx, &letters, erased).await?;
             tx.commit().await?;
         }
         Ok::<_, Error>(first_time)
     })
     .await?;
-    if letter.is_some() {
+    if !letters.is_empty() {
         api.delivery.wake();
     }
     if let Some(patient) = erased {
@@ -48,39 +47,46 @@ pub async fn take(
     Ok(Answer::new(Accepted { first_time }))
 }
 
-async fn take_in(
-    api: &Api,
-    tx: &mut Tx,
-    letter: Option<&Draft>,
-    erased: Option<&PatientId>,
-) -> Result<(), Error> {
+async fn take_in(api: &Api, tx: &mut Tx, letters: &[Draft], erased: Option<&PatientId>) -> Result<(), Error> {
     if let Some(patient) = erased {
         notifications_erase(tx, patient).await?;
     }
-    let Some(draft) = letter else { return Ok(()) };
-    let start = if api.delivery.has_way(draft.channel) { Start::Due } else { Start::Kept };
-    match notification_insert(tx, &api.db, &api.new_id(), draft, &start).await {
-        // The patient is gone, and the appointment with them.
-        Err(Error::UnknownPatient) => Ok(()),
-        outcome => outcome,
+    for draft in letters {
+        let start = if api.delivery.has_way(draft.channel) { Start::Due } else { Start::Kept };
+        match notification_insert(tx, &api.db, &api.new_id(), draft, &start).await {
+            // The patient is gone, and what was to be told of with them.
+            Err(Error::UnknownPatient) => {}
+            outcome => outcome?,
+        }
     }
+    Ok(())
 }
 
-/// The mail to the provider, if there still is one and they have an address. While their service does not answer, the event is
-/// delivered again.
-async fn letter(api: &Api, notice: &AppointmentNotice) -> Result<Option<Draft>, Error> {
-    let provider = match &api.providers {
-        Some(providers) => found(providers.provider_by_id(&notice.provider_id).await)?,
+/// What is to be written of it, to whom.
+async fn letters(api: &Api, what: &What) -> Result<Vec<Draft>, Error> {
+    if let Some(notice) = outside_hours::notice(what) {
+        let email = mailbox(api, &notice.provider_id, notice.appointment_id.as_str()).await?;
+        return Ok(email.map(|email| outside_hours::letter(notice, &email)).into_iter().collect());
+    }
+    let What::GlassBroken(notice) = what else { return Ok(Vec::new()) };
+    let officer = api.privacy_officer.as_ref().map(|officer| emergency::to_officer(notice, officer));
+    let mut letters = Vec::from_iter(officer);
+    for provider in &notice.provider_ids {
+        let email = mailbox(api, provider, notice.grant_id.as_str()).await?;
+        letters.extend(email.map(|email| emergency::to_provider(notice, &email)));
+    }
+    Ok(letters)
+}
+
+/// A provider's mailbox, if there still is one and they have an address. While their service does not answer, the event is delivered again.
+async fn mailbox(api: &Api, provider: &ProviderId, about: &str) -> Result<Option<Email>, Error> {
+    let known = match &api.providers {
+        Some(providers) => found(providers.provider_by_id(provider).await)?,
         None => None,
     };
-    let email =
-        provider.and_then(|provider| provider.contact_info.email).and_then(|email| Email::parse(&email).ok());
+    let email = known.and_then(|known| known.contact_info.email).and_then(|email| Email::parse(&email).ok());
     if email.is_none() {
-        tracing::debug!(
-            appointment = %notice.appointment_id,
-            provider = %notice.provider_id,
-            "nobody is told of an appointment outside hours: the provider is gone, or has no mail address"
-        );
+        tracing::debug!(about, %provider, "a provider is not told: they are gone, or have no mail address");
     }
-    Ok(email.map(|email| outside_hours::letter(notice, &email)))
+    Ok(email)
 }

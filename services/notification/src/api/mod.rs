@@ -5,6 +5,7 @@ pub mod list;
 pub mod read;
 pub mod send;
 
+use contracts::field::Email;
 use contracts::id::{NotificationId, PatientId};
 use contracts::providers::ProvidersClient;
 use db::{Db, Tx};
@@ -22,6 +23,8 @@ pub struct Api {
     pub(crate) delivery: Delivery,
     /// `None` where the stack has no such service.
     providers: Option<ProvidersClient>,
+    /// Who is told of emergencies, beside who treats the patient.
+    privacy_officer: Option<Email>,
 }
 
 impl Api {
@@ -33,12 +36,23 @@ impl Api {
             db: kit.db.clone(),
             delivery: Delivery::new(kit.db.clone(), mailer),
             providers: kit.optional_transport(ServiceName::ProviderService)?.map(ProvidersClient::new),
+            privacy_officer: privacy_officer(kit),
         })
     }
 
     fn new_id(&self) -> NotificationId {
         NotificationId::generate(self.db.random())
     }
+}
+
+/// Their mailbox. One that is none is none: the rest goes on, and the list of open reviews has it all.
+fn privacy_officer(kit: &Kit) -> Option<Email> {
+    let mailbox = kit.settings.access.privacy_officer.as_deref()?;
+    let email = Email::parse(mailbox).ok();
+    if email.is_none() {
+        tracing::warn!("the privacy officer's mailbox is none: they are not written to");
+    }
+    email
 }
 
 /// Takes the lock of the patient whom it concerns, if it concerns one: the first thing in the transaction.

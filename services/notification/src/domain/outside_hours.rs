@@ -13,7 +13,7 @@ pub fn notice(what: &What) -> Option<&AppointmentNotice> {
         What::AppointmentBooked(notice) | What::AppointmentRescheduled(notice) => {
             Some(notice).filter(|notice| notice.outside_hours)
         }
-        What::AppointmentCancelled(_) | What::PatientErased { .. } | What::ProviderRemoved { .. } => None,
+        _ => None,
     }
 }
 

@@ -7,17 +7,20 @@ use http_kit::{Answer, Call, erasure, relay};
 
 use super::Api;
 use crate::error::Error;
+use crate::store::care_team::care_team_forget;
 use crate::store::patient::patient_delete;
 
 /// Deletes a patient here, and tells the services that hold something of theirs.
 pub async fn delete(api: Api, call: Call<DeletePatient>) -> Result<Answer<DeletePatient>, Error> {
     let (id,) = &call.path;
     let version = db::retrying(&api.db, async |mut tx| {
+        db::erasure_lock(&mut tx, id.as_str()).await?;
         let kept = api.visible(&mut tx, &call.caller, id).await?;
         call.if_match.check(kept.version)?;
         if !patient_delete(&mut tx, id, kept.version).await? {
             return Err(Error::Db(db::Error::LostRace));
         }
+        care_team_forget(&mut tx, id).await?;
         let event = Event {
             id: EventId::generate(api.db.random()),
             occurred_at: tx.now(),

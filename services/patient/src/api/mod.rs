@@ -1,6 +1,8 @@
 //! The handlers, a file each: authorise, load, decide, save, commit.
 
+pub mod care_team;
 pub mod delete;
+pub mod events;
 pub mod read;
 pub mod register;
 pub mod search;
@@ -10,7 +12,7 @@ use chrono::NaiveDate;
 use contracts::id::PatientId;
 use contracts::permission::Permission;
 use db::{Db, Tx};
-use http_kit::{Caller, Kit, View};
+use http_kit::{Caller, Kit, View, access};
 
 use crate::error::Error;
 use crate::store::patient::{Kept, patient_find};
@@ -38,9 +40,9 @@ impl Api {
         self.db.clock().now().with_timezone(&self.time_zone).date_naive()
     }
 
-    /// The patient, if there is one and the caller may know of them.
+    /// The patient, if there is one and the caller may know of them. Of one whom they may not, the database is not asked whether they are.
     async fn visible(&self, tx: &mut Tx, caller: &Caller, id: &PatientId) -> Result<Kept, Error> {
-        if !caller.reach().covers(id) {
+        if !access::reaches(tx, caller, id).await? {
             return Err(Error::NotFound);
         }
         patient_find(tx, &self.db, id).await?.ok_or(Error::NotFound)

@@ -17,6 +17,10 @@ pub async fn register(api: Api, call: Call<RegisterPatient>) -> Result<Answer<Re
     let answer = Answer::new(registered).located(&id).version(1);
     db::retrying(&api.db, async |mut tx| {
         patient_insert(&mut tx, &api.db, &id, &patient).await?;
+        // A clinician goes on seeing whom they register.
+        if let Some(provider) = call.caller.carer().and_then(|carer| carer.provider) {
+            api.seat(&mut tx, &id, &provider, true, None).await?;
+        }
         Ok::<_, Error>(call.receipt.commit(tx, &answer).await?)
     })
     .await?;

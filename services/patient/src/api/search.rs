@@ -9,12 +9,13 @@ use crate::domain::search::{Search, terms_of};
 use crate::error::Error;
 use crate::store::patient::{patient_find, patient_search};
 
-/// Lists patients, or finds them. A patient's list holds themselves.
+/// Lists patients, or finds them. A patient's list holds themselves, a clinician's whom they treat.
 pub async fn list(api: Api, call: Call<ListPatients>) -> Result<Answer<ListPatients>, Error> {
     let search = Search::parse(&call.query)?;
     let mut tx = api.db.read().await?;
+    let carer = call.caller.carer();
     let rows = match call.caller.reach() {
-        Reach::Everyone => patient_search(&mut tx, &api.db, &search).await?,
+        Reach::Everyone => patient_search(&mut tx, &api.db, &search, carer.as_ref()).await?,
         Reach::Only(own) => {
             let kept = patient_find(&mut tx, &api.db, &own).await?;
             let found = kept.filter(|kept| {

@@ -1,4 +1,5 @@
 //! What a patient is: pure rules, no SQL, no HTTP, no clock.
 
+pub mod care_team;
 pub mod patient;
 pub mod search;

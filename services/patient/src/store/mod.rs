@@ -1,3 +1,4 @@
 //! Where patients are kept: SQL and sealing, and nothing that decides.
 
+pub mod care_team;
 pub mod patient;

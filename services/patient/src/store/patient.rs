@@ -1,8 +1,9 @@
 //! The `patient` table.
 
 use chrono::{DateTime, Utc};
-use contracts::id::PatientId;
+use contracts::id::{PatientId, ProviderId};
 use db::{Db, Place, Subject, TERMS_MAX, Tx, on, search_index_clear, search_index_put, sql};
+use http_kit::Carer;
 use sqlx::FromRow;
 
 use crate::domain::patient::Patient;
@@ -127,11 +128,18 @@ pub async fn patient_delete(tx: &mut Tx, id: &PatientId, version: i64) -> Result
     Ok(deleted == 1)
 }
 
-/// A stretch of the list, newest first.
-pub async fn patient_search(tx: &mut Tx, db: &Db, search: &Search) -> Result<Vec<(Key, Kept)>, db::Error> {
-    let rows = match db::search_tokens(db, &search.terms)? {
-        None => list(tx, search).await?,
-        Some(tokens) => find(tx, search, &tokens).await?,
+/// A stretch of the list, newest first; to somebody who sees whom they treat, of those.
+pub async fn patient_search(
+    tx: &mut Tx,
+    db: &Db,
+    search: &Search,
+    carer: Option<&Carer>,
+) -> Result<Vec<(Key, Kept)>, db::Error> {
+    let rows = match (db::search_tokens(db, &search.terms)?, carer) {
+        (None, None) => list(tx, search).await?,
+        (None, Some(carer)) => list_theirs(tx, search, carer).await?,
+        (Some(tokens), None) => find(tx, search, &tokens).await?,
+        (Some(tokens), Some(carer)) => find_theirs(tx, search, &tokens, carer).await?,
     };
     let mut kept = Vec::with_capacity(rows.len());
     for row in rows {
@@ -178,6 +186,66 @@ async fn find(tx: &mut Tx, search: &Search, tokens: &[Vec<u8>; TERMS_MAX]) -> Re
     .bind(created_at)
     .bind(&id)
     .bind(search.window.rows())
+    .fetch_all(conn)
+    .await)?)
+}
+
+async fn list_theirs(tx: &mut Tx, search: &Search, carer: &Carer) -> Result<Vec<Row>, db::Error> {
+    let ((created_at, id), now) = (search.window.below(), tx.now());
+    Ok(on!(tx, |conn| sqlx::query_as(sql!(
+        "select id, version, created_at, body from patient \
+         where deleted_at is null and (created_at, id) < ($1, $2) and id in ( \
+             select patient_id from care where provider_id = $4 and until > $5 \
+             union select patient_id from glass where user_id = $6 and until > $5 \
+             union select $7) \
+         order by created_at desc, id desc limit $3"
+    ))
+    .bind(created_at)
+    .bind(&id)
+    .bind(search.window.rows())
+    .bind(carer.provider.as_ref().map(ProviderId::as_str))
+    .bind(now)
+    .bind(&carer.user)
+    .bind(carer.own.as_ref().map(PatientId::as_str))
+    .fetch_all(conn)
+    .await)?)
+}
+
+/// Whom they treat drives: that are fewer than a word finds.
+async fn find_theirs(
+    tx: &mut Tx,
+    search: &Search,
+    tokens: &[Vec<u8>; TERMS_MAX],
+    carer: &Carer,
+) -> Result<Vec<Row>, db::Error> {
+    let ((created_at, id), now) = (search.window.below(), tx.now());
+    Ok(on!(tx, |conn| sqlx::query_as(sql!(
+        "select p.id, p.version, p.created_at, p.body from patient p \
+         where exists (select 1 from search_index o where o.token = $1 and o.owner = p.id) \
+           and exists (select 1 from search_index o where o.token = $2 and o.owner = p.id) \
+           and exists (select 1 from search_index o where o.token = $3 and o.owner = p.id) \
+           and exists (select 1 from search_index o where o.token = $4 and o.owner = p.id) \
+           and exists (select 1 from search_index o where o.token = $5 and o.owner = p.id) \
+           and exists (select 1 from search_index o where o.token = $6 and o.owner = p.id) \
+           and p.deleted_at is null and (p.created_at, p.id) < ($7, $8) and p.id in ( \
+             select patient_id from care where provider_id = $10 and until > $11 \
+             union select patient_id from glass where user_id = $12 and until > $11 \
+             union select $13) \
+         order by p.created_at desc, p.id desc limit $9"
+    ))
+    .bind(&tokens[0])
+    .bind(&tokens[1])
+    .bind(&tokens[2])
+    .bind(&tokens[3])
+    .bind(&tokens[4])
+    .bind(&tokens[5])
+    .bind(created_at)
+    .bind(&id)
+    .bind(search.window.rows())
+    .bind(carer.provider.as_ref().map(ProviderId::as_str))
+    .bind(now)
+    .bind(&carer.user)
+    .bind(carer.own.as_ref().map(PatientId::as_str))
     .fetch_all(conn)
     .await)?)
 }

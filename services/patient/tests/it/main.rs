@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says so by failing")]
 
 mod bad_input;
+mod care;
 mod life;
 mod process;
 mod search;
+mod transit;
 mod views;
 
 use std::sync::Arc;
@@ -32,6 +34,23 @@ pub(crate) fn john(id: &str) -> String {
 /// Registers the document's patient under an id.
 pub(crate) async fn register(stack: &Arc<TestStack>, id: &str) -> Reply {
     PATIENTS.post(stack, &john(id)).await
+}
+
+/// Puts a provider in a patient's care team.
+pub(crate) async fn join(
+    stack: &Arc<TestStack>,
+    who: impl Into<Who>,
+    patient: &str,
+    provider: &str,
+) -> Reply {
+    let path = format!("/api/patients/{patient}/care-team/{provider}");
+    PATIENTS.call(stack, who, Method::PUT, &path, Some("{}")).await
+}
+
+/// The document's patient, whom prov001 treats.
+pub(crate) async fn treated(stack: &Arc<TestStack>) {
+    let _ = register(stack, "12345").await.expect(201);
+    let _ = join(stack, Role::Admin, "12345", "prov001").await.expect(200);
 }
 
 #[test]

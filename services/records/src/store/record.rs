@@ -1,8 +1,9 @@
 //! The `medical_record` table.
 
 use chrono::NaiveDate;
-use contracts::id::{PatientId, RecordId};
+use contracts::id::{PatientId, ProviderId, RecordId};
 use db::{Db, Place, Subject, Tx, on, sql};
+use http_kit::Carer;
 use sqlx::FromRow;
 
 use crate::domain::record::Record;
@@ -20,8 +21,9 @@ pub struct Kept {
     pub record: Record,
 }
 
+/// A record as it stands in its row, not opened yet.
 #[derive(FromRow)]
-struct Row {
+pub struct Sealed {
     id: String,
     version: i64,
     patient_id: String,
@@ -38,13 +40,20 @@ async fn seal(db: &Db, id: &RecordId, record: &Record) -> Result<Vec<u8>, db::Er
     db.vault().seal_json(&subject, place(id.as_str()), record).await
 }
 
-/// `None` if the patient was erased between the reading of the row and here: the record is gone by now.
-async fn opened(db: &Db, row: Row) -> Result<Option<Kept>, db::Error> {
-    let subject = Subject::Patient(&row.patient_id);
-    match db.vault().open_json(&subject, place(&row.id), &row.body).await {
-        Ok(record) => Ok(Some(Kept { id: RecordId::trusted(row.id), version: row.version, record })),
-        Err(db::Error::KeyDestroyed { .. }) => Ok(None),
-        Err(error) => Err(error),
+impl Sealed {
+    /// Whose it is.
+    pub fn patient(&self) -> PatientId {
+        PatientId::trusted(self.patient_id.clone())
+    }
+
+    /// The record. `None` if the patient was erased between the reading of the row and here: it is gone by now.
+    pub async fn open(self, db: &Db) -> Result<Option<Kept>, db::Error> {
+        let subject = Subject::Patient(&self.patient_id);
+        match db.vault().open_json(&subject, place(&self.id), &self.body).await {
+            Ok(record) => Ok(Some(Kept { id: RecordId::trusted(self.id), version: self.version, record })),
+            Err(db::Error::KeyDestroyed { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -72,19 +81,13 @@ pub async fn record_insert(tx: &mut Tx, db: &Db, id: &RecordId, record: &Record)
 }
 
 /// The record, if there is one.
-pub async fn record_find(tx: &mut Tx, db: &Db, id: &RecordId) -> Result<Option<Kept>, db::Error> {
-    let row: Option<Row> = on!(tx, |conn| {
-        sqlx::query_as(sql!(
+pub async fn record_find(tx: &mut Tx, id: &RecordId) -> Result<Option<Sealed>, db::Error> {
+    Ok(on!(tx, |conn| sqlx::query_as(sql!(
         "select id, version, patient_id, day, body from medical_record where id = $1 and deleted_at is null"
     ))
     .bind(id.as_str())
     .fetch_optional(conn)
-    .await
-    })?;
-    match row {
-        Some(row) => opened(db, row).await,
-        None => Ok(None),
-    }
+    .await)?)
 }
 
 /// Replaces a record's data. [`db::Error::LostRace`] if it changed since it was read.
@@ -140,28 +143,31 @@ pub async fn records_erase(tx: &mut Tx, patient: &PatientId) -> Result<(), db::E
     .execute(conn)
     .await
     .map(drop))?;
+    db::access_forget(tx, patient.as_str()).await?;
     db::erasure_request(tx, patient.as_str()).await
 }
 
-/// A stretch of the list with each record's sort key, the latest day first.
+/// A stretch of the list with each record's sort key, the latest day first; to somebody who sees whom they treat, of those.
 pub async fn record_search(
     tx: &mut Tx,
     db: &Db,
     search: &Search,
+    carer: Option<&Carer>,
 ) -> Result<Vec<(Key, Option<Kept>)>, db::Error> {
-    let rows = match &search.patient_id {
-        Some(patient) => of_patient(tx, search, patient).await?,
-        None => of_everybody(tx, search).await?,
+    let rows = match (&search.patient_id, carer) {
+        (Some(patient), _) => of_patient(tx, search, patient).await?,
+        (None, Some(carer)) => of_theirs(tx, search, carer).await?,
+        (None, None) => of_everybody(tx, search).await?,
     };
     let mut found = Vec::with_capacity(rows.len());
     for row in rows {
         let key = (row.day, row.id.clone());
-        found.push((key, opened(db, row).await?));
+        found.push((key, row.open(db).await?));
     }
     Ok(found)
 }
 
-async fn of_patient(tx: &mut Tx, search: &Search, patient: &PatientId) -> Result<Vec<Row>, db::Error> {
+async fn of_patient(tx: &mut Tx, search: &Search, patient: &PatientId) -> Result<Vec<Sealed>, db::Error> {
     let (day, id) = search.below();
     Ok(on!(tx, |conn| sqlx::query_as(sql!(
         "select id, version, patient_id, day, body from medical_record \
@@ -177,7 +183,29 @@ async fn of_patient(tx: &mut Tx, search: &Search, patient: &PatientId) -> Result
     .await)?)
 }
 
-async fn of_everybody(tx: &mut Tx, search: &Search) -> Result<Vec<Row>, db::Error> {
+async fn of_theirs(tx: &mut Tx, search: &Search, carer: &Carer) -> Result<Vec<Sealed>, db::Error> {
+    let ((day, id), now) = (search.below(), tx.now());
+    Ok(on!(tx, |conn| sqlx::query_as(sql!(
+        "select id, version, patient_id, day, body from medical_record \
+         where deleted_at is null and day >= $1 and (day, id) < ($2, $3) and patient_id in ( \
+             select patient_id from care where provider_id = $5 and until > $6 \
+             union select patient_id from glass where user_id = $7 and until > $6 \
+             union select $8) \
+         order by day desc, id desc limit $4"
+    ))
+    .bind(search.from)
+    .bind(day)
+    .bind(&id)
+    .bind(search.window.rows())
+    .bind(carer.provider.as_ref().map(ProviderId::as_str))
+    .bind(now)
+    .bind(&carer.user)
+    .bind(carer.own.as_ref().map(PatientId::as_str))
+    .fetch_all(conn)
+    .await)?)
+}
+
+async fn of_everybody(tx: &mut Tx, search: &Search) -> Result<Vec<Sealed>, db::Error> {
     let (day, id) = search.below();
     Ok(on!(tx, |conn| sqlx::query_as(sql!(
         "select id, version, patient_id, day, body from medical_record \

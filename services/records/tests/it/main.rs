@@ -2,8 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says so by failing")]
 
 mod bad_input;
+mod break_glass;
+mod care;
 mod erasure;
 mod life;
+mod reviews;
 mod search;
 
 use std::sync::Arc;
@@ -31,6 +34,47 @@ pub(crate) const RECORDS: Resource =
 /// The document's record under another id, of another patient and day.
 pub(crate) fn record(id: &str, patient: &str, date: &str) -> String {
     RECORD.replace("rec001", id).replace("12345", patient).replace("2024-08-01", date)
+}
+
+/// A call of this service as somebody.
+pub(crate) async fn call(
+    stack: &TestStack,
+    who: &Who,
+    method: Method,
+    path: &str,
+    body: Option<&str>,
+) -> testkit::Reply {
+    RECORDS.call(stack, who.clone(), method, path, body).await
+}
+
+pub(crate) async fn read(stack: &TestStack, who: &Who, path: &str) -> testkit::Reply {
+    call(stack, who, Method::GET, path, None).await
+}
+
+/// Waits until something is so that an event brings about.
+///
+/// # Panics
+/// If it is not so within ten seconds.
+pub(crate) async fn until<F: Future<Output = bool>>(mut is_so: impl FnMut() -> F) {
+    for _ in 0..200 {
+        if is_so().await {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("it did not come about");
+}
+
+/// Tells this service who treats whom, as the relay does.
+pub(crate) async fn tell_care(stack: &TestStack, event: &str, patient: &str, provider: &str) {
+    let care = format!(
+        r#"{{"source": "appointment:{patient}-{provider}", "version": 1, "patientId": "{patient}", "providerId": "{provider}", "until": "2026-03-01T10:00:00Z"}}"#
+    );
+    let event = format!(
+        r#"{{"id": "{event}", "occurredAt": "2026-01-15T08:00:00Z", "type": "care.told.v1", "data": {{"care": [{care}]}}}}"#
+    );
+    let _ =
+        call(stack, &Role::Service.into(), Method::POST, "/internal/events", Some(&event)).await.expect(200);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use crate::audit::{AuditEvents, AuditSearch};
 use crate::audit_verification::{ServiceVerification, VerificationQuery};
 use crate::event::{Accepted, Event};
 use crate::id::{AppointmentId, ProviderId};
+use crate::keys::ServiceKeys;
 use crate::merge_patch::MergePatch;
 use crate::page::Page;
 
@@ -55,6 +56,10 @@ api! {
     /// Whether what this service wrote in the audit is as it was written.
     verify_audit_of_appointments: VerifyAuditOfAppointments = Get "/internal/audit/verification" (query VerificationQuery),
         needs AuditCollect, answers 200 ServiceVerification;
+
+    /// What this service's data keys are wrapped under.
+    keys_of_appointments: KeysOfAppointments = Get "/internal/keys",
+        needs KeysCollect, answers 200 ServiceKeys, unaudited;
 }
 
 /// Where an appointment stands.

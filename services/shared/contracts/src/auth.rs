@@ -9,9 +9,14 @@ use crate::audit::{AccessFilter, AuditEvent, AuditEvents, AuditQuery, AuditSearc
 use crate::audit_verification::{AuditVerification, ServiceVerification, VerificationQuery};
 use crate::event::{Accepted, Event};
 use crate::id::{PatientId, SessionId, UserId};
+use crate::keys::{ServiceKeys, StackKeys};
 use crate::merge_patch::MergePatch;
 use crate::page::Page;
 use crate::role_name::RoleName;
+pub use crate::second_factor::{
+    SecondFactor, SecondFactorCode, SecondFactorConfirmed, SecondFactorOffer, SecondFactorRemoved,
+    SecondFactorRequest, SecondFactorStatus,
+};
 
 api! {
     service AuthService, tag "Authentication", client AuthClient;
@@ -43,6 +48,22 @@ api! {
     /// Change one's own password; every other session of the user ends.
     change_password: ChangePassword = Put "/api/auth/me/password" (body PasswordChange),
         signed_in, answers 200 PasswordChanged;
+
+    /// Whether one has a second factor, and whether one must.
+    second_factor: OwnSecondFactor = Get "/api/auth/me/second-factor",
+        enrolling, answers 200 SecondFactor;
+
+    /// Begin to enrol a second factor: gives a secret for an app that shows codes (TOTP, RFC 6238). One that there is stays until it is confirmed.
+    offer_second_factor: OfferSecondFactor = Post "/api/auth/me/second-factor" (body SecondFactorRequest),
+        enrolling, answers 201 SecondFactorOffer;
+
+    /// Confirm a second factor by a first code of it; gives recovery codes, and every other session of the user ends.
+    confirm_second_factor: ConfirmSecondFactor = Post "/api/auth/me/second-factor/confirm" (body SecondFactorCode),
+        enrolling, answers 200 SecondFactorConfirmed;
+
+    /// Remove one's own second factor, unless a role asks for one.
+    remove_second_factor: RemoveSecondFactor = Post "/api/auth/me/second-factor/remove" (body SecondFactorRequest),
+        signed_in, answers 200 SecondFactorRemoved;
 
     /// List one's own sessions, newest first.
     list_sessions: ListSessions = Get "/api/auth/sessions" (query SessionFilter),
@@ -89,6 +110,14 @@ api! {
     /// Set a user's password; every session of the user ends.
     set_password: SetPassword = Put "/api/auth/users/{userId}/password" [user_id: UserId] (body PasswordReset),
         needs UsersWrite, answers 200 PasswordChanged;
+
+    /// Whether a user has a second factor, and whether they must.
+    user_second_factor: UserSecondFactor = Get "/api/auth/users/{userId}/second-factor" [user_id: UserId],
+        needs UsersRead, answers 200 SecondFactor;
+
+    /// Take a user's second factor away, who has lost it; every session of the user ends.
+    reset_second_factor: ResetSecondFactor = Delete "/api/auth/users/{userId}/second-factor" [user_id: UserId],
+        needs UsersWrite, answers 200 SecondFactorRemoved;
 
     /// Delete a user.
     delete_user: DeleteUser = Delete "/api/auth/users/{userId}" [user_id: UserId],
@@ -145,9 +174,17 @@ api! {
     /// Whether what this service wrote in the audit is as it was written.
     verify_audit_of_auth: VerifyAuditOfAuth = Get "/internal/audit/verification" (query VerificationQuery),
         needs AuditCollect, answers 200 ServiceVerification;
+
+    /// Which keys the stack has: what data keys are wrapped under, and what tokens are signed with. Never a key.
+    stack_keys: ReadStackKeys = Get "/api/admin/keys",
+        needs KeysRead, answers 200 StackKeys;
+
+    /// What this service's data keys are wrapped under.
+    keys_of_auth: KeysOfAuth = Get "/internal/keys",
+        needs KeysCollect, answers 200 ServiceKeys, unaudited;
 }
 
-/// A user's name and password.
+/// A user's name and password, and a code if the account has a second factor.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LoginRequest {
@@ -157,6 +194,10 @@ pub struct LoginRequest {
     /// The password.
     #[schemars(length(min = 1, max = 256))]
     pub password: String,
+    /// What the app shows, or a recovery code. An account without a second factor needs none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub code: Option<String>,
 }
 
 /// A pair of tokens.
@@ -167,7 +208,7 @@ pub struct LoggedIn {
     pub token: String,
     /// Good for one refresh.
     pub refresh_token: String,
-    /// `Authenticated`.
+    /// `Authenticated`; `Enrolment required` for whoever may do nothing but enrol the second factor that a role of theirs asks for.
     pub status: String,
     /// Life of the access token, seconds.
     pub expires_in: u32,

@@ -8,6 +8,7 @@ use crate::audit::{AuditEvents, AuditSearch};
 use crate::audit_verification::{ServiceVerification, VerificationQuery};
 use crate::event::{Accepted, Event};
 use crate::id::BillId;
+use crate::keys::ServiceKeys;
 use crate::merge_patch::MergePatch;
 use crate::money::Amount;
 use crate::page::Page;
@@ -46,6 +47,10 @@ api! {
     /// Whether what this service wrote in the audit is as it was written.
     verify_audit_of_billing: VerifyAuditOfBilling = Get "/internal/audit/verification" (query VerificationQuery),
         needs AuditCollect, answers 200 ServiceVerification;
+
+    /// What this service's data keys are wrapped under.
+    keys_of_bills: KeysOfBills = Get "/internal/keys",
+        needs KeysCollect, answers 200 ServiceKeys, unaudited;
 }
 
 /// Where a bill stands.

@@ -14,6 +14,8 @@ pub enum Access {
     Public,
     /// Whoever is signed in.
     SignedIn,
+    /// Whoever is signed in, and whoever may do nothing else yet, since a role of theirs asks for a second factor that they do not have.
+    Enrolling,
     /// Whoever has this permission.
     Needs(Permission),
 }
@@ -138,7 +140,8 @@ pub fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
 /// }
 /// ```
 ///
-/// Optional, in this order: `[ids in the path]`, `(query Type)`, `(body Type)` or `(form Type)`. Access is `public`, `signed_in` or `needs Permission`.
+/// Optional, in this order: `[ids in the path]`, `(query Type)`, `(body Type)` or `(form Type)`. Access is `public`,
+/// `signed_in`, `enrolling` or `needs Permission`.
 /// Every call leaves an entry in the audit, unless `, unaudited` stands behind the answer.
 #[macro_export]
 macro_rules! api {
@@ -215,6 +218,7 @@ macro_rules! api {
     (@service $service:ident) => { Some($crate::endpoint::ServiceName::$service) };
     (@access public) => { $crate::endpoint::Access::Public };
     (@access signed_in) => { $crate::endpoint::Access::SignedIn };
+    (@access enrolling) => { $crate::endpoint::Access::Enrolling };
     (@access needs $permission:ident) => {
         $crate::endpoint::Access::Needs($crate::permission::Permission::$permission)
     };

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use settings::ServiceName;
 
-use crate::id::{AppointmentId, EventId, PatientId, ProviderId};
+use crate::id::{AppointmentId, EventId, GrantId, PatientId, ProviderId, UserId};
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -48,7 +48,27 @@ pub enum What {
     /// An appointment was cancelled.
     #[serde(rename = "appointment.cancelled.v1", rename_all = "camelCase")]
     AppointmentCancelled(AppointmentNotice),
+    /// Who treats whom, or does no more.
+    #[serde(rename = "care.told.v1", rename_all = "camelCase")]
+    CareTold {
+        /// What the sources say now: [`CARE_MAX`] at most.
+        care: Vec<CareNotice>,
+    },
+    /// Somebody opened the records of a patient whom they do not treat.
+    #[serde(rename = "glass.broken.v1", rename_all = "camelCase")]
+    GlassBroken(GlassNotice),
+    /// What somebody opened so was not right, and is shut.
+    #[serde(rename = "glass.shut.v1", rename_all = "camelCase")]
+    GlassShut(GlassNotice),
 }
+
+/// What an appointment's source of care begins with, before a colon.
+pub const APPOINTMENT: &str = "appointment";
+/// What the source of a place in a care team begins with, before a colon.
+pub const TEAM: &str = "team";
+
+/// So many stand in one event at most.
+pub const CARE_MAX: u32 = 100;
 
 /// Which appointment, and what the people in it must be told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -65,6 +85,40 @@ pub struct AppointmentNotice {
     pub outside_hours: bool,
 }
 
+/// That somebody treats somebody, as far as one source says. The highest version of a source counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CareNotice {
+    /// What says so: `appointment:` or `team:`, and which.
+    pub source: String,
+    /// Counts the source's changes.
+    pub version: i64,
+    /// Who is treated.
+    pub patient_id: PatientId,
+    /// Who treats.
+    pub provider_id: ProviderId,
+    /// Until when; absent: no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<DateTime<Utc>>,
+}
+
+/// Who opened whose records in an emergency, and who is to know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GlassNotice {
+    /// By which grant.
+    pub grant_id: GrantId,
+    /// Whose.
+    pub patient_id: PatientId,
+    /// Who did.
+    pub user_id: UserId,
+    /// Until when they see them.
+    pub until: DateTime<Utc>,
+    /// Who treats the patient.
+    #[serde(default)]
+    pub provider_ids: Vec<ProviderId>,
+}
+
 impl What {
     /// The name, as it stands in `type`.
     pub const fn name(&self) -> &'static str {
@@ -74,6 +128,28 @@ impl What {
             Self::AppointmentBooked(_) => "appointment.booked.v1",
             Self::AppointmentRescheduled(_) => "appointment.rescheduled.v1",
             Self::AppointmentCancelled(_) => "appointment.cancelled.v1",
+            Self::CareTold { .. } => "care.told.v1",
+            Self::GlassBroken(_) => "glass.broken.v1",
+            Self::GlassShut(_) => "glass.shut.v1",
+        }
+    }
+
+    /// Whether such an event is this service's to tell. Whoever has another's key tells nobody anything by it.
+    pub fn is_told_by(&self, service: ServiceName) -> bool {
+        use ServiceName as S;
+        let of_source = |care: &CareNotice| match care.source.split_once(':') {
+            Some((APPOINTMENT, _)) => service == S::AppointmentService,
+            Some((TEAM, _)) => service == S::PatientService,
+            _ => false,
+        };
+        match self {
+            Self::PatientErased { .. } => service == S::PatientService,
+            Self::ProviderRemoved { .. } => service == S::ProviderService,
+            Self::AppointmentBooked(_) | Self::AppointmentRescheduled(_) | Self::AppointmentCancelled(_) => {
+                service == S::AppointmentService
+            }
+            Self::CareTold { care } => care.iter().all(of_source),
+            Self::GlassBroken(_) | Self::GlassShut(_) => service == S::MedicalRecordsService,
         }
     }
 
@@ -89,9 +165,12 @@ impl What {
                 S::AuthService,
             ],
             Self::ProviderRemoved { .. } => &[S::AppointmentService, S::AuthService],
+            Self::CareTold { .. } => &[S::AppointmentService, S::PatientService, S::MedicalRecordsService],
             Self::AppointmentBooked(_) | Self::AppointmentRescheduled(_) | Self::AppointmentCancelled(_) => {
                 &[S::NotificationService]
             }
+            Self::GlassBroken(_) => &[S::AppointmentService, S::PatientService, S::NotificationService],
+            Self::GlassShut(_) => &[S::AppointmentService, S::PatientService],
         }
     }
 }

@@ -23,6 +23,8 @@ const ROUTE_WORDS: &[&str] = &[
     "accesses",
     "audit",
     "availability",
+    "break-glass",
+    "care-team",
     "conflicts",
     "email",
     "export",
@@ -140,6 +142,8 @@ ids! {
     BillId = "bill",
     /// A medical record.
     RecordId = "rec",
+    /// A grant to see somebody's records in an emergency.
+    GrantId = "grant",
     /// A notification that was sent or is to be.
     NotificationId = "notif",
     /// A user: whoever can log in.

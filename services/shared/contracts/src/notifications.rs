@@ -8,6 +8,7 @@ use crate::audit::{AuditEvents, AuditSearch};
 use crate::audit_verification::{ServiceVerification, VerificationQuery};
 use crate::event::{Accepted, Event};
 use crate::id::NotificationId;
+use crate::keys::ServiceKeys;
 use crate::page::Page;
 
 api! {
@@ -44,6 +45,10 @@ api! {
     /// Whether what this service wrote in the audit is as it was written.
     verify_audit_of_notifications: VerifyAuditOfNotifications = Get "/internal/audit/verification" (query VerificationQuery),
         needs AuditCollect, answers 200 ServiceVerification;
+
+    /// What this service's data keys are wrapped under.
+    keys_of_notifications: KeysOfNotifications = Get "/internal/keys",
+        needs KeysCollect, answers 200 ServiceKeys, unaudited;
 }
 
 /// The way a notification goes.

@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 use crate::api;
 use crate::audit::{AuditEvents, AuditSearch};
 use crate::audit_verification::{ServiceVerification, VerificationQuery};
-use crate::id::PatientId;
+use crate::care_team::{CareTeamChanged, CareTeamMember, CareTeamRequest};
+use crate::event::{Accepted, Event};
+use crate::id::{PatientId, ProviderId};
+use crate::keys::ServiceKeys;
 use crate::merge_patch::MergePatch;
 use crate::page::Page;
 pub use crate::shared::ContactInfo;
@@ -34,6 +37,22 @@ api! {
     delete_patient: DeletePatient = Delete "/api/patients/{patientId}" [patient_id: PatientId],
         needs PatientsDelete, answers 200 PatientDeleted;
 
+    /// List who treats a patient, beside those whom they have appointments with.
+    list_care_team: ListCareTeam = Get "/api/patients/{patientId}/care-team" [patient_id: PatientId],
+        needs PatientsRead, answers 200 Page<CareTeamMember>;
+
+    /// Let a provider treat a patient, until a day or until further notice.
+    join_care_team: JoinCareTeam = Put "/api/patients/{patientId}/care-team/{providerId}" [patient_id: PatientId, provider_id: ProviderId] (body CareTeamRequest),
+        needs CareWrite, answers 200 CareTeamChanged;
+
+    /// Let a provider treat a patient no more.
+    leave_care_team: LeaveCareTeam = Delete "/api/patients/{patientId}/care-team/{providerId}" [patient_id: PatientId, provider_id: ProviderId],
+        needs CareWrite, answers 200 CareTeamChanged;
+
+    /// Take an event.
+    deliver_to_patients: DeliverToPatients = Post "/internal/events" (body Event),
+        needs InternalCall, answers 200 Accepted;
+
     /// What this service wrote in the audit.
     audit_of_patients: AuditOfPatients = Get "/internal/audit" (query AuditSearch),
         needs AuditCollect, answers 200 AuditEvents;
@@ -41,6 +60,10 @@ api! {
     /// Whether what this service wrote in the audit is as it was written.
     verify_audit_of_patients: VerifyAuditOfPatients = Get "/internal/audit/verification" (query VerificationQuery),
         needs AuditCollect, answers 200 ServiceVerification;
+
+    /// What this service's data keys are wrapped under.
+    keys_of_patients: KeysOfPatients = Get "/internal/keys",
+        needs KeysCollect, answers 200 ServiceKeys, unaudited;
 }
 
 /// A new patient.

@@ -39,6 +39,8 @@ permissions! {
     PatientsDelete = "patients:delete",
     /// See patients' medical history, and change it.
     PatientsClinical = "patients:clinical",
+    /// Say who treats a patient.
+    CareWrite = "care:write",
     /// See appointments.
     AppointmentsRead = "appointments:read",
     /// Book, move and cancel appointments.
@@ -55,6 +57,10 @@ permissions! {
     RecordsWrite = "records:write",
     /// Delete medical records.
     RecordsDelete = "records:delete",
+    /// See somebody's records in an emergency, with a reason.
+    BreakGlassUse = "break-glass:use",
+    /// See who did so, and say whether it was right.
+    BreakGlassReview = "break-glass:review",
     /// See providers.
     ProvidersRead = "providers:read",
     /// Add, change and remove providers.
@@ -79,10 +85,14 @@ permissions! {
     GatewayRead = "gateway:read",
     /// Read who did what to whose data.
     AuditRead = "audit:read",
+    /// See which keys there are, by what they are called.
+    KeysRead = "keys:read",
     /// Call another service's internal routes. No person has it.
     InternalCall = "internal:call",
     /// Read what another service has in its audit. No person has it.
     AuditCollect = "audit:collect",
+    /// Ask another service what its keys are wrapped under. No person has it.
+    KeysCollect = "keys:collect",
     /// Follow who was logged out. No person has it; of all internal routes the gateway needs this one alone.
     RevocationsRead = "revocations:read",
 }
@@ -90,7 +100,7 @@ permissions! {
 impl Permission {
     /// Whether it is for the parts of a stack among themselves, so that no person has it.
     pub const fn is_internal(self) -> bool {
-        matches!(self, Self::InternalCall | Self::AuditCollect | Self::RevocationsRead)
+        matches!(self, Self::InternalCall | Self::AuditCollect | Self::KeysCollect | Self::RevocationsRead)
     }
 }
 
@@ -247,12 +257,14 @@ impl Role {
                 P::PatientsRead,
                 P::PatientsWrite,
                 P::PatientsClinical,
+                P::CareWrite,
                 P::AppointmentsRead,
                 P::AppointmentsWrite,
                 P::AppointmentsReason,
                 P::BillsRead,
                 P::RecordsRead,
                 P::RecordsWrite,
+                P::BreakGlassUse,
                 P::ProvidersRead,
                 P::NotificationsRead,
                 P::NotificationsSend,
@@ -260,6 +272,7 @@ impl Role {
             Self::Receptionist => &[
                 P::PatientsRead,
                 P::PatientsWrite,
+                P::CareWrite,
                 P::AppointmentsRead,
                 P::AppointmentsWrite,
                 P::AppointmentsReason,
@@ -277,9 +290,11 @@ impl Role {
                 P::PatientsClinical,
                 P::RecordsRead,
                 P::RecordsDelete,
+                P::BreakGlassReview,
                 P::UsersRead,
                 P::SessionsRead,
                 P::AuditRead,
+                P::KeysRead,
             ],
             Self::Patient => &[
                 P::PatientsRead,
@@ -292,9 +307,14 @@ impl Role {
                 P::ProvidersRead,
             ],
             // The most that any of them needs; each has its own share of it (`http_kit::identity`).
-            Self::Service => {
-                &[P::PatientsRead, P::ProvidersRead, P::InternalCall, P::AuditCollect, P::RevocationsRead]
-            }
+            Self::Service => &[
+                P::PatientsRead,
+                P::ProvidersRead,
+                P::InternalCall,
+                P::AuditCollect,
+                P::KeysCollect,
+                P::RevocationsRead,
+            ],
         };
         list.iter().copied().collect()
     }

@@ -35,8 +35,12 @@ problem_codes! {
         "There is no token, or it has expired, was revoked, or was not issued here. Log in, or refresh the token.";
     InvalidCredentials = "invalid-credentials" 401 "User name or password is wrong",
         "The answer is the same for an unknown user, a wrong password and a disabled or locked account.";
+    SecondFactorRequired = "second-factor-required" 401 "The password was right; a code is needed too",
+        "The account has a second factor. Log in again with `code`: what the app shows, or a recovery code. Codes are counted as passwords are.";
     Forbidden = "forbidden" 403 "Not permitted",
         "The signed-in user lacks the permission that `detail` names.";
+    SecondFactorEnrolmentRequired = "second-factor-enrolment-required" 403 "Enrol a second factor first",
+        "A role of the signed-in user asks for a second factor, and they have none. `POST /api/auth/me/second-factor` begins, and nothing else may be done.";
     NotFound = "not-found" 404 "Not found",
         "There is nothing here, or nothing that this user may know of.";
     MethodNotAllowed = "method-not-allowed" 405 "Method not allowed",

@@ -6,8 +6,12 @@ use serde::{Deserialize, Serialize};
 use crate::api;
 use crate::audit::{AuditEvents, AuditSearch};
 use crate::audit_verification::{ServiceVerification, VerificationQuery};
+use crate::break_glass::{
+    BreakGlassFilter, BreakGlassRequest, BrokenGlass, GlassBroken, GlassReviewed, ReviewRequest,
+};
 use crate::event::{Accepted, Event};
-use crate::id::RecordId;
+use crate::id::{GrantId, RecordId};
+use crate::keys::ServiceKeys;
 use crate::merge_patch::MergePatch;
 use crate::page::Page;
 
@@ -34,6 +38,18 @@ api! {
     delete_record: DeleteRecord = Delete "/api/records/{recordId}" [record_id: RecordId],
         needs RecordsDelete, answers 200 RecordDeleted;
 
+    /// See a patient's records in an emergency without treating them, for a while. It is told to who treats them, and reviewed.
+    break_glass: BreakGlass = Post "/api/records/break-glass" (body BreakGlassRequest),
+        needs BreakGlassUse, answers 201 GlassBroken;
+
+    /// List who saw records in an emergency, the newest first: what is still to be reviewed, or all.
+    list_break_glass: ListBreakGlass = Get "/api/records/break-glass" (query BreakGlassFilter),
+        needs BreakGlassReview, answers 200 Page<BrokenGlass>;
+
+    /// Say whether an emergency was one. If not, what it opened is shut.
+    review_break_glass: ReviewBreakGlass = Post "/api/records/break-glass/{grantId}/review" [grant_id: GrantId] (body ReviewRequest),
+        needs BreakGlassReview, answers 200 GlassReviewed;
+
     /// Take an event.
     deliver_to_records: DeliverToRecords = Post "/internal/events" (body Event),
         needs InternalCall, answers 200 Accepted;
@@ -45,6 +61,10 @@ api! {
     /// Whether what this service wrote in the audit is as it was written.
     verify_audit_of_records: VerifyAuditOfRecords = Get "/internal/audit/verification" (query VerificationQuery),
         needs AuditCollect, answers 200 ServiceVerification;
+
+    /// What this service's data keys are wrapped under.
+    keys_of_records: KeysOfRecords = Get "/internal/keys",
+        needs KeysCollect, answers 200 ServiceKeys, unaudited;
 }
 
 /// A new medical record.

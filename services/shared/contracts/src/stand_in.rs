@@ -40,9 +40,12 @@ impl Tells {
             | Permission::PatientsWrite
             | Permission::PatientsDelete
             | Permission::PatientsClinical
+            | Permission::CareWrite
             | Permission::RecordsRead
             | Permission::RecordsWrite
             | Permission::RecordsDelete
+            | Permission::BreakGlassUse
+            | Permission::BreakGlassReview
             // Who saw whose data, and why; and what is not the latest would look like nobody since.
             | Permission::AuditRead => Self::Treatment,
             Permission::AppointmentsRead
@@ -61,8 +64,10 @@ impl Tells {
             | Permission::SessionsWrite
             | Permission::TokensIntrospect
             | Permission::GatewayRead
+            | Permission::KeysRead
             | Permission::InternalCall
             | Permission::AuditCollect
+            | Permission::KeysCollect
             | Permission::RevocationsRead => Self::Nothing,
         }
     }

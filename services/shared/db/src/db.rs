@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::ambient::{Clock, Random};
-use settings::{Database, ServiceName};
+use settings::{Database, Encryption, ServiceName};
 use sqlx::{Connection, PgPool, SqlitePool};
 use tokio::sync::Notify;
 
 use crate::audit::Audit;
 use crate::migrations::apply;
+use crate::open::OpenTo;
 use crate::postgres::Schemas;
 use crate::vault::KeysStore;
 use crate::{
@@ -92,6 +93,9 @@ pub enum OpenError {
         /// The file, or the schema.
         what: String,
     },
+    /// The transit engine cannot be asked as the settings have it.
+    #[error("encryption.transit: the address {0}")]
+    Keeper(&'static str),
     /// There is data, but not the keys that it was sealed under: a new key would open none of it.
     #[error("there is data but no keys to open it with: put back {keys}, or take the data away too")]
     KeysMissing {
@@ -103,17 +107,6 @@ pub enum OpenError {
     Db(#[from] Error),
 }
 
-/// What a database is opened for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OpenTo {
-    /// To run a service on it: what is missing is made.
-    Serve,
-    /// To change what is there, and make nothing.
-    Change,
-    /// To look at what is there.
-    Look,
-}
-
 /// What [`Db::purge`] took away.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Purged {
@@ -123,6 +116,8 @@ pub struct Purged {
     pub inbox: u64,
     /// Events never delivered within the life of their key. Anything but 0 is an incident.
     pub outbox_lost: u64,
+    /// Ends of care and of emergencies long over.
+    pub access: u64,
     /// Expired keys wiped.
     pub keys: u64,
 }
@@ -145,14 +140,26 @@ impl Db {
         clock: Clock,
         random: Random,
     ) -> Result<Self, OpenError> {
-        Self::open_to(OpenTo::Serve, service, settings, secrets, (clock, random)).await
+        Self::open_kept(service, settings, &Encryption::default(), secrets, clock, random).await
     }
 
-    /// [`Db::open`], for something else than to serve from it.
+    /// [`Db::open`] where the key-encryption key may be kept by somebody else, who is asked once for the index key: without that nothing is found.
+    pub async fn open_kept(
+        service: ServiceName,
+        settings: &Database,
+        encryption: &Encryption,
+        secrets: &Secrets,
+        clock: Clock,
+        random: Random,
+    ) -> Result<Self, OpenError> {
+        Self::open_to(OpenTo::Serve, service, (settings, encryption), secrets, (clock, random)).await
+    }
+
+    /// The same, for something else than to serve from it.
     pub async fn open_to(
         purpose: OpenTo,
         service: ServiceName,
-        settings: &Database,
+        (settings, encryption): (&Database, &Encryption),
         secrets: &Secrets,
         (clock, random): (Clock, Random),
     ) -> Result<Self, OpenError> {
@@ -167,7 +174,7 @@ impl Db {
             Pools::Postgres { keys, .. } => KeysStore::Postgres(keys.clone()),
             Pools::Sqlite { keys, .. } => KeysStore::Sqlite(keys.clone()),
         };
-        let vault = Vault::new(service, keys, secrets, clock.clone(), random.clone())?;
+        let vault = Vault::new(service, keys, encryption, secrets, clock.clone(), random.clone())?;
         let (outbox, audit) = (Arc::new(Notify::new()), Audit::new(&pools));
         let db = Self(Arc::new(Inner { pools, vault, clock, random, outbox, service, audit }));
         // In this order: another process may be making both just now, and it makes the keys first.
@@ -245,6 +252,13 @@ impl Db {
     pub async fn rewrap(&self) -> Result<Rewrapped, RewrapError> {
         self.migrate_keys().await?;
         self.0.vault.rewrap().await
+    }
+
+    /// Wraps under the present key-encryption key what the other keeper has wrapped, or an older version of an engine's key; returns how
+    /// many keys. Nothing is retired: processes that do not know the present one yet go on. Does nothing where the secret `kek` is the only
+    /// keeper. Run it about hourly, on any number of replicas.
+    pub async fn gather_keys(&self) -> Result<u64, Error> {
+        self.0.vault.gather().await
     }
 
     /// Begins a transaction that writes.
@@ -329,6 +343,7 @@ impl Db {
             idempotency: crate::idempotency::idempotency_purge(&mut tx).await?,
             inbox: crate::inbox::inbox_purge(&mut tx).await?,
             outbox_lost: crate::outbox::outbox_purge(&mut tx).await?,
+            access: crate::access::access_purge(&mut tx).await?,
             keys: 0,
         };
         tx.commit_unaudited().await?;

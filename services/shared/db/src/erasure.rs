@@ -12,7 +12,12 @@ const BATCH: i64 = 100;
 
 /// Makes the transaction the only one that writes something new for this patient, or erases them. First in the transaction.
 pub async fn erasure_lock(tx: &mut Tx, patient: &str) -> Result<(), Error> {
-    tx.lock(&[&format!("patient:{patient}")]).await
+    tx.lock(&[&erasure_lock_name(patient)]).await
+}
+
+/// The name of that lock, for a transaction that takes several at once.
+pub fn erasure_lock_name(patient: &str) -> String {
+    format!("patient:{patient}")
 }
 
 /// Asks for a patient's erasure, in the transaction that takes their data away. Repeating it does no harm.

@@ -52,6 +52,12 @@ pub enum Error {
     /// Sealed data did not open.
     #[error("sealed data: {0}")]
     Sealed(#[from] SealError),
+    /// Whoever keeps the key-encryption key does not answer: keys are neither wrapped nor unwrapped. Answer 503.
+    #[error("the keeper of the key-encryption key does not answer: {why}")]
+    KeeperSilent {
+        /// Why.
+        why: String,
+    },
     /// The keys store has not been migrated yet, so there is no index key.
     #[error("the keys store is not migrated")]
     NotMigrated,
@@ -94,6 +100,12 @@ pub enum SealError {
         /// Which.
         kek_id: String,
     },
+    /// Whoever keeps the key-encryption key does not do what was asked.
+    #[error("the keeper of the key-encryption key refuses: {why}")]
+    KeeperRefused {
+        /// What it said.
+        why: String,
+    },
     /// Opened, but is not the type that was asked for.
     #[error("not of the expected shape")]
     Shape,
@@ -109,7 +121,7 @@ impl Error {
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Unavailable(sqlx::Error::Io(error)) => error.kind() != std::io::ErrorKind::InvalidData,
-            Self::Unavailable(_) => true,
+            Self::Unavailable(_) | Self::KeeperSilent { .. } => true,
             _ => false,
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | [`Db`] `db.rs`, `postgres.rs`, `sqlite.rs` | two stores (data and wrapped keys) opened with the limits that fit each engine |
+//! | [`Db`] `db.rs`, `open.rs`, `postgres.rs`, `sqlite.rs` | two stores (data and wrapped keys) opened with the limits that fit each engine |
 //! | [`Tx`] `tx.rs`, `retry.rs` | a transaction on either engine, [`on!`], [`retrying`] |
 //! | [`sql!`] `statements.rs` | each statement registered where it stands, prepared on both engines by one test |
 //! | [`Migrations`] `migrations.rs` | the service's own, and the tables that every service has |
@@ -10,6 +10,7 @@
 //! | [`Term`] `search.rs` | sealed rows found by words and values |
 //! | [`outbox_add`] `outbox.rs`, [`inbox_accept`] `inbox.rs` | effects happen once |
 //! | [`erasure_request`] `erasure.rs` | a patient's key destroyed after their data is gone |
+//! | [`tie`](fn@tie) `access.rs` | who treats whom, and who broke the glass |
 //! | [`idempotency_begin`] `idempotency.rs` | an answer kept for a repeated request |
 //! | [`audit_write`] `audit/` | who did what to whose data, in keyed chains |
 //! | [`Secrets`] `secrets.rs`, [`Error`] `error.rs` | what must not be printed, and is not |
@@ -26,6 +27,7 @@
 //!
 //! This crate has no HTTP in it, asks no clock and no randomness but the ones it is given, and logs no data.
 
+mod access;
 mod audit;
 mod db;
 mod erasure;
@@ -33,6 +35,7 @@ mod error;
 mod idempotency;
 mod inbox;
 mod migrations;
+mod open;
 mod outbox;
 mod postgres;
 mod retry;
@@ -43,17 +46,23 @@ mod statements;
 mod tx;
 mod vault;
 
+pub use access::{
+    Care, Carer, Tie, access_forget, care_take, carers_of, glass_of, glass_open, glass_shut, tie,
+};
 pub use audit::{
     AuditDamage, AuditEntry, AuditFault, AuditFilter, AuditFlaw, AuditOutcome, AuditPlace, AuditReach,
     AuditSigner, AuditSigners, AuditVerified, FoundEntry, audit_checkpoint, audit_find, audit_refresh_key,
     audit_rotate_key, audit_sign_anew, audit_verify, audit_verify_within, audit_write,
 };
-pub use db::{Db, Engine, OpenError, OpenTo, Purged};
-pub use erasure::{erasure_finish, erasure_is_requested, erasure_lock, erasure_request, erasures_pending};
+pub use db::{Db, Engine, OpenError, Purged};
+pub use erasure::{
+    erasure_finish, erasure_is_requested, erasure_lock, erasure_lock_name, erasure_request, erasures_pending,
+};
 pub use error::{ConstraintKind, Error, SealError};
 pub use idempotency::{Begun, KeptAnswer, Ticket, idempotency_begin, idempotency_keep, idempotency_release};
 pub use inbox::inbox_accept;
 pub use migrations::{MigrateError, Migrations};
+pub use open::OpenTo;
 pub use outbox::{
     Backlog, ClaimedEvent, OutboxEvent, outbox_add, outbox_backlog, outbox_claim, outbox_delivered,
     outbox_failed,

@@ -55,16 +55,19 @@ impl Secrets {
 
     /// The secret's bytes, as they stand in the file.
     pub fn read(&self, secret: &SecretRef) -> Result<Zeroizing<Vec<u8>>, SecretError> {
+        std::fs::read(self.path(secret)?).map(Zeroizing::new).map_err(|error| SecretError::Unreadable {
+            secret: secret.secret.clone(),
+            key: secret.key.clone(),
+            reason: error.kind(),
+        })
+    }
+
+    /// Where the secret's file is, for what reads it by itself.
+    pub fn path(&self, secret: &SecretRef) -> Result<PathBuf, SecretError> {
         if !is_file_name(&secret.secret) || !is_file_name(&secret.key) {
             return Err(SecretError::BadName { secret: secret.secret.clone(), key: secret.key.clone() });
         }
-        std::fs::read(self.dir.join(&secret.secret).join(&secret.key)).map(Zeroizing::new).map_err(|error| {
-            SecretError::Unreadable {
-                secret: secret.secret.clone(),
-                key: secret.key.clone(),
-                reason: error.kind(),
-            }
-        })
+        Ok(self.dir.join(&secret.secret).join(&secret.key))
     }
 
     /// Where the keys of a secret are, for what reads them again by itself.

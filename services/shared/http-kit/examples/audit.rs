@@ -196,6 +196,7 @@ async fn start(test: &TestDb) -> (serve::Running, reqwest::Client) {
         admin_listen: None,
         tls: None,
         database: test.settings().clone(),
+        encryption: settings::Encryption::default(),
         time_zone: "Europe/Berlin".to_owned(),
         currency: "EUR".to_owned(),
         auth: AuthSettings {
@@ -205,9 +206,11 @@ async fn start(test: &TestDb) -> (serve::Running, reqwest::Client) {
             refresh_token_seconds: 86_400,
             session_seconds: 86_400,
             log_off: BTreeMap::new(),
+            second_factor: settings::SecondFactor::default(),
             revocations_stale_seconds: settings::REVOCATIONS_STALE_SECONDS,
             password_policy: PasswordPolicy::default(),
         },
+        access: settings::AccessSettings::default(),
         integrations: Integrations::default(),
         observability: Observability::default(),
     };

@@ -39,6 +39,9 @@ fn needs(operation: &Operation) -> String {
     match operation.access {
         Access::Public => "nothing".to_owned(),
         Access::SignedIn => "a user who is signed in".to_owned(),
+        Access::Enrolling => {
+            "a user who is signed in, be it only to [enrol a second factor](second-factor.md)".to_owned()
+        }
         Access::Needs(permission) => format!("`{permission}`"),
     }
 }

@@ -109,6 +109,9 @@ async fn authorize(kit: &Kit, parts: &Parts, operation: &Operation) -> Result<Ar
     let bearer = header(parts, AUTHORIZATION.as_str());
     let caller = kit.world.verifier.authorize(bearer).await.map_err(|error| problem::of_token(&error))?;
     tell_who(&caller, header(parts, trail::HEADER));
+    if caller.only_enrols && operation.access != Access::Enrolling {
+        return Err(Problem::new(ProblemCode::SecondFactorEnrolmentRequired));
+    }
     let caller = match operation.access {
         Access::Needs(permission) if !caller.may(permission) => {
             return Err(Problem::new(ProblemCode::Forbidden)

@@ -25,6 +25,8 @@ pub struct Caller {
     pub made: Vec<Made>,
     /// What they may do.
     pub permissions: Permissions,
+    /// Whether they may do nothing but enrol a second factor, since a role of theirs asks for one that they do not have.
+    pub only_enrols: bool,
     /// The patient they are.
     pub patient_id: Option<PatientId>,
     /// The provider they are.
@@ -66,6 +68,17 @@ impl Reach {
             Self::Nobody => false,
         }
     }
+}
+
+/// Somebody who sees whom they treat, and nobody else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Carer {
+    /// The user.
+    pub user: String,
+    /// The provider they are; without, they treat nobody.
+    pub provider: Option<ProviderId>,
+    /// The patient they are, if they act as one too.
+    pub own: Option<PatientId>,
 }
 
 /// How much of what they see a caller is shown: to each what their work needs (45 CFR 164.502(b), "minimum necessary").
@@ -110,6 +123,7 @@ impl Caller {
             roles: Vec::new(),
             made: Vec::new(),
             permissions: Permissions::NONE,
+            only_enrols: false,
             patient_id: None,
             provider_id: None,
             issued_at_ms: 0,
@@ -166,6 +180,18 @@ impl Caller {
     /// How far they see: whoever is nothing but a patient sees what is theirs.
     pub fn reach(&self) -> Reach {
         if self.made.is_empty() { self.reach_by(&self.roles) } else { Reach::Everyone }
+    }
+
+    /// The caller as somebody who sees whom they treat: clinicians, where who treats whom decides. `None` of everybody else, who see as far
+    /// as [`Caller::reach`] says.
+    pub fn carer(&self) -> Option<Carer> {
+        let is_bound = |role: &Role| matches!(role, Role::Clinician | Role::Patient);
+        let bound = self.made.is_empty() && self.roles.iter().all(is_bound);
+        (bound && self.roles.contains(&Role::Clinician)).then(|| Carer {
+            user: self.user.clone(),
+            provider: self.provider_id.clone(),
+            own: self.patient_id.clone().filter(|_| self.roles.contains(&Role::Patient)),
+        })
     }
 
     /// What they can give to others, by right of what they are: a token that was issued by the version before does not name what is new.
@@ -225,6 +251,27 @@ mod tests {
         let reach = |permission| Caller::acting_by(Arc::clone(&both), permission).reach();
         assert_eq!(reach(Permission::PatientsRead), Reach::Everyone);
         assert_eq!(reach(Permission::RecordsRead), Reach::Only(patient("own")));
+    }
+
+    #[test]
+    fn clinicians_and_nobody_else_are_bound_by_whom_they_treat() {
+        let carer = |roles: &[Role]| caller(roles).carer();
+        assert_eq!(carer(&[Role::Clinician]).map(|carer| carer.own), Some(None));
+        assert_eq!(
+            carer(&[Role::Clinician, Role::Patient]).map(|carer| carer.own),
+            Some(Some(patient("own")))
+        );
+        for roles in [
+            &[Role::Admin][..],
+            &[Role::Patient],
+            &[Role::PrivacyOfficer, Role::Clinician],
+            &[Role::Clinician, Role::Receptionist],
+            &[],
+        ] {
+            assert_eq!(carer(roles), None, "{roles:?}");
+        }
+        let lab = Made { name: RoleName::parse("lab").unwrap(), permissions: Permissions::NONE };
+        assert_eq!(Caller { made: vec![lab], ..caller(&[Role::Clinician]) }.carer(), None);
     }
 
     #[test]

@@ -1,10 +1,17 @@
 //! Secrets that a stack makes for itself, in the shape in which its parts read them. Key pairs are made in [`crate::identity`].
 
+use chrono::{DateTime, Utc};
 use contracts::ambient::Random;
 
 /// A key-encryption key: 256 bits, in Base64.
 pub fn kek(random: &Random) -> String {
     data_encoding::BASE64.encode(&random.bytes::<32>())
+}
+
+/// A name for a key that users' tokens are signed with. It begins with the time: of several the last in order is the newest.
+pub fn signing_kid(random: &Random, now: DateTime<Utc>) -> String {
+    let suffix = data_encoding::BASE32_NOPAD.encode(&random.bytes::<5>()).to_ascii_lowercase();
+    format!("{}-{suffix}", now.format("%Y%m%dT%H%M%SZ"))
 }
 
 /// A password for people: five groups of letters and digits, 100 random bits, and it can be read over a phone.

@@ -68,11 +68,16 @@ impl Part {
             // Whether there is such a patient, when such a provider is there; and they are told of it.
             Self::Service(S::AppointmentService) => &[P::PatientsRead, P::ProvidersRead, P::InternalCall],
             // Whether there is such a patient.
-            Self::Service(S::BillingService | S::MedicalRecordsService) => &[P::PatientsRead],
+            Self::Service(S::BillingService) => &[P::PatientsRead],
+            // The same; and it tells the others whose records were opened in an emergency.
+            Self::Service(S::MedicalRecordsService) => &[P::PatientsRead, P::InternalCall],
             // Where a provider is reached.
             Self::Service(S::NotificationService) => &[P::ProvidersRead],
-            // Whether there are the patient and the provider that a user is to be; and what each has in its audit.
-            Self::Service(S::AuthService) => &[P::PatientsRead, P::ProvidersRead, P::AuditCollect],
+            // Whether there are the patient and the provider that a user is to be; what each has in its audit, and what
+            // its keys are wrapped under.
+            Self::Service(S::AuthService) => {
+                &[P::PatientsRead, P::ProvidersRead, P::AuditCollect, P::KeysCollect]
+            }
             Self::Gateway => &[],
         };
         asks.iter().copied().fold(Permissions::NONE.with(P::RevocationsRead), Permissions::with)
@@ -149,6 +154,7 @@ impl ServiceIdentity {
                 roles: inner.part.role().map(|role| role.as_str().to_owned()).into_iter().collect(),
                 scope: inner.part.permissions().to_scope(),
                 grants: Vec::new(),
+                only_enrols: false,
                 patient_id: None,
                 provider_id: None,
             };

@@ -107,6 +107,13 @@ impl Kit {
     pub fn optional_transport(&self, peer: ServiceName) -> Result<Option<Arc<Transport>>, ClientError> {
         self.settings.peers.contains_key(&peer).then(|| self.transport(peer)).transpose()
     }
+
+    /// The ways to all other services that this stack has.
+    pub fn transports(&self) -> Result<Vec<(ServiceName, Arc<Transport>)>, ClientError> {
+        let others = ServiceName::ALL.into_iter().filter(|name| *name != self.settings.service);
+        let ways = others.map(|name| Ok(self.optional_transport(name)?.map(|way| (name, way))));
+        ways.filter_map(Result::transpose).collect()
+    }
 }
 
 /// Why the shared parts cannot be made.

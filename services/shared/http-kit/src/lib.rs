@@ -3,6 +3,7 @@
 //! | module | idea |
 //! |---|---|
 //! | [`caller`] | who calls, how far they see, and how much of it they are shown |
+//! | [`access`] | whether a caller may see a patient: by care, or because they broke the glass |
 //! | [`token`], [`keys`], [`revocation`], [`identity`] | who calls: tokens checked, revocations known, this service's own token |
 //! | [`generate`] | secrets that a stack makes for itself |
 //! | [`routes`], [`call`] | a handler mounted at its declared operation: access, body, answer and errors in one place |
@@ -13,7 +14,7 @@
 //! | [`problem`] | errors as RFC 9457 documents |
 //! | [`audit`], `concerned.rs` | an entry for every call, before its answer leaves; whose data it was about |
 //! | [`verification`] | whether what stands in the audit is as it was written |
-//! | [`erasure`] | the keys of erased patients destroyed |
+//! | [`erasure`], [`wrapped`] | the keys of erased patients destroyed; what keys are wrapped under |
 //! | [`relay`] | events from the outbox to their subscribers |
 //! | [`kit`], [`serve`], [`process`] | a service put together, started, drained; a service as a process |
 //! | [`ready`], [`healthcheck`] | whether a service can do its work, and how that is asked |
@@ -35,6 +36,8 @@ pub mod stop;
 pub mod telemetry;
 pub mod token;
 
+#[cfg(feature = "service")]
+pub mod access;
 #[cfg(feature = "service")]
 pub mod answer;
 #[cfg(feature = "service")]
@@ -77,12 +80,14 @@ mod shape;
 mod tls_listener;
 #[cfg(feature = "service")]
 pub mod verification;
+#[cfg(feature = "service")]
+pub mod wrapped;
 
 #[cfg(feature = "service")]
 pub use answer::Answer;
 #[cfg(feature = "service")]
 pub use call::Call;
-pub use caller::{Caller, Reach, View};
+pub use caller::{Caller, Carer, Reach, View};
 #[cfg(feature = "service")]
 pub use kit::{Kit, Service, World};
 #[cfg(feature = "service")]

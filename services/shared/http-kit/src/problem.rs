@@ -48,8 +48,9 @@ pub fn of_token(error: &TokenError) -> Problem {
 #[cfg(feature = "service")]
 pub fn of_db(error: &db::Error) -> Problem {
     match error {
-        // Another process, which has heard of the key that is used now, will do it.
-        db::Error::Sealed(db::SealError::RetiredKek { .. })
+        // Another process, which has heard of the key that is used now, will do it; or whoever keeps the key will, in a while.
+        db::Error::Sealed(db::SealError::RetiredKek { .. } | db::SealError::KeeperRefused { .. })
+        | db::Error::KeeperSilent { .. }
         | db::Error::Unavailable(_)
         | db::Error::Retryable(_)
         | db::Error::NotMigrated => Problem::new(ProblemCode::Unavailable),

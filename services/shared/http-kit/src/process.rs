@@ -164,7 +164,8 @@ async fn rewrap(service: Service, under: Option<String>) -> Result<(), Fault> {
     let secrets = db::Secrets::new(environment("HEALTHCARE_SECRETS_DIR")?);
     let open = async || {
         let ambient = (Clock::system(), Random::system());
-        serve::open_as_it_is(service.name, &settings.database, &secrets, ambient).await
+        let stored = (&settings.database, &settings.encryption);
+        serve::open_as_it_is(service.name, stored, &secrets, ambient).await
     };
     let all = async {
         let db = patiently(open).await?;
@@ -179,9 +180,13 @@ async fn rewrap(service: Service, under: Option<String>) -> Result<(), Fault> {
 }
 
 async fn rewrap_on(db: &db::Db, service: Service, under: Option<&str>) -> Result<(), Fault> {
-    let present = db.vault().kek_id();
-    if let Some(under) = under.filter(|under| *under != present) {
-        return Err(format!("the secret kek has {present} as its current key here, not {under}").into());
+    if let Some(under) = under {
+        let present = db.vault().kek_id().await?;
+        if under != present {
+            return Err(
+                format!("whoever wraps keys has {present} as its current key here, not {under}").into()
+            );
+        }
     }
     let failed = |source| StartError::Rewrap { service: service.name, source };
     let db::Rewrapped { kek_id, anew, keys } = db.rewrap().await.map_err(failed)?;
@@ -199,7 +204,8 @@ async fn audit(service: Service, command: AuditCommand) -> Result<(), Fault> {
             AuditCommand::Verify => db::OpenTo::Look,
             AuditCommand::RotateKey => db::OpenTo::Change,
         };
-        serve::open_to(purpose, service.name, &settings.database, &secrets, ambient).await
+        let stored = (&settings.database, &settings.encryption);
+        serve::open_to(purpose, service.name, stored, &secrets, ambient).await
     };
     let db = patiently(open).await?;
     let done = match command {

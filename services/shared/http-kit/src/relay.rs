@@ -6,11 +6,15 @@ use std::time::Duration;
 
 use contracts::client::{ClientError, Transport};
 use contracts::event::{Deliver, Event};
+use contracts::problem::{Problem, ProblemCode};
 use db::{ClaimedEvent, Db, OutboxEvent, Tx};
 use futures_util::future::join_all;
+use settings::ServiceName;
 use traces::{Current, Tracer};
 
+use crate::caller::Caller;
 use crate::kit::Kit;
+use crate::token::PART_PREFIX;
 
 /// Claimed at a time.
 const BATCH: u32 = 32;
@@ -32,6 +36,16 @@ pub async fn publish(tx: &mut Tx, db: &Db, event: &Event) -> Result<(), db::Erro
         occurred_at: event.occurred_at,
     };
     db::outbox_add(tx, db, &kept).await
+}
+
+/// Refuses an event that is not the caller's to tell.
+pub fn check_teller(caller: &Caller, event: &Event) -> Result<(), Problem> {
+    let Some(part) = caller.user.strip_prefix(PART_PREFIX) else { return Ok(()) };
+    let is_its = |service: ServiceName| service.as_str() == part && event.what.is_told_by(service);
+    if ServiceName::ALL.into_iter().any(is_its) {
+        return Ok(());
+    }
+    Err(Problem::new(ProblemCode::Forbidden).detail("Another service tells of this."))
 }
 
 /// Delivers for as long as the future lives.

@@ -17,6 +17,7 @@ use axum::routing::MethodFilter;
 use contracts::audit::{AuditEvents, AuditSearch};
 use contracts::audit_verification::{ServiceVerification, VerificationQuery};
 use contracts::endpoint::{Endpoint, Operation};
+use contracts::keys::ServiceKeys;
 use contracts::problem::{Problem, ProblemCode};
 use futures_util::FutureExt;
 use http::request::Parts;
@@ -33,6 +34,7 @@ use crate::ready::{self, Ready};
 use crate::shape::Shape;
 use crate::telemetry::RequestMetrics;
 use crate::verification;
+use crate::wrapped;
 
 /// Why a handler could not do what was asked: the service's own error, with the one place that says how it is shown.
 pub trait Failure: std::error::Error + Send + Sync + 'static {
@@ -139,6 +141,16 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     {
         let (db, secrets) = (self.kit.db.clone(), self.kit.world.secrets.clone());
         self.on(move |_, call: Call<E>| verification::collect(db.clone(), secrets.clone(), call))
+    }
+
+    /// Mounts the telling of what this service's data keys are wrapped under.
+    #[must_use]
+    pub fn on_keys<E>(self) -> Self
+    where
+        E: Endpoint<Path = (), Query = (), Body = (), Reply = ServiceKeys>,
+    {
+        let kit = self.kit.clone();
+        self.on(move |_, _: Call<E>| wrapped::collect(kit.clone()))
     }
 
     /// The router, with health checks and answers for what is not there.

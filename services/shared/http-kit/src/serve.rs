@@ -155,30 +155,31 @@ fn answer(kit: &Kit, router: axum::Router) -> std::io::Result<JoinSet<()>> {
 pub async fn open(service: Service, settings: &ServiceSettings, world: &World) -> Result<db::Db, StartError> {
     let name = service.name;
     let ambient = (world.clock.clone(), world.random.clone());
-    let db = open_as_it_is(name, &settings.database, &world.secrets, ambient).await?;
+    let stored = (&settings.database, &settings.encryption);
+    let db = open_as_it_is(name, stored, &world.secrets, ambient).await?;
     db.migrate(&service.migrations).await.map_err(|source| StartError::Migrate { service: name, source })?;
     Ok(db)
 }
 
-/// Opens a service's database and changes nothing in it.
+/// Opens a service's database, whose keys are wrapped as it says beside it, and changes nothing in it.
 pub async fn open_as_it_is(
     service: settings::ServiceName,
-    database: &settings::Database,
+    (database, encryption): (&settings::Database, &settings::Encryption),
     secrets: &db::Secrets,
     (clock, random): (Clock, Random),
 ) -> Result<db::Db, StartError> {
-    open_to(db::OpenTo::Serve, service, database, secrets, (clock, random)).await
+    open_to(db::OpenTo::Serve, service, (database, encryption), secrets, (clock, random)).await
 }
 
 /// Opens a service's database for something else than to serve from it.
 pub async fn open_to(
     purpose: db::OpenTo,
     service: settings::ServiceName,
-    database: &settings::Database,
+    stored: (&settings::Database, &settings::Encryption),
     secrets: &db::Secrets,
     ambient: (Clock, Random),
 ) -> Result<db::Db, StartError> {
-    let open = db::Db::open_to(purpose, service, database, secrets, ambient);
+    let open = db::Db::open_to(purpose, service, stored, secrets, ambient);
     tokio::time::timeout(OPEN_MAX, open)
         .await
         .unwrap_or_else(|_| Err(db::OpenError::Db(db::Error::no_answer())))
@@ -257,8 +258,13 @@ fn unix_listener(path: &Path) -> std::io::Result<UnixListener> {
 
 /// While one key-encryption key takes the place of another: how many keys wait for it.
 async fn tell_of_other_keks(db: &db::Db) -> Result<(), db::Error> {
+    let gathered = db.gather_keys().await?;
+    if gathered > 0 {
+        tracing::info!(keys = gathered, "keys were wrapped under the present key-encryption key");
+    }
+    let Some(present) = db.vault().kek_id_known() else { return Ok(()) };
     let counts = db.vault().keys_by_kek().await?;
-    for (kek_id, keys) in counts.into_iter().filter(|(kek_id, _)| kek_id != db.vault().kek_id()) {
+    for (kek_id, keys) in counts.into_iter().filter(|(kek_id, _)| *kek_id != present) {
         tracing::info!(
             kek_id,
             keys,
@@ -274,7 +280,7 @@ async fn housekeeping(db: db::Db) {
             tracing::warn!(%error, "old rows could not be purged");
         }
         if let Err(error) = tell_of_other_keks(&db).await {
-            tracing::warn!(%error, "keys could not be counted");
+            tracing::warn!(%error, "keys could not be looked through");
         }
         tokio::time::sleep(HOUSEKEEPING_EVERY).await;
     }

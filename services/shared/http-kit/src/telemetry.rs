@@ -63,12 +63,13 @@ pub fn count_panics(metrics: &Metrics, part: &'static str) {
     }));
 }
 
-/// Errors are told where they are dealt with; these would tell of each attempt beside it.
-const TOLD_TWICE: &str = "kube_client::client::builder=off";
+/// What is never told, whatever level is asked for. Errors are told where they are dealt with; these would tell of each attempt beside it, or show what
+/// stands in a database's URL.
+const NOT_TOLD: &str = "kube_client::client::builder=off,sqlx_postgres::options::parse=off";
 
 fn filter(settings: &Observability) -> EnvFilter {
-    EnvFilter::try_new(format!("{TOLD_TWICE},{}", settings.log_level))
-        .unwrap_or_else(|_| EnvFilter::new(format!("{TOLD_TWICE},info")))
+    EnvFilter::try_new(format!("{NOT_TOLD},{}", settings.log_level))
+        .unwrap_or_else(|_| EnvFilter::new(format!("{NOT_TOLD},info")))
 }
 
 fn lines(settings: &Observability) -> Lines {
@@ -200,5 +201,46 @@ pub const fn status_class(status: u16) -> &'static str {
         3 => "3xx",
         4 => "4xx",
         _ => "5xx",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+    use std::panic::{catch_unwind, set_hook, take_hook};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Sink(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Whatever a mistake quotes, such as the text that could not be cut where it was cut.
+    #[test]
+    fn a_panic_is_counted_and_told_by_its_place_and_not_by_what_it_says() {
+        let (metrics, sink) = (Metrics::default(), Sink::default());
+        let written = sink.clone();
+        let lines = tracing_subscriber::fmt::layer().json().with_writer(move || sink.clone());
+        let before = take_hook();
+        count_panics(&metrics, "patient-service");
+        let name = "CANARYß Jones";
+        let ended = tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), || {
+            catch_unwind(|| name[..7].len())
+        });
+        set_hook(before);
+        assert!(ended.is_err(), "there is no such place in it");
+        let log = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        assert!(log.contains("telemetry.rs:") && !log.contains("CANARY"), "{log}");
+        let page = metrics.page();
+        assert!(page.contains("healthcare_panics_total{service=\"patient-service\"} 1\n"), "{page}");
     }
 }

@@ -62,6 +62,10 @@ pub struct Claims {
     /// Those of the roles that were made here, each with what it may do.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub grants: Vec<Grant>,
+    /// Whether they may do nothing but enrol a second factor. Such a token has no role and no permission either, so that a version that
+    /// does not know this lets nobody in for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub only_enrols: bool,
     /// The patient they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patient_id: Option<String>,
@@ -319,6 +323,7 @@ fn caller(claims: Claims) -> Result<Caller, TokenError> {
         // A role that this version does not know gives nothing but its permissions.
         roles: claims.roles.iter().filter_map(|role| role.parse().ok()).collect(),
         made: claims.grants.into_iter().filter_map(made).collect(),
+        only_enrols: claims.only_enrols,
         patient_id: tie(claims.patient_id).map_err(|_| TokenError::Invalid)?.map(PatientId::trusted),
         provider_id: tie(claims.provider_id).map_err(|_| TokenError::Invalid)?.map(ProviderId::trusted),
         user: claims.sub,

@@ -7,7 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Address, Balancing, Observability, Prometheus, RateLimitStore, RateLimits, ServiceName, Upstream, stale,
+    Address, Balancing, Cors, Observability, Prometheus, RateLimitStore, RateLimits, ServiceName, Upstream,
+    stale,
 };
 
 /// The gateway's whole configuration. A change is a new one, swapped in atomically.
@@ -40,6 +41,9 @@ pub struct GatewayConfig {
     /// Addresses (CIDR) whose `X-Forwarded-For` is believed. Empty: nobody's.
     #[serde(default)]
     pub trusted_proxies: Vec<String>,
+    /// Pages of other origins that may call the API from a browser. Absent: none may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cors: Option<Cors>,
     /// Largest request body let through, bytes.
     pub body_bytes_max: u64,
     /// A line per request in the log.

@@ -11,7 +11,10 @@
 //! refuses them there; whoever reads what a program wrote tells of them. A *value* that is not known (another way of balancing, a kind
 //! of access) is refused everywhere: to guess what is meant by it could open what is to be closed.
 
+mod access;
 mod calls;
+mod cors;
+mod encryption;
 mod gateway;
 mod limits;
 mod prometheus;
@@ -19,7 +22,10 @@ mod service;
 mod stale;
 mod upstream;
 
+pub use access::AccessSettings;
 pub use calls::ServiceCalls;
+pub use cors::Cors;
+pub use encryption::{Encryption, KekProvider, Transit};
 pub use gateway::{
     Breaker, Canary, Fallback, GatewayAuth, GatewayConfig, HeaderMatch, Hedge, Method, Priority, Retries,
     Rewrite, Route, RouteAccess, StaticAnswer,
@@ -28,7 +34,7 @@ pub use limits::{KeyLimit, RateLimit, RateLimitStore, RateLimits, StoreTls};
 pub use prometheus::Prometheus;
 pub use service::{
     AuthSettings, Database, Integrations, InternalTls, LogFormat, LogOff, MailSettings, MailTls,
-    Observability, PasswordPolicy, Peer, ServiceSettings, Tracing, TracingHeader,
+    Observability, PasswordPolicy, Peer, SecondFactor, ServiceSettings, Tracing, TracingHeader,
 };
 pub use stale::REVOCATIONS_STALE_SECONDS;
 pub use upstream::{Balancing, Concurrency, Ejection, HealthCheck, Protocol, Upstream};

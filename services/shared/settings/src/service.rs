@@ -1,13 +1,13 @@
 //! [`ServiceSettings`]: everything one of the seven services is told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Address, SecretRef, ServiceCalls, ServiceName, is_default, stale};
+use crate::{AccessSettings, Address, Encryption, SecretRef, ServiceCalls, ServiceName, is_default, stale};
 
 /// What a service is told; JSON in the file that `HEALTHCARE_SETTINGS` names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,6 +25,9 @@ pub struct ServiceSettings {
     pub tls: Option<InternalTls>,
     /// Where it keeps its data.
     pub database: Database,
+    /// Who keeps the key-encryption key.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub encryption: Encryption,
     /// The stack's IANA time zone, such as `Europe/Berlin`.
     pub time_zone: String,
     /// The stack's currency, ISO 4217, such as `EUR`.
@@ -36,6 +39,9 @@ pub struct ServiceSettings {
     pub calls: ServiceCalls,
     /// Tokens, and for auth itself their lifetimes and the password policy.
     pub auth: AuthSettings,
+    /// How long an emergency lasts, and who hears of it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub access: AccessSettings,
     /// Systems outside the stack.
     #[serde(default)]
     pub integrations: Integrations,
@@ -103,6 +109,9 @@ pub struct AuthSettings {
     /// Shorter lives of sessions, by role: automatic log-off (45 CFR 164.312(a)(2)(iii)). Whoever has several roles has the shortest.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub log_off: BTreeMap<String, LogOff>,
+    /// Who must have a second factor.
+    #[serde(default, skip_serializing_if = "SecondFactor::is_nobodys")]
+    pub second_factor: SecondFactor,
     /// When who was logged out was not heard for so long, people's changes are refused, seconds.
     #[serde(default = "stale::seconds", skip_serializing_if = "stale::is_usual")]
     pub revocations_stale_seconds: u32,
@@ -127,6 +136,24 @@ pub struct LogOff {
     /// After so long in any case, seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_seconds: Option<u32>,
+}
+
+/// Who must have a second factor. Whoever else may.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SecondFactor {
+    /// Whoever has one of these roles.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub roles: BTreeSet<String>,
+    /// Whether whoever has a role that the clinic made must too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub custom_roles: bool,
+}
+
+impl SecondFactor {
+    fn is_nobodys(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What a password must be when it is set. Not applied at login. NIST SP 800-63B §5.1.1.2: length, no composition rules.

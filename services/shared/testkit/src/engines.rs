@@ -130,26 +130,6 @@ impl TestDb {
         self.0.dir.path()
     }
 
-    /// Panics if one of its files holds one of these words, in lower case, readably.
-    ///
-    /// # Panics
-    /// See above.
-    pub fn no_file_holds(&self, words: &[&str]) {
-        let mut files = vec![self.dir().to_path_buf()];
-        while let Some(path) = files.pop() {
-            if path.is_dir() {
-                let entries = std::fs::read_dir(&path).expect("a folder");
-                files.extend(entries.map(|entry| entry.expect("an entry").path()));
-                continue;
-            }
-            let content = std::fs::read(&path).expect("a file");
-            let content = String::from_utf8_lossy(&content).to_lowercase();
-            for word in words {
-                assert!(!content.contains(word), "{word} stands in {}", path.display());
-            }
-        }
-    }
-
     /// Closes it and drops what was created on the server.
     pub async fn teardown(self) {
         // A task that the test left behind may hold a connection: its database is dropped all the same.
@@ -281,7 +261,7 @@ async fn create_database(template: Option<&str>) -> String {
     name
 }
 
-async fn administer(statement: &str) {
+pub(crate) async fn administer(statement: &str) {
     let mut conn =
         PgConnection::connect(&postgres::url("postgres")).await.expect("the test server takes connections");
     sqlx::query(AssertSqlSafe(statement)).execute(&mut conn).await.expect("the test server obeys");

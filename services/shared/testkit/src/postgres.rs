@@ -37,6 +37,8 @@ struct Server {
     url: String,
     /// Its standard input is the pipe whose end is the end of the server.
     supervisor: Option<Child>,
+    /// Where it keeps its data, if it is this process's own.
+    data: Option<PathBuf>,
 }
 
 static SERVER: LazyLock<Result<Server, String>> = LazyLock::new(start);
@@ -77,6 +79,11 @@ pub fn is_private() -> bool {
     SERVER.as_ref().is_ok_and(|server| server.supervisor.is_some())
 }
 
+/// Where this process's own server keeps its data, if there is one and it runs.
+pub fn data_folder() -> Option<PathBuf> {
+    SERVER.as_ref().ok()?.data.clone()
+}
+
 /// `scheme://authority/ANYTHING?query` with another database.
 fn with_database(url: &str, database: &str) -> String {
     let (base, query) =
@@ -89,12 +96,13 @@ fn with_database(url: &str, database: &str) -> String {
 fn start() -> Result<Server, String> {
     if let Some(url) = std::env::var_os("TEST_DATABASE_URL") {
         let url = url.into_string().map_err(|_| "TEST_DATABASE_URL is not UTF-8".to_owned())?;
-        return Ok(Server { url, supervisor: None });
+        return Ok(Server { url, supervisor: None, data: None });
     }
     let (dir, supervisor) = start_private(&[], &[])?;
     Ok(Server {
         url: format!("postgres://postgres@localhost/postgres?host={}", dir.display()),
         supervisor: Some(supervisor),
+        data: Some(dir.join("data")),
     })
 }
 
@@ -105,7 +113,8 @@ fn start_with_tls() -> Result<Server, String> {
     let options = ["listen_addresses=localhost".to_owned(), format!("port={port}"), "ssl=on".to_owned()];
     let files = [("ssl_cert_file", TLS_CERTIFICATE), ("ssl_key_file", TLS_KEY)];
     let (_, supervisor) = start_private(&options, &files)?;
-    Ok(Server { url: format!("postgres://postgres@localhost:{port}/postgres"), supervisor: Some(supervisor) })
+    let url = format!("postgres://postgres@localhost:{port}/postgres");
+    Ok(Server { url, supervisor: Some(supervisor), data: None })
 }
 
 /// Starts a server with these options beside the usual ones, and with files that options name; gives its folder.

@@ -193,7 +193,7 @@ impl Drop for S3Server {
 
 /// The server's program, built if it is not there.
 fn program() -> Result<PathBuf, String> {
-    let cache = crate::smtp::cache()?;
+    let cache = crate::python::cache()?;
     let io = |error: std::io::Error| format!("{}: {error}", cache.display());
     fs::create_dir_all(&cache).map_err(io)?;
     // Several test processes may want it at once: one makes it. What is pinned is told by its content.
@@ -210,7 +210,7 @@ fn program() -> Result<PathBuf, String> {
             .env("CGO_ENABLED", "0")
             .env("GOFLAGS", "-mod=readonly")
             .env("GOTOOLCHAIN", "local");
-        crate::smtp::succeed(&mut go, MISSING)?;
+        crate::python::succeed(&mut go, MISSING)?;
         fs::write(made, sum).map_err(io)?;
     }
     Ok(program)

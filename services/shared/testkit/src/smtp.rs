@@ -1,9 +1,7 @@
-//! A real SMTP server for tests: `aiosmtpd`, from the Python package index, in a virtual environment that is made once and kept in the
-//! cache folder.
+//! A real SMTP server for tests: `aiosmtpd`, from the Python package index.
 //!
 //! It ends with the test, however that ends: it reads the end of a pipe that the kernel closes with the test's process.
 
-use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -13,9 +11,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::python::python;
+
 const PACKAGE: &str = "aiosmtpd==1.4.6";
-/// Said when there is no Python to run it. A test is never skipped in silence.
-const MISSING: &str = "no SMTP server for the tests: install the Debian packages python3 and python3-venv";
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 const SERVER: &str = include_str!("smtp.py");
 /// Signed by itself, for this machine: nobody trusts it.
@@ -89,7 +87,7 @@ impl SmtpServer {
     }
 
     fn run(port: u16, password: &str, certificate: &str) -> Self {
-        static PYTHON: LazyLock<Result<PathBuf, String>> = LazyLock::new(python);
+        static PYTHON: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| python("venv", PACKAGE));
         let python = match &*PYTHON {
             Ok(python) => python,
             #[expect(clippy::panic, reason = "a test that cannot run fails; it does not pass in silence")]
@@ -145,42 +143,4 @@ impl Drop for SmtpServer {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// The virtual environment's Python, with aiosmtpd in it.
-fn python() -> Result<PathBuf, String> {
-    let cache = cache()?;
-    let venv = cache.join("venv");
-    let (python, made) = (venv.join("bin/python"), venv.join(PACKAGE));
-    let io = |error: std::io::Error| format!("{}: {error}", venv.display());
-    fs::create_dir_all(&cache).map_err(io)?;
-    // Several test processes may want it at once: one makes it.
-    let lock = File::create(cache.join("venv.lock")).map_err(io)?;
-    lock.lock().map_err(io)?;
-    // A Python that was upgraded away leaves a dead link behind.
-    if !made.exists() || !python.exists() {
-        succeed(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv), MISSING)?;
-        let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", PACKAGE];
-        succeed(Command::new(&python).args(install), &format!("{PACKAGE} cannot be installed from PyPI"))?;
-        File::create(made).map_err(io)?;
-    }
-    Ok(python)
-}
-
-/// Where what is made once is kept.
-pub(crate) fn cache() -> Result<PathBuf, String> {
-    let cache = std::env::var_os("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
-    Ok(cache.ok_or("neither XDG_CACHE_HOME nor HOME is set")?.join("healthcare-stack"))
-}
-
-/// Runs a command; its complaint stands behind the reason, on one line.
-pub(crate) fn succeed(command: &mut Command, reason: &str) -> Result<(), String> {
-    let output = command.output().map_err(|error| format!("{reason} ({error})"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    Err(format!("{reason} ({})", complaint.lines().last().unwrap_or_default()))
 }

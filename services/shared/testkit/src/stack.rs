@@ -21,8 +21,8 @@ use jsonwebtoken::EncodingKey;
 use reqwest::Method;
 use serde_json::Value;
 use settings::{
-    Address, AuthSettings, Integrations, Observability, PasswordPolicy, Peer, SecretRef, ServiceName,
-    ServiceSettings,
+    Address, AuthSettings, Encryption, Integrations, Observability, PasswordPolicy, Peer, SecretRef,
+    ServiceName, ServiceSettings,
 };
 use tempfile::TempDir;
 use traces::Tracer;
@@ -69,6 +69,12 @@ impl From<Role> for Who {
 }
 
 impl Who {
+    /// The account of a provider who treats patients.
+    pub fn clinician(provider: &str) -> Self {
+        let (user, provider_id) = (format!("usr_{provider}"), Some(provider.to_owned()));
+        Self { user, provider_id, ..Self::from(Role::Clinician) }
+    }
+
     /// A patient's own account.
     pub fn patient(id: &str) -> Self {
         Self { patient_id: Some(id.to_owned()), ..Self::from(Role::Patient) }
@@ -182,6 +188,7 @@ impl TestStack {
             admin_listen: None,
             tls: None,
             database,
+            encryption: Encryption::default(),
             time_zone: "Europe/Berlin".to_owned(),
             currency: "EUR".to_owned(),
             peers: ServiceName::ALL.into_iter().map(peer).collect(),
@@ -193,9 +200,11 @@ impl TestStack {
                 refresh_token_seconds: 86_400,
                 session_seconds: 7 * 86_400,
                 log_off: BTreeMap::new(),
+                second_factor: settings::SecondFactor::default(),
                 revocations_stale_seconds: settings::REVOCATIONS_STALE_SECONDS,
                 password_policy: PasswordPolicy::default(),
             },
+            access: settings::AccessSettings::default(),
             integrations: Integrations::default(),
             observability: Observability::default(),
         }
@@ -241,6 +250,7 @@ impl TestStack {
             roles: who.roles.iter().map(ToString::to_string).collect(),
             scope: permissions.to_scope(),
             grants: Vec::new(),
+            only_enrols: false,
             patient_id: who.patient_id,
             provider_id: who.provider_id,
         };

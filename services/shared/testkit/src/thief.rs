@@ -23,6 +23,7 @@ pub fn token(part: impl Into<Part>, pkcs8: &[u8], audience: &str, now: DateTime<
         roles: Role::ALL.map(|role| role.to_string()).into(),
         scope: everything.to_scope(),
         grants: vec![Grant { role: "thief".to_owned(), scope: everything.to_scope() }],
+        only_enrols: false,
         patient_id: None,
         provider_id: None,
     };

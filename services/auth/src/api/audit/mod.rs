@@ -38,11 +38,7 @@ pub struct Audits {
 impl Audits {
     /// From the kit.
     pub fn new(kit: &Kit) -> Result<Self, ClientError> {
-        let others = ServiceName::ALL.into_iter().filter(|name| *name != kit.settings.service);
-        let ways = others.map(|name| Ok(kit.optional_transport(name)?.map(|way| (name, way))));
-        let peers: Result<Vec<_>, ClientError> = ways.collect();
-        let peers = peers?.into_iter().flatten().collect();
-        Ok(Self { own: kit.db.clone(), secrets: kit.world.secrets.clone(), peers })
+        Ok(Self { own: kit.db.clone(), secrets: kit.world.secrets.clone(), peers: kit.transports()? })
     }
 
     /// A page of what is looked for.

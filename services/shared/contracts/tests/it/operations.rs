@@ -10,11 +10,21 @@ use settings::Method;
 const PUBLIC: [&str; 5] = ["login", "refresh", "logout", "revoke_token", "jwks"];
 
 /// What everybody may do who is signed in: see to what is their own, and ask whether the gateway is well.
-const SIGNED_IN: [&str; 6] =
-    ["me", "change_password", "list_sessions", "revoke_session", "revoke_sessions", "gateway_status"];
+const SIGNED_IN: [&str; 7] = [
+    "me",
+    "change_password",
+    "remove_second_factor",
+    "list_sessions",
+    "revoke_session",
+    "revoke_sessions",
+    "gateway_status",
+];
+
+/// What whoever is asked for a second factor may do before they have one, and nothing else.
+const ENROLLING: [&str; 3] = ["second_factor", "offer_second_factor", "confirm_second_factor"];
 
 /// Whatever leaves no entry in the audit: it shows nobody's data and changes nobody's rights. A new one must be added here, on purpose.
-const UNAUDITED: [&str; 7] = [
+const UNAUDITED: [&str; 14] = [
     "provider_slots",
     "list_roles",
     "jwks",
@@ -22,6 +32,14 @@ const UNAUDITED: [&str; 7] = [
     "gateway_status",
     "list_providers",
     "provider_by_id",
+    // What auth asks for a call that it audits itself.
+    "keys_of_patients",
+    "keys_of_appointments",
+    "keys_of_bills",
+    "keys_of_records",
+    "keys_of_notifications",
+    "keys_of_providers",
+    "keys_of_auth",
 ];
 
 #[test]
@@ -62,6 +80,9 @@ fn every_route_declares_a_permission_or_is_public_on_purpose() {
             Access::Public => assert!(PUBLIC.contains(&operation.id), "{} is public", operation.id),
             Access::SignedIn => {
                 assert!(SIGNED_IN.contains(&operation.id), "{} asks for no permission", operation.id);
+            }
+            Access::Enrolling => {
+                assert!(ENROLLING.contains(&operation.id), "{} is open to who only enrols", operation.id);
             }
             Access::Needs(permission) => {
                 assert_eq!(operation.is_internal(), permission.is_internal(), "{}", operation.id);

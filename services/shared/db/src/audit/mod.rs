@@ -75,7 +75,7 @@ impl Audit {
             return Ok(key.clone());
         }
         let key = db.vault().newest_audit_key().await?;
-        *self.key.write().unwrap_or_else(PoisonError::into_inner) = Some(key.clone());
+        self.use_key(key.clone());
         Ok(key)
     }
 
@@ -84,9 +84,9 @@ impl Audit {
         self.lanes.ends().await
     }
 
-    /// Has the key looked for again: there may be a newer generation.
-    fn forget_key(&self) {
-        *self.key.write().unwrap_or_else(PoisonError::into_inner) = None;
+    /// Has the next entries written under a key. The one before is in use until then: whoever keeps the key-encryption key may be away.
+    fn use_key(&self, key: AuditKey) {
+        *self.key.write().unwrap_or_else(PoisonError::into_inner) = Some(key);
     }
 }
 
@@ -128,7 +128,7 @@ pub async fn audit_rotate_key(db: &Db) -> Result<u32, Error> {
     trail.tell(|told| told.reason = Some(format!("generation {generation}")));
     // Under the key before: so it is known from there on that there is another.
     audit_write(db, &trail, AuditOutcome::Done, None).await?;
-    db.audit().forget_key();
+    db.audit().use_key(db.vault().newest_audit_key().await?);
     Ok(generation)
 }
 
@@ -138,7 +138,7 @@ pub async fn audit_refresh_key(db: &Db) -> Result<(), Error> {
     if db.clock().now() - newest.created_at >= GENERATION_LIFE {
         return audit_rotate_key(db).await.map(drop);
     }
-    db.audit().forget_key();
+    db.audit().use_key(newest);
     Ok(())
 }
 

@@ -50,7 +50,7 @@ impl Vault {
     pub(crate) async fn audit_key(&self, generation: u32) -> Result<Option<hmac::Key>, Error> {
         let Some(row) = self.keys.find(AUDIT, generation).await? else { return Ok(None) };
         let KeyState::Live { wrapped, kek_id } = row.state(self.clock.now()) else { return Ok(None) };
-        let key = self.unwrap(AUDIT, generation, wrapped, kek_id)?;
+        let key = self.unwrap(AUDIT, generation, wrapped, kek_id).await?;
         Ok(Some(hmac::Key::new(hmac::HMAC_SHA256, &*key)))
     }
 

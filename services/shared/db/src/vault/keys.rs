@@ -53,6 +53,7 @@ pub(super) struct OtherwiseWrapped {
 pub(super) struct WrappedAnew {
     pub(super) before: OtherwiseWrapped,
     pub(super) wrapped: Vec<u8>,
+    pub(super) kek_id: String,
 }
 
 impl KeysStore {
@@ -272,15 +273,10 @@ impl KeysStore {
 
     /// Puts keys that were wrapped anew in the place of what they were, each only if it still is that: one that was
     /// destroyed meanwhile stays so. Returns how many.
-    pub(super) async fn replace(
-        &self,
-        keys: &[WrappedAnew],
-        kek_id: &str,
-        now: DateTime<Utc>,
-    ) -> Result<u64, Error> {
+    pub(super) async fn replace(&self, keys: &[WrappedAnew], now: DateTime<Utc>) -> Result<u64, Error> {
         let mut tx = self.begin(now).await?;
         let mut replaced = 0;
-        for WrappedAnew { before, wrapped } in keys {
+        for WrappedAnew { before, wrapped, kek_id } in keys {
             replaced += on!(tx, |conn| sqlx::query(sql!(
                 Keys,
                 "update data_key set wrapped = $1, kek_id = $2 \

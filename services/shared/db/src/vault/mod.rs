@@ -1,7 +1,7 @@
 //! [`Vault`]: seals health data under a key per subject, and makes the blind indexes by which it is found again.
 //!
 //! ```text
-//! key-encryption key (secret kek)             never in the database
+//! key-encryption key                          never in the database: a file's, or one that a server keeps to itself
 //!   └ wraps a data key per subject             keys store: own file or schema, own backup
 //!       └ seals bodies                         data store
 //! ```
@@ -10,7 +10,9 @@
 //! |---|---|
 //! | `subject.rs` | whose key, and the place in the database that a sealed body is bound to |
 //! | `seal.rs` | the two formats, pure: sealed body and wrapped key |
+//! | `keepers.rs` | who wraps and unwraps data keys |
 //! | `kek.rs` | the key-encryption keys that the secret holds |
+//! | `transit.rs`, `wire.rs` | a transit engine, which holds its own; what is said to it |
 //! | `keys.rs` | the keys store's statements |
 //! | `rewrap.rs` | every key wrapped under the present key-encryption key, while everything runs |
 //! | `cache.rs` | unwrapped keys, few and for a minute |
@@ -20,27 +22,30 @@
 mod audit;
 mod blind;
 mod cache;
+mod keepers;
 mod kek;
 mod keys;
 mod rewrap;
 mod seal;
 mod subject;
+mod transit;
+mod wire;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use aws_lc_rs::hmac;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use contracts::ambient::{Clock, Random};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use settings::ServiceName;
+use settings::{Encryption, KekProvider, ServiceName};
 use zeroize::Zeroizing;
 
-use self::cache::Cache;
-use self::kek::Keks;
+use self::cache::{Cache, Unwrapped};
+use self::keepers::{Found, Keepers, Raw, Whose, Wrapped};
 use self::keys::KeyState;
 use self::seal::DataKey;
-use crate::{Error, SealError, SecretError, Secrets};
+use crate::{Error, OpenError, SealError, Secrets};
 
 pub(crate) use self::audit::{AuditKey, HeadRow};
 pub(crate) use self::keys::KeysStore;
@@ -61,10 +66,12 @@ const INDEX: &str = "index";
 /// process that had the key in memory forgets it within [`Vault::CACHE_SECONDS`].
 pub struct Vault {
     service: ServiceName,
-    keks: Keks,
+    keepers: Keepers,
     keys: KeysStore,
     cache: Mutex<Cache>,
     index: OnceLock<hmac::Key>,
+    /// The engine's latest version that the keys store takes keys under.
+    admitted: Mutex<String>,
     clock: Clock,
     random: Random,
 }
@@ -77,13 +84,17 @@ impl Vault {
     pub(crate) fn new(
         service: ServiceName,
         keys: KeysStore,
+        encryption: &Encryption,
         secrets: &Secrets,
         clock: Clock,
         random: Random,
-    ) -> Result<Self, SecretError> {
-        let keks = Keks::read(secrets)?;
-        let cache = Mutex::new(Cache::default());
-        Ok(Self { service, keks, keys, cache, index: OnceLock::new(), clock, random })
+    ) -> Result<Self, OpenError> {
+        let keepers = Keepers::new(encryption, secrets, random.clone())?;
+        // What the process unwraps by itself it unwraps again rather than hold.
+        let held = encryption.transit.as_ref().filter(|_| encryption.provider == KekProvider::Transit);
+        let hold = held.map_or(TimeDelta::zero(), |it| TimeDelta::seconds(it.hold_seconds.into()));
+        let (cache, admitted) = (Mutex::new(Cache::new(hold)), Mutex::default());
+        Ok(Self { service, keepers, keys, cache, index: OnceLock::new(), admitted, clock, random })
     }
 
     /// Seals `plaintext` for `subject`, to be stored at `place` and to open nowhere else.
@@ -169,7 +180,7 @@ impl Vault {
             if let Some(KeyState::Live { wrapped, kek_id }) =
                 row.as_ref().map(|row| row.state(self.clock.now()))
             {
-                let key = self.unwrap(INDEX, GENERATION, wrapped, kek_id)?;
+                let key = self.unwrap(INDEX, GENERATION, wrapped, kek_id).await?;
                 let _ = self.index.set(hmac::Key::new(hmac::HMAC_SHA256, &*key));
             }
         }
@@ -181,8 +192,10 @@ impl Vault {
     pub(crate) async fn create_index_key(&self) -> Result<(), Error> {
         // Read first: who cannot open what is there has no say in what is wrapped under what.
         self.load_index_key().await?;
-        if !self.keys.admit_kek(self.kek_id(), self.clock.now()).await? {
-            return Err(self.retired());
+        if let Some(kek_id) = self.keepers.own()
+            && !self.keys.admit_kek(kek_id, self.clock.now()).await?
+        {
+            return Err(retired(kek_id));
         }
         if self.keys.find(INDEX, GENERATION).await?.is_none() {
             self.insert(INDEX, GENERATION, None).await?;
@@ -190,21 +203,26 @@ impl Vault {
         self.load_index_key().await.map(drop)
     }
 
-    /// Whether the keys store answers, is migrated, and takes new keys of this process.
+    /// Whether the keys store answers, is migrated, and takes new keys of this process. An engine that keeps the key-encryption key is not
+    /// asked: while it is away, the process still reads.
     pub(crate) async fn ping(&self) -> Result<(), Error> {
         if !self.load_index_key().await? {
             return Err(Error::NotMigrated);
         }
-        if self.keys.is_admitted(self.kek_id()).await? { Ok(()) } else { Err(self.retired()) }
+        match self.keepers.own() {
+            Some(kek_id) if !self.keys.is_admitted(kek_id).await? => Err(retired(kek_id)),
+            _ => Ok(()),
+        }
     }
 
-    /// The key-encryption key that keys are wrapped under: what it is called, as rows call it.
-    pub fn kek_id(&self) -> &str {
-        self.keks.current().id()
+    /// The key-encryption key that keys are wrapped under at this moment: what it is called, as rows call it. An engine is asked for it.
+    pub async fn kek_id(&self) -> Result<String, Error> {
+        self.keepers.present().await
     }
 
-    fn retired(&self) -> Error {
-        SealError::RetiredKek { kek_id: self.kek_id().to_owned() }.into()
+    /// The same as far as it is known without asking anybody: nothing, while an engine was not asked to wrap a key yet.
+    pub fn kek_id_known(&self) -> Option<String> {
+        self.keepers.present_known()
     }
 
     /// The subject's key, from memory or the store; `None` when it never had one.
@@ -218,11 +236,19 @@ impl Vault {
             return Ok(None);
         };
         let KeyState::Live { wrapped, kek_id } = row.state(now) else {
+            // Another process destroyed it: it is to be gone from here, too.
+            self.cache().forget(name);
             return Err(Error::KeyDestroyed { subject: name.to_owned() });
         };
-        let raw = self.unwrap(name, generation, wrapped, kek_id)?;
-        let key = Arc::new(DataKey::new(&raw));
-        self.cache().keep(name, generation, Arc::clone(&key), row.expires_at, now, seen);
+        let held = self.cache().held(name, generation, wrapped, now);
+        let unwrapped = if let Some(held) = held {
+            held
+        } else {
+            let raw = self.unwrap(name, generation, wrapped, kek_id).await?;
+            Unwrapped { key: Arc::new(DataKey::new(&raw)), at: now }
+        };
+        let key = Arc::clone(&unwrapped.key);
+        self.cache().keep(name, generation, (unwrapped, wrapped), row.expires_at, now, seen);
         Ok(Some(key))
     }
 
@@ -239,35 +265,45 @@ impl Vault {
         expires_at: Option<DateTime<Utc>>,
     ) -> Result<(), Error> {
         let key = Zeroizing::new(self.random.bytes());
-        let wrapped = self.wrap(name, generation, &key);
-        self.keys.insert(name, generation, &wrapped, self.kek_id(), self.clock.now(), expires_at).await
+        let Wrapped { bytes, kek_id } = self.keepers.wrap(self.whose(name, generation), &key).await?;
+        self.admit(&kek_id).await?;
+        self.keys.insert(name, generation, &bytes, &kek_id, self.clock.now(), expires_at).await
     }
 
-    fn wrap(&self, name: &str, generation: u32, key: &[u8; 32]) -> Vec<u8> {
-        let aad = self.wrap_aad(name, generation, self.kek_id());
-        self.keks.current().wrap(key, &aad, self.random.bytes())
+    /// An engine's key has another version from one moment to the next: the keys store hears of it before it is given a key under it.
+    async fn admit(&self, kek_id: &str) -> Result<(), Error> {
+        if self.keepers.own().is_some() || *self.admitted() == kek_id {
+            return Ok(());
+        }
+        if !self.keys.admit_kek(kek_id, self.clock.now()).await? {
+            return Err(retired(kek_id));
+        }
+        kek_id.clone_into(&mut self.admitted());
+        Ok(())
     }
 
-    fn unwrap(
-        &self,
-        name: &str,
-        generation: u32,
-        wrapped: &[u8],
-        kek_id: &str,
-    ) -> Result<Zeroizing<[u8; 32]>, SealError> {
-        self.keks.find(kek_id)?.unwrap(wrapped, &self.wrap_aad(name, generation, kek_id))
+    fn admitted(&self) -> std::sync::MutexGuard<'_, String> {
+        self.admitted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn whose<'a>(&self, subject: &'a str, generation: u32) -> Whose<'a> {
+        Whose { service: self.service, subject, generation }
+    }
+
+    async fn unwrap(&self, name: &str, generation: u32, wrapped: &[u8], kek_id: &str) -> Result<Raw, Error> {
+        self.keepers.unwrap(Found { whose: self.whose(name, generation), wrapped, kek_id }).await
     }
 
     fn aad(&self, subject: &str, place: Place<'_>) -> Vec<u8> {
         seal::aad(&["body", self.service.as_str(), place.table, place.column, place.row, subject])
     }
 
-    fn wrap_aad(&self, subject: &str, generation: u32, kek_id: &str) -> Vec<u8> {
-        seal::aad(&["key", self.service.as_str(), subject, &generation.to_string(), kek_id])
-    }
-
     fn cache(&self) -> std::sync::MutexGuard<'_, Cache> {
         // Every change to it is a single insert or remove: it is whole even if a thread panicked while holding it.
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn retired(kek_id: &str) -> Error {
+    SealError::RetiredKek { kek_id: kek_id.to_owned() }.into()
 }

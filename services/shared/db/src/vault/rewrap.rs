@@ -10,11 +10,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::Vault;
+use super::keepers::{Found, Raw};
 use super::keys::{OtherwiseWrapped, WrappedAnew};
+use super::{Vault, retired};
 use crate::{Error, MigrateError};
 
-/// Keys in one transaction: it is over in some milliseconds, and so keeps nobody waiting who wants to destroy one of them.
+/// Keys in one transaction, and in one request to an engine: it is over in some milliseconds, and so keeps nobody waiting who wants to destroy one of them.
 const BATCH: i64 = 200;
 /// How often all rows are gone through, while somebody still wraps under another key.
 const SWEEPS_MAX: u32 = 100;
@@ -84,61 +85,117 @@ impl Vault {
 
     /// Wraps every key under the present key-encryption key, and retires the others.
     pub(crate) async fn rewrap(&self) -> Result<Rewrapped, RewrapError> {
-        let previous: Vec<_> = self.keks.previous().map(super::kek::Kek::id).into_iter().collect();
-        let mut anew = 0;
+        let previous: Vec<_> = self.keepers.previous().into_iter().collect();
+        let (mut anew, mut kek_id) = (0, String::new());
         for _ in 0..SWEEPS_MAX {
-            let sweep = self.sweep().await?;
+            // An engine's key may have another version by now.
+            kek_id = self.present_admitted().await?;
+            let sweep = self.sweep(&kek_id).await?;
             anew += sweep.anew;
             if !sweep.unopened.is_empty() {
                 return Err(RewrapError::Unopened(sweep.unopened));
             }
-            if self.keys.retire_keks_but(self.kek_id(), &previous, self.clock.now()).await? {
+            if self.keys.retire_keks_but(&kek_id, &previous, self.clock.now()).await? {
                 // What the old one had wrapped stands in SQLite's log no longer.
                 self.keys.scrub().await?;
                 let keys = self.keys.count_by_kek().await?.into_iter().map(|(_, count)| count).sum();
-                return Ok(Rewrapped { kek_id: self.kek_id().to_owned(), anew, keys });
+                return Ok(Rewrapped { kek_id, anew, keys });
             }
         }
-        Err(RewrapError::StillInUse { kek_id: self.kek_id().to_owned() })
+        Err(RewrapError::StillInUse { kek_id })
+    }
+
+    /// [`Db::gather_keys`](crate::Db::gather_keys).
+    pub(crate) async fn gather(&self) -> Result<u64, Error> {
+        if !self.keepers.may_differ() {
+            return Ok(0);
+        }
+        let kek_id = self.present_admitted().await?;
+        let sweep = self.sweep(&kek_id).await?;
+        if sweep.anew > 0 {
+            self.keys.scrub().await?;
+        }
+        for (kek_id, Unopened { keys, .. }) in sweep.unopened {
+            tracing::warn!(kek_id, keys, "keys do not unwrap");
+        }
+        Ok(sweep.anew)
+    }
+
+    async fn present_admitted(&self) -> Result<String, Error> {
+        let kek_id = self.keepers.present().await?;
+        if self.keys.admit_kek(&kek_id, self.clock.now()).await? { Ok(kek_id) } else { Err(retired(&kek_id)) }
     }
 
     /// Once through all rows.
-    async fn sweep(&self) -> Result<Sweep, Error> {
+    async fn sweep(&self, kek_id: &str) -> Result<Sweep, Error> {
         let mut sweep = Sweep::default();
         let mut after = (String::new(), 0);
         loop {
             let place = (after.0.as_str(), after.1);
-            let rows = self.keys.otherwise_wrapped(self.kek_id(), place, BATCH).await?;
+            let rows = self.keys.otherwise_wrapped(kek_id, place, BATCH).await?;
             let Some(last) = rows.last() else { return Ok(sweep) };
             after = (last.subject.clone(), last.generation);
-            let mut anew = Vec::with_capacity(rows.len());
-            for row in rows {
-                match self.wrap_anew(&row) {
-                    Some(wrapped) => anew.push(WrappedAnew { before: row, wrapped }),
+            let mut opened = Vec::with_capacity(rows.len());
+            for (row, key) in self.unwrap_rows(rows).await? {
+                match key {
+                    Some(key) => opened.push((row, key)),
                     None => self.note(&row, &mut sweep),
                 }
             }
+            let anew = self.wrap_anew(opened).await?;
             sweep.anew += self.replace(&anew).await?;
             tracing::debug!(keys = sweep.anew, "wrapped anew");
         }
     }
 
-    fn wrap_anew(&self, row: &OtherwiseWrapped) -> Option<Vec<u8>> {
-        let generation = u32::try_from(row.generation).ok()?;
-        let key = self.unwrap(&row.subject, generation, &row.wrapped, &row.kek_id).ok()?;
-        Some(self.wrap(&row.subject, generation, &key))
+    /// The rows, each with its key if that unwraps.
+    async fn unwrap_rows(
+        &self,
+        rows: Vec<OtherwiseWrapped>,
+    ) -> Result<Vec<(OtherwiseWrapped, Option<Raw>)>, Error> {
+        let found: Vec<_> = rows
+            .iter()
+            .map(|row| Found {
+                // One that does not fit is no generation of ours, and unwraps under none.
+                whose: self.whose(&row.subject, u32::try_from(row.generation).unwrap_or_default()),
+                wrapped: &row.wrapped,
+                kek_id: &row.kek_id,
+            })
+            .collect();
+        let keys = self.keepers.unwrap_all(&found).await?;
+        Ok(rows.into_iter().zip(keys).map(|(row, key)| (row, key.ok())).collect())
+    }
+
+    async fn wrap_anew(&self, opened: Vec<(OtherwiseWrapped, Raw)>) -> Result<Vec<WrappedAnew>, Error> {
+        if opened.is_empty() {
+            return Ok(Vec::new());
+        }
+        let keys: Vec<_> = opened
+            .iter()
+            .map(|(row, key)| {
+                (self.whose(&row.subject, u32::try_from(row.generation).unwrap_or_default()), &**key)
+            })
+            .collect();
+        let wrapped = self.keepers.wrap_all(&keys).await?;
+        for wrapped in &wrapped {
+            self.admit(&wrapped.kek_id).await?;
+        }
+        let anew = opened.into_iter().zip(wrapped);
+        Ok(anew
+            .map(|((before, _), after)| WrappedAnew { before, wrapped: after.bytes, kek_id: after.kek_id })
+            .collect())
     }
 
     fn note(&self, row: &OtherwiseWrapped, sweep: &mut Sweep) {
         let unopened = sweep.unopened.entry(row.kek_id.clone()).or_default();
         unopened.keys += 1;
-        unopened.is_known = self.keks.find(&row.kek_id).is_ok();
+        unopened.is_known = self.keepers.knows(&row.kek_id);
     }
 
     async fn replace(&self, anew: &[WrappedAnew]) -> Result<u64, Error> {
         let mut attempt = 1;
         loop {
-            match self.keys.replace(anew, self.kek_id(), self.clock.now()).await {
+            match self.keys.replace(anew, self.clock.now()).await {
                 Err(error) if error.is_retryable() && attempt < ATTEMPTS_MAX => attempt += 1,
                 result => return result,
             }

@@ -1,6 +1,7 @@
 //! The database crate's tests: everything on both engines.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says so by failing")]
 
+mod access;
 mod audit;
 mod audit_forger;
 mod audit_forging;
@@ -19,6 +20,7 @@ mod search;
 mod secrets;
 mod tls;
 mod transactions;
+mod transit;
 mod vault;
 mod visit;
 

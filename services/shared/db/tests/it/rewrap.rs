@@ -107,7 +107,7 @@ testkit::on_both_engines! {
         let rewrapped = new.rewrap().await.unwrap();
         // The patients', the service's, the day's, and the index's.
         assert_eq!((rewrapped.anew, rewrapped.keys, rewrapped.kek_id), (453, 453, kek_id(SECOND)));
-        assert_eq!(new.vault().kek_id(), kek_id(SECOND));
+        assert_eq!(new.vault().kek_id().await.unwrap(), kek_id(SECOND));
         let again = new.rewrap().await.unwrap();
         assert_eq!((again.anew, again.keys), (0, 453));
 

@@ -86,6 +86,7 @@ mod parts {
             roles: vec!["admin".to_owned()],
             scope: "records:read internal:call revocations:read".to_owned(),
             grants: vec![Grant { role: "lab".to_owned(), scope: "records:read".to_owned() }],
+            only_enrols: false,
             patient_id: None,
             provider_id: None,
         };

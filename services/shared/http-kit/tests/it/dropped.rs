@@ -172,6 +172,7 @@ fn token(test: &TestDb, key: &jsonwebtoken::EncodingKey) -> String {
         roles: vec!["admin".to_owned()],
         scope: String::new(),
         grants: Vec::new(),
+        only_enrols: false,
         patient_id: None,
         provider_id: None,
     };

@@ -70,6 +70,7 @@ fn no_tables() -> db::Migrations {
 fn settings(database: Database, listen: Address) -> ServiceSettings {
     ServiceSettings {
         service: ServiceName::PatientService,
+        encryption: settings::Encryption::default(),
         peers: [(
             ServiceName::AuthService,
             settings::Peer { address: Address("http://127.0.0.1:9".to_owned()) },
@@ -89,9 +90,11 @@ fn settings(database: Database, listen: Address) -> ServiceSettings {
             refresh_token_seconds: 86_400,
             session_seconds: 7 * 86_400,
             log_off: BTreeMap::new(),
+            second_factor: settings::SecondFactor::default(),
             revocations_stale_seconds: settings::REVOCATIONS_STALE_SECONDS,
             password_policy: PasswordPolicy::default(),
         },
+        access: settings::AccessSettings::default(),
         integrations: Integrations::default(),
         observability: Observability::default(),
     }

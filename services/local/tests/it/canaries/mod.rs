@@ -1,0 +1,313 @@
+//! A word that is found nowhere else in every text of every documented body, and then it is looked for: in SQLite's files, in a dump of every
+//! schema of PostgreSQL and in that server's own files, while events wait for a subscriber that is not there, and after they were given up.
+
+mod plant;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use auth::domain::totp::Totp;
+use chrono::TimeDelta;
+use contracts::endpoint::{Encoding, Operation};
+use contracts::permission::Role;
+use data_encoding::BASE32_NOPAD;
+use http_kit::Service;
+use reqwest::Method;
+use serde_json::{Value, json};
+use settings::ServiceName;
+use testkit::contents::{held, server_files};
+use testkit::stack::send;
+use testkit::{Reply, TestStack};
+
+use plant::{Planter, free_texts};
+
+const ALL: [Service; 7] = [
+    patient::SERVICE,
+    provider::SERVICE,
+    appointment::SERVICE,
+    billing::SERVICE,
+    records::SERVICE,
+    notification::SERVICE,
+    auth::SERVICE,
+];
+
+const PATIENT: &str = "pat-canary";
+const PROVIDER: &str = "prov-canary";
+/// The first administrator's.
+const ADMIN_PASSWORD: &str = "correct horse battery staple";
+
+fn operation(id: &str) -> &'static Operation {
+    contracts::operations().find(|operation| operation.id == id).unwrap_or_else(|| panic!("no {id}"))
+}
+
+struct Scene {
+    stack: Arc<TestStack>,
+    planter: Planter,
+    /// The fields of which operations were planted.
+    carried_out: BTreeSet<&'static str>,
+}
+
+impl Scene {
+    /// Carries out an operation with a planted body, to which is added what has to fit.
+    async fn plant(&mut self, id: &'static str, path: &str, fits: Value) -> Reply {
+        let operation = operation(id);
+        let mut body = self.planter.body(operation);
+        merge(&mut body, &fits);
+        self.carried_out.insert(id);
+        self.call(operation, path, &body).await
+    }
+
+    async fn call(&self, operation: &Operation, path: &str, body: &Value) -> Reply {
+        let token = self.stack.token(Role::Admin);
+        self.send(&token, operation, path, body).await
+    }
+
+    /// Carries out an operation as the user of a token.
+    async fn call_as(&mut self, token: &str, id: &'static str, path: &str, body: &Value) -> Reply {
+        self.carried_out.insert(id);
+        self.send(token, operation(id), path, body).await
+    }
+
+    async fn send(&self, token: &str, operation: &Operation, path: &str, body: &Value) -> Reply {
+        let service = operation.service.expect("a service's");
+        let method = Method::from_bytes(operation.method.as_str().as_bytes()).unwrap();
+        let request = self.stack.request(service, method, path).bearer_auth(token);
+        // Answers that are kept for a repeated request are looked through as well.
+        let key = format!("canary-{}", self.carried_out.len());
+        let request = request.header("idempotency-key", key);
+        let reply = send(match operation.encoding {
+            Encoding::Form => request.form(body),
+            Encoding::Json if body.is_null() => request,
+            Encoding::Json => request.header("content-type", "application/json").body(body.to_string()),
+        })
+        .await;
+        assert!((200..300).contains(&reply.status), "{}: {} {body}", operation.id, reply.text);
+        reply
+    }
+
+    /// Nobody who has the databases has one of the words.
+    async fn nothing_is_readable(&self, services: &[Service]) {
+        for service in services {
+            let contents = self.stack.database(service.name).contents();
+            // An id stands in the clear: whoever does not find one has not looked.
+            self.look_through(contents, service.name == ServiceName::PatientService);
+        }
+        if self.stack.database(services[0].name).db().engine() == db::Engine::Postgres {
+            self.look_through(server_files().await, true);
+        }
+    }
+
+    fn look_through(&self, contents: Vec<(String, Vec<u8>)>, has_the_patient: bool) {
+        let words = self.planter.words();
+        let (mut found, mut is_looked_through) = (Vec::new(), false);
+        for (place, content) in contents {
+            found.extend(held(&content, &words).into_iter().map(|word| format!("{word} in {place}")));
+            is_looked_through |= !held(&content, &[PATIENT]).is_empty();
+        }
+        assert!(found.is_empty(), "{found:#?}");
+        assert!(is_looked_through || !has_the_patient, "there is not even an id");
+    }
+}
+
+/// Puts members where they belong, within lists too.
+fn merge(body: &mut Value, fits: &Value) {
+    match (body, fits) {
+        (Value::Object(body), Value::Object(fits)) => {
+            for (name, value) in fits {
+                merge(body.entry(name).or_insert(Value::Null), value);
+            }
+        }
+        (Value::Array(body), Value::Array(fits)) if body.len() == fits.len() => {
+            body.iter_mut().zip(fits).for_each(|(body, fits)| merge(body, fits));
+        }
+        (body, fits) => *body = fits.clone(),
+    }
+}
+
+async fn people(scene: &mut Scene) {
+    let _ = scene.plant("register_patient", "/api/patients", json!({"patientId": PATIENT})).await;
+    let _ = scene.plant("update_patient", &format!("/api/patients/{PATIENT}"), json!({})).await;
+    let monday = json!({"availability": [{"day": "Monday"}]});
+    let mut provider = monday.clone();
+    provider["providerId"] = PROVIDER.into();
+    let _ = scene.plant("add_provider", "/api/providers", provider).await;
+    let _ = scene.plant("update_provider", &format!("/api/providers/{PROVIDER}"), monday).await;
+    let team = format!("/api/patients/{PATIENT}/care-team/{PROVIDER}");
+    let _ = scene.plant("join_care_team", &team, json!({})).await;
+}
+
+async fn appointments(scene: &mut Scene) {
+    let fits = json!({
+        "appointmentId": "apt-canary", "patientId": PATIENT, "providerId": PROVIDER,
+        "appointmentDate": "2026-01-19", "timeSlot": "10:00",
+    });
+    let _ = scene.plant("book_appointment", "/api/appointments", fits).await;
+    let mut body = scene.planter.body(operation("update_appointment"));
+    // Read-only, and the provider's.
+    body.as_object_mut().unwrap().remove("timeZone");
+    body["timeSlot"] = "11:00".into();
+    scene.carried_out.insert("update_appointment");
+    let _ = scene.call(operation("update_appointment"), "/api/appointments/apt-canary", &body).await;
+}
+
+async fn bills_and_records(scene: &mut Scene) {
+    let amounts = json!({"services": [{"amount": 73519.37}], "insuranceClaim": {"claimAmount": 73519.37}, "totalAmount": 73519.37});
+    scene.planter.also("73519.37", "create_bill services.amount");
+    scene.planter.also("7351937", "create_bill services.amount");
+    let mut bill = amounts.clone();
+    (bill["billId"], bill["patientId"], bill["status"]) =
+        ("bill-canary".into(), PATIENT.into(), "Draft".into());
+    let _ = scene.plant("create_bill", "/api/bills", bill).await;
+    let _ = scene.plant("update_bill", "/api/bills/bill-canary", amounts).await;
+    let _ = scene
+        .plant(
+            "create_record",
+            "/api/records",
+            json!({"recordId": "rec-canary", "patientId": PATIENT, "date": "2026-01-14"}),
+        )
+        .await;
+    let _ = scene.plant("update_record", "/api/records/rec-canary", json!({})).await;
+    let broken = scene.plant("break_glass", "/api/records/break-glass", json!({"patientId": PATIENT})).await;
+    let review = format!("/api/records/break-glass/{}/review", broken.json()["grantId"].as_str().unwrap());
+    let mut finding = scene.planter.body(operation("review_break_glass"));
+    finding["finding"] = "Justified".into();
+    // Nobody reviews what they opened themselves.
+    let officer = scene.stack.token(Role::PrivacyOfficer);
+    let _ = scene.call_as(&officer, "review_break_glass", &review, &finding).await;
+}
+
+async fn notifications(scene: &mut Scene) {
+    for (id, channel) in [("send_email", "email"), ("send_sms", "sms"), ("send_push", "push")] {
+        let path = format!("/api/notifications/{channel}");
+        let _ = scene.plant(id, &path, json!({"patientId": PATIENT})).await;
+    }
+}
+
+async fn users(scene: &mut Scene) {
+    let created = scene.plant("create_user", "/api/auth/users", json!({"roles": ["billing"]})).await;
+    let path = format!("/api/auth/users/{}", created.json()["userId"].as_str().unwrap());
+    let _ = scene.plant("update_user", &path, json!({"status": "Active"})).await;
+    let _ = scene.plant("set_password", &format!("{path}/password"), json!({})).await;
+    // Somebody who is not there: who tries is kept, and not by name.
+    let login = operation("login");
+    let body = scene.planter.body(login);
+    scene.carried_out.insert("login");
+    let nobody = scene.stack.request(ServiceName::AuthService, Method::POST, login.path);
+    let _ = send(nobody.header("content-type", "application/json").body(body.to_string())).await.expect(401);
+    let admin = json!({"username": "admin", "password": ADMIN_PASSWORD});
+    let tokens = scene.call(login, login.path, &admin).await.json();
+    let refreshed = scene
+        .plant("refresh", "/api/auth/refresh", json!({"refreshToken": tokens["refreshToken"]}))
+        .await
+        .json();
+    for given in [&tokens, &refreshed] {
+        for name in ["token", "refreshToken"] {
+            scene.planter.also(given[name].as_str().unwrap(), name);
+        }
+    }
+    second_factor(scene, text(&refreshed["token"])).await;
+    let mut change = scene.planter.body(operation("change_password"));
+    change["currentPassword"] = ADMIN_PASSWORD.into();
+    let _ =
+        scene.call_as(text(&refreshed["token"]), "change_password", "/api/auth/me/password", &change).await;
+    scene.planter.also(ADMIN_PASSWORD, "the first administrator's password");
+    let token = json!({"token": refreshed["token"]});
+    let _ = scene.plant("introspect_token", "/api/auth/introspect", token.clone()).await;
+    let _ = scene.plant("logout", "/api/auth/logout", token).await;
+    let _ =
+        scene.plant("revoke_token", "/api/auth/revoke", json!({"token": refreshed["refreshToken"]})).await;
+}
+
+/// One that is enrolled and taken away by a recovery code; the others stay until then, and are looked for.
+async fn second_factor(scene: &mut Scene, token: &str) {
+    const OWN: &str = "/api/auth/me/second-factor";
+    let password = json!({"currentPassword": ADMIN_PASSWORD});
+    let offered = scene.call_as(token, "offer_second_factor", OWN, &password).await.json();
+    let secret = text(&offered["secret"]);
+    scene.planter.also(secret, "the secret of a second factor");
+    let app = Totp::kept(BASE32_NOPAD.decode(secret.as_bytes()).unwrap());
+    let code = json!({"code": app.code(Totp::step(scene.stack.clock.now())).to_string()});
+    let confirmed =
+        scene.call_as(token, "confirm_second_factor", &format!("{OWN}/confirm"), &code).await.json();
+    let codes: Vec<_> = confirmed["recoveryCodes"].as_array().unwrap().iter().map(text).collect();
+    assert!(!codes.is_empty());
+    for code in &codes {
+        scene.planter.also(code, "a recovery code");
+    }
+    // What it is while it is there.
+    scene.look_through(scene.stack.database(ServiceName::AuthService).contents(), false);
+    let gone = json!({"currentPassword": ADMIN_PASSWORD, "code": codes[0]});
+    let _ = scene.call_as(token, "remove_second_factor", &format!("{OWN}/remove"), &gone).await;
+}
+
+async fn roles(scene: &mut Scene) {
+    let may = json!({"role": "canary-role", "permissions": ["patients:read"]});
+    let _ = scene.plant("create_role", "/api/auth/roles", may).await;
+    let more = json!({"permissions": ["patients:read", "providers:read"]});
+    let _ = scene.plant("update_role", "/api/auth/roles/canary-role", more).await;
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap()
+}
+
+async fn every_text_of_every_body_is_sealed(stack: Arc<TestStack>) {
+    let mut scene = Scene { stack, planter: Planter::default(), carried_out: BTreeSet::new() };
+    people(&mut scene).await;
+    appointments(&mut scene).await;
+    bills_and_records(&mut scene).await;
+    notifications(&mut scene).await;
+    roles(&mut scene).await;
+    users(&mut scene).await;
+    let public = || {
+        contracts::operations().filter(|operation| !operation.is_internal() && operation.service.is_some())
+    };
+    let with_body: BTreeSet<_> = public().filter(|it| it.body.is_some()).map(|it| it.id).collect();
+    assert_eq!(
+        scene.carried_out, with_body,
+        "an operation takes a body, and nobody has planted anything in it"
+    );
+    let planted: BTreeSet<_> = scene.planter.planted.iter().map(|(_, field)| field.clone()).collect();
+    let missing: Vec<_> = free_texts(public()).difference(&planted).cloned().collect();
+    assert!(missing.is_empty() && planted.len() > 50, "{missing:?} of {}", planted.len());
+    scene.nothing_is_readable(&ALL).await;
+}
+
+/// The services of the other test whose subscribers are not there.
+const ALONE: [Service; 3] = [patient::SERVICE, provider::SERVICE, appointment::SERVICE];
+
+async fn events_that_nobody_takes_are_sealed_too_and_so_is_what_was_given_up(stack: Arc<TestStack>) {
+    let mut scene =
+        Scene { stack: Arc::clone(&stack), planter: Planter::default(), carried_out: BTreeSet::new() };
+    people(&mut scene).await;
+    appointments(&mut scene).await;
+    let erase = operation("delete_patient");
+    let _ = scene.call(erase, &format!("/api/patients/{PATIENT}"), &json!(null)).await;
+    let waits = async |name: ServiceName| db::outbox_backlog(stack.database(name).db()).await.unwrap().rows;
+    // To billing, records, notifications and auth that somebody was erased; to notifications what became of the appointment.
+    assert!(
+        waits(ServiceName::PatientService).await >= 4 && waits(ServiceName::AppointmentService).await >= 1
+    );
+    scene.nothing_is_readable(&ALONE).await;
+    stack.clock.advance(TimeDelta::days(41));
+    for name in [ServiceName::PatientService, ServiceName::AppointmentService] {
+        let database = stack.database(name);
+        database.clock().advance(TimeDelta::days(41));
+        assert!(database.db().purge().await.unwrap().outbox_lost >= 1, "{name}");
+        assert_eq!(waits(name).await, 0, "{name}");
+    }
+    scene.nothing_is_readable(&ALONE).await;
+}
+
+/// Each on both engines; one after the other, since PostgreSQL's own files are everybody's.
+#[test]
+fn no_database_holds_a_readable_word() {
+    for engine in [db::Engine::Sqlite, db::Engine::Postgres] {
+        testkit::stack::run(engine, &ALL, every_text_of_every_body_is_sealed);
+        testkit::stack::run(
+            engine,
+            &ALONE,
+            events_that_nobody_takes_are_sealed_too_and_so_is_what_was_given_up,
+        );
+    }
+}
