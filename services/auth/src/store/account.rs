@@ -263,6 +263,7 @@ pub async fn account_signed_in(tx: &mut Tx, id: &UserId, version: i64) -> Result
 /// Counts a change of what is kept beside an account, if `version` is still the present one; tells whether it was. Holds the row until the
 /// commit: a login that is under way looks again.
 pub async fn account_touch(tx: &mut Tx, id: &UserId, version: i64) -> Result<bool, db::Error> {
+    trail::touches(TargetKind::User, id.as_str());
     let now = tx.now();
     let updated = on!(tx, |conn| sqlx::query(sql!(
         "update account set version = version + 1, updated_at = $3 \

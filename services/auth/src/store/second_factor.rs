@@ -2,6 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use contracts::id::UserId;
+use contracts::target::TargetKind;
+use contracts::trail;
 use db::{Db, Place, Subject, Tx, on, sql};
 use zeroize::Zeroizing;
 
@@ -127,6 +129,7 @@ pub async fn second_factor_enrol(
     totp: &Totp,
     step: i64,
 ) -> Result<(), db::Error> {
+    trail::touches(TargetKind::User, account.as_str());
     let (now, secret) = (tx.now(), seal(db, "secret", account, totp.bytes()).await?);
     on!(tx, |conn| sqlx::query(sql!(
         "update second_factor set secret = $2, enrolled_at = $3, last_step = $4, failures = 0, offer = null, \
@@ -192,6 +195,7 @@ pub async fn second_factor_failed(tx: &mut Tx, account: &UserId) -> Result<(), d
 
 /// Takes a second factor away, with what was offered and the recovery codes; tells whether there was one.
 pub async fn second_factor_delete(tx: &mut Tx, account: &UserId) -> Result<bool, db::Error> {
+    trail::touches(TargetKind::User, account.as_str());
     recovery_codes_delete(tx, account).await?;
     let since: Option<Option<DateTime<Utc>>> = on!(tx, |conn| sqlx::query_scalar(sql!(
         "delete from second_factor where account_id = $1 returning enrolled_at"

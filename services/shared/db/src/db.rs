@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 
 use crate::audit::Audit;
 use crate::migrations::apply;
+use crate::open::OpenTo;
 use crate::postgres::Schemas;
 use crate::vault::KeysStore;
 use crate::{
@@ -104,17 +105,6 @@ pub enum OpenError {
     /// The database did not answer as it should.
     #[error(transparent)]
     Db(#[from] Error),
-}
-
-/// What a database is opened for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OpenTo {
-    /// To run a service on it: what is missing is made.
-    Serve,
-    /// To change what is there, and make nothing.
-    Change,
-    /// To look at what is there.
-    Look,
 }
 
 /// What [`Db::purge`] took away.

@@ -2,7 +2,7 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | [`Db`] `db.rs`, `postgres.rs`, `sqlite.rs` | two stores (data and wrapped keys) opened with the limits that fit each engine |
+//! | [`Db`] `db.rs`, `open.rs`, `postgres.rs`, `sqlite.rs` | two stores (data and wrapped keys) opened with the limits that fit each engine |
 //! | [`Tx`] `tx.rs`, `retry.rs` | a transaction on either engine, [`on!`], [`retrying`] |
 //! | [`sql!`] `statements.rs` | each statement registered where it stands, prepared on both engines by one test |
 //! | [`Migrations`] `migrations.rs` | the service's own, and the tables that every service has |
@@ -39,6 +39,7 @@ mod error;
 mod idempotency;
 mod inbox;
 mod migrations;
+mod open;
 mod outbox;
 mod postgres;
 mod retry;
@@ -57,7 +58,7 @@ pub use audit::{
     AuditSigner, AuditSigners, AuditVerified, FoundEntry, audit_checkpoint, audit_find, audit_kept,
     audit_refresh_key, audit_rotate_key, audit_sign_anew, audit_verify, audit_verify_within, audit_write,
 };
-pub use db::{Db, Engine, OpenError, OpenTo, Purged};
+pub use db::{Db, Engine, OpenError, Purged};
 pub use denial::{Denial, Denied, denial_version, denials_put, denied_name};
 pub use erasure::{
     erasure_finish, erasure_is_requested, erasure_lock, erasure_lock_name, erasure_request, erasures_pending,
@@ -67,6 +68,7 @@ pub use error::{ConstraintKind, Error, SealError};
 pub use idempotency::{Begun, KeptAnswer, Ticket, idempotency_begin, idempotency_keep, idempotency_release};
 pub use inbox::inbox_accept;
 pub use migrations::{MigrateError, Migrations};
+pub use open::OpenTo;
 pub use outbox::{
     Backlog, ClaimedEvent, OutboxEvent, outbox_add, outbox_backlog, outbox_claim, outbox_delivered,
     outbox_failed,

@@ -8,7 +8,8 @@ use sqlx::pool::PoolOptions;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, Connection, PgPool};
 
-use crate::db::{OpenError, OpenTo, Pools};
+use crate::db::{OpenError, Pools};
+use crate::open::OpenTo;
 use crate::{Error, Secrets};
 
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);

@@ -10,7 +10,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{Connection, Sqlite, SqliteConnection, SqlitePool};
 
 use crate::Error;
-use crate::db::{OpenError, OpenTo, Pools};
+use crate::db::{OpenError, Pools};
+use crate::open::OpenTo;
 
 const READERS_MAX: u32 = 3;
 /// How long a request waits for its turn to write (or read) before it is answered 503.

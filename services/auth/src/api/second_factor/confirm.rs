@@ -7,6 +7,7 @@ use db::Tx;
 use http_kit::{Answer, Call, Caller};
 
 use super::{owner, wrong_code};
+use crate::api::hold::hold;
 use crate::api::{Api, bounded};
 use crate::domain::recovery_code::{self, RecoveryCode};
 use crate::domain::second_factor::{CODE_CHARS_MAX, Code, OFFER_WRONG_MAX};
@@ -48,6 +49,7 @@ pub async fn confirm(
         };
         second_factor_enrol(&mut tx, &api.db, &id, &offer.totp, step).await?;
         recovery_codes_give(&mut tx, &api.db, &id, &codes).await?;
+        hold(&mut tx, &call.caller).await?;
         let ended = sessions_end(&mut tx, &id, call.caller.session.as_deref()).await?;
         revocation_insert(&mut tx, &ended).await?;
         call.receipt.commit_once(tx, &answer).await?;

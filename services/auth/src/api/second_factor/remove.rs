@@ -5,6 +5,7 @@ use http_kit::{Answer, Call};
 
 use super::{Known, owner, view};
 use crate::api::Api;
+use crate::api::hold::hold;
 use crate::error::Error;
 use crate::store::account::account_touch;
 use crate::store::revocation::revocation_insert;
@@ -31,6 +32,7 @@ pub async fn remove(api: Api, call: Call<RemoveSecondFactor>) -> Result<Answer<R
             return Err(Error::Db(db::Error::LostRace));
         }
         second_factor_delete(&mut tx, &known.id).await?;
+        hold(&mut tx, &call.caller).await?;
         let ended = sessions_end(&mut tx, &known.id, call.caller.session.as_deref()).await?;
         revocation_insert(&mut tx, &ended).await?;
         call.receipt.commit(tx, &answer).await?;

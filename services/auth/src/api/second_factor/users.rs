@@ -1,11 +1,11 @@
 //! `GET` and `DELETE /api/auth/users/{userId}/second-factor`
 
 use contracts::auth::{ResetSecondFactor, SecondFactorRemoved, UserSecondFactor};
-use contracts::trail;
 use http_kit::{Answer, Call};
 
 use super::view;
 use crate::api::Api;
+use crate::api::hold::hold;
 use crate::domain::role;
 use crate::error::Error;
 use crate::store::account::{account_find, account_touch};
@@ -23,8 +23,6 @@ pub async fn status(api: Api, call: Call<UserSecondFactor>) -> Result<Answer<Use
 /// administrator's token must not get rid of the code with it.
 pub async fn reset(api: Api, call: Call<ResetSecondFactor>) -> Result<Answer<ResetSecondFactor>, Error> {
     let (id,) = &call.path;
-    // The audit names the patients whom something is about; this is about a user.
-    trail::because(&format!("the second factor of {id}"));
     let (version, ended) = db::retrying(&api.db, async |mut tx| {
         let kept = account_find(&mut tx, &api.db, id).await?.ok_or(Error::NotFound)?;
         call.if_match.check(kept.version)?;
@@ -37,6 +35,7 @@ pub async fn reset(api: Api, call: Call<ResetSecondFactor>) -> Result<Answer<Res
             return Err(Error::Db(db::Error::LostRace));
         }
         let there_was_one = second_factor_delete(&mut tx, id).await?;
+        hold(&mut tx, &call.caller).await?;
         let ended = if there_was_one { sessions_end(&mut tx, id, None).await? } else { Vec::new() };
         revocation_insert(&mut tx, &ended).await?;
         tx.commit().await?;

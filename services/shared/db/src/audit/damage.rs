@@ -34,7 +34,7 @@ pub(super) async fn opened(db: &Db, keys: &mut Keys, found: Found) -> Result<Opt
         // That it was there can still be verified.
         Ok(None) => return Ok(None),
         Ok(Some(entry)) => (entry, (!is_whole).then_some(AuditDamage::Altered)),
-        Err(error) if is_damage(&error) => (by_its_row(row), Some(AuditDamage::Unreadable)),
+        Err(error) if is_damage(&error) => (by_its_row(&row), Some(AuditDamage::Unreadable)),
         Err(error) => return Err(error),
     };
     Ok(Some(FoundEntry { place, entry, damage }))
@@ -56,7 +56,7 @@ fn is_damage(error: &Error) -> bool {
 }
 
 /// The little that stands in the clear.
-fn by_its_row(row: Row) -> AuditEntry {
+fn by_its_row(row: &Row) -> AuditEntry {
     let outcome = AuditOutcome::ALL.into_iter().find(|outcome| outcome.as_str() == row.outcome);
     AuditEntry::of(
         &row.operation,

@@ -63,12 +63,13 @@ fn is_as_signed(known: &Known, end: &End) -> bool {
 async fn ends(tx: &mut Tx) -> Result<Vec<End>, Error> {
     Ok(on!(tx, |conn| {
         sqlx::query_as(sql!(
-        "select point.chain, point.seq, point.mac, point.digest, audit.mac as written from audit_checkpoint point \
-         left join audit on audit.chain = point.chain and audit.seq = point.seq \
-         where point.seq = (select max(seq) from audit_checkpoint where chain = point.chain)"
-    ))
-    .fetch_all(conn)
-    .await
+            "select point.chain, point.seq, point.mac, point.digest, audit.mac as written from audit_chain \
+         join audit_checkpoint point on point.chain = audit_chain.chain \
+         and point.seq = (select max(seq) from audit_checkpoint where chain = audit_chain.chain) \
+         left join audit on audit.chain = point.chain and audit.seq = point.seq"
+        ))
+        .fetch_all(conn)
+        .await
     })?)
 }
 

@@ -118,16 +118,22 @@ pub async fn audit_verify_within(
     let tx = db.read().await?;
     let mut look = Look { db, tx, signers, keys: Keys::default(), verified: AuditVerified::default() };
     let mut chains = known(&mut look.tx, heads).await?;
-    if chains.is_empty() {
-        look.verified.lost = db.vault().sealed_an_audit().await?;
-    }
     let from = match reach {
         AuditReach::Whole => DateTime::UNIX_EPOCH,
         AuditReach::Since(at) => at.max(DateTime::UNIX_EPOCH),
         AuditReach::Recent => look.tx.now() - FINISHED_AFTER,
     };
+    let names = match reach {
+        AuditReach::Whole => names(&mut look.tx).await?,
+        AuditReach::Since(_) | AuditReach::Recent => names_since(&mut look.tx, from).await?,
+    };
+    for name in &names {
+        chains.entry(name.clone()).or_default();
+    }
+    if chains.is_empty() {
+        look.verified.lost = db.vault().sealed_an_audit().await?;
+    }
     if reach != AuditReach::Whole {
-        let names = names_since(&mut look.tx, from).await?;
         let was_signed = |known: &Known| known.head.as_ref().is_some_and(|head| head.at >= from);
         chains.retain(|chain, known| {
             known.is_young = names.contains(chain) || known.is_open() || was_signed(known);
@@ -294,7 +300,7 @@ fn unsigned(
     }
 }
 
-/// Every chain that anything is known of.
+/// The chains that are listed, and those that have a head: quickly told, however much was written.
 async fn known(tx: &mut Tx, heads: Vec<HeadRow>) -> Result<BTreeMap<String, Known>, Error> {
     let mut chains: BTreeMap<String, Known> = BTreeMap::new();
     for head in heads {
@@ -308,22 +314,23 @@ async fn known(tx: &mut Tx, heads: Vec<HeadRow>) -> Result<BTreeMap<String, Know
     for (chain, finished) in listed {
         chains.entry(chain).or_default().finished = Some(finished);
     }
-    let written: Vec<String> = on!(tx, |conn| sqlx::query_scalar(sql!(
+    Ok(chains)
+}
+
+/// The chains that have anything.
+async fn names(tx: &mut Tx) -> Result<BTreeSet<String>, Error> {
+    let names: Vec<String> = on!(tx, |conn| sqlx::query_scalar(sql!(
         "select chain from audit union select chain from audit_checkpoint"
     ))
     .fetch_all(conn)
     .await)?;
-    for chain in written {
-        chains.entry(chain).or_default();
-    }
-    Ok(chains)
+    Ok(names.into_iter().collect())
 }
 
 /// The chains that have anything that was written then or later.
 async fn names_since(tx: &mut Tx, from: DateTime<Utc>) -> Result<BTreeSet<String>, Error> {
     let names: Vec<String> = on!(tx, |conn| sqlx::query_scalar(sql!(
-        "select chain from audit where at >= $1 union select chain from audit_checkpoint where at >= $1 \
-         union select chain from audit_chain where opened_at >= $1"
+        "select chain from audit where at >= $1 union select chain from audit_chain where opened_at >= $1"
     ))
     .bind(from)
     .fetch_all(conn)
