@@ -4,7 +4,7 @@ use contracts::care_team::TEAM_MAX;
 use contracts::client::ClientError;
 use contracts::consents::CONSENTS_MAX;
 use contracts::problem::{Problem, ProblemCode};
-use http_kit::Failure;
+use http_kit::{Failure, access};
 
 use crate::archive::ArchiveError;
 
@@ -14,6 +14,9 @@ pub enum Error {
     /// There is none with this id, or none that the caller may know of.
     #[error("no such patient")]
     NotFound,
+    /// The caller sees the patient by an emergency, and does not treat them.
+    #[error("the patient is not treated by the caller")]
+    NotTreating,
     /// The id was used before.
     #[error("the patient id is taken")]
     Taken,
@@ -56,6 +59,7 @@ impl Failure for Error {
     fn problem(&self) -> Problem {
         match self {
             Self::NotFound => Problem::new(ProblemCode::NotFound),
+            Self::NotTreating => Problem::new(ProblemCode::Forbidden).detail(access::TREATING_NEEDED),
             Self::Taken => Problem::new(ProblemCode::AlreadyExists).fault("patientId", "is taken"),
             Self::IdIsGiven => Problem::new(ProblemCode::Forbidden)
                 .detail("Clinicians leave the id to the service.")

@@ -15,6 +15,7 @@ pub async fn cancel(api: Api, call: Call<CancelAppointment>) -> Result<Answer<Ca
         let kept = api.visible(&mut tx, &call.caller, id).await?;
         call.if_match.check(kept.version)?;
         let Some(after) = kept.appointment.cancelled()? else { return Ok(kept.version) };
+        api.check_may_change(&mut tx, &call.caller, &kept).await?;
         // No lock: time is given back, and none is taken.
         match appointment_update(&mut tx, &api.db, &kept, &after, &call.caller.user).await {
             Err(Error::Changed) => return Err(Error::Db(db::Error::LostRace)),

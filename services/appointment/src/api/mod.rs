@@ -86,11 +86,30 @@ impl Api {
         }
     }
 
+    /// Refuses whoever sees the appointment and may not change it: since it was with them once, or since they broke the glass, and do not treat
+    /// the patient. What makes care or ends it would outlast the emergency.
+    async fn check_may_change(&self, tx: &mut Tx, caller: &Caller, kept: &Kept) -> Result<(), Error> {
+        let Appointment { patient, plan, .. } = &kept.appointment;
+        let may = if is_with(caller, plan.provider.as_str()) {
+            access::treats(tx, caller, patient).await?
+        } else {
+            access::shows_unbroken(tx, &self.db, caller, DataClass::Appointments, patient).await?
+        };
+        if may { Ok(()) } else { Err(Error::Forbidden(access::TREATING_NEEDED)) }
+    }
+
     /// Whether the caller may book for this patient, if there is such a one: not if they may not see when the patient comes already, since what is
-    /// refused as taken would tell them.
+    /// refused as taken would tell them. Who sees it by breaking the glass alone is told that this is not enough.
     async fn may_book(&self, caller: &Caller, patient: &PatientId) -> Result<bool, Error> {
         let mut tx = self.db.read().await?;
-        Ok(access::shows(&mut tx, &self.db, caller, DataClass::Appointments, patient).await?)
+        let class = DataClass::Appointments;
+        if access::shows_unbroken(&mut tx, &self.db, caller, class, patient).await? {
+            return Ok(true);
+        }
+        if access::shows(&mut tx, &self.db, caller, class, patient).await? {
+            return Err(Error::Forbidden(access::TREATING_NEEDED));
+        }
+        Ok(false)
     }
 
     /// Judges a time by the clock and the provider's hours: staff are warned, everybody else is refused.

@@ -3,9 +3,9 @@
 use contracts::appointments::{AppointmentUpdated, UpdateAppointment, Warning};
 use contracts::id::AppointmentId;
 use contracts::permission::Permission;
-use http_kit::{Answer, Call, Reach, View, access, json};
+use http_kit::{Answer, Call, Reach, View, json};
 
-use super::{Api, Wanted, is_with, sees};
+use super::{Api, Wanted, sees};
 use crate::domain::appointment::{Appointment, Change, fault};
 use crate::domain::history::REASON;
 use crate::domain::notice;
@@ -32,11 +32,7 @@ async fn attempt(api: &Api, call: &Call<UpdateAppointment>) -> Result<Answer<Upd
     let (id,) = &call.path;
     let mut tx = api.db.read().await?;
     let kept = api.visible(&mut tx, &call.caller, id).await?;
-    // Of what was once, with them, a clinician sees; to plan it anew they must still treat the patient.
-    let is_theirs = is_with(&call.caller, kept.appointment.plan.provider.as_str());
-    if is_theirs && !access::reaches(&mut tx, &call.caller, &kept.appointment.patient).await? {
-        return Err(Error::NotFound);
-    }
+    api.check_may_change(&mut tx, &call.caller, &kept).await?;
     drop(tx);
     call.if_match.check(kept.version)?;
     let before = &kept.appointment;

@@ -24,6 +24,13 @@ async fn tell_glass(stack: &Arc<TestStack>, event: &str, kind: &str, until: &str
         .expect(200);
 }
 
+/// That somebody sees what they ask to change, and must treat the patient for it.
+fn needs_treating(refused: Reply) {
+    let refused = refused.expect(403).json();
+    assert_eq!(refused["code"], "forbidden");
+    assert!(refused["detail"].as_str().unwrap().contains("treats the patient"), "{refused}");
+}
+
 /// A refusal, without what is of the one request alone.
 pub(crate) fn said(reply: &Reply) -> Value {
     let mut said = reply.json();
@@ -91,8 +98,19 @@ testkit::stack_tests! { services = [appointment::SERVICE, patient::SERVICE, prov
         let _ = read(&stack, &doctor, "mine").await.expect(200);
         assert_eq!(list(&stack, &doctor, "").await, ["mine"]);
         let again = json!({"appointmentDate": "2026-04-20"});
-        let _ = put(&stack, doctor.clone(), "mine", &again).await.expect(404);
+        needs_treating(put(&stack, doctor.clone(), "mine", &again).await);
+        needs_treating(call(&stack, doctor.clone(), Method::DELETE, "/api/appointments/mine", None).await);
         let _ = book(&stack, doctor, &at("new", "12345", "prov001", "14:00")).await.expect(422);
+    }
+
+    async fn who_cancels_the_last_that_is_with_them_sees_it_and_may_say_so_again(stack: Arc<TestStack>) {
+        two(&stack).await;
+        let doctor = Who::clinician("prov001");
+        for _ in 0..2 {
+            let _ = call(&stack, doctor.clone(), Method::DELETE, "/api/appointments/mine", None).await.expect(200);
+        }
+        assert_eq!(read(&stack, &doctor, "mine").await.expect(200).json()["status"], "Cancelled");
+        needs_treating(put(&stack, doctor, "mine", &json!({"status": "Scheduled"})).await);
     }
 
     async fn a_cancelled_appointment_lets_nobody_see_the_rest(stack: Arc<TestStack>) {
@@ -117,6 +135,46 @@ testkit::stack_tests! { services = [appointment::SERVICE, patient::SERVICE, prov
         // The event of before comes once more, and late.
         tell_glass(&stack, "evt_3", "broken", "2026-01-15T10:00:00Z").await;
         let _ = read(&stack, &doctor, "other").await.expect(404);
+    }
+
+    async fn breaking_the_glass_books_moves_and_cancels_nothing(stack: Arc<TestStack>) {
+        two(&stack).await;
+        let doctor = Who::clinician("prov001");
+        tell_glass(&stack, "evt_1", "broken", "2026-01-15T10:00:00Z").await;
+        let _ = read(&stack, &doctor, "other").await.expect(200);
+        for provider in ["prov001", "prov002"] {
+            needs_treating(book(&stack, doctor.clone(), &at("new", "67890", provider, "14:00")).await);
+        }
+        for change in [
+            json!({"providerId": "prov001"}), json!({"appointmentDate": "2026-11-09"}), json!({"timeSlot": "14:00"}), json!({"status": "Cancelled"}),
+            json!({"status": "NoShow"}), json!({"reason": "Flu"}), json!({}),
+        ] {
+            needs_treating(put(&stack, doctor.clone(), "other", &change).await);
+        }
+        needs_treating(call(&stack, doctor.clone(), Method::DELETE, "/api/appointments/other", None).await);
+        let other = get(&stack, "other").await.json();
+        assert_eq!((&other["providerId"], &other["status"], &other["appointmentDate"]), (&"prov002".into(), &"Scheduled".into(), &MONDAY.into()));
+
+        // Who comes to treat the patient meanwhile may.
+        let _ = book(&stack, Role::Receptionist, &at("sent", "67890", "prov001", "14:00")).await.expect(201);
+        let _ = put(&stack, doctor.clone(), "other", &json!({"status": "Confirmed"})).await.expect(200);
+        let _ = cancel(&stack, "sent").await.expect(200);
+        needs_treating(put(&stack, doctor.clone(), "sent", &json!({"timeSlot": "15:00"})).await);
+        tell_glass(&stack, "evt_2", "shut", "2026-01-15T09:00:00Z").await;
+        let _ = read(&stack, &doctor, "other").await.expect(404);
+        assert_eq!(list(&stack, &doctor, "").await, ["mine", "sent"]);
+    }
+
+    async fn what_was_once_with_them_they_do_not_plan_anew_by_breaking_the_glass(stack: Arc<TestStack>) {
+        two(&stack).await;
+        let doctor = Who::clinician("prov002");
+        stack.clock.advance(chrono::TimeDelta::days(60));
+        let glass = json!({
+            "id": "evt_1", "occurredAt": "2026-03-16T09:00:00Z", "type": "glass.broken.v1",
+            "data": {"grantId": "grant_1", "patientId": "67890", "userId": "usr_prov002", "until": "2026-03-16T10:00:00Z"},
+        });
+        let _ = call(&stack, Role::Service, Method::POST, "/internal/events", Some(&glass.to_string())).await.expect(200);
+        needs_treating(put(&stack, doctor, "other", &json!({"appointmentDate": "2026-04-20"})).await);
     }
 
     async fn an_erased_patient_leaves_nobody_who_treats_them(stack: Arc<TestStack>) {

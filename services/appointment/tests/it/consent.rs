@@ -64,5 +64,9 @@ testkit::stack_tests! { services = [patient::SERVICE, provider::SERVICE, appoint
         let _ = call(&stack, Role::Service, Method::POST, "/internal/events", Some(&glass.to_string())).await.expect(200);
         let _ = read(&stack, &doctor, "sent").await.expect(200);
         assert_eq!(list(&stack, &doctor, "").await, ["mine", "sent"]);
+        // And change no more of it than before.
+        let _ = put(&stack, doctor.clone(), "sent", &json!({"status": "Confirmed"})).await.expect(403);
+        let _ = book(&stack, doctor.clone(), &at("new", "12345", "prov001", "15:00")).await.expect(403);
+        let _ = put(&stack, doctor, "mine", &json!({"timeSlot": "10:30"})).await.expect(200);
     }
 }

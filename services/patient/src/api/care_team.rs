@@ -28,7 +28,7 @@ pub async fn join(api: Api, call: Call<JoinCareTeam>) -> Result<Answer<JoinCareT
     let (patient, provider) = &call.path;
     db::retrying(&api.db, async |mut tx| {
         db::erasure_lock(&mut tx, patient.as_str()).await?;
-        api.visible(&mut tx, &call.caller, patient).await?;
+        api.treated(&mut tx, &call.caller, patient).await?;
         let last_day = last_day(&call.body, api.today())?;
         let team = care_team_list(&mut tx, patient, api.today()).await?;
         let is_in = team.iter().any(|place| place.provider == *provider);
@@ -47,7 +47,7 @@ pub async fn leave(api: Api, call: Call<LeaveCareTeam>) -> Result<Answer<LeaveCa
     let (patient, provider) = &call.path;
     db::retrying(&api.db, async |mut tx| {
         db::erasure_lock(&mut tx, patient.as_str()).await?;
-        api.visible(&mut tx, &call.caller, patient).await?;
+        api.treated(&mut tx, &call.caller, patient).await?;
         api.seat(&mut tx, patient, provider, false, None).await?;
         Ok::<_, Error>(tx.commit().await?)
     })

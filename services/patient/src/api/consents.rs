@@ -33,7 +33,7 @@ pub async fn record(api: Api, call: Call<RecordConsent>) -> Result<Answer<Record
     let answer = Answer::new(changed(&id, patient, "Recorded")).version(VERSION);
     db::retrying(&api.db, async |mut tx| {
         db::erasure_lock(&mut tx, patient.as_str()).await?;
-        api.visible(&mut tx, &call.caller, patient).await?;
+        api.treated(&mut tx, &call.caller, patient).await?;
         let consent = Consent::parse(&call.body, api.today())?;
         if consent_list(&mut tx, &api.db, patient).await?.len() >= CONSENTS_MAX as usize {
             return Err(Error::TooManyConsents);
@@ -53,7 +53,7 @@ pub async fn withdraw(api: Api, call: Call<WithdrawConsent>) -> Result<Answer<Wi
     let (patient, id) = &call.path;
     db::retrying(&api.db, async |mut tx| {
         db::erasure_lock(&mut tx, patient.as_str()).await?;
-        api.visible(&mut tx, &call.caller, patient).await?;
+        api.treated(&mut tx, &call.caller, patient).await?;
         let consents = consent_list(&mut tx, &api.db, patient).await?;
         let is_it = |consent: &&Kept| consent.id == *id && consent.is_shown(&call.caller, patient);
         let consent = consents.iter().find(is_it).ok_or(Error::NotFound)?;

@@ -16,7 +16,7 @@ pub async fn delete(api: Api, call: Call<DeletePatient>) -> Result<Answer<Delete
     let (id,) = &call.path;
     let version = db::retrying(&api.db, async |mut tx| {
         db::erasure_lock(&mut tx, id.as_str()).await?;
-        let kept = api.visible(&mut tx, &call.caller, id).await?;
+        let kept = api.treated(&mut tx, &call.caller, id).await?;
         call.if_match.check(kept.version)?;
         if !patient_delete(&mut tx, id, kept.version).await? {
             return Err(Error::Db(db::Error::LostRace));

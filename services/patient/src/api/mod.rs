@@ -67,4 +67,10 @@ impl Api {
         }
         patient_find(tx, &self.db, id).await?.ok_or(Error::NotFound)
     }
+
+    /// The patient, for a change of theirs that outlasts an emergency: whom the caller sees by breaking the glass alone, they do not change.
+    async fn treated(&self, tx: &mut Tx, caller: &Caller, id: &PatientId) -> Result<Kept, Error> {
+        let kept = self.visible(tx, caller, id).await?;
+        if access::treats(tx, caller, id).await? { Ok(kept) } else { Err(Error::NotTreating) }
+    }
 }

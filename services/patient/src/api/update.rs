@@ -18,7 +18,7 @@ pub async fn update(api: Api, call: Call<UpdatePatient>) -> Result<Answer<Update
     sees(&call.caller, id).may_change(&call.body, HISTORY, Permission::PatientsClinical)?;
     let today = api.today();
     let version = db::retrying(&api.db, async |mut tx| {
-        let kept = api.visible(&mut tx, &call.caller, id).await?;
+        let kept = api.treated(&mut tx, &call.caller, id).await?;
         let view = api.sees(&mut tx, &call.caller, id).await?;
         view.may_change(&call.body, HISTORY, Permission::PatientsClinical)?;
         call.if_match.check(kept.version)?;

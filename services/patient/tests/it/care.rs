@@ -117,6 +117,44 @@ testkit::stack_tests! { services = [patient::SERVICE];
         let _ = get(&stack, &doctor, "/api/patients/12345").await.expect(200);
     }
 
+    async fn breaking_the_glass_makes_nobody_treat_and_changes_nothing_that_would_outlast_it(stack: Arc<TestStack>) {
+        treated(&stack).await;
+        let (doctor, other) = (Who::clinician("prov001"), Who::clinician("prov002"));
+        let glass = |grant: &str, user: &str, until: &str| format!(r#"{{"grantId": "{grant}", "patientId": "12345", "userId": "{user}", "until": "{until}"}}"#);
+        tell(&stack, "evt_1", "glass.broken.v1", &glass("grant_1", "usr_prov002", "2026-01-15T10:00:00Z")).await;
+        let _ = get(&stack, &other, "/api/patients/12345").await.expect(200);
+        let _ = get(&stack, &other, "/api/patients/12345/care-team").await.expect(200);
+        let contact = r#"{"contactInfo": {"email": "somebody@example.com"}}"#;
+        let _ = PATIENTS.call(&stack, other.clone(), Method::DELETE, "/api/patients/12345", None).await.expect(403);
+        for refused in [
+            join(&stack, other.clone(), "12345", "prov002").await,
+            join(&stack, other.clone(), "12345", "prov003").await,
+            leave(&stack, other.clone(), "12345", "prov001").await,
+            PATIENTS.call(&stack, other.clone(), Method::PUT, "/api/patients/12345", Some(contact)).await,
+        ] {
+            let refused = refused.expect(403).json();
+            assert_eq!(refused["code"], "forbidden");
+            assert!(refused["detail"].as_str().unwrap().contains("treats the patient"), "{refused}");
+        }
+        // As a patient they record consents, and their own.
+        let both = Who { roles: vec![Role::Clinician, Role::Patient], patient_id: Some("67890".to_owned()), ..other.clone() };
+        let consent = r#"{"who": {"provider": "prov001"}, "what": ["clinical"]}"#;
+        for (who, status) in [(other.clone(), 403), (both, 404)] {
+            let _ = PATIENTS.call(&stack, who, Method::POST, "/api/patients/12345/consents", Some(consent)).await.expect(status);
+        }
+        // Who treats the patient is not bound by having broken the glass too.
+        tell(&stack, "evt_2", "glass.broken.v1", &glass("grant_2", "usr_prov001", "2026-01-15T10:00:00Z")).await;
+        let _ = join(&stack, doctor.clone(), "12345", "prov003").await.expect(200);
+        let _ = PATIENTS.call(&stack, doctor.clone(), Method::PUT, "/api/patients/12345", Some(r#"{"name": "Jane Roe"}"#)).await.expect(200);
+
+        tell(&stack, "evt_3", "glass.shut.v1", &glass("grant_1", "usr_prov002", "2026-01-15T09:00:00Z")).await;
+        let _ = get(&stack, &other, "/api/patients/12345").await.expect(404);
+        let _ = join(&stack, other, "12345", "prov002").await.expect(404);
+        let team = get(&stack, &doctor, "/api/patients/12345/care-team").await.expect(200).json();
+        assert_eq!(team["items"], serde_json::json!([{"providerId": "prov001"}, {"providerId": "prov003"}]));
+        assert!(get(&stack, &doctor, "/api/patients/12345").await.expect(200).text.contains("johndoe@example.com"));
+    }
+
     async fn a_team_has_so_many_places_and_a_last_day_is_not_past(stack: Arc<TestStack>) {
         treated(&stack).await;
         for at in 1..50 {

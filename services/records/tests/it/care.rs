@@ -3,6 +3,7 @@
 use db::{Seeker, Standing};
 use serde_json::json;
 
+use super::break_glass::{PATH, REASON, break_glass, entries_of};
 use super::*;
 
 /// Two patients with a record each, and two providers.
@@ -41,6 +42,19 @@ async fn booked(stack: &TestStack) {
 /// Waits until somebody gets this answer to the record of 12345.
 async fn until_status(stack: &TestStack, who: &Who, status: u16) {
     until(|| async { read(stack, who, "/api/records/mine").await.status == status }).await;
+}
+
+/// A call of any service.
+async fn of(
+    stack: &TestStack,
+    service: ServiceName,
+    who: &Who,
+    method: Method,
+    path: &str,
+    body: &str,
+) -> testkit::Reply {
+    let body = Some(body).filter(|body| !body.is_empty());
+    stack.call(service, who.clone(), method, path, body).await
 }
 
 /// A refusal, without what is of the one request alone.
@@ -113,6 +127,46 @@ testkit::stack_tests! { services = [patient::SERVICE, provider::SERVICE, appoint
         let _ = read(&stack, &one, "/api/records/mine").await.expect(404);
         appointment(&stack, Method::DELETE, "/api/appointments/apt1", None).await;
         until_status(&stack, &other, 404).await;
+    }
+
+    async fn of_an_emergency_that_was_none_nothing_is_left_whatever_was_tried_in_it(stack: Arc<TestStack>) {
+        use ServiceName::{AppointmentService as Appointments, PatientService as Patients};
+        clinic(&stack).await;
+        booked(&stack).await;
+        let (doctor, other) = (Who::clinician("prov001"), Who::clinician("prov002"));
+        until_status(&stack, &doctor, 200).await;
+        let granted = break_glass(&stack, &other, "12345", REASON).await.expect(201).json();
+        let grant = granted["grantId"].as_str().unwrap();
+        let seen = [(Patients, "/api/patients/12345"), (Appointments, "/api/appointments/apt1"), (ServiceName::MedicalRecordsService, "/api/records/mine")];
+        for (service, path) in seen {
+            until(|| async { of(&stack, service, &other, Method::GET, path, "").await.status == 200 }).await;
+        }
+        let booking = r#"{"patientId": "12345", "providerId": "prov002", "appointmentDate": "2026-11-09", "timeSlot": "10:00"}"#;
+        for (service, method, path, body) in [
+            (Patients, Method::PUT, "/api/patients/12345/care-team/prov002", "{}"),
+            (Patients, Method::DELETE, "/api/patients/12345/care-team/prov001", ""),
+            (Patients, Method::PUT, "/api/patients/12345", r#"{"contactInfo": {"email": "somebody@example.com"}}"#),
+            (Appointments, Method::POST, "/api/appointments", booking),
+            (Appointments, Method::PUT, "/api/appointments/apt1", r#"{"providerId": "prov002"}"#),
+            (Appointments, Method::DELETE, "/api/appointments/apt1", ""),
+        ] {
+            let refused = of(&stack, service, &other, method, path, body).await.expect(403);
+            assert_eq!(refused.json()["code"], "forbidden", "{path}");
+        }
+        let _ = read(&stack, &other, "/api/records/mine").await.expect(200);
+        let seen_by = &entries_of(&stack, "get_record_by_id").await[0].entry;
+        assert_eq!((seen_by.who.as_str(), seen_by.reason.clone()), ("usr_prov002", Some(format!("break-glass {grant}"))));
+
+        let (review, finding) = (format!("{PATH}/{grant}/review"), Some(r#"{"finding": "NotJustified"}"#));
+        let _ = call(&stack, &Role::PrivacyOfficer.into(), Method::POST, &review, finding).await.expect(200);
+        let _ = read(&stack, &other, "/api/records/mine").await.expect(404);
+        for (service, path) in seen {
+            until(|| async { of(&stack, service, &other, Method::GET, path, "").await.status == 404 }).await;
+            let _ = of(&stack, service, &doctor, Method::GET, path, "").await.expect(200);
+        }
+        assert!(RECORDS.found(&stack, other, "").await.is_empty());
+        let kept = of(&stack, Appointments, &Role::Admin.into(), Method::GET, "/api/appointments/apt1", "").await.expect(200).json();
+        assert_eq!((&kept["providerId"], &kept["status"]), (&"prov001".into(), &"Scheduled".into()));
     }
 
     async fn care_goes_on_for_a_month_after_the_visit(stack: Arc<TestStack>) {

@@ -13,15 +13,38 @@ use crate::{Caller, Reach};
 /// Of whom a consent is that denies a kind of data to anybody: those ask for it whom none restricts, so that the audit can say so.
 pub(crate) const ANYBODY: &str = "anybody";
 
+/// What whoever sees a patient and does not treat them is told, where [`treats`] or [`shows_unbroken`] is asked for.
+pub const TREATING_NEEDED: &str =
+    "Only who treats the patient may do this. Breaking the glass is to see, and makes nobody treat.";
+
+/// Whether the glass that somebody broke counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Glass {
+    Counts,
+    LeftOut,
+}
+
 /// Whether the caller may see this patient: everybody as far as they see at all, clinicians whom they treat, and whose glass they broke.
 /// The audit is told if it is by that. What the patient does not share is another question: [`shows`].
 ///
 /// It asks the database the same, whether there is such a patient or not.
 pub async fn reaches(tx: &mut Tx, caller: &Caller, patient: &PatientId) -> Result<bool, Error> {
+    by_care(tx, caller, patient, Glass::Counts).await
+}
+
+/// Whether the caller may say who treats this patient, when, and where they are written to: [`reaches`], as it is with no glass broken. What makes
+/// care or ends it would outlast the hour and the review.
+///
+/// It asks the database the same as [`reaches`].
+pub async fn treats(tx: &mut Tx, caller: &Caller, patient: &PatientId) -> Result<bool, Error> {
+    by_care(tx, caller, patient, Glass::LeftOut).await
+}
+
+async fn by_care(tx: &mut Tx, caller: &Caller, patient: &PatientId, glass: Glass) -> Result<bool, Error> {
     if !caller.is_carer() {
         return Ok(caller.reach().covers(patient));
     }
-    Seeker::by_care(caller).may_see(tx, patient).await
+    Seeker::by_care(caller).may(tx, patient, glass).await
 }
 
 /// Whether the caller may see this kind of the patient's data: [`reaches`], and no consent denies it to them. Who runs the clinic or watches over
@@ -36,8 +59,29 @@ pub async fn shows(
     class: DataClass,
     patient: &PatientId,
 ) -> Result<bool, Error> {
+    by_class(tx, db, caller, (class, patient), Glass::Counts).await
+}
+
+/// [`shows`], as it is with no glass broken: to [`treats`] what that is to [`reaches`].
+pub async fn shows_unbroken(
+    tx: &mut Tx,
+    db: &Db,
+    caller: &Caller,
+    class: DataClass,
+    patient: &PatientId,
+) -> Result<bool, Error> {
+    by_class(tx, db, caller, (class, patient), Glass::LeftOut).await
+}
+
+async fn by_class(
+    tx: &mut Tx,
+    db: &Db,
+    caller: &Caller,
+    (class, patient): (DataClass, &PatientId),
+    glass: Glass,
+) -> Result<bool, Error> {
     match Seeker::of(db, caller, class)? {
-        Some(seeker) => seeker.may_see(tx, patient).await,
+        Some(seeker) => seeker.may(tx, patient, glass).await,
         None => Ok(caller.reach().covers(patient)),
     }
 }
@@ -106,11 +150,16 @@ impl Seeker {
 
     /// Whether they may see this patient's; the audit is told by what right, if it is not the usual one.
     pub async fn may_see(&self, tx: &mut Tx, patient: &PatientId) -> Result<bool, Error> {
+        self.may(tx, patient, Glass::Counts).await
+    }
+
+    async fn may(&self, tx: &mut Tx, patient: &PatientId, glass: Glass) -> Result<bool, Error> {
         let standing = db::standing(tx, self.as_kept(), patient.as_str()).await?;
         if self.own.as_ref() == Some(patient) {
             return Ok(true);
         }
         let Standing { treats, grant, denial } = standing;
+        let grant = grant.filter(|_| glass == Glass::Counts);
         if !(treats || grant.is_some() || !self.is_carer) {
             return Ok(false);
         }
