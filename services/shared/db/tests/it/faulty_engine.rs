@@ -29,6 +29,8 @@ pub(crate) enum Fault {
     NoBase64,
     /// What it wraps is of a version that no key ever has.
     AbsurdVersion,
+    /// It says that it is overburdened.
+    Away,
 }
 
 pub(crate) struct FaultyEngine {
@@ -40,12 +42,13 @@ pub(crate) struct FaultyEngine {
 struct Told {
     fault: Fault,
     version: u32,
+    unwrapped: usize,
     heeds_bonds: bool,
 }
 
 impl FaultyEngine {
     pub(crate) async fn start() -> Self {
-        let told = Told { fault: Fault::None, version: 1, heeds_bonds: true };
+        let told = Told { fault: Fault::None, version: 1, unwrapped: 0, heeds_bonds: true };
         let state = Arc::new(Mutex::new(told));
         let router = Router::new().route("/v1/transit/{verb}/clinic", post(answer));
         let router = router.with_state(Arc::clone(&state));
@@ -79,6 +82,11 @@ impl FaultyEngine {
     pub(crate) fn heeds_no_bonds(&self) {
         self.state.lock().unwrap().heeds_bonds = false;
     }
+
+    /// How many keys it was asked to unwrap.
+    pub(crate) fn unwrapped(&self) -> usize {
+        self.state.lock().unwrap().unwrapped
+    }
 }
 
 async fn answer(
@@ -88,8 +96,12 @@ async fn answer(
 ) -> (StatusCode, String) {
     let asked: Value = serde_json::from_str(&body).unwrap();
     let asked = asked["batch_input"].as_array().unwrap();
-    let told = state.lock().unwrap();
+    let mut told = state.lock().unwrap();
+    if told.fault == Fault::Away {
+        return (StatusCode::SERVICE_UNAVAILABLE, json!({ "errors": ["overburdened"] }).to_string());
+    }
     let encrypts = verb == "encrypt";
+    told.unwrapped += if encrypts { 0 } else { asked.len() };
     let one = |item: &Value| if encrypts { wrapped(*told, item) } else { unwrapped(*told, item) };
     let mut results: Vec<_> = asked.iter().map(one).collect();
     if told.fault == Fault::Reversed || (told.fault == Fault::UnwrapsReversed && !encrypts) {

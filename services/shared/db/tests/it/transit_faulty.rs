@@ -1,6 +1,9 @@
 //! An engine that is broken, or no friend, costs nobody a key: nothing that can be read is given up for what it says.
 
-use db::{Db, Error, RewrapError, SealError, Subject};
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use db::{Db, Error, Period, RewrapError, SealError, Subject};
 use settings::KekProvider;
 use testkit::TestDb;
 
@@ -119,6 +122,66 @@ testkit::on_both_engines! {
         engine.is_at(2);
         assert_eq!(db.vault().kek_id().await.unwrap(), "transit/clinic:v2");
         assert_eq!(db.vault().kek_id_known().as_deref(), Some("transit/clinic:v2"));
+        db.close().await;
+    }
+
+    async fn what_is_in_use_is_held_for_half_of_the_hold_at_least_after_the_engine_goes(test: TestDb) {
+        let (engine, db, _) = scene(&test).await;
+        assert_eq!(db.gather_keys().await.unwrap(), 9);
+        let sealed = seal(&db, people(2)).await;
+        // In use to the end, every quarter of an hour; p1 is not.
+        let p0 = || db.vault().open(&Subject::Patient("p0"), BODY, &sealed["p0"]);
+        let before = engine.unwrapped();
+        for _ in 0..15 {
+            test.clock().advance(TimeDelta::minutes(15));
+            // Of several at once, one has it renewed.
+            let (one, two) = tokio::join!(p0(), p0());
+            assert!(one.is_ok() && two.is_ok());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert_eq!(engine.unwrapped() - before, 1, "once, after two hours");
+        engine.has(Fault::Away);
+        test.clock().advance(TimeDelta::minutes(15 + 105));
+        p0().await.unwrap();
+        // That could not be renewed, and is not for ever.
+        test.clock().advance(TimeDelta::minutes(16));
+        assert!(matches!(p0().await, Err(Error::KeeperSilent { .. })));
+        let p1 = db.vault().open(&Subject::Patient("p1"), BODY, &sealed["p1"]).await;
+        assert!(matches!(p1, Err(Error::KeeperSilent { .. })));
+        db.close().await;
+    }
+
+    async fn one_that_is_destroyed_while_it_is_renewed_stays_so_and_lies_change_no_key(test: TestDb) {
+        let (engine, db, _) = scene(&test).await;
+        assert_eq!(db.gather_keys().await.unwrap(), 9);
+        let sealed = seal(&db, people(2)).await;
+        test.clock().advance(TimeDelta::minutes(150));
+        engine.has(Fault::OneByte);
+        all_open(&db, &sealed).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        engine.has(Fault::None);
+        test.clock().advance(TimeDelta::seconds(61));
+        all_open(&db, &sealed).await;
+        db.vault().destroy(&Subject::Patient("p0")).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let gone = db.vault().open(&Subject::Patient("p0"), BODY, &sealed["p0"]).await;
+        assert!(matches!(gone, Err(Error::KeyDestroyed { .. })), "{gone:?}");
+        db.close().await;
+    }
+
+    async fn what_every_call_needs_is_kept_by_a_job(test: TestDb) {
+        let (engine, db, _) = scene(&test).await;
+        let month = Subject::Period(Period::month("audit", test.clock().now(), 2_000));
+        let entry = db.vault().seal(&month, BODY, b"entry").await.unwrap();
+        // Nobody calls for hours: nothing but the job has it renewed.
+        for _ in 0..12 {
+            test.clock().advance(TimeDelta::minutes(30));
+            assert_eq!(db.keep_keys().await.unwrap(), Duration::from_mins(1));
+        }
+        engine.has(Fault::Away);
+        test.clock().advance(TimeDelta::minutes(175));
+        assert_eq!(db.vault().open(&month, BODY, &entry).await.unwrap(), b"entry");
+        db.vault().seal(&month, BODY, b"another").await.unwrap();
         db.close().await;
     }
 }
