@@ -251,6 +251,12 @@ impl Db {
         self.0.vault.gather().await
     }
 
+    /// Has the keys that every call needs (the audit's month, the day's, the service's own) unwrapped again before they have to be, where a
+    /// transit engine does it. Run it again after what it returns.
+    pub async fn keep_keys(&self) -> Result<Duration, Error> {
+        self.0.vault.keep_own().await
+    }
+
     /// Begins a transaction that writes.
     ///
     /// SQLite: `BEGIN IMMEDIATE` on the one writing connection; tasks queue for it. PostgreSQL: read committed, so a

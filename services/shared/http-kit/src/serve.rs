@@ -24,6 +24,8 @@ use crate::tls_listener::TlsListener;
 /// One attempt to open a database: a host that swallows what is sent to it would otherwise hold it for minutes.
 const OPEN_MAX: Duration = Duration::from_secs(10);
 const HOUSEKEEPING_EVERY: Duration = Duration::from_hours(1);
+/// Keys are looked at again after so long, if that could not be done.
+const KEYS_KEPT_EVERY: Duration = Duration::from_secs(5);
 
 /// Why a service did not start.
 #[derive(Debug, thiserror::Error)]
@@ -119,6 +121,7 @@ pub async fn start_on(
         Box::pin(crate::relay::run(kit.clone())) as futures_util::future::BoxFuture<'static, ()>,
         Box::pin(crate::erasure::run(db.clone())),
         Box::pin(housekeeping(db.clone())),
+        Box::pin(keep_keys(db.clone())),
         Box::pin(audit::run(db.clone(), Arc::clone(&signer))),
     ]);
     for job in work {
@@ -283,5 +286,13 @@ async fn housekeeping(db: db::Db) {
             tracing::warn!(%error, "keys could not be looked through");
         }
         tokio::time::sleep(HOUSEKEEPING_EVERY).await;
+    }
+}
+
+/// What every call needs is at hand when the keeper of the key-encryption key goes away. That it is away it says itself.
+async fn keep_keys(db: db::Db) {
+    loop {
+        let kept = db.keep_keys().await;
+        tokio::time::sleep(kept.unwrap_or(KEYS_KEPT_EVERY)).await;
     }
 }

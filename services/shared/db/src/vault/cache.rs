@@ -2,9 +2,10 @@
 //!
 //! The age is what bounds how long another process can go on using a key that was destroyed here; see
 //! [`Vault::CACHE_SECONDS`](super::Vault::CACHE_SECONDS). After it the key's row is read again. Where unwrapping means to ask somebody, one
-//! whose row is what it was need not be unwrapped again for a while (the *hold*): so whoever has to be asked may be away that long.
+//! whose row is what it was need not be unwrapped again for a while (the *hold*): so whoever has to be asked may be away that long. Whoever is there is
+//! asked again when half of that is over and the key is still in use, see `renew.rs`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -20,6 +21,8 @@ const ENTRIES_MAX_HELD: usize = 16_384;
 pub(super) struct Cache {
     entries: HashMap<(String, u32), Entry>,
     forgotten: u64,
+    /// Those that are being unwrapped again just now.
+    renewing: HashSet<(String, u32)>,
     hold: TimeDelta,
     entries_max: usize,
 }
@@ -39,6 +42,7 @@ struct Entry {
     until: DateTime<Utc>,
     /// Until when it need not be unwrapped again.
     held_until: DateTime<Utc>,
+    expires_at: Option<DateTime<Utc>>,
 }
 
 impl Entry {
@@ -60,7 +64,7 @@ impl Cache {
     /// Keeps keys for as long as they need not be unwrapped again; none: for as long as their rows need not be read again.
     pub(super) fn new(hold: TimeDelta) -> Self {
         let entries_max = if hold > TimeDelta::zero() { ENTRIES_MAX_HELD } else { ENTRIES_MAX };
-        Self { entries: HashMap::new(), forgotten: 0, hold, entries_max }
+        Self { entries: HashMap::new(), forgotten: 0, renewing: HashSet::new(), hold, entries_max }
     }
 
     pub(super) fn find(&self, name: &str, generation: u32, now: DateTime<Utc>) -> Result<Arc<DataKey>, Seen> {
@@ -106,10 +110,51 @@ impl Cache {
             self.entries.retain(|_, entry| entry.since > median);
         }
         let aged = now + TimeDelta::seconds(Vault::CACHE_SECONDS);
-        let no_longer = |until: DateTime<Utc>| expires_at.map_or(until, |expires_at| expires_at.min(until));
-        let (until, held_until) = (no_longer(aged), no_longer(unwrapped.at + self.hold));
-        let entry = Entry { unwrapped, wrapped: wrapped.to_vec(), since: now, until, held_until };
+        let (half, whole) = (unwrapped.at + self.hold / 2, unwrapped.at + self.hold);
+        // Its next use after half of the hold is to be noticed.
+        let aged = if now < half { aged.min(half) } else { aged };
+        let aged = if now < whole { aged.min(whole) } else { aged };
+        let (until, held_until) = (earlier(aged, expires_at), earlier(whole, expires_at));
+        let entry = Entry { unwrapped, wrapped: wrapped.to_vec(), since: now, until, held_until, expires_at };
         self.entries.insert((name.to_owned(), generation), entry);
+    }
+
+    /// Whether whoever asks is to unwrap a key again, since that was done so long ago, and nobody else is at it.
+    pub(super) fn begins_renewal(
+        &mut self,
+        name: &str,
+        generation: u32,
+        after: TimeDelta,
+        now: DateTime<Utc>,
+    ) -> bool {
+        let id = (name.to_owned(), generation);
+        let is_due = self.entries.get(&id).is_some_and(|entry| now - entry.unwrapped.at >= after);
+        is_due && self.renewing.insert(id)
+    }
+
+    /// A key was unwrapped again at that time, or could not be. The key stays the one that it was: what it was unwrapped from is.
+    pub(super) fn renewed(&mut self, name: &str, generation: u32, wrapped: &[u8], at: Option<DateTime<Utc>>) {
+        let id = (name.to_owned(), generation);
+        self.renewing.remove(&id);
+        // One that was forgotten meanwhile stays so.
+        let entry = self.entries.get_mut(&id).filter(|entry| entry.wrapped == wrapped);
+        if let (Some(entry), Some(at)) = (entry, at) {
+            entry.unwrapped.at = at;
+            entry.held_until = earlier(at + self.hold, entry.expires_at);
+        }
+    }
+
+    /// The names of keys that are no patient's and of no stretch of time but those that begin on one of these days.
+    pub(super) fn own(&self, periods: &[String]) -> Vec<(String, u32)> {
+        let is_own = |name: &str| {
+            name == "service"
+                || (name.starts_with("period:") && periods.iter().any(|period| name.ends_with(period)))
+        };
+        self.entries.keys().filter(|(name, _)| is_own(name)).cloned().collect()
+    }
+
+    pub(super) const fn hold(&self) -> TimeDelta {
+        self.hold
     }
 
     pub(super) fn forget(&mut self, name: &str) {
@@ -120,4 +165,8 @@ impl Cache {
     pub(super) fn clear_expired(&mut self, now: DateTime<Utc>) {
         self.entries.retain(|_, entry| entry.is_fresh(now) || entry.is_held(now));
     }
+}
+
+fn earlier(until: DateTime<Utc>, expires_at: Option<DateTime<Utc>>) -> DateTime<Utc> {
+    expires_at.map_or(until, |expires_at| expires_at.min(until))
 }

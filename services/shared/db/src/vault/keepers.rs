@@ -87,7 +87,7 @@ impl Keepers {
     /// The key-encryption key that keys are wrapped under, as far as that is known without asking anybody.
     pub(super) fn present_known(&self) -> Option<String> {
         match self.engine() {
-            Some(engine) => engine.newest_seen(),
+            Some(engine) => engine.latest_seen(),
             None => self.file().map(|files| files.current().id().to_owned()),
         }
     }

@@ -16,6 +16,7 @@
 //! | `keys.rs` | the keys store's statements |
 //! | `rewrap.rs` | every key wrapped under the present key-encryption key, while everything runs |
 //! | `cache.rs` | unwrapped keys, few and for a minute |
+//! | `renew.rs` | what is in use is unwrapped again before it must be |
 //! | `blind.rs` | keyed indexes |
 //! | `audit.rs` | the keys of the audit, a generation after another; what is known of its chains |
 
@@ -25,6 +26,7 @@ mod cache;
 mod keepers;
 mod kek;
 mod keys;
+mod renew;
 mod rewrap;
 mod seal;
 mod subject;
@@ -66,9 +68,9 @@ const INDEX: &str = "index";
 /// process that had the key in memory forgets it within [`Vault::CACHE_SECONDS`].
 pub struct Vault {
     service: ServiceName,
-    keepers: Keepers,
+    keepers: Arc<Keepers>,
     keys: KeysStore,
-    cache: Mutex<Cache>,
+    cache: Arc<Mutex<Cache>>,
     index: OnceLock<hmac::Key>,
     /// The engine's latest version that the keys store takes keys under.
     admitted: Mutex<String>,
@@ -89,11 +91,11 @@ impl Vault {
         clock: Clock,
         random: Random,
     ) -> Result<Self, OpenError> {
-        let keepers = Keepers::new(encryption, secrets, random.clone())?;
+        let keepers = Arc::new(Keepers::new(encryption, secrets, random.clone())?);
         // What the process unwraps by itself it unwraps again rather than hold.
         let held = encryption.transit.as_ref().filter(|_| encryption.provider == KekProvider::Transit);
         let hold = held.map_or(TimeDelta::zero(), |it| TimeDelta::seconds(it.hold_seconds.into()));
-        let (cache, admitted) = (Mutex::new(Cache::new(hold)), Mutex::default());
+        let (cache, admitted) = (Arc::new(Mutex::new(Cache::new(hold))), Mutex::default());
         Ok(Self { service, keepers, keys, cache, index: OnceLock::new(), admitted, clock, random })
     }
 
@@ -249,6 +251,9 @@ impl Vault {
         };
         let key = Arc::clone(&unwrapped.key);
         self.cache().keep(name, generation, (unwrapped, wrapped), row.expires_at, now, seen);
+        if let Some(renewal) = self.renew((name, generation), (wrapped, kek_id), self.held_for() / 2) {
+            tokio::spawn(renewal);
+        }
         Ok(Some(key))
     }
 
@@ -299,9 +304,13 @@ impl Vault {
     }
 
     fn cache(&self) -> std::sync::MutexGuard<'_, Cache> {
-        // Every change to it is a single insert or remove: it is whole even if a thread panicked while holding it.
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.cache)
     }
+}
+
+/// Every change to it is a single insert or remove: it is whole even if a thread panicked while holding it.
+fn locked(cache: &Mutex<Cache>) -> std::sync::MutexGuard<'_, Cache> {
+    cache.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn retired(kek_id: &str) -> Error {

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use contracts::deadline;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
@@ -31,6 +32,10 @@ const ALL_MAX: Duration = Duration::from_secs(4);
 const ATTEMPTS_MAX: u32 = 2;
 /// Some hundred bytes for each key of a batch.
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
+/// A key with what is bound to it is a hundred or two.
+const CIPHERTEXT_BYTES_MAX: usize = 4 * 1024;
+/// A new one each hour for a hundred years.
+const VERSION_MAX: u32 = 1_000_000;
 /// What a server says of its reasons is shown so far.
 const REASON_CHARS_MAX: usize = 200;
 
@@ -58,8 +63,8 @@ pub(super) struct Transit {
     /// With the certificates that it was made with.
     client: Mutex<Option<(Vec<u8>, Client)>>,
     breaker: Breaker,
-    /// The newest version of its key that was seen; 0: none yet.
-    newest: AtomicU32,
+    /// The version of its key that it last wrapped under; 0: none yet.
+    latest: AtomicU32,
     /// That it fails was told.
     is_failing: AtomicBool,
 }
@@ -89,7 +94,7 @@ impl Transit {
             secrets: secrets.clone(),
             client: Mutex::new(None),
             breaker: Breaker::new(BREAKER),
-            newest: AtomicU32::new(0),
+            latest: AtomicU32::new(0),
             is_failing: AtomicBool::new(false),
         })
     }
@@ -109,20 +114,38 @@ impl Transit {
         kek_id.strip_prefix(&self.name).and_then(|rest| rest.strip_prefix(":v")).is_some()
     }
 
-    /// The newest version that was seen, if any was.
-    pub(super) fn newest_seen(&self) -> Option<String> {
-        let newest = self.newest.load(Ordering::Relaxed);
-        (newest > 0).then(|| self.kek_id(newest))
+    /// The version that it last wrapped under, if it did.
+    pub(super) fn latest_seen(&self) -> Option<String> {
+        let latest = self.latest.load(Ordering::Relaxed);
+        (latest > 0).then(|| self.kek_id(latest))
     }
 
     /// The version that it wraps under now. Asked of what it does: to read of its key would need another permission.
     pub(super) async fn newest(&self) -> Result<String, Error> {
-        self.encrypt(&[(&[0; 32], b"which version".to_vec())]).await?;
-        self.newest_seen().ok_or_else(|| refused("it tells no version"))
+        let told = self.encrypt_unproven(&[(&[0; 32], b"which version".to_vec())]).await?;
+        told.first().map(|it| self.kek_id(it.version)).ok_or_else(|| refused("it tells no version"))
     }
 
-    /// Wraps keys, each bound to something.
+    /// Wraps keys, each bound to something, and has them unwrapped again: what came back as something else, or not at all, would be lost
+    /// with the wrapping that it is to replace.
     pub(super) async fn encrypt(&self, keys: &[(&[u8; 32], Vec<u8>)]) -> Result<Vec<Ciphertext>, Error> {
+        let wrapped = self.encrypt_unproven(keys).await?;
+        let texts = wrapped.iter().zip(keys).map(|(it, (_, aad))| (it.text.clone(), aad.clone()));
+        let back = self.decrypt(texts.collect()).await?;
+        let is_back = |((key, _), back): &(&(&[u8; 32], _), Result<Zeroizing<[u8; 32]>, _>)| {
+            back.as_ref().is_ok_and(|back| verify_slices_are_equal(&**back, *key).is_ok())
+        };
+        match keys.iter().zip(back).filter(|it| !is_back(it)).count() {
+            0 => Ok(wrapped),
+            lost => Err(refused(&format!(
+                "{lost} of {} keys that it wrapped do not come back as they were; all that was wrapped before stays as it is. Repair the \
+                 engine, or have the Secret wrap (provider: Secret)",
+                keys.len()
+            ))),
+        }
+    }
+
+    async fn encrypt_unproven(&self, keys: &[(&[u8; 32], Vec<u8>)]) -> Result<Vec<Ciphertext>, Error> {
         let items = keys.iter().map(|(key, aad)| Item::to_encrypt(key, aad)).collect();
         let outcomes = self.ask("encrypt", items).await?;
         let mut wrapped = Vec::with_capacity(outcomes.len());
@@ -130,8 +153,12 @@ impl Transit {
             if !outcome.error.is_empty() {
                 return Err(refused(&outcome.error));
             }
+            if outcome.ciphertext.len() > CIPHERTEXT_BYTES_MAX {
+                return Err(refused("what it has wrapped is longer than a key can be"));
+            }
             let version = version_of(&outcome.ciphertext).ok_or_else(|| refused("it tells no version"))?;
-            self.newest.fetch_max(version, Ordering::Relaxed);
+            // The last answer and not the highest: one that is mistaken is put right by the next.
+            self.latest.store(version, Ordering::Relaxed);
             wrapped.push(Ciphertext { text: outcome.ciphertext, version });
         }
         Ok(wrapped)
@@ -140,11 +167,20 @@ impl Transit {
     /// Unwraps keys, each bound to what it was wrapped with. One that does not unwrap keeps none of the others.
     pub(super) async fn decrypt(
         &self,
-        wrapped: Vec<(String, Vec<u8>)>,
+        mut wrapped: Vec<(String, Vec<u8>)>,
     ) -> Result<Vec<Result<Zeroizing<[u8; 32]>, SealError>>, Error> {
+        // Of several, the first goes along twice: so whoever answers in another order than it is asked is found out.
+        let is_twice = wrapped.len() > 1;
+        if is_twice {
+            wrapped.insert(0, wrapped[0].clone());
+        }
         let items = wrapped.into_iter().map(|(text, aad)| Item::to_decrypt(text, &aad)).collect();
         let outcomes = self.ask("decrypt", items).await?;
-        Ok(outcomes.into_iter().map(Outcome::key).collect())
+        let mut keys: Vec<_> = outcomes.into_iter().map(Outcome::key).collect();
+        if is_twice && !is_same(&keys.remove(0), &keys[0]) {
+            return Err(refused("its answers are not in the order of what it was asked"));
+        }
+        Ok(keys)
     }
 
     /// One answer to each item, in order. Wrapping twice does no harm, so that whoever does not answer may be asked again.
@@ -273,6 +309,17 @@ impl From<SecretError> for Fault {
     }
 }
 
+/// Whether the same came of the same.
+fn is_same(
+    one: &Result<Zeroizing<[u8; 32]>, SealError>,
+    other: &Result<Zeroizing<[u8; 32]>, SealError>,
+) -> bool {
+    match (one, other) {
+        (Ok(one), Ok(other)) => verify_slices_are_equal(&**one, &**other).is_ok(),
+        (one, other) => one.is_err() && other.is_err(),
+    }
+}
+
 fn silent(why: &str) -> Error {
     Error::KeeperSilent { why: shortened(why) }
 }
@@ -288,7 +335,7 @@ pub(super) fn shortened(why: &str) -> String {
 /// `vault:v3:…`.
 fn version_of(ciphertext: &str) -> Option<u32> {
     let version = ciphertext.split(':').nth(1)?.strip_prefix('v')?.parse().ok()?;
-    (version > 0).then_some(version)
+    (1..=VERSION_MAX).contains(&version).then_some(version)
 }
 
 fn is_this_machine(url: &Url) -> bool {

@@ -63,9 +63,11 @@ impl Outcome {
         if !self.error.is_empty() {
             return Err(SealError::KeeperRefused { why: shortened(&self.error) });
         }
-        let text = self.plaintext.ok_or(SealError::Malformed)?;
-        let raw = Zeroizing::new(BASE64.decode(text.0.as_bytes()).map_err(|_| SealError::Malformed)?);
-        Ok(Zeroizing::new(<[u8; 32]>::try_from(raw.as_slice()).map_err(|_| SealError::Malformed)?))
+        // It is the engine that is to be looked after, and no row.
+        let no_key = || SealError::KeeperRefused { why: "what it has unwrapped is no key".to_owned() };
+        let text = self.plaintext.ok_or_else(no_key)?;
+        let raw = Zeroizing::new(BASE64.decode(text.0.as_bytes()).map_err(|_| no_key())?);
+        Ok(Zeroizing::new(<[u8; 32]>::try_from(raw.as_slice()).map_err(|_| no_key())?))
     }
 }
 

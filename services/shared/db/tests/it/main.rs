@@ -8,6 +8,7 @@ mod audit_forging;
 mod audit_found;
 mod audit_tampering;
 mod erasure;
+mod faulty_engine;
 mod files;
 mod idempotency;
 mod instants;
@@ -21,6 +22,7 @@ mod secrets;
 mod tls;
 mod transactions;
 mod transit;
+mod transit_faulty;
 mod vault;
 mod visit;
 

@@ -12,17 +12,17 @@ use tls::issue::{Signer, Subject as Named, Use, authority};
 
 use crate::rewrap::{BODY, FIRST, SECOND, all_open, refused_as_retired, seal, sql};
 
-fn by(provider: KekProvider, transit: Transit) -> Encryption {
+pub(crate) fn by(provider: KekProvider, transit: Transit) -> Encryption {
     Encryption { provider, transit: Some(transit) }
 }
 
-fn hand_out(test: &TestDb, secret: &str, key: &str, value: &[u8]) {
+pub(crate) fn hand_out(test: &TestDb, secret: &str, key: &str, value: &[u8]) {
     let dir = test.dir().join("secrets").join(secret);
     std::fs::create_dir_all(&dir).unwrap();
     std::fs::write(dir.join(key), value).unwrap();
 }
 
-async fn open(test: &TestDb, encryption: &Encryption) -> Result<Db, OpenError> {
+pub(crate) async fn open(test: &TestDb, encryption: &Encryption) -> Result<Db, OpenError> {
     let (secrets, clock) = (test.secrets(), test.clock().clone());
     let random = Random::seeded(Random::system().below(1 << 32));
     Db::open_to(
@@ -35,7 +35,7 @@ async fn open(test: &TestDb, encryption: &Encryption) -> Result<Db, OpenError> {
     .await
 }
 
-async fn process(test: &TestDb, encryption: &Encryption) -> Db {
+pub(crate) async fn process(test: &TestDb, encryption: &Encryption) -> Db {
     let db = open(test, encryption).await.unwrap();
     db.migrate(&crate::MIGRATIONS).await.unwrap();
     db
@@ -55,11 +55,11 @@ fn people(names: &[&str]) -> impl Iterator<Item = String> {
     names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>().into_iter()
 }
 
-fn is_silent<T>(result: Result<T, Error>) -> bool {
+pub(crate) fn is_silent<T>(result: Result<T, Error>) -> bool {
     matches!(result, Err(Error::KeeperSilent { .. }))
 }
 
-fn refusal<T: std::fmt::Debug>(result: Result<T, Error>) -> String {
+pub(crate) fn refusal<T: std::fmt::Debug>(result: Result<T, Error>) -> String {
     match result {
         Err(Error::Sealed(SealError::KeeperRefused { why })) => why,
         other => panic!("{other:?}"),
