@@ -13,8 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::client::Client;
 
-/// Built without optimisation on a busy machine, a start may take its time.
-/// The demo is invented at the start: by a debug build on a busy machine it takes its time.
+/// Built without optimisation on a busy machine, a start may take its time, and a demo that is invented then more of it.
 const START_MAX: Duration = Duration::from_mins(3);
 const STOP_MAX: Duration = Duration::from_secs(40);
 

@@ -107,9 +107,8 @@ impl Planter {
         }
         for choice in ["anyOf", "oneOf", "allOf"] {
             let Some(choices) = schema[choice].as_array() else { continue };
-            if choices.iter().any(|it| !it["const"].is_null()) {
-                panic!("{} {:?}: one of a few words", place.operation, place.path);
-            }
+            let is_of_a_few = choices.iter().any(|it| !it["const"].is_null());
+            assert!(!is_of_a_few, "{} {:?}: one of a few words", place.operation, place.path);
             let other = choices.iter().find(|it| it["type"] != "null").cloned()?;
             return self.of(&other, place);
         }
@@ -126,7 +125,7 @@ impl Planter {
             return Some(json!([item]));
         }
         if is("string") {
-            return self.text(schema, place);
+            return Some(self.text(schema, place));
         }
         // Numbers and flags: amounts are put in where they have to add up.
         None
@@ -141,7 +140,7 @@ impl Planter {
         Value::Object(members)
     }
 
-    fn text(&mut self, schema: &Value, place: &Place<'_>) -> Option<Value> {
+    fn text(&mut self, schema: &Value, place: &Place<'_>) -> Value {
         self.count += 1;
         let number = self.count;
         let form = schema.get("pattern").or_else(|| schema.get("format"));
@@ -164,7 +163,7 @@ impl Planter {
             (_, None) => word(number),
         };
         self.planted.push((planted.to_lowercase(), format!("{} {}", place.operation, place.path.join("."))));
-        Some(planted.into())
+        planted.into()
     }
 }
 
