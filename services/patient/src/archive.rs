@@ -54,6 +54,12 @@ struct Open {
     digest: Context,
 }
 
+impl Default for Archive {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Archive {
     /// An empty one.
     pub fn new() -> Self {

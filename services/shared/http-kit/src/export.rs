@@ -171,12 +171,12 @@ mod tests {
     }
 
     fn kinds() -> Kinds<(), Failed> {
-        let numbers = |_: (), wanted: Wanted| async move {
+        let numbers = |(): (), wanted: Wanted| async move {
             let window: Window<i64> = wanted.window()?;
             let from = window.after.unwrap_or(0);
             Ok(window.page((from + 1..=120).take(51).map(|at| (at, at)).collect()))
         };
-        let none = |_: (), _: Wanted| async { Ok(Page::<i64> { items: Vec::new(), next_cursor: None }) };
+        let none = |(): (), _: Wanted| async { Ok(Page::<i64> { items: Vec::new(), next_cursor: None }) };
         Kinds::new().of("none", none).of("numbers", numbers)
     }
 
