@@ -15,7 +15,8 @@ async fn names_what_is_switched_off(stack: Arc<TestStack>) {
     let manifest = std::io::read_to_string(zip.by_name("manifest.json").unwrap()).unwrap();
     let manifest: contracts::export::ExportManifest = serde_json::from_str(&manifest).unwrap();
     assert_eq!(manifest.switched_off.len(), contracts::export::HOLDERS.len());
-    assert_eq!(manifest.files.len(), 3);
+    // The patient, the care team, consents, and who saw them.
+    assert_eq!(manifest.files.len(), 4);
 }
 
 #[test]

@@ -121,15 +121,12 @@ testkit::stack_tests! { services = [patient::SERVICE, records::SERVICE];
         let doctor = Who::clinician("prov001");
         let (mut took, mut consent) = (Vec::new(), None::<String>);
         for _ in 0..10 {
-            let status = match consent.take() {
-                Some(consent) => {
-                    share_again(&stack, "12345", &consent).await;
-                    200
-                }
-                None => {
-                    consent = Some(deny(&stack, "12345", r#"{"role": "clinician"}"#, RECORDS_OF).await);
-                    404
-                }
+            let status = if let Some(consent) = consent.take() {
+                share_again(&stack, "12345", &consent).await;
+                200
+            } else {
+                consent = Some(deny(&stack, "12345", r#"{"role": "clinician"}"#, RECORDS_OF).await);
+                404
             };
             let changed = Instant::now();
             while read(&stack, &doctor, "/api/records/mine").await.status != status {
