@@ -50,6 +50,7 @@ impl Whose {
             "decide_amendment" => json!({"decision": "Accepted", "reason": "So it is."}).to_string(),
             "disagree_with_denial" => json!({"text": "It was the left one."}).to_string(),
             "join_care_team" => json!({"until": "never"}).to_string(),
+            "remove_second_factor" => json!({"currentPassword": 7}).to_string(),
             "record_consent" => json!({"who": {}, "what": []}).to_string(),
             _ => "{}".to_owned(),
         }
