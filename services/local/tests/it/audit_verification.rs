@@ -62,9 +62,10 @@ testkit::stack_tests! {
         // What was asked for is written down by whoever is asked, after that.
         assert_eq!(sound["sound"], true, "{sound}");
         assert_eq!((sound["services"].as_array().unwrap().len(), of(&sound, patient)["verdict"].as_str()), (7, Some("Sound")));
-        assert_eq!(verdicts(&sound), [("notification-service".to_owned(), "Empty".to_owned())]);
+        // One that nobody has called yet; by and by it is told of who treats whom, and has that in its audit.
+        assert!(verdicts(&sound).iter().all(|(service, verdict)| (service.as_str(), verdict.as_str()) == ("notification-service", "Empty")), "{sound}");
 
-        tamper(&stack, patient, "update audit set outcome = 'refused' where seq = 2").await;
+        tamper(&stack, patient, "update audit set outcome = 'refused' where seq = 2 and chain = (select min(chain) from audit where seq = 2)").await;
         tamper(&stack, billing, "alter table audit_checkpoint rename to audit_checkpoint_away").await;
         for query in ["", "?from=2026-01-01T00:00:00Z"] {
             let told = told(&stack, query).await;
@@ -72,6 +73,7 @@ testkit::stack_tests! {
             let expected = [("patient-service", "Flawed"), ("billing-service", "Unanswered")];
             let expected = expected.map(|(service, verdict)| (service.to_owned(), verdict.to_owned()));
             let mut seen = verdicts(&told);
+            seen.retain(|(_, verdict)| verdict != "Empty");
             seen.sort_by(|one, other| other.cmp(one));
             assert_eq!(seen, expected, "{query}");
             let found = of(&told, patient);
@@ -95,7 +97,7 @@ testkit::stack_tests! {
         };
         let count = read("/api/audit?limit=200&userId=usr_caller").await.len();
         let accesses = read("/api/patients/12345/accesses?limit=200").await.len();
-        tamper(&stack, ServiceName::PatientService, "update audit set body = mac where seq = 1").await;
+        tamper(&stack, ServiceName::PatientService, "update audit set body = mac where operation = 'register_patient' and seq = 1").await;
         let seen = read("/api/audit?limit=200&userId=usr_caller").await;
         let damaged: Vec<_> = seen.iter().filter(|event| event.get("damage").is_some()).collect();
         assert_eq!((seen.len(), damaged.len()), (count, 1));

@@ -208,6 +208,18 @@ async fn users(scene: &mut Scene) {
     let path = format!("/api/auth/users/{}", created.json()["userId"].as_str().unwrap());
     let _ = scene.plant("update_user", &path, json!({"status": "Active"})).await;
     let _ = scene.plant("set_password", &format!("{path}/password"), json!({})).await;
+    // At a provider that is not there: nothing of it is kept.
+    for (id, path) in [
+        ("start_oidc", "/api/auth/oidc/nobody/start"),
+        ("finish_oidc", "/api/auth/oidc/nobody/finish"),
+        ("finish_oidc_with_code", "/api/auth/oidc/nobody/second-factor"),
+    ] {
+        let body = scene.planter.body(operation(id));
+        scene.carried_out.insert(id);
+        let nobody = scene.stack.request(ServiceName::AuthService, Method::POST, path);
+        let nobody = nobody.header("content-type", "application/json").body(body.to_string());
+        let _ = send(nobody).await.expect(404);
+    }
     // Somebody who is not there: who tries is kept, and not by name.
     let login = operation("login");
     let body = scene.planter.body(login);
