@@ -48,6 +48,13 @@ impl Started {
     }
 }
 
+/// Asks the auth service, a moment after whatever was asked before: the tests' clock stands still, and of two entries of
+/// one moment in two chains of the audit nobody can say which was the later.
+pub(crate) async fn post(stack: &Arc<TestStack>, path: &str, body: Value) -> Reply {
+    stack.clock.advance(chrono::TimeDelta::milliseconds(1));
+    crate::post(stack, path, body).await
+}
+
 /// Begins a login.
 pub(crate) async fn start(stack: &Arc<TestStack>) -> Started {
     Started::of(&post(stack, "/api/auth/oidc/staff/start", json!({})).await.expect(200))
