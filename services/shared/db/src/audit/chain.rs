@@ -5,6 +5,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use sqlx::FromRow;
 
 use super::entry::{HASH_CHARS, Prepared};
+use super::insert::insert;
 use super::lane::End;
 use super::unavailable;
 use crate::vault::AuditKey;
@@ -91,9 +92,13 @@ pub(super) async fn commit(db: &Db, mut tx: Tx, entries: &[&Prepared]) -> Result
         Some(end) => end,
         None => open(db, &mut tx).await.map_err(unavailable)?,
     };
+    let mut rows = Vec::with_capacity(entries.len());
     for entry in entries {
-        end = append(db, &mut tx, &key, end, entry).await.map_err(unavailable)?;
+        let row = next(db, &key, &end, entry);
+        end.follow(&row);
+        rows.push(row);
     }
+    insert(&mut tx, &rows).await.map_err(unavailable)?;
     lane.commits();
     tx.finish().await?;
     lane.ends(end);
@@ -114,9 +119,10 @@ async fn open(db: &Db, tx: &mut Tx) -> Result<End, Error> {
     Ok(End { chain, opened_at, seq: 0, mac: [0; MAC] })
 }
 
-async fn append(db: &Db, tx: &mut Tx, key: &AuditKey, end: End, entry: &Prepared) -> Result<End, Error> {
+/// The row of an entry behind a chain's end.
+fn next(db: &Db, key: &AuditKey, end: &End, entry: &Prepared) -> Row {
     let mut row = Row {
-        chain: end.chain,
+        chain: end.chain.clone(),
         seq: end.seq + 1,
         at: entry.at,
         generation: i64::from(key.generation),
@@ -128,58 +134,8 @@ async fn append(db: &Db, tx: &mut Tx, key: &AuditKey, end: End, entry: &Prepared
         mac: Vec::new(),
         at_text: None,
     };
-    let mac = row.code(db.service().as_str(), &end.mac, &key.key);
-    row.mac = mac.to_vec();
-    insert(tx, &row).await?;
-    if !row.about.is_empty() {
-        insert_links(tx, &row).await?;
-    }
-    Ok(End { chain: row.chain, opened_at: end.opened_at, seq: row.seq, mac })
-}
-
-async fn insert(tx: &mut Tx, row: &Row) -> Result<(), Error> {
-    on!(tx, |conn| {
-        sqlx::query(sql!(
-            "insert into audit (chain, seq, at, generation, operation, outcome, who, patients, body, mac) \
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
-        ))
-        .bind(&row.chain)
-        .bind(row.seq)
-        .bind(row.at)
-        .bind(row.generation)
-        .bind(&row.operation)
-        .bind(&row.outcome)
-        .bind(&row.who)
-        .bind(&row.about)
-        .bind(&row.body)
-        .bind(&row.mac)
-        .execute(conn)
-        .await
-        .map(drop)
-    })?;
-    Ok(())
-}
-
-/// A row for each keyed hash, cut from the entry's own by the database: a page of hits costs one statement more, and not fifty. Those of users,
-/// roles and sessions stand among those of patients: no two are alike, and the version before reads them so too.
-async fn insert_links(tx: &mut Tx, row: &Row) -> Result<(), Error> {
-    let count = i64::try_from(row.about.len() / HASH_CHARS).unwrap_or_default();
-    on!(tx, |conn| {
-        sqlx::query(sql!(
-            "insert into audit_patient (patient, at, chain, seq) \
-             with recursive place (i) as ( \
-                 select cast(0 as bigint) union all select i + 1 from place where i + 1 < $3) \
-             select substr(audit.patients, cast(i * 32 + 1 as integer), 32), audit.at, audit.chain, audit.seq \
-             from place cross join audit where audit.chain = $1 and audit.seq = $2"
-        ))
-        .bind(&row.chain)
-        .bind(row.seq)
-        .bind(count)
-        .execute(conn)
-        .await
-        .map(drop)
-    })?;
-    Ok(())
+    row.mac = row.code(db.service().as_str(), &end.mac, &key.key).to_vec();
+    row
 }
 
 /// Some of a chain's rows, in order from beyond `after`.

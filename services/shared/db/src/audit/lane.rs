@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::{Mutex, MutexGuard};
 
-use super::chain::MAC;
+use super::chain::{MAC, Row};
 
 /// A chain gets entries for so long after its first.
 const CHAIN_LIFE: TimeDelta = TimeDelta::days(1);
@@ -21,6 +21,14 @@ pub(super) struct End {
     pub(super) opened_at: DateTime<Utc>,
     pub(super) seq: i64,
     pub(super) mac: [u8; MAC],
+}
+
+impl End {
+    /// Behind one more row.
+    pub(super) fn follow(&mut self, row: &Row) {
+        self.seq = row.seq;
+        self.mac.copy_from_slice(&row.mac);
+    }
 }
 
 /// One chain's.

@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `entry.rs` | what is written down, and what of it can be looked for |
 //! | `chain.rs` | rows in chains, each with a code over itself and the one before |
+//! | `insert.rs` | rows and their look-up put into the tables, eight to a statement |
 //! | `lane.rs` | the ends of this process's chains, each for one transaction at a time |
 //! | `group.rs` | what changes nothing is written down too: many entries, one commit |
 //! | `checkpoint.rs` | chains signed as far as they reach |
@@ -28,6 +29,7 @@ mod damage;
 mod entry;
 mod find;
 mod group;
+mod insert;
 mod kept;
 mod lane;
 mod links;

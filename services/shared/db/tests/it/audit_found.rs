@@ -38,6 +38,31 @@ async fn changes(db: &Db, targets: &[(TargetKind, &str)], patients: &[&str]) {
 testkit::on_both_engines! {
     migrations = crate::MIGRATIONS;
 
+    async fn of_many_that_come_at_once_each_is_found_by_whom_it_names_and_by_nobody_else(test: TestDb) {
+        const PATIENTS: usize = 5;
+        let (_, jwk) = identity("patient-service");
+        let mut tasks = tokio::task::JoinSet::new();
+        for number in 0..100_usize {
+            let db = test.db().clone();
+            // From nobody to all of them, so that those put together are of different lengths.
+            tasks.spawn(async move {
+                let patients: Vec<_> = (0..number % (PATIENTS + 1)).map(|at| format!("p{at}")).collect();
+                let patients: Vec<_> = patients.iter().map(String::as_str).collect();
+                reads(&db, &format!("usr_{number}"), &patients).await.unwrap();
+            });
+        }
+        tasks.join_all().await;
+        for at in 0..=PATIENTS {
+            let found = found(test.db(), AuditFilter { patient: Some(format!("p{at}")), ..AuditFilter::default() }).await;
+            let mut who: Vec<_> = found.into_iter().map(|found| found.entry.who).collect();
+            let mut all: Vec<_> = (0..100).filter(|number| number % (PATIENTS + 1) > at).map(|number| format!("usr_{number}")).collect();
+            who.sort_unstable();
+            all.sort_unstable();
+            assert_eq!(who, all, "p{at}");
+        }
+        assert!(faults(test.db(), &signers(&[&jwk])).await.is_empty());
+    }
+
     async fn an_entry_is_found_by_the_users_roles_and_sessions_that_it_is_about(test: TestDb) {
         use TargetKind::{Role, Session, User};
         let (_, jwk) = identity("patient-service");
