@@ -1,6 +1,10 @@
 //! The auth service's API: login, tokens, users and roles.
 
-use chrono::{DateTime, Utc};
+mod roles;
+mod sessions;
+mod tokens;
+mod users;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +24,11 @@ pub use crate::second_factor::{
     SecondFactor, SecondFactorCode, SecondFactorConfirmed, SecondFactorOffer, SecondFactorRemoved,
     SecondFactorRequest, SecondFactorStatus,
 };
+
+pub use roles::{RoleCreated, RoleDeleted, RoleInfo, RoleRequest, RoleUpdated};
+pub use sessions::{Session, SessionFilter, SessionsRevoked, WhichSessions};
+pub use tokens::{Introspection, Jwk, JwkSet, Revocation, RevocationFilter, Revocations, TokenForm};
+pub use users::{User, UserCreated, UserDeleted, UserFilter, UserRequest, UserStatus, UserUpdated};
 
 api! {
     service AuthService, tag "Authentication", client AuthClient;
@@ -211,7 +220,6 @@ api! {
     verify_audit_of_auth: VerifyAuditOfAuth = Get "/internal/audit/verification" (query VerificationQuery),
         needs AuditCollect, answers 200 ServiceVerification;
 }
-
 /// A user's name and password, and a code if the account has a second factor.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -268,54 +276,6 @@ pub struct LoggedOut {
     pub status: String,
 }
 
-/// A token (RFC 7009 §2.1, RFC 7662 §2.1). Parameters that are not named here are passed over.
-#[derive(Clone, Serialize, Deserialize, JsonSchema)]
-pub struct TokenForm {
-    /// An access token, or a refresh token.
-    #[schemars(length(min = 1, max = 8192))]
-    pub token: String,
-    /// `access_token` or `refresh_token`; not needed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub token_type_hint: Option<String>,
-}
-
-/// What a token is good for (RFC 7662 §2.2). Of one that is not good nothing is said but that.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Introspection {
-    /// Whether it is good just now.
-    pub active: bool,
-    /// What its bearer may do, names separated by spaces.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scope: Option<String>,
-    /// The user's name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub username: Option<String>,
-    /// `Bearer`; a refresh token has none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub token_type: Option<String>,
-    /// Good until, seconds since 1970.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub exp: Option<i64>,
-    /// Issued, seconds since 1970.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub iat: Option<i64>,
-    /// The user's id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sub: Option<String>,
-    /// For whom it is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub aud: Option<String>,
-    /// Who issued it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub iss: Option<String>,
-    /// Its own id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub jti: Option<String>,
-    /// Its session.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sid: Option<String>,
-}
-
 /// Who is signed in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -364,284 +324,4 @@ pub struct PasswordReset {
 pub struct PasswordChanged {
     /// `Password changed`.
     pub status: String,
-}
-
-/// A session: somebody who logged in somewhere and has not been logged off.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Session {
-    /// Its id, `sid` in its tokens.
-    pub session_id: SessionId,
-    /// Whether it is the one that asks.
-    pub is_current: bool,
-    /// When it began.
-    pub created_at: DateTime<Utc>,
-    /// When it was last refreshed; absent if it was not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub refreshed_at: Option<DateTime<Utc>>,
-    /// It ends if it is not refreshed by then…
-    pub idle_until: DateTime<Utc>,
-    /// …and by then in any case.
-    pub expires_at: DateTime<Utc>,
-    /// The address that it was begun from, if that is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub address: Option<String>,
-    /// What it was begun with (`User-Agent`), if that said so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub program: Option<String>,
-}
-
-/// Which sessions to see.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct SessionFilter {
-    /// At most so many, 1 to 200; 50 if not given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub limit: Option<u32>,
-    /// `nextCursor` of the page before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cursor: Option<String>,
-}
-
-/// Which sessions to end.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct WhichSessions {
-    /// Whether to keep the one that asks; if not given, it ends too.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub keep_current: Option<bool>,
-}
-
-/// The answer to a session's end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct SessionsRevoked {
-    /// `Revoked`.
-    pub status: String,
-}
-
-/// A new user.
-#[derive(Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct UserRequest {
-    /// 3 to 64 letters, digits, dots, dashes, underscores or `@`; upper and lower case are the same.
-    #[schemars(length(min = 3, max = 64))]
-    pub username: String,
-    /// By the stack's password policy.
-    #[schemars(length(min = 1, max = 256))]
-    pub password: String,
-    /// At least one, of those that were made here 5 at most; `service` is for services alone.
-    #[schemars(length(min = 1, max = 11))]
-    pub roles: Vec<RoleName>,
-    /// The patient that the user is; required for the role `patient`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub patient_id: Option<String>,
-    /// The provider that the user is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub provider_id: Option<String>,
-}
-
-/// Whether a user may log in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum UserStatus {
-    /// May.
-    Active,
-    /// May not.
-    Disabled,
-}
-
-/// A user.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct User {
-    /// The id; read-only.
-    pub user_id: String,
-    /// The name; read-only.
-    pub username: String,
-    /// What they are.
-    #[schemars(length(min = 1, max = 11))]
-    pub roles: Vec<RoleName>,
-    /// The patient they are.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub patient_id: Option<String>,
-    /// The provider they are.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub provider_id: Option<String>,
-    /// Whether they may log in.
-    pub status: UserStatus,
-}
-
-/// The answer to a user's creation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct UserCreated {
-    /// The new user's id.
-    pub user_id: UserId,
-    /// The name as it is kept.
-    pub username: String,
-    /// `Created`.
-    pub status: String,
-}
-
-/// The answer to a user's update.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct UserUpdated {
-    /// The user's id.
-    pub user_id: UserId,
-    /// `Updated`.
-    pub status: String,
-}
-
-/// The answer to a user's deletion.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct UserDeleted {
-    /// `Deleted`.
-    pub status: String,
-    /// The user's id.
-    pub user_id: UserId,
-}
-
-/// Which users.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct UserFilter {
-    /// The name, exactly but for upper and lower case.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub username: Option<String>,
-    /// At most so many, 1 to 200; 50 if not given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub limit: Option<u32>,
-    /// `nextCursor` of the page before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cursor: Option<String>,
-}
-
-/// A role.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct RoleInfo {
-    /// Its name; read-only.
-    pub role: RoleName,
-    /// What it may do.
-    #[schemars(length(min = 1))]
-    pub permissions: Vec<String>,
-    /// Whether every stack has it, so that it cannot be changed; read-only.
-    pub built_in: bool,
-}
-
-/// A new role.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct RoleRequest {
-    /// Its name: 2 to 40 small letters, digits and dashes, beginning with a letter. One once used is never used again.
-    #[schemars(regex(pattern = "^[a-z][a-z0-9-]{1,39}$"))]
-    pub role: String,
-    /// What it may do: permissions that whoever makes it has.
-    #[schemars(length(min = 1))]
-    pub permissions: Vec<String>,
-}
-
-/// The answer to a role's creation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct RoleCreated {
-    /// Its name.
-    pub role: RoleName,
-    /// `Created`.
-    pub status: String,
-}
-
-/// The answer to a role's update.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct RoleUpdated {
-    /// Its name.
-    pub role: RoleName,
-    /// `Updated`.
-    pub status: String,
-}
-
-/// The answer to a role's deletion.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct RoleDeleted {
-    /// `Deleted`.
-    pub status: String,
-    /// Its name.
-    pub role: RoleName,
-}
-
-/// A set of public keys (RFC 7517 §5).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct JwkSet {
-    /// The keys. Who reads them passes over those that it does not understand.
-    pub keys: Vec<Jwk>,
-}
-
-/// A public key (RFC 7517 §4). The stack's own are Ed25519 (RFC 8037 §2); another issuer's may be P-256 or RSA (RFC 7518 §6).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
-pub struct Jwk {
-    /// `OKP`, `EC` or `RSA`.
-    pub kty: String,
-    /// The curve, of `OKP` and `EC`: `Ed25519`, `P-256`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub crv: Option<String>,
-    /// What it signs with: `EdDSA`, `ES256`, `RS256`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub alg: Option<String>,
-    /// `sig`.
-    #[serde(rename = "use", skip_serializing_if = "Option::is_none")]
-    pub usage: Option<String>,
-    /// Names the key.
-    pub kid: String,
-    /// The key of `OKP`, or the first coordinate of `EC`; base64url.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub x: Option<String>,
-    /// The second coordinate of `EC`; base64url.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub y: Option<String>,
-    /// The modulus of `RSA`; base64url.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub n: Option<String>,
-    /// The exponent of `RSA`; base64url.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub e: Option<String>,
-}
-
-/// From where on.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct RevocationFilter {
-    /// The `cursor` of the last answer: waits some seconds for what comes after it. Absent: everything still in force, at once.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub after: Option<i64>,
-}
-
-/// What was revoked.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Revocations {
-    /// In order.
-    pub items: Vec<Revocation>,
-    /// Hand this back as `after`.
-    pub cursor: i64,
-}
-
-/// Tokens that are no longer good, although they have not expired.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Revocation {
-    /// Every token of this session (`sid`), if set.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub session: Option<String>,
-    /// Every token of this user (`sub`) issued before `issued_before`, if set.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user: Option<String>,
-    /// Milliseconds since 1970: tokens issued (`iat_ms`) before this are meant.
-    pub issued_before: i64,
-    /// Seconds since 1970: after this all such tokens have expired, and this may be forgotten.
-    pub expires_at: i64,
 }
