@@ -106,7 +106,8 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             router,
             jobs: vec![
                 Box::pin(watch.run(api.db.clone())),
-                Box::pin(jobs::purge::run(api.db)),
+                Box::pin(jobs::purge::run(api.db.clone())),
+                Box::pin(jobs::keys::tell(api.db, Arc::clone(&keys))),
                 Box::pin(async move { match signing::follow(keys, verifier).await {} }),
             ],
         })

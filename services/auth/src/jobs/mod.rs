@@ -1,3 +1,4 @@
 //! Background work.
 
+pub mod keys;
 pub mod purge;

@@ -29,6 +29,20 @@ async fn until_published(stack: &Arc<TestStack>, kids: &[&str]) {
     tokio::time::timeout(READ_IN, wait).await.unwrap_or_else(|_| panic!("{kids:?} are not published"));
 }
 
+async fn until_in_the_audit(stack: &Arc<TestStack>, keys: &str) {
+    let wait = async {
+        loop {
+            let path = "/internal/audit?limit=100&operation=rotate_signing_keys";
+            let found = call(stack, Role::Service, Method::GET, path, None).await.expect(200).json();
+            if found["items"].as_array().unwrap().iter().any(|entry| entry["reason"] == keys) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(READ_IN, wait).await.unwrap_or_else(|_| panic!("{keys} is not in the audit"));
+}
+
 testkit::stack_tests! { services = [auth::SERVICE];
     async fn a_key_is_exchanged_while_the_service_runs_and_the_old_one_is_refused_in_the_end(stack: Arc<TestStack>) {
         let first = login(&stack, "admin", ADMIN_PASSWORD).await;
@@ -62,5 +76,6 @@ testkit::stack_tests! { services = [auth::SERVICE];
         let refreshed = Tokens::of(&try_refresh(&stack, &first.refresh).await.expect(200));
         assert_eq!(kid(&refreshed.access), "k2");
         assert!(is_good(&stack, &refreshed.access).await, "who was signed in still is");
+        until_in_the_audit(&stack, r#"{"current":"k2","published":["k2"]}"#).await;
     }
 }

@@ -15,6 +15,7 @@
 //! | [`denials_put`] `denial.rs` | what patients do not share, and with whom |
 //! | [`idempotency_begin`] `idempotency.rs` | an answer kept for a repeated request |
 //! | [`audit_write`] `audit/` | who did what to whose data, in keyed chains |
+//! | [`last_told`](fn@last_told) `last_told.rs` | settings and keys that the service last ran with |
 //! | [`Secrets`] `secrets.rs`, [`Error`] `error.rs` | what must not be printed, and is not |
 //!
 //! # Values on both engines
@@ -38,6 +39,7 @@ mod erasure_report;
 mod error;
 mod idempotency;
 mod inbox;
+mod last_told;
 mod migrations;
 mod open;
 mod outbox;
@@ -67,6 +69,7 @@ pub use erasure_report::{Erased, ShreddedKind, erasure_find, erasure_shredded};
 pub use error::{ConstraintKind, Error, SealError};
 pub use idempotency::{Begun, KeptAnswer, Ticket, idempotency_begin, idempotency_keep, idempotency_release};
 pub use inbox::inbox_accept;
+pub use last_told::{LastTold, last_told, last_told_put};
 pub use migrations::{MigrateError, Migrations};
 pub use open::OpenTo;
 pub use outbox::{

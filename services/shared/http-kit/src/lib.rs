@@ -13,6 +13,7 @@
 //! | [`answer`], [`etag`], [`page`] | what every answer carries |
 //! | [`problem`] | errors as RFC 9457 documents |
 //! | [`audit`], `concerned.rs` | an entry for every call, before its answer leaves; whose data it was about |
+//! | [`configuration`] | settings and keys that are others than before have an entry, too |
 //! | [`verification`] | whether what stands in the audit is as it was written |
 //! | [`erasure`], [`wrapped`] | the keys of erased patients destroyed; what was done away with, and what is kept; what keys are wrapped under |
 //! | [`export`] | all that a service holds of a patient, kind by kind |
@@ -47,6 +48,8 @@ pub mod audit;
 pub mod call;
 #[cfg(feature = "service")]
 mod concerned;
+#[cfg(feature = "service")]
+pub mod configuration;
 #[cfg(feature = "service")]
 pub mod consents;
 #[cfg(feature = "service")]

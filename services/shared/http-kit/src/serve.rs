@@ -120,6 +120,7 @@ pub async fn start_on(
     let work = app.jobs.into_iter().chain([
         Box::pin(crate::relay::run(kit.clone())) as futures_util::future::BoxFuture<'static, ()>,
         Box::pin(crate::erasure::run(db.clone())),
+        Box::pin(crate::configuration::run(kit.clone())),
         Box::pin(housekeeping(db.clone())),
         Box::pin(keep_keys(db.clone())),
         Box::pin(audit::run(db.clone(), Arc::clone(&signer))),

@@ -13,6 +13,7 @@
 
 mod access;
 mod calls;
+mod changes;
 mod cors;
 mod encryption;
 mod gateway;
@@ -25,6 +26,7 @@ mod upstream;
 
 pub use access::AccessSettings;
 pub use calls::ServiceCalls;
+pub use changes::changes;
 pub use cors::Cors;
 pub use encryption::{Encryption, KekProvider, Transit};
 pub use gateway::{
