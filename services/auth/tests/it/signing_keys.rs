@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::{SecondsFormat, TimeDelta};
+use db::{AuditFilter, audit_find};
 use http_kit::identity::generate_key;
 
 use super::*;
@@ -30,11 +31,16 @@ async fn until_published(stack: &Arc<TestStack>, kids: &[&str]) {
 }
 
 async fn until_in_the_audit(stack: &Arc<TestStack>, keys: &str) {
+    let filter = AuditFilter {
+        operation: Some("rotate_signing_keys".to_owned()),
+        limit: 100,
+        ..AuditFilter::default()
+    };
+    let database = stack.database(ServiceName::AuthService);
     let wait = async {
         loop {
-            let path = "/internal/audit?limit=100&operation=rotate_signing_keys";
-            let found = call(stack, Role::Service, Method::GET, path, None).await.expect(200).json();
-            if found["items"].as_array().unwrap().iter().any(|entry| entry["reason"] == keys) {
+            let found = audit_find(database.db(), &filter).await.unwrap();
+            if found.iter().any(|found| found.entry.reason.as_deref() == Some(keys)) {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;

@@ -62,7 +62,10 @@ impl Audits {
     async fn verification(&self, query: &VerificationQuery) -> AuditVerification {
         let asked = self.peers.iter().map(|(service, way)| async move {
             let found = way.call::<VerifyServiceAudit>(&[], query, &()).await;
-            found.unwrap_or_else(|_| unanswered(*service))
+            found.unwrap_or_else(|error| {
+                tracing::warn!(%service, %error, "it does not tell whether its audit is as it was written");
+                unanswered(*service)
+            })
         });
         let (own, mut services) =
             tokio::join!(verification::found(&self.own, &self.secrets, query), join_all(asked));
