@@ -14,8 +14,8 @@ mod peers;
 pub mod store;
 
 use contracts::appointments;
-use http_kit::Routes;
 use http_kit::kit::{App, BoxFuture, BuildError, Kit, Service};
+use http_kit::{Routes, renewal};
 use settings::ServiceName;
 
 pub use error::Error;
@@ -30,6 +30,8 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
     Box::pin(async move {
         let api = api::Api::new(&kit)?;
         let care = jobs::care::run(kit.db.clone());
+        renewal::renew(&kit.db, store::renewal::some).await?;
+        let renewal = renewal::run(kit.db.clone(), store::renewal::some);
         let router = Routes::new(&kit, api, appointments::API)
             .on(api::book::book)
             .on(api::list::list)
@@ -47,6 +49,6 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on_keys::<appointments::KeysOfAppointments>()
             .on_verification::<appointments::VerifyAuditOfAppointments>()
             .finish()?;
-        Ok(App { router, jobs: vec![Box::pin(care)] })
+        Ok(App { router, jobs: vec![Box::pin(care), Box::pin(renewal)] })
     })
 }

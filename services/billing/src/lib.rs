@@ -9,8 +9,8 @@ mod error;
 pub mod store;
 
 use contracts::bills;
-use http_kit::Routes;
 use http_kit::kit::{App, BoxFuture, BuildError, Kit, Service};
+use http_kit::{Routes, renewal};
 use settings::ServiceName;
 
 pub use error::Error;
@@ -24,6 +24,8 @@ pub const MIGRATIONS: db::Migrations = db::migrations!();
 fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
     Box::pin(async move {
         let api = api::Api::new(&kit)?;
+        renewal::renew(&kit.db, store::renewal::some).await?;
+        let renewal = renewal::run(kit.db.clone(), store::renewal::some);
         let router = Routes::new(&kit, api, bills::API)
             .on(api::create::create)
             .on(api::search::list)
@@ -37,6 +39,6 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on_keys::<bills::KeysOfBills>()
             .on_verification::<bills::VerifyAuditOfBilling>()
             .finish()?;
-        Ok(App { router, jobs: Vec::new() })
+        Ok(App { router, jobs: vec![Box::pin(renewal)] })
     })
 }

@@ -10,8 +10,8 @@ mod error;
 pub mod store;
 
 use contracts::patients;
-use http_kit::Routes;
 use http_kit::kit::{App, BoxFuture, BuildError, Kit, Service};
+use http_kit::{Routes, renewal};
 use settings::ServiceName;
 
 pub use error::Error;
@@ -25,6 +25,8 @@ pub const MIGRATIONS: db::Migrations = db::migrations!();
 fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
     Box::pin(async move {
         let api = api::Api::new(&kit)?;
+        renewal::renew(&kit.db, store::renewal::some).await?;
+        let renewal = renewal::run(kit.db.clone(), store::renewal::some);
         let router = Routes::new(&kit, api, patients::API)
             .on(api::register::register)
             .on(api::search::list)
@@ -45,6 +47,6 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on_keys::<patients::KeysOfPatients>()
             .on_verification::<patients::VerifyAuditOfPatients>()
             .finish()?;
-        Ok(App { router, jobs: Vec::new() })
+        Ok(App { router, jobs: vec![Box::pin(renewal)] })
     })
 }

@@ -27,6 +27,10 @@ fn describe(from: AppointmentStatus, to: AppointmentStatus) -> String {
     format!("An appointment that is {from:?} cannot become {to:?}.")
 }
 
+/// All of them.
+pub const ALL: [AppointmentStatus; 7] =
+    [Scheduled, Rescheduled, Confirmed, CheckedIn, Completed, Cancelled, NoShow];
+
 /// The status after a change: itself again, while it is not final, or one that may follow.
 pub fn follow(
     from: AppointmentStatus,
@@ -67,7 +71,7 @@ pub fn is_the_patients_to_say(status: AppointmentStatus) -> bool {
     }
 }
 
-/// The name, as the API and the index have it.
+/// The name, as the API has it.
 pub fn name(status: AppointmentStatus) -> &'static str {
     match status {
         Scheduled => "Scheduled",
@@ -83,9 +87,6 @@ pub fn name(status: AppointmentStatus) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const ALL: [AppointmentStatus; 7] =
-        [Scheduled, Rescheduled, Confirmed, CheckedIn, Completed, Cancelled, NoShow];
 
     #[test]
     fn which_may_follow_which() {

@@ -1,6 +1,7 @@
 //! The `appointment` table, one appointment at a time.
 
 use chrono::{DateTime, Utc};
+use contracts::appointments::AppointmentStatus;
 use contracts::id::{AppointmentId, PatientId, ProviderId};
 use db::{ConstraintKind, Db, Denied, Place, Subject, Tx, on, sql};
 use sqlx::FromRow;
@@ -8,6 +9,7 @@ use sqlx::FromRow;
 use crate::domain::appointment::{Appointment, fault};
 use crate::domain::care::Seeing;
 use crate::domain::history::Entry;
+use crate::domain::search::Key;
 use crate::domain::span::Span;
 use crate::domain::status;
 use crate::error::Error;
@@ -37,6 +39,9 @@ pub struct Sealed {
     patient_id: String,
     provider_id: String,
     starts_at: DateTime<Utc>,
+    /// Where it stands, as [`tag`] has it. Of a list alone.
+    #[sqlx(default)]
+    status: Vec<u8>,
     body: Vec<u8>,
     #[sqlx(flatten)]
     denied: Denied,
@@ -62,6 +67,16 @@ impl Sealed {
         &self.provider_id
     }
 
+    /// Its place in a list.
+    pub fn key(&self) -> Key {
+        (self.starts_at, self.id.clone())
+    }
+
+    /// Whether it stands there, by what stands beside the body.
+    pub fn stands(&self, db: &Db, status: AppointmentStatus) -> Result<bool, db::Error> {
+        Ok(tag(db, &self.id, status)? == self.status)
+    }
+
     /// The appointment. `None`: the patient was erased after the row was read.
     pub async fn open(self, db: &Db) -> Result<Option<Kept>, db::Error> {
         let subject = Subject::Patient(&self.patient_id);
@@ -79,12 +94,9 @@ impl Sealed {
     }
 }
 
-/// The blind index of a status.
-pub(super) fn status_index(
-    db: &Db,
-    status: contracts::appointments::AppointmentStatus,
-) -> Result<Vec<u8>, db::Error> {
-    db.vault().blind("status", status::name(status))
+/// An appointment's status as a keyed hash of its own: there are seven, and whoever could tell equal ones would count them.
+pub(super) fn tag(db: &Db, appointment: &str, status: AppointmentStatus) -> Result<Vec<u8>, db::Error> {
+    db.vault().blind_in_row("status", appointment, status::name(status))
 }
 
 /// Takes the locks that writing an appointment needs: of its provider and its patient. First in the transaction.
@@ -112,7 +124,7 @@ pub async fn appointment_insert(
         return Err(no_patient());
     }
     provider_check(tx, &appointment.plan.provider).await?;
-    let (now, status) = (tx.now(), status_index(db, appointment.status)?);
+    let (now, status) = (tx.now(), tag(db, id.as_str(), appointment.status)?);
     let body = match seal(db, id, appointment).await {
         Err(db::Error::KeyDestroyed { .. }) => return Err(no_patient()),
         sealed => sealed?,
@@ -163,7 +175,7 @@ pub async fn appointment_update(
     after: &Appointment,
     by: &str,
 ) -> Result<(), Error> {
-    let (now, span, status) = (tx.now(), after.span()?, status_index(db, after.status)?);
+    let (now, span, status) = (tx.now(), after.span()?, tag(db, before.id.as_str(), after.status)?);
     if before.appointment.plan != after.plan {
         provider_check(tx, &after.plan.provider).await?;
     }

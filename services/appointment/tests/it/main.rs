@@ -14,6 +14,7 @@ mod patients_own;
 mod peers;
 mod schema;
 mod slots;
+mod status;
 mod views;
 
 use std::sync::Arc;

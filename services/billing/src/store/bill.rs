@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use contracts::bills::BillStatus;
 use contracts::id::{BillId, PatientId};
 use db::{Db, Denied, Place, Subject, Tx, on, sql};
+use http_kit::page::Newest;
 use sqlx::FromRow;
 
 use crate::domain::bill::Bill;
@@ -37,6 +38,9 @@ pub struct Sealed {
     created_at: DateTime<Utc>,
     patient_id: String,
     restricted: bool,
+    /// Where it stands, as [`tag`] has it. Of a list alone.
+    #[sqlx(default)]
+    status: Vec<u8>,
     body: Vec<u8>,
     #[sqlx(flatten)]
     denied: Denied,
@@ -67,6 +71,16 @@ impl Sealed {
         PatientId::trusted(self.patient_id.clone())
     }
 
+    /// Its place in a list.
+    pub fn key(&self) -> Newest {
+        (self.created_at, self.id.clone())
+    }
+
+    /// Whether it stands there, by what stands beside the body.
+    pub fn stands(&self, db: &Db, status: BillStatus) -> Result<bool, db::Error> {
+        Ok(tag(db, &self.id, status)? == self.status)
+    }
+
     /// Whether the patient was erased, and the law keeps the bill.
     pub fn is_restricted(&self) -> bool {
         self.restricted
@@ -81,9 +95,9 @@ impl Sealed {
     }
 }
 
-/// The keyed hash by which bills of a status are found.
-pub(super) fn token(db: &Db, status: BillStatus) -> Result<Vec<u8>, db::Error> {
-    db.vault().blind("status", status.as_str())
+/// A bill's status as a keyed hash of its own: there are four, and whoever could tell equal ones would count them.
+pub(super) fn tag(db: &Db, bill: &str, status: BillStatus) -> Result<Vec<u8>, db::Error> {
+    db.vault().blind_in_row("status", bill, status.as_str())
 }
 
 /// Creates a bill, under [`db::erasure_lock`]. [`Error::Taken`] if the id was ever used; [`Error::UnknownPatient`] if the patient was
@@ -92,7 +106,8 @@ pub async fn bill_insert(tx: &mut Tx, db: &Db, id: &BillId, bill: &Bill) -> Resu
     if db::erasure_is_requested(tx, bill.patient_id.as_str()).await? {
         return Err(Error::UnknownPatient);
     }
-    let (now, body, status) = (tx.now(), seal(db, id, false, bill).await?, token(db, bill.status)?);
+    let (now, body, status) =
+        (tx.now(), seal(db, id, false, bill).await?, tag(db, id.as_str(), bill.status)?);
     let inserted = on!(tx, |conn| sqlx::query(sql!(
         "insert into bill (id, version, created_at, updated_at, patient_id, status, body) \
          values ($1, 1, $2, $2, $3, $4, $5) on conflict (id) do nothing"
@@ -132,7 +147,8 @@ pub async fn bill_restrict(tx: &mut Tx, db: &Db, kept: &Kept) -> Result<(), db::
 
 async fn write(tx: &mut Tx, db: &Db, kept: &Kept, bill: &Bill, restricted: bool) -> Result<(), db::Error> {
     let now = tx.now();
-    let (body, status) = (seal(db, &kept.id, restricted, bill).await?, token(db, bill.status)?);
+    let (body, status) =
+        (seal(db, &kept.id, restricted, bill).await?, tag(db, kept.id.as_str(), bill.status)?);
     let updated = on!(tx, |conn| sqlx::query(sql!(
         "update bill set version = version + 1, updated_at = $3, status = $4, restricted = $5, body = $6 \
          where id = $1 and version = $2 and deleted_at is null"

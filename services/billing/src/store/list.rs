@@ -1,13 +1,15 @@
 //! Lists of bills, newest first. A statement for each index, so that no list reads more than it shows.
 
-use contracts::bills::BillStatus;
 use contracts::id::{PatientId, ProviderId};
 use db::{Db, Tx, on, sql};
 use http_kit::Seeker;
-use http_kit::page::Newest;
+use http_kit::page::{Newest, Window};
 
-use super::bill::{Kept, Sealed, token};
+use super::bill::{Kept, Sealed};
 use crate::domain::search::Search;
+
+/// Those of one status are picked from so many rows and one at a time.
+const PICKED_FROM: u32 = 255;
 
 /// Whose bills a list holds.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +21,8 @@ pub enum Whose<'a> {
 }
 
 /// A stretch of the list, with each bill's sort key; restricted bills too if `with_restricted`. Of one patient it is known that they may be seen.
+///
+/// Where bills stand the database does not know: those of one status are picked from all others here.
 pub async fn bill_search(
     tx: &mut Tx,
     db: &Db,
@@ -26,35 +30,46 @@ pub async fn bill_search(
     whose: Whose<'_>,
     with_restricted: bool,
 ) -> Result<Vec<(Newest, Kept)>, db::Error> {
-    let status = search.status.map(|status| token(db, status)).transpose()?;
-    let rows = match (whose, status) {
-        (Whose::Patient(patient), _) => of_patient(tx, db, search, with_restricted, patient).await?,
-        (Whose::Seen(seeker), status) if seeker.is_carer => of_theirs(tx, search, status, seeker).await?,
-        (Whose::Seen(seeker), Some(status)) => {
-            of_status(tx, search, with_restricted, &status, seeker).await?
-        }
-        (Whose::Seen(seeker), None) => all(tx, search, with_restricted, seeker).await?,
-    };
-    let mut found = Vec::with_capacity(rows.len());
-    for row in rows {
-        let kept = row.open(db).await?;
-        found.push(((kept.created_at, kept.id.to_string()), kept));
+    let mut stretch = search.window.clone();
+    if search.status.is_some() {
+        stretch.limit = PICKED_FROM;
     }
-    Ok(found)
+    let mut found = Vec::new();
+    loop {
+        let rows = match whose {
+            Whose::Patient(patient) => of_patient(tx, &stretch, with_restricted, patient).await?,
+            Whose::Seen(seeker) if seeker.is_carer => of_theirs(tx, &stretch, seeker).await?,
+            Whose::Seen(seeker) => all(tx, &stretch, with_restricted, seeker).await?,
+        };
+        let is_last = rows.len() < stretch.rows() as usize;
+        for row in rows {
+            let key = row.key();
+            stretch.after = Some(key.clone());
+            if search.status.map_or(Ok(true), |status| row.stands(db, status))? {
+                found.push((key, row.open(db).await?));
+            }
+            if found.len() == search.window.rows() as usize {
+                return Ok(found);
+            }
+        }
+        if is_last {
+            return Ok(found);
+        }
+    }
 }
 
 /// `restricted <= true` is every bill, `restricted <= false` those that are not.
 async fn all(
     tx: &mut Tx,
-    search: &Search,
+    stretch: &Window<Newest>,
     with_restricted: bool,
     seeker: &Seeker,
 ) -> Result<Vec<Sealed>, db::Error> {
-    let ((created_at, id), now) = (search.window.below(), tx.now());
+    let ((created_at, id), now) = (stretch.below(), tx.now());
     Ok(on!(tx, |conn| {
         sqlx::query_as(sql!(
         "select * from ( \
-             select b.id, b.version, b.created_at, b.patient_id, b.restricted, b.body, \
+             select b.id, b.version, b.created_at, b.patient_id, b.restricted, b.status, b.body, \
                  (select min(d.consent) from denial d where d.patient_id = b.patient_id and d.until > $5 \
                       and $7 like '%' || d.who || '%' and d.patient_id <> coalesce($8, '')) as denial, \
                  (select max(g.id) from glass g \
@@ -67,7 +82,7 @@ async fn all(
     .bind(with_restricted)
     .bind(created_at)
     .bind(&id)
-    .bind(search.window.rows())
+    .bind(stretch.rows())
     .bind(now)
     .bind(&seeker.user)
     .bind(&seeker.names)
@@ -78,70 +93,28 @@ async fn all(
     })?)
 }
 
-async fn of_status(
-    tx: &mut Tx,
-    search: &Search,
-    with_restricted: bool,
-    status: &[u8],
-    seeker: &Seeker,
-) -> Result<Vec<Sealed>, db::Error> {
-    let ((created_at, id), now) = (search.window.below(), tx.now());
-    Ok(on!(tx, |conn| sqlx::query_as(sql!(
-        "select * from ( \
-             select b.id, b.version, b.created_at, b.patient_id, b.restricted, b.body, \
-                 (select min(d.consent) from denial d where d.patient_id = b.patient_id and d.until > $6 \
-                      and $8 like '%' || d.who || '%' and d.patient_id <> coalesce($9, '')) as denial, \
-                 (select max(g.id) from glass g \
-                  where g.user_id = $7 and g.patient_id = b.patient_id and g.until > $6) as glass \
-             from bill b \
-             where b.deleted_at is null and b.restricted <= $1 and (b.created_at, b.id) < ($2, $3) \
-               and b.status = $5) everybodys \
-         where $10 or denial is null or glass is not null \
-         order by created_at desc, id desc limit $4"
-    ))
-    .bind(with_restricted)
-    .bind(created_at)
-    .bind(&id)
-    .bind(search.window.rows())
-    .bind(status)
-    .bind(now)
-    .bind(&seeker.user)
-    .bind(&seeker.names)
-    .bind(seeker.own.as_ref().map(PatientId::as_str))
-    .bind(seeker.is_exempt)
-    .fetch_all(conn)
-    .await)?)
-}
-
 /// What the law keeps of erased patients is nobody's whom anybody treats.
-async fn of_theirs(
-    tx: &mut Tx,
-    search: &Search,
-    status: Option<Vec<u8>>,
-    seeker: &Seeker,
-) -> Result<Vec<Sealed>, db::Error> {
-    let ((created_at, id), now) = (search.window.below(), tx.now());
+async fn of_theirs(tx: &mut Tx, stretch: &Window<Newest>, seeker: &Seeker) -> Result<Vec<Sealed>, db::Error> {
+    let ((created_at, id), now) = (stretch.below(), tx.now());
     Ok(on!(tx, |conn| sqlx::query_as(sql!(
         "select * from ( \
-             select b.id, b.version, b.created_at, b.patient_id, b.restricted, b.body, \
-                 (select min(d.consent) from denial d where d.patient_id = b.patient_id and d.until > $7 \
-                      and $9 like '%' || d.who || '%' and d.patient_id <> coalesce($10, '')) as denial, \
+             select b.id, b.version, b.created_at, b.patient_id, b.restricted, b.status, b.body, \
+                 (select min(d.consent) from denial d where d.patient_id = b.patient_id and d.until > $5 \
+                      and $7 like '%' || d.who || '%' and d.patient_id <> coalesce($8, '')) as denial, \
                  (select max(g.id) from glass g \
-                  where g.user_id = $8 and g.patient_id = b.patient_id and g.until > $7) as glass \
+                  where g.user_id = $6 and g.patient_id = b.patient_id and g.until > $5) as glass \
              from bill b \
-             where b.deleted_at is null and b.restricted = $11 and (b.created_at, b.id) < ($1, $2) \
-               and ($4 or b.status = $5) and b.patient_id in ( \
-                 select patient_id from care where provider_id = $6 and until > $7 \
-                 union select patient_id from glass where user_id = $8 and until > $7 \
-                 union select $10)) theirs \
+             where b.deleted_at is null and b.restricted = $9 and (b.created_at, b.id) < ($1, $2) \
+               and b.patient_id in ( \
+                 select patient_id from care where provider_id = $4 and until > $5 \
+                 union select patient_id from glass where user_id = $6 and until > $5 \
+                 union select $8)) theirs \
          where denial is null or glass is not null \
          order by created_at desc, id desc limit $3"
     ))
     .bind(created_at)
     .bind(&id)
-    .bind(search.window.rows())
-    .bind(status.is_none())
-    .bind(status.unwrap_or_default())
+    .bind(stretch.rows())
     .bind(seeker.provider.as_ref().map(ProviderId::as_str))
     .bind(now)
     .bind(&seeker.user)
@@ -152,32 +125,23 @@ async fn of_theirs(
     .await)?)
 }
 
-/// A patient's bills are few: those of any status, or of one, come from the same index.
 async fn of_patient(
     tx: &mut Tx,
-    db: &Db,
-    search: &Search,
+    stretch: &Window<Newest>,
     with_restricted: bool,
     patient: &PatientId,
 ) -> Result<Vec<Sealed>, db::Error> {
-    let (created_at, id) = search.window.below();
-    let statuses = search.status.map_or(BillStatus::ALL, |status| [status; BillStatus::ALL.len()]);
-    let [first, second, third, fourth] = statuses.map(|status| token(db, status));
+    let (created_at, id) = stretch.below();
     Ok(on!(tx, |conn| sqlx::query_as(sql!(
-        "select id, version, created_at, patient_id, restricted, body from bill \
-         where deleted_at is null and restricted <= $1 and (created_at, id) < ($2, $3) \
-           and patient_id = $5 and status in ($6, $7, $8, $9) \
+        "select id, version, created_at, patient_id, restricted, status, body from bill \
+         where deleted_at is null and restricted <= $1 and (created_at, id) < ($2, $3) and patient_id = $5 \
          order by created_at desc, id desc limit $4"
     ))
     .bind(with_restricted)
     .bind(created_at)
     .bind(&id)
-    .bind(search.window.rows())
+    .bind(stretch.rows())
     .bind(patient.as_str())
-    .bind(first?)
-    .bind(second?)
-    .bind(third?)
-    .bind(fourth?)
     .fetch_all(conn)
     .await)?)
 }

@@ -7,6 +7,7 @@ mod consent;
 mod erasure;
 mod life;
 mod search;
+mod status;
 
 use std::sync::Arc;
 

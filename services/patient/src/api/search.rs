@@ -6,7 +6,7 @@ use contracts::patients::ListPatients;
 use http_kit::{Answer, Call, Reach, Seeker, View};
 
 use super::{Api, sees};
-use crate::domain::search::{Search, terms_of};
+use crate::domain::search::Search;
 use crate::error::Error;
 use crate::store::patient::{Kept, patient_find, patient_search};
 
@@ -19,10 +19,7 @@ pub async fn list(api: Api, call: Call<ListPatients>) -> Result<Answer<ListPatie
         Reach::Everyone => patient_search(&mut tx, &api.db, &search, seeker.as_ref()).await?,
         Reach::Only(own) => {
             let kept = patient_find(&mut tx, &api.db, &own).await?;
-            let found = kept.filter(|kept| {
-                let terms = terms_of(&kept.patient);
-                search.terms.iter().all(|term| terms.contains(term))
-            });
+            let found = kept.filter(|kept| search.finds(&kept.patient));
             found.into_iter().map(|kept| ((kept.created_at, kept.id.to_string()), kept)).collect()
         }
         Reach::Nobody => Vec::new(),

@@ -3,3 +3,4 @@
 pub mod care_team;
 pub mod consent;
 pub mod patient;
+pub mod renewal;

@@ -2,8 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use contracts::id::{PatientId, ProviderId};
-use db::{Db, Denied, Place, Subject, TERMS_MAX, Tx, on, search_index_clear, search_index_put, sql};
+use db::{Db, Denied, Place, Subject, Tx, on, search_terms_clear, search_terms_put, sql};
 use http_kit::Seeker;
+use http_kit::page::Window;
 use sqlx::FromRow;
 
 use crate::domain::patient::Patient;
@@ -25,6 +26,9 @@ pub struct Kept {
     pub denied: Denied,
 }
 
+/// So many rows are looked through at a time, at least: those who share the rarest of what is asked for may differ in the rest.
+const FOUND_MIN: u32 = 64;
+
 #[derive(FromRow)]
 struct Row {
     id: String,
@@ -35,7 +39,13 @@ struct Row {
     denied: Denied,
 }
 
-fn place(id: &str) -> Place<'_> {
+impl Row {
+    fn key(&self) -> Key {
+        (self.created_at, self.id.clone())
+    }
+}
+
+pub(super) fn place(id: &str) -> Place<'_> {
     Place { table: "patient", column: "body", row: id }
 }
 
@@ -70,7 +80,7 @@ pub async fn patient_insert(tx: &mut Tx, db: &Db, id: &PatientId, patient: &Pati
     if inserted == 0 {
         return Err(Error::Taken);
     }
-    Ok(search_index_put(tx, db, id.as_str(), terms_of(patient)).await?)
+    Ok(search_terms_put(tx, db, id.as_str(), terms_of(patient)).await?)
 }
 
 /// The patient, if there is one.
@@ -108,7 +118,7 @@ pub async fn patient_update(
     .await
     .map(|done| done.rows_affected()))?;
     if updated == 1 {
-        search_index_put(tx, db, id.as_str(), terms_of(patient)).await?;
+        search_terms_put(tx, db, id.as_str(), terms_of(patient)).await?;
     }
     Ok(updated == 1)
 }
@@ -127,7 +137,7 @@ pub async fn patient_delete(tx: &mut Tx, id: &PatientId, version: i64) -> Result
     .await
     .map(|done| done.rows_affected()))?;
     if deleted == 1 {
-        search_index_clear(tx, id.as_str()).await?;
+        search_terms_clear(tx, id.as_str()).await?;
         db::erasure_request(tx, id.as_str()).await?;
     }
     Ok(deleted == 1)
@@ -141,19 +151,38 @@ pub async fn patient_search(
     search: &Search,
     seeker: Option<&Seeker>,
 ) -> Result<Vec<(Key, Kept)>, db::Error> {
-    let carer = seeker.filter(|seeker| seeker.is_carer);
-    let rows = match (db::search_tokens(db, &search.terms)?, carer) {
-        (None, None) => list(tx, search, seeker).await?,
-        (None, Some(carer)) => list_theirs(tx, search, carer).await?,
-        (Some(tokens), None) => find(tx, search, &tokens, seeker).await?,
-        (Some(tokens), Some(carer)) => find_theirs(tx, search, &tokens, carer).await?,
+    let Some(tokens) = db::search_tokens(db, &search.looked_up())? else {
+        let rows = match seeker.filter(|seeker| seeker.is_carer) {
+            None => list(tx, search, seeker).await?,
+            Some(carer) => list_theirs(tx, search, carer).await?,
+        };
+        let mut kept = Vec::with_capacity(rows.len());
+        for row in rows {
+            kept.push((row.key(), opened(db, row).await?));
+        }
+        return Ok(kept);
     };
-    let mut kept = Vec::with_capacity(rows.len());
-    for row in rows {
-        let key = (row.created_at, row.id.clone());
-        kept.push((key, opened(db, row).await?));
+    let mut stretch = search.window.clone();
+    stretch.limit = stretch.limit.max(FOUND_MIN);
+    let mut kept = Vec::new();
+    loop {
+        let rows = find(tx, &tokens, &stretch, seeker).await?;
+        let is_last = rows.len() < stretch.rows() as usize;
+        for row in rows {
+            let key = row.key();
+            stretch.after = Some(key.clone());
+            let found = opened(db, row).await?;
+            if search.finds(&found.patient) {
+                kept.push((key, found));
+            }
+            if kept.len() == search.window.rows() as usize {
+                return Ok(kept);
+            }
+        }
+        if is_last {
+            return Ok(kept);
+        }
     }
-    Ok(kept)
 }
 
 /// What consents know somebody by, the user and the patient they are; a part of the stack, to which none is denied anything, by nothing.
@@ -187,46 +216,51 @@ async fn list(tx: &mut Tx, search: &Search, seeker: Option<&Seeker>) -> Result<V
     .await)?)
 }
 
-/// The first term drives; each further one must be there too.
+/// Some of those who have the tokens, newest first. The tokens drive, whoever asks: whom they treat is looked up for those who have them.
 async fn find(
     tx: &mut Tx,
-    search: &Search,
-    tokens: &[Vec<u8>; TERMS_MAX],
+    tokens: &str,
+    stretch: &Window<Key>,
     seeker: Option<&Seeker>,
 ) -> Result<Vec<Row>, db::Error> {
-    let ((created_at, id), now) = (search.window.below(), tx.now());
+    let ((created_at, id), now) = (stretch.below(), tx.now());
     let (names, user, own) = known_by(seeker);
-    Ok(on!(tx, |conn| sqlx::query_as(sql!(
-        "select p.id, p.version, p.created_at, p.body, \
-             (select min(d.consent) from denial d where d.patient_id = p.id and d.until > $10 \
-                  and $11 like '%' || d.who || '%' and d.patient_id <> coalesce($13, '')) as denial, \
+    let carer = seeker.filter(|seeker| seeker.is_carer);
+    Ok(on!(tx, |conn| {
+        sqlx::query_as(sql!(
+            "with recursive number (n) as (select 0 union all select n + 1 from number where n < 31), \
+             part (tokens) as materialized (select substr($1, 1024 * n + 1, 1024) from number), \
+             sought (one, other) as ( \
+                 select substr(tokens, 32 * n + 1, 16), substr(tokens, 32 * n + 17, 16) \
+                 from part cross join number where 32 * n < length(tokens)) \
+         select p.id, p.version, p.created_at, p.body, \
+             (select min(d.consent) from denial d where d.patient_id = p.id and d.until > $5 \
+                  and $8 like '%' || d.who || '%' and d.patient_id <> coalesce($7, '')) as denial, \
              (select max(g.id) from glass g \
-              where g.user_id = $12 and g.patient_id = p.id and g.until > $10) as glass \
-         from search_index i join patient p on p.id = i.owner \
-         where i.token = $1 \
-           and exists (select 1 from search_index o where o.token = $2 and o.owner = p.id) \
-           and exists (select 1 from search_index o where o.token = $3 and o.owner = p.id) \
-           and exists (select 1 from search_index o where o.token = $4 and o.owner = p.id) \
-           and exists (select 1 from search_index o where o.token = $5 and o.owner = p.id) \
-           and exists (select 1 from search_index o where o.token = $6 and o.owner = p.id) \
-           and p.deleted_at is null and (p.created_at, p.id) < ($7, $8) \
-         order by p.created_at desc, p.id desc limit $9"
-    ))
-    .bind(&tokens[0])
-    .bind(&tokens[1])
-    .bind(&tokens[2])
-    .bind(&tokens[3])
-    .bind(&tokens[4])
-    .bind(&tokens[5])
-    .bind(created_at)
-    .bind(&id)
-    .bind(search.window.rows())
-    .bind(now)
-    .bind(names)
-    .bind(user)
-    .bind(own)
-    .fetch_all(conn)
-    .await)?)
+              where g.user_id = $6 and g.patient_id = p.id and g.until > $5) as glass \
+         from sought s cross join search_term i cross join patient p \
+         where i.token = s.one and p.id = i.owner \
+           and (s.other = s.one or exists (select 1 from search_term o where o.token = s.other and o.owner = i.owner)) \
+           and p.deleted_at is null and (p.created_at, p.id) < ($2, $3) \
+           and ($9 or p.id in ( \
+             select patient_id from care where provider_id = $10 and until > $5 \
+             union select patient_id from glass where user_id = $6 and until > $5 \
+             union select $7)) \
+         order by p.created_at desc, p.id desc limit $4"
+        ))
+        .bind(tokens)
+        .bind(created_at)
+        .bind(&id)
+        .bind(stretch.rows())
+        .bind(now)
+        .bind(user)
+        .bind(own)
+        .bind(names)
+        .bind(carer.is_none())
+        .bind(carer.and_then(|carer| carer.provider.as_ref()).map(ProviderId::as_str))
+        .fetch_all(conn)
+        .await
+    })?)
 }
 
 async fn list_theirs(tx: &mut Tx, search: &Search, carer: &Seeker) -> Result<Vec<Row>, db::Error> {
@@ -245,52 +279,6 @@ async fn list_theirs(tx: &mut Tx, search: &Search, carer: &Seeker) -> Result<Vec
              union select $7) \
          order by p.created_at desc, p.id desc limit $3"
     ))
-    .bind(created_at)
-    .bind(&id)
-    .bind(search.window.rows())
-    .bind(carer.provider.as_ref().map(ProviderId::as_str))
-    .bind(now)
-    .bind(user)
-    .bind(own)
-    .bind(names)
-    .fetch_all(conn)
-    .await)?)
-}
-
-/// Whom they treat drives: that are fewer than a word finds.
-async fn find_theirs(
-    tx: &mut Tx,
-    search: &Search,
-    tokens: &[Vec<u8>; TERMS_MAX],
-    carer: &Seeker,
-) -> Result<Vec<Row>, db::Error> {
-    let ((created_at, id), now) = (search.window.below(), tx.now());
-    let (names, user, own) = known_by(Some(carer));
-    Ok(on!(tx, |conn| sqlx::query_as(sql!(
-        "select p.id, p.version, p.created_at, p.body, \
-             (select min(d.consent) from denial d where d.patient_id = p.id and d.until > $11 \
-                  and $14 like '%' || d.who || '%' and d.patient_id <> coalesce($13, '')) as denial, \
-             (select max(g.id) from glass g \
-              where g.user_id = $12 and g.patient_id = p.id and g.until > $11) as glass \
-         from patient p \
-         where exists (select 1 from search_index o where o.token = $1 and o.owner = p.id) \
-           and exists (select 1 from search_index o where o.token = $2 and o.owner = p.id) \
-           and exists (select 1 from search_index o where o.token = $3 and o.owner = p.id) \
-           and exists (select 1 from search_index o where o.token = $4 and o.owner = p.id) \
-           and exists (select 1 from search_index o where o.token = $5 and o.owner = p.id) \
-           and exists (select 1 from search_index o where o.token = $6 and o.owner = p.id) \
-           and p.deleted_at is null and (p.created_at, p.id) < ($7, $8) and p.id in ( \
-             select patient_id from care where provider_id = $10 and until > $11 \
-             union select patient_id from glass where user_id = $12 and until > $11 \
-             union select $13) \
-         order by p.created_at desc, p.id desc limit $9"
-    ))
-    .bind(&tokens[0])
-    .bind(&tokens[1])
-    .bind(&tokens[2])
-    .bind(&tokens[3])
-    .bind(&tokens[4])
-    .bind(&tokens[5])
     .bind(created_at)
     .bind(&id)
     .bind(search.window.rows())

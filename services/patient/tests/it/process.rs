@@ -309,3 +309,16 @@ async fn with_tls_it_is_asked_how_it_is_at_its_admin_port_and_reads_certificates
     assert_eq!(process.ended().await, Some(0));
     scene.test.teardown().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whom_the_version_before_registered_is_found_once_it_serves() {
+    let scene = Scene::set().await;
+    let db = scene.test.db();
+    index::register_old(db, "a").await;
+    let mut process = Running::start(scene.command("serve").stderr(Stdio::null()));
+    assert_eq!(scene.status("/readyz").await, 200);
+    assert_eq!(index::found(db, &index::named("maria")).await, ["a"]);
+    assert!(index::old_owners(db).await.is_empty());
+    process.cut();
+    scene.test.teardown().await;
+}

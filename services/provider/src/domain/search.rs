@@ -3,7 +3,7 @@
 use contracts::field;
 use contracts::problem::{Faults, Problem};
 use contracts::providers::ProviderFilter;
-use db::{TERMS_MAX, Term};
+use db::Term;
 use http_kit::page::Window;
 
 use super::provider::Provider;
@@ -40,10 +40,16 @@ impl Search {
             terms.extend(line.map(|line| specialization(&line)));
         }
         if let Some(name) = &filter.name {
-            terms.extend(Term::sought_words("name", name, TERMS_MAX - terms.len(), &mut faults));
+            terms.extend(Term::sought_words("name", name, &mut faults));
         }
         let window = Window::parse(filter.limit, filter.cursor.as_deref(), &mut faults);
         faults.finish_query(window).map(|window| Self { terms, window })
+    }
+
+    /// Whether it is this provider who is looked for.
+    pub fn finds(&self, provider: &Provider) -> bool {
+        let terms = terms_of(provider);
+        self.terms.iter().all(|term| terms.contains(term))
     }
 }
 

@@ -1,3 +1,4 @@
 //! Where providers are kept: SQL and sealing, and nothing that decides.
 
 pub mod provider;
+pub mod renewal;

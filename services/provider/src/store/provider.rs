@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use contracts::id::ProviderId;
-use db::{Db, Place, Subject, TERMS_MAX, Tx, on, search_index_clear, search_index_put, sql};
+use db::{Db, Place, Subject, Tx, on, search_terms_clear, search_terms_put, sql};
+use http_kit::page::Window;
 use sqlx::FromRow;
 
 use crate::domain::provider::Provider;
@@ -22,6 +23,9 @@ pub struct Kept {
     pub provider: Provider,
 }
 
+/// So many rows are looked through at a time, at least: those who share the rarest of what is asked for may differ in the rest.
+const FOUND_MIN: u32 = 64;
+
 #[derive(FromRow)]
 struct Row {
     id: String,
@@ -30,7 +34,13 @@ struct Row {
     body: Vec<u8>,
 }
 
-fn place(id: &str) -> Place<'_> {
+impl Row {
+    fn key(&self) -> Key {
+        (self.created_at, self.id.clone())
+    }
+}
+
+pub(super) fn place(id: &str) -> Place<'_> {
     Place { table: "provider", column: "body", row: id }
 }
 
@@ -65,7 +75,7 @@ pub async fn provider_insert(
     if inserted == 0 {
         return Err(Error::Taken);
     }
-    Ok(search_index_put(tx, db, id.as_str(), terms_of(provider)).await?)
+    Ok(search_terms_put(tx, db, id.as_str(), terms_of(provider)).await?)
 }
 
 /// The provider, if there is one.
@@ -103,7 +113,7 @@ pub async fn provider_update(
     .await
     .map(|done| done.rows_affected()))?;
     if updated == 1 {
-        search_index_put(tx, db, id.as_str(), terms_of(provider)).await?;
+        search_terms_put(tx, db, id.as_str(), terms_of(provider)).await?;
     }
     Ok(updated == 1)
 }
@@ -122,23 +132,42 @@ pub async fn provider_delete(tx: &mut Tx, id: &ProviderId, version: i64) -> Resu
     .await
     .map(|done| done.rows_affected()))?;
     if deleted == 1 {
-        search_index_clear(tx, id.as_str()).await?;
+        search_terms_clear(tx, id.as_str()).await?;
     }
     Ok(deleted == 1)
 }
 
 /// A stretch of the list, newest first.
 pub async fn provider_search(tx: &mut Tx, db: &Db, search: &Search) -> Result<Vec<(Key, Kept)>, db::Error> {
-    let rows = match db::search_tokens(db, &search.terms)? {
-        None => list(tx, search).await?,
-        Some(tokens) => find(tx, search, &tokens).await?,
+    let Some(tokens) = db::search_tokens(db, &search.terms)? else {
+        let rows = list(tx, search).await?;
+        let mut kept = Vec::with_capacity(rows.len());
+        for row in rows {
+            kept.push((row.key(), opened(db, row).await?));
+        }
+        return Ok(kept);
     };
-    let mut kept = Vec::with_capacity(rows.len());
-    for row in rows {
-        let key = (row.created_at, row.id.clone());
-        kept.push((key, opened(db, row).await?));
+    let mut stretch = search.window.clone();
+    stretch.limit = stretch.limit.max(FOUND_MIN);
+    let mut kept = Vec::new();
+    loop {
+        let rows = find(tx, &tokens, &stretch).await?;
+        let is_last = rows.len() < stretch.rows() as usize;
+        for row in rows {
+            let key = row.key();
+            stretch.after = Some(key.clone());
+            let found = opened(db, row).await?;
+            if search.finds(&found.provider) {
+                kept.push((key, found));
+            }
+            if kept.len() == search.window.rows() as usize {
+                return Ok(kept);
+            }
+        }
+        if is_last {
+            return Ok(kept);
+        }
     }
-    Ok(kept)
 }
 
 async fn list(tx: &mut Tx, search: &Search) -> Result<Vec<Row>, db::Error> {
@@ -154,30 +183,28 @@ async fn list(tx: &mut Tx, search: &Search) -> Result<Vec<Row>, db::Error> {
     .await)?)
 }
 
-/// The first term drives; each further one must be there too.
-async fn find(tx: &mut Tx, search: &Search, tokens: &[Vec<u8>; TERMS_MAX]) -> Result<Vec<Row>, db::Error> {
-    let (created_at, id) = search.window.below();
-    Ok(on!(tx, |conn| sqlx::query_as(sql!(
-        "select p.id, p.version, p.created_at, p.body \
-         from search_index i join provider p on p.id = i.owner \
-         where i.token = $1 \
-           and exists (select 1 from search_index o where o.token = $2 and o.owner = p.id) \
-           and exists (select 1 from search_index o where o.token = $3 and o.owner = p.id) \
-           and exists (select 1 from search_index o where o.token = $4 and o.owner = p.id) \
-           and exists (select 1 from search_index o where o.token = $5 and o.owner = p.id) \
-           and exists (select 1 from search_index o where o.token = $6 and o.owner = p.id) \
-           and p.deleted_at is null and (p.created_at, p.id) < ($7, $8) \
-         order by p.created_at desc, p.id desc limit $9"
+/// Some of those who have the tokens, newest first.
+async fn find(tx: &mut Tx, tokens: &str, stretch: &Window<Key>) -> Result<Vec<Row>, db::Error> {
+    let (created_at, id) = stretch.below();
+    Ok(on!(tx, |conn| {
+        sqlx::query_as(sql!(
+        "with recursive number (n) as (select 0 union all select n + 1 from number where n < 31), \
+             part (tokens) as materialized (select substr($1, 1024 * n + 1, 1024) from number), \
+             sought (one, other) as ( \
+                 select substr(tokens, 32 * n + 1, 16), substr(tokens, 32 * n + 17, 16) \
+                 from part cross join number where 32 * n < length(tokens)) \
+         select p.id, p.version, p.created_at, p.body \
+         from sought s cross join search_term i cross join provider p \
+         where i.token = s.one and p.id = i.owner \
+           and (s.other = s.one or exists (select 1 from search_term o where o.token = s.other and o.owner = i.owner)) \
+           and p.deleted_at is null and (p.created_at, p.id) < ($2, $3) \
+         order by p.created_at desc, p.id desc limit $4"
     ))
-    .bind(&tokens[0])
-    .bind(&tokens[1])
-    .bind(&tokens[2])
-    .bind(&tokens[3])
-    .bind(&tokens[4])
-    .bind(&tokens[5])
+    .bind(tokens)
     .bind(created_at)
     .bind(&id)
-    .bind(search.window.rows())
+    .bind(stretch.rows())
     .fetch_all(conn)
-    .await)?)
+    .await
+    })?)
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test says so by failing")]
 
 mod bad_input;
+mod index;
 mod life;
 mod search;
 

@@ -185,7 +185,7 @@ pub struct PatientFilter {
     /// Words of the name, or their beginnings: `joh do` finds John Doe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Date of birth, `YYYY-MM-DD`.
+    /// Date of birth, `YYYY-MM-DD`. Needs `name`, `phone` or `email` beside it: nobody is looked for by a birth date alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dob: Option<String>,
     /// Phone, exactly.

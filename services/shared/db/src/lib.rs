@@ -77,7 +77,9 @@ pub use outbox::{
     outbox_failed,
 };
 pub use retry::{Retry, retrying};
-pub use search::{TERMS_MAX, Term, search_index_clear, search_index_put, search_tokens};
+pub use search::{
+    Term, search_index_old, search_index_old_clear, search_terms_clear, search_terms_put, search_tokens,
+};
 pub use secrets::{SecretError, Secrets};
 pub use statements::{PrepareError, Statement, Store, prepare_all, statements};
 pub use tx::{Tx, TxKind};

@@ -17,6 +17,7 @@
 //! | [`verification`] | whether what stands in the audit is as it was written |
 //! | [`erasure`], [`wrapped`] | the keys of erased patients destroyed; what was done away with, and what is kept; what keys are wrapped under |
 //! | [`export`] | all that a service holds of a patient, kind by kind |
+//! | [`renewal`] | what the version before this one wrote, written anew |
 //! | [`relay`] | events from the outbox to their subscribers |
 //! | [`kit`], [`serve`], [`process`] | a service put together, started, drained; a service as a process |
 //! | [`ready`], [`healthcheck`] | whether a service can do its work, and how that is asked |
@@ -78,6 +79,8 @@ pub mod ready;
 pub mod receipt;
 #[cfg(feature = "service")]
 pub mod relay;
+#[cfg(feature = "service")]
+pub mod renewal;
 #[cfg(feature = "service")]
 pub mod routes;
 #[cfg(feature = "service")]

@@ -50,6 +50,7 @@ use self::seal::DataKey;
 use crate::{Error, OpenError, SealError, Secrets};
 
 pub(crate) use self::audit::{AuditKey, HeadRow};
+pub(crate) use self::blind::CHESTS;
 pub(crate) use self::keys::KeysStore;
 pub use self::rewrap::{RewrapError, Rewrapped, Unopened};
 pub use self::subject::{Period, Place, Subject};

@@ -205,13 +205,13 @@ testkit::on_both_engines! {
         again.close().await;
     }
 
-    async fn blind_prefixes_are_found_by_what_was_typed(db: Db) {
+    async fn a_value_in_a_row_has_a_hash_of_its_own(db: Db) {
         let vault = db.vault();
-        let prefixes = vault.blind_prefixes("family", "müller", 2..=4).unwrap();
-        assert_eq!(prefixes.len(), 3);
-        assert_eq!(prefixes[0], vault.blind_prefix("family", "mü").unwrap());
-        assert_eq!(prefixes[2], vault.blind_prefix("family", "müll").unwrap());
-        assert_ne!(vault.blind_prefix("family", "müller").unwrap(), vault.blind("family", "müller").unwrap());
-        assert!(vault.blind_prefixes("family", "m", 2..=4).unwrap().is_empty());
+        let tag = vault.blind_in_row("status", "b1", "Paid").unwrap();
+        assert_eq!(vault.blind_in_row("status", "b1", "Paid").unwrap(), tag);
+        assert_ne!(vault.blind_in_row("status", "b2", "Paid").unwrap(), tag);
+        assert_ne!(vault.blind_in_row("status", "b1", "Void").unwrap(), tag);
+        assert_ne!(vault.blind_in_row("statusb", "1", "Paid").unwrap(), tag);
+        assert_ne!(tag.len(), vault.blind("status", "Paid").unwrap().len(), "rows that have the old one are told by it");
     }
 }

@@ -1,0 +1,49 @@
+//! Statuses as the version before this one kept them, hashed alone, hashed anew with their appointments.
+//!
+//! The old hashes are shorter, and an index has the rows that hold one.
+
+use db::{Db, on, sql};
+
+use super::appointment::tag;
+use crate::domain::status;
+
+/// So many appointments are written anew at a time.
+const BATCH: i64 = 500;
+
+/// Writes some anew. Whether there were any.
+pub async fn some(db: Db) -> Result<bool, db::Error> {
+    db::retrying(&db, async |mut tx| {
+        // One at a time: two would write the same.
+        tx.lock(&["renewal"]).await?;
+        for status in status::ALL {
+            let old = db.vault().blind("status", status::name(status))?;
+            let appointments: Vec<String> = on!(tx, |conn| {
+                sqlx::query_scalar(sql!(
+                "select id from appointment where length(status) = 16 and status = $1 order by id limit $2"
+            ))
+            .bind(&old)
+            .bind(BATCH)
+            .fetch_all(conn)
+            .await
+            })?;
+            for appointment in &appointments {
+                let new = tag(&db, appointment, status)?;
+                on!(tx, |conn| sqlx::query(sql!(
+                    "update appointment set status = $3 where id = $1 and status = $2"
+                ))
+                .bind(appointment)
+                .bind(&old)
+                .bind(&new)
+                .execute(conn)
+                .await
+                .map(drop))?;
+            }
+            if !appointments.is_empty() {
+                tx.commit_unaudited().await?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    })
+    .await
+}
