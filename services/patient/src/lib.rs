@@ -7,6 +7,7 @@ pub mod api;
 pub mod archive;
 pub mod domain;
 mod error;
+pub mod jobs;
 pub mod store;
 
 use contracts::patients;
@@ -25,6 +26,7 @@ pub const MIGRATIONS: db::Migrations = db::migrations!();
 fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
     Box::pin(async move {
         let api = api::Api::new(&kit)?;
+        let erased_before = jobs::erased_before::run(kit.db.clone());
         let router = Routes::new(&kit, api, patients::API)
             .on(api::register::register)
             .on(api::search::list)
@@ -45,6 +47,6 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on_keys::<patients::KeysOfPatients>()
             .on_verification::<patients::VerifyAuditOfPatients>()
             .finish()?;
-        Ok(App { router, jobs: Vec::new() })
+        Ok(App { router, jobs: vec![Box::pin(erased_before)] })
     })
 }

@@ -19,13 +19,14 @@ pub enum Whose<'a> {
 }
 
 /// A stretch of the list, with each bill's sort key; restricted bills too if `with_restricted`. Of one patient it is known that they may be seen.
+/// `None` where a patient was erased.
 pub async fn bill_search(
     tx: &mut Tx,
     db: &Db,
     search: &Search,
     whose: Whose<'_>,
     with_restricted: bool,
-) -> Result<Vec<(Newest, Kept)>, db::Error> {
+) -> Result<Vec<(Newest, Option<Kept>)>, db::Error> {
     let status = search.status.map(|status| token(db, status)).transpose()?;
     let rows = match (whose, status) {
         (Whose::Patient(patient), _) => of_patient(tx, db, search, with_restricted, patient).await?,
@@ -37,8 +38,8 @@ pub async fn bill_search(
     };
     let mut found = Vec::with_capacity(rows.len());
     for row in rows {
-        let kept = row.open(db).await?;
-        found.push(((kept.created_at, kept.id.to_string()), kept));
+        let key = row.key();
+        found.push((key, row.open(db).await?));
     }
     Ok(found)
 }

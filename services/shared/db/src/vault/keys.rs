@@ -155,6 +155,23 @@ impl KeysStore {
         self.scrub().await
     }
 
+    /// Some of the patients' keys that are destroyed, by name, in order from beyond `after`.
+    pub(super) async fn patients_destroyed(&self, after: &str, count_max: i64) -> Result<Vec<String>, Error> {
+        let query = sql!(
+            Keys,
+            "select subject from data_key where subject like 'patient:%' and generation = 1 \
+             and destroyed_at is not null and subject > $1 order by subject limit $2"
+        );
+        Ok(match self {
+            Self::Postgres(pool) => {
+                sqlx::query_scalar(query).bind(after).bind(count_max).fetch_all(pool).await?
+            }
+            Self::Sqlite(pool) => {
+                sqlx::query_scalar(query).bind(after).bind(count_max).fetch_all(pool).await?
+            }
+        })
+    }
+
     pub(super) async fn purge_expired(&self, now: DateTime<Utc>) -> Result<u64, Error> {
         let mut tx = self.begin(now).await?;
         let wiped = on!(tx, |conn| sqlx::query(sql!(

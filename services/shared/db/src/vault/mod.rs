@@ -168,6 +168,17 @@ impl Vault {
         Ok(row.is_some_and(|row| matches!(row.state(self.clock.now()), KeyState::Destroyed)))
     }
 
+    /// Some patients whose keys are destroyed, by their ids, in the order of the keys store from beyond `after`.
+    pub(crate) async fn patients_destroyed(
+        &self,
+        after: Option<&str>,
+        count_max: i64,
+    ) -> Result<Vec<String>, Error> {
+        let after = after.map(|patient| Subject::Patient(patient).name());
+        let names = self.keys.patients_destroyed(after.as_deref().unwrap_or_default(), count_max).await?;
+        Ok(names.iter().filter_map(|name| subject::patient_of(name)).map(str::to_owned).collect())
+    }
+
     /// Wipes the keys whose period is over. Returns how many.
     pub async fn purge_expired(&self) -> Result<u64, Error> {
         let wiped = self.keys.purge_expired(self.clock.now()).await?;
