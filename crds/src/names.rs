@@ -51,6 +51,8 @@ pub const SERVICE_IDENTITIES: &str = "service-identities";
 pub const FIRST_ADMIN: &str = "first-admin";
 /// The CronJob that takes backups, and the volume that holds them.
 pub const BACKUP: &str = "backup";
+/// The CronJob that takes the wrapped keys alone, between backups, and the volume that holds them.
+pub const BACKUP_KEYS: &str = "backup-keys";
 /// The last backup, taken when a stack is deleted.
 pub const LAST_BACKUP: &str = "backup-last";
 /// The Job that fills a new database from a backup.
@@ -68,7 +70,7 @@ pub const ALERTS: &str = "alerts";
 /// The Grafana dashboard.
 pub const DASHBOARD: &str = "dashboard";
 
-const PARTS: [&str; 21] = [
+const PARTS: [&str; 22] = [
     API_GATEWAY,
     API_GATEWAY_IDENTITY,
     POSTGRES,
@@ -82,6 +84,7 @@ const PARTS: [&str; 21] = [
     SERVICE_IDENTITIES,
     FIRST_ADMIN,
     BACKUP,
+    BACKUP_KEYS,
     LAST_BACKUP,
     RESTORE,
     DEFAULT_DENY,

@@ -115,17 +115,25 @@ pub fn accounts(sight: &Sight) -> impl Iterator<Item = (String, String)> {
     sight.iter().filter_map(|((_, name), seen)| Some((known_as(name), seen.account()?.uid.to_string())))
 }
 
-/// The backup that ended last, if it failed: its Job and why. Jobs that have ended are not written again, so that their versions tell which
+/// The backup that ended last, if it failed, or else the keys that were taken last, if that did: its Job and why. Jobs that have ended are not written again, so that their versions tell which
 /// one that was.
 pub fn failed_backup<'a>(stack: &Stack, sight: &'a Sight) -> Option<(&'a str, &'a str)> {
+    let begins = |part| format!("{}-", names::object(&stack.name, part));
+    let (all, keys) = (begins(names::BACKUP), begins(names::BACKUP_KEYS));
+    // That keys were taken since makes good no backup that failed, nor the other way round.
+    failed_last(sight, |name| name.starts_with(&all) && !name.starts_with(&keys))
+        .or_else(|| failed_last(sight, |name| name.starts_with(&keys)))
+}
+
+/// Of these Jobs the one that ended last, if it failed, and why.
+fn failed_last(sight: &Sight, is_one: impl Fn(&str) -> bool) -> Option<(&str, &str)> {
     let job = Kind::id("batch", "Job")?;
-    let begins = format!("{}-", names::object(&stack.name, names::BACKUP));
-    let backups = sight.iter().filter(|((id, name), _)| *id == job && name.starts_with(&begins));
-    let ended = backups.filter_map(|((_, name), seen)| {
-        let workload = seen.workload()?;
-        let has_ended = workload.complete || workload.failed.is_some();
-        has_ended.then_some((seen.version, name, workload))
-    });
+    let ended =
+        sight.iter().filter(|((id, name), _)| *id == job && is_one(name)).filter_map(|((_, name), seen)| {
+            let workload = seen.workload()?;
+            let has_ended = workload.complete || workload.failed.is_some();
+            has_ended.then_some((seen.version, name, workload))
+        });
     let (_, name, last) = ended.max_by_key(|(version, ..)| *version)?;
     Some((name, last.failed.as_deref()?))
 }

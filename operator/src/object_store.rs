@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use backup_store::{BackupName, Patience, Place, Store};
+use backup_store::{BackupName, KeysPut, Patience, Place, Store};
 use clap::{Args, Subcommand};
 use contracts::ambient::Clock;
 
@@ -20,6 +20,14 @@ pub(crate) enum Command {
         /// How many backups are kept there.
         #[arg(long)]
         keep: usize,
+    },
+    /// Carry the newest keys in a folder there, unless newer ones are there.
+    PutKeys {
+        #[command(flatten)]
+        place: PlaceOptions,
+        /// Where they lie: `keys-<digest>.dump`, with the time of them beside it.
+        #[arg(long)]
+        keys: PathBuf,
     },
     /// Bring a backup from there into a folder.
     Get {
@@ -109,6 +117,13 @@ pub(crate) async fn run(command: Command, out: &mut impl std::io::Write) -> Resu
             let pruned = pruned.len();
             writeln!(out, "backup {name}: {bytes} bytes of data are there; {pruned} older ones taken away")
                 .map_err(printing)
+        }
+        Command::PutKeys { place, keys } => {
+            let said = match backup_store::put_keys(&place.store()?, &keys).await? {
+                KeysPut::There => "the keys are there",
+                KeysPut::NewerAreThere => "newer keys were there already",
+            };
+            writeln!(out, "{said}").map_err(printing)
         }
         Command::Get { unless: Some(file), .. } if file.exists() => {
             writeln!(out, "nothing is needed from there").map_err(printing)

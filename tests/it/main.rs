@@ -10,6 +10,7 @@ mod documented;
 mod durability;
 mod lifecycle;
 mod privacy;
+mod restored;
 mod rotation;
 mod security_page;
 mod signing_keys;

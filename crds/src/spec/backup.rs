@@ -15,6 +15,10 @@ pub struct Backup {
     #[serde(default = "Backup::default_schedule")]
     #[schemars(length(min = 6, max = 128), regex(pattern = forms::CRON))]
     pub schedule: String,
+    /// When the wrapped keys alone are taken anew, between backups: whoever was erased before then stays erased when an older backup is restored.
+    #[serde(default = "Backup::default_keys_schedule")]
+    #[schemars(length(min = 6, max = 128), regex(pattern = forms::CRON))]
+    pub keys_schedule: String,
     /// How many are kept; older ones are deleted.
     #[serde(default = "Backup::default_keep")]
     #[schemars(range(min = 1, max = 366))]
@@ -34,6 +38,9 @@ pub struct Backup {
 impl Backup {
     fn default_schedule() -> String {
         "0 2 * * *".to_owned()
+    }
+    fn default_keys_schedule() -> String {
+        "*/15 * * * *".to_owned()
     }
     const fn default_keep() -> u32 {
         7

@@ -17,6 +17,10 @@ pub(crate) const DATA: &str = "data.dump";
 pub(crate) const SUMS: &str = "SHA256SUMS";
 /// The keys, in the bucket.
 pub(crate) const KEYS: &str = "keys/keys.dump";
+/// Beside them while some are brought between backups.
+pub(crate) const KEYS_ON_THEIR_WAY: &str = "keys/on-their-way";
+/// Beside the keys in a folder of this machine: when they were taken.
+const TAKEN: &str = "TAKEN";
 
 /// A backup's name, such as `20261124T020000Z`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,6 +54,39 @@ impl FromStr for BackupName {
             _ => Err(Error::Setting(format!("{text} is no backup's name: one is such as 20261124T020000Z"))),
         }
     }
+}
+
+/// When keys were taken, by the database's clock: `20261124T020000.000000Z`; or as a backup's name has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Taken(DateTime<Utc>);
+
+impl Taken {
+    pub(crate) fn at(self) -> DateTime<Utc> {
+        self.0
+    }
+}
+
+impl fmt::Display for Taken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.format("%Y%m%dT%H%M%S%.6fZ"))
+    }
+}
+
+impl FromStr for Taken {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let time = NaiveDateTime::parse_from_str(text.trim(), "%Y%m%dT%H%M%S%.fZ");
+        let none = |_| Error::Unusable(format!("{text} is no time at which keys were taken"));
+        time.map(|time| Self(time.and_utc())).map_err(none)
+    }
+}
+
+/// Keys in a folder of this machine.
+pub(crate) struct Keys {
+    pub(crate) file: PathBuf,
+    pub(crate) digest: Digest,
+    pub(crate) taken: Taken,
 }
 
 /// A SHA-256, in hexadecimal.
@@ -89,8 +126,27 @@ pub(crate) fn newest_data(folder: &Path) -> Result<(BackupName, PathBuf, Digest)
     Ok((name, dir.join(DATA), digest))
 }
 
+/// The newest keys in a folder.
+pub(crate) fn keys(folder: &Path) -> Result<Keys, Error> {
+    let path = folder.join(TAKEN);
+    // Read first: of keys that take their place meanwhile it is too early, which does no harm.
+    let taken = fs::read_to_string(&path).map_err(Error::file(&path))?.parse()?;
+    let (file, digest) = newest_keys(folder)?;
+    Ok(Keys { file, digest, taken })
+}
+
+/// The newest keys in a folder, for the backup that was taken there. What a script of an earlier version has taken has no time but the backup's.
+pub(crate) fn keys_of_backup(folder: &Path, name: &BackupName) -> Result<Keys, Error> {
+    if folder.join(TAKEN).exists() {
+        return keys(folder);
+    }
+    let (file, digest) = newest_keys(folder)?;
+    let taken = name.as_str().parse()?;
+    Ok(Keys { file, digest, taken })
+}
+
 /// The newest keys in a folder, whose file is called after its digest. If a backup was broken off there may be two.
-pub(crate) fn newest_keys(folder: &Path) -> Result<(PathBuf, Digest), Error> {
+fn newest_keys(folder: &Path) -> Result<(PathBuf, Digest), Error> {
     let mut newest: Option<(std::time::SystemTime, PathBuf, Digest)> = None;
     for entry in entries(folder)? {
         let Some(digest) = entry.strip_prefix("keys-").and_then(|rest| rest.strip_suffix(".dump")) else {

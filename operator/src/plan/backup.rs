@@ -1,4 +1,4 @@
-//! Backups: a `CronJob` that takes them, a Job for the last one, and a Job that fills a new stack from one.
+//! Backups: a `CronJob` that takes them, another for the keys between them, a Job for the last one, and a Job that fills a new stack from one.
 //!
 //! Data and wrapped keys go to two volumes. A volume of data is copied, kept in versions and carried away, and may be; of the keys there
 //! must be no older state anywhere, or what was erased since could be read again (see `docs/backup.md`).
@@ -36,13 +36,16 @@ const RESTORE_PATIENCE: Patience = Patience { retries: 2, seconds_max: Some(24 *
 /// One that could not be started in time (nobody was there to start it) is not made up for in the middle of the day.
 const LATE_SECONDS_MAX: i64 = 3_600;
 
-/// The volumes and the `CronJob`, where backups are asked for; the restore, where the stack begins with one.
+/// The keys alone are taken anew by the next of them, and by the next backup.
+const KEYS_PATIENCE: Patience = Patience { retries: 0, seconds_max: Some(600) };
+
+/// The volumes and the two `CronJob`s, where backups are asked for; the restore, where the stack begins with one.
 pub(super) fn plan(context: &Context<'_>) -> Vec<Object> {
     let mut objects = Vec::new();
     if let Some(backup) = &context.stack.backup {
         objects.extend(volumes(context, backup));
         if is_known(context) {
-            objects.push(cron_job(context, backup));
+            objects.extend(Taken::BOTH.map(|what| cron_job(context, backup, what)));
         }
     }
     if let Some(restore) = &context.stack.restore_from
@@ -56,7 +59,7 @@ pub(super) fn plan(context: &Context<'_>) -> Vec<Object> {
 /// The last backup, for `deletionPolicy: Backup`, with what it needs. Take it when no service runs any more.
 pub fn last(context: &Context<'_>) -> Vec<Object> {
     let Some(backup) = &context.stack.backup else { return Vec::new() };
-    let template = taking(context, names::LAST_BACKUP, backup);
+    let template = taking(context, names::LAST_BACKUP, backup, Taken::All);
     let job = job(context, names::LAST_BACKUP, template, PATIENCE);
     // Of a stack that never came up, not even the account is there.
     let account = Object::of(&account(context));
@@ -81,12 +84,46 @@ fn keys_size() -> Quantity {
     Quantity::mebibytes(KEYS_MEBIBYTES)
 }
 
-fn cron_job(context: &Context<'_>, backup: &Backup) -> Object {
-    let template = taking(context, names::BACKUP, backup);
-    let metadata = context.owned(names::BACKUP, context.name(names::BACKUP));
+/// What is taken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    /// The data, and then the keys.
+    All,
+    /// The keys alone, so that whoever is erased between two backups is gone from the copies, too.
+    Keys,
+}
+
+impl Taken {
+    const BOTH: [Self; 2] = [Self::All, Self::Keys];
+
+    const fn part(self) -> &'static str {
+        match self {
+            Self::All => names::BACKUP,
+            Self::Keys => names::BACKUP_KEYS,
+        }
+    }
+
+    fn schedule(self, backup: &Backup) -> &str {
+        match self {
+            Self::All => &backup.schedule,
+            Self::Keys => &backup.keys_schedule,
+        }
+    }
+
+    const fn patience(self) -> Patience {
+        match self {
+            Self::All => PATIENCE,
+            Self::Keys => KEYS_PATIENCE,
+        }
+    }
+}
+
+fn cron_job(context: &Context<'_>, backup: &Backup, what: Taken) -> Object {
+    let template = taking(context, what.part(), backup, what);
+    let metadata = context.owned(what.part(), context.name(what.part()));
     Object::of(&CronJob {
         spec: Some(CronJobSpec {
-            schedule: backup.schedule.clone(),
+            schedule: what.schedule(backup).to_owned(),
             time_zone: Some(context.stack.time_zone.name().to_owned()),
             suspend: Some(backup.suspend),
             concurrency_policy: Some("Forbid".to_owned()),
@@ -99,7 +136,7 @@ fn cron_job(context: &Context<'_>, backup: &Backup) -> Object {
                     labels: metadata.labels.clone(),
                     ..Default::default()
                 }),
-                spec: Some(job::spec(template, PATIENCE)),
+                spec: Some(job::spec(template, what.patience())),
             },
         }),
         metadata,
@@ -109,10 +146,13 @@ fn cron_job(context: &Context<'_>, backup: &Backup) -> Object {
 
 /// A pod that takes a backup: of the database it may read and nothing else. Where there is an object store, the dump is taken first, and then
 /// carried there.
-fn taking(context: &Context<'_>, part: &str, backup: &Backup) -> PodTemplateSpec {
-    let folders = match (&backup.volume, &backup.object_store) {
-        (None, Some(store)) => scratch(&store.store.scratch),
-        _ => volumes_of(&context.name(names::BACKUP)),
+fn taking(context: &Context<'_>, part: &str, backup: &Backup, what: Taken) -> PodTemplateSpec {
+    let claim = context.name(names::BACKUP);
+    let folders = match (&backup.volume, &backup.object_store, what) {
+        (None, Some(store), Taken::All) => scratch(&store.store.scratch),
+        (None, Some(_), Taken::Keys) => scratch_of_keys(),
+        (.., Taken::All) => volumes_of(&claim),
+        (.., Taken::Keys) => volume_of_keys(Mounts::default(), &claim),
     };
     let reader =
         folders.clone().secret("database", context.name(names::DATABASE_READER)).scratch("tmp", "/tmp");
@@ -128,11 +168,17 @@ fn taking(context: &Context<'_>, part: &str, backup: &Backup) -> PodTemplateSpec
             pod::value("KEEP", backup.keep.to_string()),
         ],
     );
+    if what == Taken::Keys {
+        add(&mut dump, [pod::value("WHAT", "keys".to_owned())]);
+    }
     let Some(store) = &backup.object_store else { return dump.template(context) };
     let Pod { mut container, mounts, .. } = dump.clone();
     "dump".clone_into(&mut container.name);
     let mut template = Pod {
-        container: object_store::put(context, store, backup, [DATA_DIR, KEYS_DIR]),
+        container: match what {
+            Taken::All => object_store::put(context, store, backup, [DATA_DIR, KEYS_DIR]),
+            Taken::Keys => object_store::put_keys(context, store, KEYS_DIR),
+        },
         mounts: object_store::secrets(folders, &store.store),
         ..dump
     }
@@ -193,11 +239,12 @@ fn restored(context: &Context<'_>, restore: &RestoreFrom) -> Object {
 }
 
 fn volumes_of(data_claim: &str) -> Mounts {
-    Mounts::default().volume(claimed("data", data_claim.to_owned()), DATA_DIR.to_owned(), false).volume(
-        claimed("keys", keys_claim(data_claim)),
-        KEYS_DIR.to_owned(),
-        false,
-    )
+    let data = Mounts::default().volume(claimed("data", data_claim.to_owned()), DATA_DIR.to_owned(), false);
+    volume_of_keys(data, data_claim)
+}
+
+fn volume_of_keys(mounts: Mounts, data_claim: &str) -> Mounts {
+    mounts.volume(claimed("keys", keys_claim(data_claim)), KEYS_DIR.to_owned(), false)
 }
 
 /// In the place of the two volumes: folders that go with the pod.
@@ -205,6 +252,16 @@ fn scratch(scratch: &Scratch) -> Mounts {
     let [data, keys] = [("data", &scratch.size), ("keys", &keys_size())]
         .map(|(name, size)| object_store::scratch(name, scratch, size));
     Mounts::default().volume(data, DATA_DIR.to_owned(), false).volume(keys, KEYS_DIR.to_owned(), false)
+}
+
+/// A folder of the pod's own, on its node's disk.
+fn scratch_of_keys() -> Mounts {
+    let on_the_node = Scratch { class_name: None, size: keys_size() };
+    Mounts::default().volume(
+        object_store::scratch("keys", &on_the_node, &keys_size()),
+        KEYS_DIR.to_owned(),
+        false,
+    )
 }
 
 fn add<const N: usize>(pod: &mut Pod<'_>, variables: [EnvVar; N]) {

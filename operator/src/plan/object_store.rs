@@ -29,6 +29,14 @@ pub(super) fn put(
     container(context, "upload", args)
 }
 
+/// The container that carries the keys alone there; `keys` is where they lie here.
+pub(super) fn put_keys(context: &Context<'_>, store: &BackupStore, keys: &str) -> Container {
+    let folder = store.folder(&context.stack.namespace, &context.stack.name);
+    let mut args = args("put-keys", &store.store, &folder);
+    args.push(format!("--keys={keys}"));
+    container(context, "upload", args)
+}
+
 /// The container that brings one from there, unless the file `unless` is there.
 pub(super) fn get(
     context: &Context<'_>,

@@ -24,7 +24,8 @@ pub enum Command {
         #[arg(long)]
         renew: bool,
     },
-    /// Put another key-encryption key in the place of a stopped stack's, and wrap every patient's key under it. No data is written anew.
+    /// Put another key-encryption key in the place of the present one, and wrap every patient's key under it, while the stack runs or not. No data is
+    /// written anew.
     RotateKek(RotateKek),
     /// Look after the audit of a stack, while it runs or not.
     #[command(subcommand)]

@@ -67,12 +67,6 @@ impl DataDir {
         Ok(this)
     }
 
-    /// Opens a folder that a stack has used. Makes nothing: a folder that was meant to be another is left as it is.
-    pub fn open_existing(path: &Path) -> Result<Self, Fault> {
-        check_used(path)?;
-        Self::open(path, &Random::system())
-    }
-
     /// Looks at a folder that a stack has used, and may be using.
     pub fn look_at(path: &Path) -> Result<Self, Fault> {
         check_used(path)?;

@@ -10,7 +10,7 @@
 //! | [`reload`] | the resource read again whenever its file changes |
 //! | `edit` | what became of a change, in a line |
 //! | [`audit`] | the audit of all services verified |
-//! | [`rotate`] | another key-encryption key for a folder at rest |
+//! | [`rotate`] | another key-encryption key, while the stack runs or not |
 //! | [`signing_keys`] | another key that users' tokens are signed with |
 //! | [`demo`] | an invented clinic to look at |
 //!

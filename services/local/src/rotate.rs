@@ -1,4 +1,4 @@
-//! `healthcare rotate-kek`: another key-encryption key for a data folder that no process uses.
+//! `healthcare rotate-kek`: another key-encryption key for a data folder, while a stack runs on it or not.
 //!
 //! ```text
 //! kek/current = A                        as it was
@@ -8,12 +8,16 @@
 //! kek/current = B                        A is forgotten, since nothing needs it
 //! ```
 //!
-//! Broken off anywhere, the next run goes on where this one stopped, and a stack can be started in between.
+//! Broken off anywhere, the next run goes on where this one stopped. A stack that runs, or is started in between, reads the files again: every
+//! second, and whenever it meets a key wrapped under what it does not know, or is told that what it wraps under is retired. The databases retire A before
+//! it is forgotten, and refuse that while a single key needs it.
 
+use std::fs::{File, TryLockError};
 use std::path::Path;
+use std::time::Duration;
 
 use contracts::ambient::{Clock, Random};
-use db::{Rewrapped, Secrets};
+use db::{RewrapError, Rewrapped, Secrets};
 use http_kit::{generate, serve};
 use settings::{Database, Encryption, SecretRef, ServiceName};
 use stack::{LocalDatabase, local_database};
@@ -22,10 +26,15 @@ use crate::args::RotateKek;
 use crate::data::DataDir;
 use crate::fault::Fault;
 
+/// A stack that runs wraps under another key within a second.
+const AGAIN_AFTER: Duration = Duration::from_millis(500);
+const ATTEMPTS_MAX: u32 = 60;
+
 /// Rotates the key-encryption key of a data folder.
 pub async fn rotate_kek(args: RotateKek) -> Result<(), Fault> {
     let url = args.database.read()?;
-    let data = DataDir::open_existing(&args.data_dir)?;
+    let data = DataDir::look_at(&args.data_dir)?;
+    let _alone = data.lock_kek()?;
     if let Some(url) = url {
         data.keep_database_url(url.reveal())?;
     }
@@ -74,12 +83,35 @@ async fn rewrap(service: ServiceName, database: &Database, secrets: &Secrets) ->
     };
     let stored = (database, &Encryption::default());
     let db = serve::open_as_it_is(service, stored, secrets, ambient).await.map_err(failed)?;
-    let rewrapped = db.rewrap().await;
+    let mut attempts = 1;
+    let rewrapped = loop {
+        match db.rewrap().await {
+            Err(RewrapError::StillInUse { .. }) if attempts < ATTEMPTS_MAX => attempts += 1,
+            rewrapped => break rewrapped,
+        }
+        tokio::time::sleep(AGAIN_AFTER).await;
+    };
     db.close().await;
     rewrapped.map_err(|source| failed(serve::StartError::Rewrap { service, source }))
 }
 
 impl DataDir {
+    /// Keeps everybody else from exchanging the key while the file is held, and clears up after whoever was killed doing so.
+    fn lock_kek(&self) -> Result<File, Fault> {
+        let folder = self.path().join("secrets").join(KEK);
+        let failed = |error| Fault::failed(format!("{} cannot be used: {error}", folder.display()));
+        let file = File::open(&folder).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(Fault::failed("another process is exchanging this key-encryption key"));
+            }
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        }
+        self.secret_files().sweep(KEK).map_err(failed)?;
+        Ok(file)
+    }
+
     /// Puts another key in the place of the present one, which is kept beside it; unless that was done already and not come to its end.
     /// Tells whether it was done now.
     fn use_another_kek(&self, random: &Random) -> Result<bool, Fault> {
@@ -104,6 +136,7 @@ impl DataDir {
     }
 }
 
+const KEK: &str = "kek";
 const CURRENT: &str = "kek/current";
 const PREVIOUS: &str = "kek/previous";
 
@@ -129,10 +162,27 @@ mod tests {
     }
 
     #[test]
+    fn one_at_a_time_exchanges_it_and_clears_up_after_one_that_was_killed() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = DataDir::open(dir.path(), &Random::system()).unwrap();
+        let unfinished = dir.path().join("secrets/kek/.tmpa1B2c3");
+        std::fs::write(&unfinished, "half a ke").unwrap();
+        // Beside a stack that runs.
+        let beside = || DataDir::look_at(dir.path()).unwrap();
+        let first = beside().lock_kek().unwrap();
+        assert!(!unfinished.exists());
+        let refused = beside().lock_kek().err().unwrap().to_string();
+        assert!(refused.contains("another process is exchanging"), "{refused}");
+        drop(first);
+        assert!(beside().lock_kek().is_ok());
+        drop(data);
+    }
+
+    #[test]
     fn a_folder_without_a_key_is_not_made() {
         let dir = tempfile::tempdir().unwrap();
         for path in [dir.path().join("none"), dir.path().to_path_buf()] {
-            let refused = DataDir::open_existing(&path).err().unwrap().to_string();
+            let refused = DataDir::look_at(&path).err().unwrap().to_string();
             assert!(refused.contains("no data of a stack"), "{refused}");
         }
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);

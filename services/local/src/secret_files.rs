@@ -12,6 +12,9 @@ use http_kit::identity::{Part, generate_key, public_jwk};
 
 use crate::signing_keys::keys_in;
 
+/// So begins the name of a file that is not whole yet.
+const UNFINISHED: &str = ".tmp";
+
 /// A folder of secrets.
 pub(crate) struct SecretFiles {
     path: PathBuf,
@@ -68,12 +71,23 @@ impl SecretFiles {
         let path = self.path.join(name);
         let dir = path.parent().unwrap_or(&self.path);
         make_dir(dir, self.dir_mode)?;
-        let mut file = tempfile::NamedTempFile::new_in(dir)?;
+        let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(dir)?;
         file.write_all(value)?;
         file.as_file().set_permissions(Permissions::from_mode(self.file_mode))?;
         file.as_file().sync_all()?;
         file.persist(&path)?;
         File::open(dir)?.sync_all()
+    }
+
+    /// Takes away what runs that were killed have left in a secret's folder, half written. Only for whoever holds the lock of those who write there.
+    pub(crate) fn sweep(&self, secret: &str) -> Result<()> {
+        for entry in std::fs::read_dir(self.path.join(secret))? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+                std::fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
     }
 
     /// Takes a secret away.

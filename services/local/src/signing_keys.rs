@@ -68,6 +68,7 @@ impl SigningKeys {
         lock.lock()?;
         let present = keys_in(&folder)?.into_iter().next().ok_or(ErrorKind::NotFound)?;
         let files = SecretFiles::like(&folder.join(file(&present)))?;
+        files.sweep("")?;
         Ok(Self { folder, files, _lock: lock })
     }
 
@@ -237,6 +238,14 @@ mod tests {
         let again = SecretFiles::private(dir.path().to_path_buf());
         again.make_keys(&Random::seeded(2), std::iter::empty()).unwrap();
         assert_eq!(files(&folder), before);
+    }
+
+    #[test]
+    fn what_a_run_that_was_killed_has_half_written_goes_with_the_next() {
+        let (_dir, folder) = fresh(SecretFiles::private);
+        std::fs::write(folder.join(".tmpa1B2c3"), "half a ke").unwrap();
+        rotate(&folder, at(1), false);
+        assert!(files(&folder).keys().all(|name| !name.starts_with('.')), "{:?}", files(&folder).keys());
     }
 
     #[test]

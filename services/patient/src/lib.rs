@@ -7,6 +7,7 @@ pub mod api;
 pub mod archive;
 pub mod domain;
 mod error;
+pub mod jobs;
 pub mod store;
 
 use contracts::patients;
@@ -27,6 +28,7 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
         let api = api::Api::new(&kit)?;
         renewal::renew(&kit.db, store::renewal::some).await?;
         let renewal = renewal::run(kit.db.clone(), store::renewal::some);
+        let erased_before = jobs::erased_before::run(kit.db.clone());
         let router = Routes::new(&kit, api, patients::API)
             .on(api::register::register)
             .on(api::search::list)
@@ -47,6 +49,6 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on_keys::<patients::KeysOfPatients>()
             .on_verification::<patients::VerifyAuditOfPatients>()
             .finish()?;
-        Ok(App { router, jobs: vec![Box::pin(renewal)] })
+        Ok(App { router, jobs: vec![Box::pin(renewal), Box::pin(erased_before)] })
     })
 }

@@ -30,7 +30,13 @@ fn restored(operator: &Operator, from: &str, new: &str, further: &[&str]) -> Cli
 
 /// Takes a backup now, as `kubectl healthcare backup` does.
 pub(crate) fn back_up(clinic: &Clinic) {
-    let (job, schedule) = (clinic.object("now"), format!("--from=cronjob/{}", clinic.object("backup")));
+    take(clinic, "backup");
+}
+
+/// Has a schedule's work done now.
+pub(crate) fn take(clinic: &Clinic, what: &str) {
+    let job = clinic.object(&format!("{what}-now"));
+    let schedule = format!("--from=cronjob/{}", clinic.object(what));
     clinic.namespace().kubectl(&["create", "job", &job, &schedule]);
     let within = format!("--timeout={}s", TAKEN_IN.as_secs());
     clinic.namespace().kubectl(&["wait", "--for=condition=Complete", &within, &format!("job/{job}")]);
@@ -61,6 +67,16 @@ fn register_to_the_end(caller: &Caller) -> JoinHandle<Vec<String>> {
     })
 }
 
+/// Waits until every service has erased a patient.
+async fn is_erased(admin: &Caller, patient: &str) {
+    let path = format!("{patient}/erasure");
+    eventually("an erasure", TAKEN_IN, async || {
+        let report = admin.call("GET", &path, None).await;
+        if report.json()["status"] == "Completed" { Ok(()) } else { Err(report.text) }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_new_stack_is_filled_from_a_backup_and_gives_the_same_answers() {
     let operator = Operator::install("backup").await;
@@ -71,11 +87,17 @@ async fn a_new_stack_is_filled_from_a_backup_and_gives_the_same_answers() {
     let registered = admin.call("POST", "/api/patients", Some(PATIENT)).await.expect(201).json();
     let path = format!("/api/patients/{}", registered["patientId"].as_str().unwrap());
     let answer = admin.call("GET", &path, None).await.expect(200).json();
+    let erased = admin.call("POST", "/api/patients", Some(PATIENT)).await.expect(201).json();
+    let erased = format!("/api/patients/{}", erased["patientId"].as_str().unwrap());
     let told = operator.namespace.healthcare(&["backup", "old"]).expect(0);
     assert!(told.out.contains("takes a backup of old.\nIt is taken."), "{}", told.out);
     // After the backup, and so not in it.
     let later = admin.call("POST", "/api/patients", Some(PATIENT)).await.expect(201).json();
     let later = format!("/api/patients/{}", later["patientId"].as_str().unwrap());
+    // Erased after the backup, and before the keys were taken that lie beside it.
+    let _ = admin.call("DELETE", &erased, None).await.expect(200);
+    is_erased(&admin, &erased).await;
+    take(&old, "backup-keys");
 
     let new = restored(&operator, "old", "new", &[]);
     new.settled().await;
@@ -83,6 +105,10 @@ async fn a_new_stack_is_filled_from_a_backup_and_gives_the_same_answers() {
     let admin_there = new.anybody().await.sign_in("admin", &old.admin_password().await).await;
     assert_eq!(admin_there.call("GET", &path, None).await.expect(200).json(), answer);
     let _ = admin_there.call("GET", &later, None).await.expect(404);
+    let _ = admin_there.call("GET", &erased, None).await.expect(404);
+    is_erased(&admin_there, &erased).await;
+    let all = admin_there.call("GET", "/api/patients", None).await.expect(200).json();
+    assert_eq!(all["items"].as_array().unwrap().len(), 1, "{all}");
     let _ = admin.call("GET", &later, None).await.expect(200);
     new.namespace().kubectl(&["delete", "healthcarestack", "new", "--timeout=60s"]);
 

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use stack::condition::{kind, reason};
 use testkit::S3Server;
 
-use crate::backup::back_up;
+use crate::backup::{back_up, take};
 use crate::deletion::remains;
 
 const PATIENT: &str = r#"{"name": "Maria Beispiel", "dob": "1980-02-29",
@@ -68,6 +68,9 @@ async fn what_is_left_of_a_stack_is_in_a_bucket_and_fills_a_new_one() {
     back_up(&old);
     assert_eq!(server.objects("keys"), ["object-store/old/keys/keys.dump"]);
     assert_eq!(server.objects("backups").len(), 2, "{:?}", server.objects("backups"));
+
+    take(&old, "backup-keys");
+    assert_eq!(server.objects("keys"), ["object-store/old/keys/keys.dump"], "nobody is on the way any more");
 
     // The last backup has what was written since; of the cluster's own nothing stays but the key, and a password.
     let later = register(&old).await;

@@ -35,11 +35,13 @@ async fn kept(clinic: &Clinic) -> Vec<String> {
     listed.lines().map(str::to_owned).collect()
 }
 
-/// The Jobs of the schedule that are complete.
-async fn taken(clinic: &Clinic) -> Vec<String> {
+/// The Jobs of a schedule that are complete.
+async fn taken(clinic: &Clinic, schedule: &str) -> Vec<String> {
     let jobs = clinic.api::<Job>().list(&ListParams::default()).await.unwrap().items;
+    let name = clinic.object(schedule);
     let of_schedule = |job: &&Job| {
-        job.owner_references().iter().any(|owner| owner.kind == "CronJob" && owner.controller == Some(true))
+        let mut owners = job.owner_references().iter();
+        owners.any(|owner| owner.kind == "CronJob" && owner.name == name && owner.controller == Some(true))
     };
     let is_complete = |job: &&Job| job.status.as_ref().is_some_and(|status| status.completion_time.is_some());
     jobs.iter().filter(of_schedule).filter(is_complete).map(ResourceExt::name_any).collect()
@@ -55,12 +57,14 @@ async fn backups_are_taken_by_the_clock_and_one_that_fails_is_told_of() {
     let first = kept(&clinic).await;
     assert_eq!(first.len(), 1, "{first:?}");
 
-    clinic.edit(backup(json!({"schedule": "* * * * *"}))).await;
-    eventually("a backup by the clock", TAKEN_IN, async || {
-        let taken = taken(&clinic).await;
-        if taken.is_empty() { Err(clinic.story()) } else { Ok(()) }
-    })
-    .await;
+    clinic.edit(backup(json!({"schedule": "* * * * *", "keysSchedule": "* * * * *"}))).await;
+    for schedule in ["backup", "backup-keys"] {
+        eventually("a backup by the clock", TAKEN_IN, async || {
+            let taken = taken(&clinic, schedule).await;
+            if taken.is_empty() { Err(clinic.story()) } else { Ok(()) }
+        })
+        .await;
+    }
     let schedule: CronJob = clinic.api().get(&clinic.object("backup")).await.unwrap();
     assert_eq!(schedule.spec.as_ref().unwrap().time_zone.as_deref(), Some("Europe/Berlin"));
     let second = kept(&clinic).await;

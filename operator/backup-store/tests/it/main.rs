@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says so by failing")]
 
 mod broken;
+mod keys;
 mod refused;
 mod there_and_back;
 mod world;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use backup_store::{Error, Got, Patience, Place, Put, Store, get, put};
+use backup_store::{Error, Got, KeysPut, Patience, Place, Put, Store, get, put, put_keys};
 use chrono::{DateTime, Utc};
 use contracts::ambient::Clock;
 use tempfile::TempDir;
@@ -74,6 +74,16 @@ impl World {
         fs::write(folder.join("data.dump"), data).unwrap();
         let sums = Command::new("sha256sum").arg("data.dump").current_dir(&folder).output().unwrap();
         fs::write(folder.join("SHA256SUMS"), sums.stdout).unwrap();
+        self.place_keys(keys);
+    }
+
+    /// What `backup.sh` leaves when it takes the keys alone, at this time.
+    pub(crate) fn take_keys(&self, taken: &str, keys: &[u8]) {
+        self.place_keys(keys);
+        fs::write(self.path("keys/TAKEN"), format!("{taken}\n")).unwrap();
+    }
+
+    fn place_keys(&self, keys: &[u8]) {
         for old in self.files("keys") {
             fs::remove_file(self.path("keys").join(old)).unwrap();
         }
@@ -94,6 +104,10 @@ impl World {
 
     pub(crate) async fn put(&self, keep: usize) -> Result<Put, Error> {
         put(&self.store(), &self.path("data"), &self.path("keys"), keep).await
+    }
+
+    pub(crate) async fn put_keys(&self) -> Result<KeysPut, Error> {
+        put_keys(&self.store(), &self.path("keys")).await
     }
 
     pub(crate) async fn get(&self, name: Option<&str>) -> Result<Got, Error> {

@@ -20,7 +20,10 @@ fn in_a_bucket_alone() -> Stack {
 fn pods(stack: &Stack) -> Vec<Value> {
     let last = with(stack, backup::last);
     let objects: Vec<Object> = planned(stack).into_iter().chain(last).collect();
-    let of_backups = |object: &&Object| object.name.contains("-backup") || object.name.contains("-restore-");
+    let of_backups = |object: &&Object| {
+        let of_keys = object.name.ends_with("-backup-keys");
+        !of_keys && (object.name.contains("-backup") || object.name.contains("-restore-"))
+    };
     let bodies = objects.iter().filter(of_backups).map(|object| &object.body["spec"]);
     let templates =
         bodies.filter_map(|spec| spec.pointer("/jobTemplate/spec/template").or(spec.get("template")));
@@ -96,6 +99,35 @@ fn what_uploads_and_downloads_understands_what_it_is_told_and_knows_nothing_of_t
             let secret = "/var/run/healthcare/secrets/backup-bucket";
             assert_eq!(paths, ["/backup/data", "/backup/keys", secret]);
             assert_eq!(container["env"], Value::Null);
+        }
+    }
+}
+
+#[test]
+fn between_backups_the_keys_alone_are_taken_by_whoever_is_given_no_data() {
+    let mut on_a_volume = full();
+    on_a_volume.backup.as_mut().unwrap().object_store = None;
+    for (stack, uploads) in [(full(), true), (in_a_bucket_alone(), true), (on_a_volume, false)] {
+        let objects = planned(&stack);
+        let spec = &find(&objects, "CronJob", "full-backup-keys")["spec"];
+        assert_eq!(spec["schedule"], "*/15 * * * *");
+        assert_eq!(spec["concurrencyPolicy"], "Forbid");
+        let pod = &spec["jobTemplate"]["spec"]["template"]["spec"];
+        let lists = [&pod["initContainers"], &pod["containers"]];
+        let containers: Vec<_> =
+            lists.into_iter().flat_map(|list| list.as_array().into_iter().flatten()).collect();
+        assert_eq!(containers.len(), if uploads { 2 } else { 1 });
+        let what = json!({ "name": "WHAT", "value": "keys" });
+        assert!(containers[0]["env"].as_array().unwrap().contains(&what));
+        for container in &containers {
+            let mounts = container["volumeMounts"].to_string();
+            assert!(mounts.contains("/backup/keys") && !mounts.contains("/backup/data"), "{mounts}");
+        }
+        if uploads {
+            let args = containers[1]["args"].as_array().unwrap().iter().map(|word| word.as_str().unwrap());
+            let line: Vec<_> = ["healthcare-operator"].into_iter().chain(args).collect();
+            Options::try_parse_from(&line).unwrap_or_else(|error| panic!("{line:?}: {error}"));
+            assert!(line.contains(&"put-keys") && line.contains(&"--keys=/backup/keys"), "{line:?}");
         }
     }
 }

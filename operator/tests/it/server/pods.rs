@@ -22,6 +22,12 @@ impl Server {
         self.carry_out(&job["spec"]["jobTemplate"]["spec"]["template"]["spec"])
     }
 
+    /// The same of the keys alone.
+    pub(crate) fn take_keys(&self) -> Result<String, String> {
+        let job = self.planned("CronJob", "clinic-backup-keys");
+        self.carry_out(&job["spec"]["jobTemplate"]["spec"]["template"]["spec"])
+    }
+
     /// A pod's containers, one after another, until one fails. What is scratch of it is empty at the start.
     fn carry_out(&self, pod: &Value) -> Result<String, String> {
         for volume in

@@ -41,7 +41,7 @@ pub async fn appointment_search(
             if search.status.map_or(Ok(true), |status| row.stands(db, status))? {
                 found.extend(row.open(db).await?.map(|kept| (key, kept)));
             }
-            if found.len() == search.window.rows() as usize {
+            if search.window.is_filled_by(found.len()) {
                 return Ok(found);
             }
         }

@@ -10,7 +10,7 @@ use http_kit::{Answer, Call, access, consents, erasure, relay};
 use super::Api;
 use crate::domain::status::is_kept_by_law;
 use crate::error::Error;
-use crate::store::bill::{bill_delete, bill_restrict, bills_unrestricted};
+use crate::store::bill::{bill_delete, bill_restrict, bills_delete_unopened, bills_unrestricted};
 
 /// Takes an event; one that comes again has no effect.
 pub async fn deliver(api: Api, call: Call<DeliverToBilling>) -> Result<Answer<DeliverToBilling>, Error> {
@@ -57,12 +57,14 @@ async fn take_in(api: &Api, tx: &mut Tx, what: &What) -> Result<(), Error> {
     }
 }
 
-/// Restricts what the law keeps, deletes the rest, and asks for the key to be destroyed.
+/// Restricts what the law keeps, deletes the rest, and asks for the key to be destroyed. If it is already, nothing can be kept of what stands under
+/// it: an older copy of the data has brought that back.
 async fn erase(api: &Api, tx: &mut Tx, patient: &PatientId) -> Result<(), Error> {
     let mut drafts = 0;
     loop {
         let batch = bills_unrestricted(tx, &api.db, patient).await?;
         if batch.is_empty() {
+            drafts += bills_delete_unopened(tx, patient).await?;
             db::access_forget(tx, patient.as_str()).await?;
             db::erasure_request(tx, patient.as_str()).await?;
             return Ok(db::erasure_shredded(tx, &api.db, patient.as_str(), &[("bills", drafts)]).await?);

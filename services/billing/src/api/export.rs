@@ -20,6 +20,6 @@ async fn bills(api: Api, wanted: Wanted) -> Result<Page<Bill>, Error> {
     let page = search
         .window
         .page(bill_search(&mut tx, &api.db, &search, Whose::Patient(&wanted.patient), true).await?);
-    let items = page.items.iter().map(|kept| api.view(kept)).collect();
+    let items = page.items.iter().flatten().map(|kept| api.view(kept)).collect();
     Ok(Page { items, next_cursor: page.next_cursor })
 }

@@ -64,9 +64,20 @@ impl Api {
         let patient = sealed.as_ref().map_or_else(|| PatientId::trusted(String::new()), Sealed::patient);
         let shows = access::shows(tx, &self.db, caller, DataClass::Bills, &patient).await?;
         match sealed.filter(|sealed| shows && (!sealed.is_restricted() || keeps_books(caller))) {
-            Some(sealed) => Ok(sealed.open(&self.db).await?),
+            Some(sealed) => match sealed.open(&self.db).await? {
+                Some(kept) => Ok(kept),
+                None => Err(self.unopened(&patient).await?),
+            },
             None => Err(Error::NotFound),
         }
+    }
+
+    /// What is said of a bill whose patient's key is destroyed. If they were erased since it was read, it is restricted or gone by now, and read
+    /// again; if an older copy of the data has brought it back, there is none.
+    async fn unopened(&self, patient: &PatientId) -> Result<Error, db::Error> {
+        let mut tx = self.db.read().await?;
+        let is_asked = db::erasure_is_requested(&mut tx, patient.as_str()).await?;
+        Ok(if is_asked { Error::Db(db::Error::LostRace) } else { Error::NotFound })
     }
 
     /// As the API shows it.

@@ -19,12 +19,14 @@ pub async fn list(api: Api, call: Call<ListBills>) -> Result<Answer<ListBills>, 
     let window = search.window.clone();
     let seeker = Seeker::of(&api.db, &call.caller, DataClass::Bills)?;
     let mut tx = api.db.read().await?;
-    let page = window.page(found(&api, &mut tx, (&call.caller, seeker.as_ref()), search).await?);
+    let rows = found(&api, &mut tx, (&call.caller, seeker.as_ref()), search).await?;
+    let Page { items, next_cursor } = window.page(rows);
+    let bills: Vec<Kept> = items.into_iter().flatten().collect();
     if let Some(seeker) = &seeker {
-        seeker.tell_passed(page.items.iter().map(|kept| &kept.denied));
+        seeker.tell_passed(bills.iter().map(|kept| &kept.denied));
     }
-    let items = page.items.iter().map(|kept| api.view(kept)).collect();
-    Ok(Answer::new(Page { items, next_cursor: page.next_cursor }))
+    let items = bills.iter().map(|kept| api.view(kept)).collect();
+    Ok(Answer::new(Page { items, next_cursor }))
 }
 
 async fn found(
@@ -32,7 +34,7 @@ async fn found(
     tx: &mut Tx,
     (caller, seeker): (&Caller, Option<&Seeker>),
     search: Search,
-) -> Result<Vec<(Newest, Kept)>, Error> {
+) -> Result<Vec<(Newest, Option<Kept>)>, Error> {
     let books = keeps_books(caller);
     let search = match (seeker, &search.patient_id) {
         (Some(seeker), None) => {

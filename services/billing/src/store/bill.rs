@@ -55,7 +55,7 @@ fn subject(patient: &str, restricted: bool) -> Subject<'_> {
     if restricted { Subject::Service } else { Subject::Patient(patient) }
 }
 
-/// Whose key is destroyed was erased since the row was read: it is restricted or gone by now.
+/// Whose key is destroyed was erased since the bill was read: it is restricted or gone by now.
 fn meanwhile(error: db::Error) -> db::Error {
     if matches!(error, db::Error::KeyDestroyed { .. }) { db::Error::LostRace } else { error }
 }
@@ -72,7 +72,7 @@ impl Sealed {
     }
 
     /// Its place in a list.
-    pub fn key(&self) -> Newest {
+    pub(super) fn key(&self) -> Newest {
         (self.created_at, self.id.clone())
     }
 
@@ -86,12 +86,16 @@ impl Sealed {
         self.restricted
     }
 
-    /// The bill.
-    pub async fn open(self, db: &Db) -> Result<Kept, db::Error> {
+    /// The bill; `None` if its patient's key is destroyed: they were erased since the row was read, or since the backup that it came back
+    /// from.
+    pub async fn open(self, db: &Db) -> Result<Option<Kept>, db::Error> {
         let subject = subject(&self.patient_id, self.restricted);
-        let bill = db.vault().open_json(&subject, place(&self.id), &self.body).await.map_err(meanwhile)?;
+        let bill = match db.vault().open_json(&subject, place(&self.id), &self.body).await {
+            Err(db::Error::KeyDestroyed { .. }) => return Ok(None),
+            opened => opened?,
+        };
         let Self { id, version, created_at, restricted, denied, .. } = self;
-        Ok(Kept { id: BillId::trusted(id), version, created_at, restricted, bill, denied })
+        Ok(Some(Kept { id: BillId::trusted(id), version, created_at, restricted, bill, denied }))
     }
 }
 
@@ -182,7 +186,8 @@ pub async fn bill_delete(tx: &mut Tx, kept: &Kept) -> Result<(), db::Error> {
     if deleted == 1 { Ok(()) } else { Err(db::Error::LostRace) }
 }
 
-/// Some of a patient's bills that still stand under the patient's key; none once all were restricted or deleted.
+/// Some of a patient's bills that still stand under the patient's key; none once all were restricted or deleted, or if that key is
+/// destroyed.
 pub async fn bills_unrestricted(tx: &mut Tx, db: &Db, patient: &PatientId) -> Result<Vec<Kept>, db::Error> {
     let rows: Vec<Sealed> = on!(tx, |conn| sqlx::query_as(sql!(
         "select id, version, created_at, patient_id, restricted, body from bill \
@@ -195,9 +200,26 @@ pub async fn bills_unrestricted(tx: &mut Tx, db: &Db, patient: &PatientId) -> Re
     .await)?;
     let mut kept = Vec::with_capacity(rows.len());
     for row in rows {
-        kept.push(row.open(db).await?);
+        kept.extend(row.open(db).await?);
     }
     Ok(kept)
+}
+
+/// Takes everything away of a patient's bills that stand under the patient's key, which is destroyed, but their ids; returns how many there
+/// were.
+pub async fn bills_delete_unopened(tx: &mut Tx, patient: &PatientId) -> Result<u64, db::Error> {
+    let now = tx.now();
+    Ok(on!(tx, |conn| sqlx::query(sql!(
+        "update bill set version = version + 1, updated_at = $3, deleted_at = $3, \
+         patient_id = null, status = null, body = null \
+         where patient_id = $1 and restricted = $2 and deleted_at is null"
+    ))
+    .bind(patient.as_str())
+    .bind(false)
+    .bind(now)
+    .execute(conn)
+    .await
+    .map(|done| done.rows_affected()))?)
 }
 
 /// How many of a patient's bills are restricted.

@@ -21,6 +21,7 @@ pub enum Whose<'a> {
 }
 
 /// A stretch of the list, with each bill's sort key; restricted bills too if `with_restricted`. Of one patient it is known that they may be seen.
+/// `None` where a patient was erased.
 ///
 /// Where bills stand the database does not know: those of one status are picked from all others here.
 pub async fn bill_search(
@@ -29,7 +30,7 @@ pub async fn bill_search(
     search: &Search,
     whose: Whose<'_>,
     with_restricted: bool,
-) -> Result<Vec<(Newest, Kept)>, db::Error> {
+) -> Result<Vec<(Newest, Option<Kept>)>, db::Error> {
     let mut stretch = search.window.clone();
     if search.status.is_some() {
         stretch.limit = PICKED_FROM;
@@ -41,14 +42,14 @@ pub async fn bill_search(
             Whose::Seen(seeker) if seeker.is_carer => of_theirs(tx, &stretch, seeker).await?,
             Whose::Seen(seeker) => all(tx, &stretch, with_restricted, seeker).await?,
         };
-        let is_last = rows.len() < stretch.rows() as usize;
+        let is_last = !stretch.is_filled_by(rows.len());
         for row in rows {
             let key = row.key();
             stretch.after = Some(key.clone());
             if search.status.map_or(Ok(true), |status| row.stands(db, status))? {
                 found.push((key, row.open(db).await?));
             }
-            if found.len() == search.window.rows() as usize {
+            if search.window.is_filled_by(found.len()) {
                 return Ok(found);
             }
         }

@@ -20,17 +20,18 @@ pub async fn list(api: Api, call: Call<ListPatients>) -> Result<Answer<ListPatie
         Reach::Only(own) => {
             let kept = patient_find(&mut tx, &api.db, &own).await?;
             let found = kept.filter(|kept| search.finds(&kept.patient));
-            found.into_iter().map(|kept| ((kept.created_at, kept.id.to_string()), kept)).collect()
+            found.into_iter().map(|kept| ((kept.created_at, kept.id.to_string()), Some(kept))).collect()
         }
         Reach::Nobody => Vec::new(),
     };
-    let page = search.window.page(rows);
+    let Page { items, next_cursor } = search.window.page(rows);
+    let found: Vec<Kept> = items.into_iter().flatten().collect();
     let is_denied = |kept: &Kept| seeker.as_ref().is_some_and(|seeker| seeker.is_denied(&kept.denied));
     let sees = |kept: &Kept| if is_denied(kept) { View::Necessary } else { sees(&call.caller, &kept.id) };
     if let Some(seeker) = &seeker {
-        let whole = page.items.iter().filter(|kept| sees(kept).is_whole());
+        let whole = found.iter().filter(|kept| sees(kept).is_whole());
         seeker.tell_passed(whole.map(|kept| &kept.denied));
     }
-    let items = page.items.iter().map(|kept| kept.patient.view(&kept.id, sees(kept))).collect();
-    Ok(Answer::new(Page { items, next_cursor: page.next_cursor }))
+    let items = found.iter().map(|kept| kept.patient.view(&kept.id, sees(kept))).collect();
+    Ok(Answer::new(Page { items, next_cursor }))
 }

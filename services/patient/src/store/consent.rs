@@ -41,7 +41,7 @@ pub async fn consent_insert(tx: &mut Tx, db: &Db, patient: &PatientId, kept: &Ke
     Ok(())
 }
 
-/// A patient's consents that hold, the oldest first.
+/// A patient's consents that hold, the oldest first; none of one who was erased.
 pub async fn consent_list(tx: &mut Tx, db: &Db, patient: &PatientId) -> Result<Vec<Kept>, db::Error> {
     let now = tx.now();
     let rows: Vec<Row> = on!(tx, |conn| sqlx::query_as(sql!(
@@ -56,7 +56,10 @@ pub async fn consent_list(tx: &mut Tx, db: &Db, patient: &PatientId) -> Result<V
     let mut consents = Vec::with_capacity(rows.len());
     for row in rows {
         let subject = Subject::Patient(patient.as_str());
-        let consent = db.vault().open_json(&subject, place(&row.id), &row.body).await?;
+        let consent = match db.vault().open_json(&subject, place(&row.id), &row.body).await {
+            Err(db::Error::KeyDestroyed { .. }) => return Ok(Vec::new()),
+            opened => opened?,
+        };
         let (id, recorded_at, ends_at) = (ConsentId::trusted(row.id), row.recorded_at, row.ends_at);
         consents.push(Kept { id, recorded_at, ends_at, consent });
     }

@@ -53,10 +53,14 @@ async fn seal(db: &Db, id: &PatientId, patient: &Patient) -> Result<Vec<u8>, db:
     db.vault().seal_json(&Subject::Patient(id.as_str()), place(id.as_str()), patient).await
 }
 
-async fn opened(db: &Db, row: Row) -> Result<Kept, db::Error> {
-    let patient = db.vault().open_json(&Subject::Patient(&row.id), place(&row.id), &row.body).await?;
+/// `None` if their key is destroyed: they were erased since the row was read, or since the backup that it came back from.
+async fn opened(db: &Db, row: Row) -> Result<Option<Kept>, db::Error> {
+    let patient = match db.vault().open_json(&Subject::Patient(&row.id), place(&row.id), &row.body).await {
+        Err(db::Error::KeyDestroyed { .. }) => return Ok(None),
+        opened => opened?,
+    };
     let Row { id, version, created_at, denied, .. } = row;
-    Ok(Kept { id: PatientId::trusted(id), version, created_at, patient, denied })
+    Ok(Some(Kept { id: PatientId::trusted(id), version, created_at, patient, denied }))
 }
 
 /// Registers a patient. [`Error::Taken`] if the id was ever used.
@@ -92,7 +96,7 @@ pub async fn patient_find(tx: &mut Tx, db: &Db, id: &PatientId) -> Result<Option
     .fetch_optional(conn)
     .await)?;
     match row {
-        Some(row) => opened(db, row).await.map(Some),
+        Some(row) => opened(db, row).await,
         None => Ok(None),
     }
 }
@@ -143,14 +147,32 @@ pub async fn patient_delete(tx: &mut Tx, id: &PatientId, version: i64) -> Result
     Ok(deleted == 1)
 }
 
+/// Takes the data of a patient away whose key is destroyed although nobody asked for that here, and asks for their erasure, under
+/// [`db::erasure_lock`]; tells whether there was any.
+pub async fn patient_delete_unopened(tx: &mut Tx, id: &PatientId) -> Result<bool, db::Error> {
+    let now = tx.now();
+    let deleted = on!(tx, |conn| sqlx::query(sql!(
+        "update patient set version = version + 1, updated_at = $2, deleted_at = $2, body = null \
+         where id = $1 and deleted_at is null"
+    ))
+    .bind(id.as_str())
+    .bind(now)
+    .execute(conn)
+    .await
+    .map(|done| done.rows_affected()))?;
+    search_terms_clear(tx, id.as_str()).await?;
+    db::erasure_request(tx, id.as_str()).await?;
+    Ok(deleted == 1)
+}
+
 /// A stretch of the list, newest first; to somebody who sees whom they treat, of those. Whether they deny their medical history to somebody stands with
-/// each.
+/// each; `None` where somebody was erased.
 pub async fn patient_search(
     tx: &mut Tx,
     db: &Db,
     search: &Search,
     seeker: Option<&Seeker>,
-) -> Result<Vec<(Key, Kept)>, db::Error> {
+) -> Result<Vec<(Key, Option<Kept>)>, db::Error> {
     let Some(tokens) = db::search_tokens(db, &search.looked_up())? else {
         let rows = match seeker.filter(|seeker| seeker.is_carer) {
             None => list(tx, search, seeker).await?,
@@ -167,15 +189,13 @@ pub async fn patient_search(
     let mut kept = Vec::new();
     loop {
         let rows = find(tx, &tokens, &stretch, seeker).await?;
-        let is_last = rows.len() < stretch.rows() as usize;
+        let is_last = !stretch.is_filled_by(rows.len());
         for row in rows {
             let key = row.key();
             stretch.after = Some(key.clone());
-            let found = opened(db, row).await?;
-            if search.finds(&found.patient) {
-                kept.push((key, found));
-            }
-            if kept.len() == search.window.rows() as usize {
+            let found = opened(db, row).await?.filter(|found| search.finds(&found.patient));
+            kept.extend(found.map(|found| (key, Some(found))));
+            if search.window.is_filled_by(kept.len()) {
                 return Ok(kept);
             }
         }

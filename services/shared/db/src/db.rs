@@ -235,13 +235,19 @@ impl Db {
 
     /// Wraps every key of this service under the present key-encryption key, and sees to it that none is wrapped under
     /// another from then on. Data is not touched, and the service may go on meanwhile, but for processes that still wrap
-    /// under another: once it is done, these are refused new keys and are no longer ready.
+    /// under another: once it is done, these are refused new keys and are no longer ready, unless their files hold the present one.
     ///
     /// May be broken off, run again, and run several times at once. A keys store that was never used is made, so that it
     /// is used under no other key-encryption key later.
     pub async fn rewrap(&self) -> Result<Rewrapped, RewrapError> {
         self.migrate_keys().await?;
         self.0.vault.rewrap().await
+    }
+
+    /// Takes up the key-encryption keys that the secret's files hold now, if they are others than before; tells whether they were. What has to be
+    /// unwrapped or wrapped does so by itself when it meets them: run this about every second, so that it rarely has to.
+    pub async fn follow_keks(&self) -> Result<bool, Error> {
+        self.0.vault.follow_keks().await
     }
 
     /// Wraps under the present key-encryption key what the other keeper has wrapped, or an older version of an engine's key; returns how

@@ -61,6 +61,20 @@ pub async fn erasure_finish(db: &Db, patient: &str) -> Result<(), Error> {
     tx.commit_unaudited().await
 }
 
+/// Patients whose keys are destroyed although nobody asked for their erasure in this data, which is older than its keys: after a restore.
+/// Looks at a hundred keys beyond `after`, and tells which was the last, if there may be more.
+pub async fn erasures_unasked(db: &Db, after: Option<&str>) -> Result<(Vec<String>, Option<String>), Error> {
+    let destroyed = db.vault().patients_destroyed(after, BATCH).await?;
+    let last = destroyed.last().cloned();
+    let (mut tx, mut unasked) = (db.read().await?, Vec::new());
+    for patient in destroyed {
+        if !erasure_is_requested(&mut tx, &patient).await? {
+            unasked.push(patient);
+        }
+    }
+    Ok((unasked, last))
+}
+
 /// Patients whose erasure was requested and whose key still stands, a hundred at most.
 pub async fn erasures_pending(db: &Db) -> Result<Vec<String>, Error> {
     let mut tx = db.read().await?;

@@ -64,6 +64,7 @@ pub use db::{Db, Engine, OpenError, Purged};
 pub use denial::{Denial, Denied, denial_version, denials_put, denied_name};
 pub use erasure::{
     erasure_finish, erasure_is_requested, erasure_lock, erasure_lock_name, erasure_request, erasures_pending,
+    erasures_unasked,
 };
 pub use erasure_report::{Erased, ShreddedKind, erasure_find, erasure_shredded};
 pub use error::{ConstraintKind, Error, SealError};

@@ -38,10 +38,15 @@ impl<K: Serialize + DeserializeOwned> Window<K> {
         i64::from(self.limit) + 1
     }
 
+    /// Whether so many rows are all that [`Window::rows`] asks for: then there may be more.
+    pub fn is_filled_by(&self, rows: usize) -> bool {
+        rows > self.limit as usize
+    }
+
     /// The page, from [`Window::rows`] rows at most, with each one's sort key.
     pub fn page<T>(&self, mut rows: Vec<(K, T)>) -> Page<T> {
         let limit = self.limit as usize;
-        let more = rows.len() > limit;
+        let more = self.is_filled_by(rows.len());
         rows.truncate(limit);
         let next_cursor = rows.last().filter(|_| more).map(|(key, _)| write_cursor(key));
         Page { items: rows.into_iter().map(|(_, item)| item).collect(), next_cursor }

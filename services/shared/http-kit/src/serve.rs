@@ -24,6 +24,8 @@ use crate::tls_listener::TlsListener;
 /// One attempt to open a database: a host that swallows what is sent to it would otherwise hold it for minutes.
 const OPEN_MAX: Duration = Duration::from_secs(10);
 const HOUSEKEEPING_EVERY: Duration = Duration::from_hours(1);
+/// How often is looked whether the key-encryption key is another.
+const KEKS_FOLLOWED_EVERY: Duration = Duration::from_secs(1);
 /// Keys are looked at again after so long, if that could not be done.
 const KEYS_KEPT_EVERY: Duration = Duration::from_secs(5);
 
@@ -123,6 +125,7 @@ pub async fn start_on(
         Box::pin(crate::configuration::run(kit.clone())),
         Box::pin(housekeeping(db.clone())),
         Box::pin(keep_keys(db.clone())),
+        Box::pin(follow_keks(db.clone())),
         Box::pin(audit::run(db.clone(), Arc::clone(&signer))),
     ]);
     for job in work {
@@ -295,5 +298,15 @@ async fn keep_keys(db: db::Db) {
     loop {
         let kept = db.keep_keys().await;
         tokio::time::sleep(kept.unwrap_or(KEYS_KEPT_EVERY)).await;
+    }
+}
+
+/// Whoever exchanges the key-encryption key waits for no process: each takes it up by itself.
+async fn follow_keks(db: db::Db) {
+    loop {
+        if let Err(error) = db.follow_keks().await {
+            tracing::debug!(%error, "the key-encryption keys could not be looked at");
+        }
+        tokio::time::sleep(KEKS_FOLLOWED_EVERY).await;
     }
 }

@@ -49,8 +49,8 @@ impl Vault {
     /// A generation, if there is such a one.
     pub(crate) async fn audit_key(&self, generation: u32) -> Result<Option<hmac::Key>, Error> {
         let Some(row) = self.keys.find(AUDIT, generation).await? else { return Ok(None) };
-        let KeyState::Live { wrapped, kek_id } = row.state(self.clock.now()) else { return Ok(None) };
-        let key = self.unwrap(AUDIT, generation, wrapped, kek_id).await?;
+        let KeyState::Live(live) = row.state(self.clock.now()) else { return Ok(None) };
+        let key = self.unwrap(AUDIT, generation, live).await?;
         Ok(Some(hmac::Key::new(hmac::HMAC_SHA256, &*key)))
     }
 

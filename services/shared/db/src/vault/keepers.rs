@@ -3,11 +3,14 @@
 //! One of them wraps; both unwrap what they have wrapped. Which it was, a key-encryption key's name says: 16 hexadecimal digits, or mount,
 //! key and version.
 
+use std::sync::{Arc, PoisonError, RwLock};
+
 use contracts::ambient::Random;
 use settings::{Encryption, KekProvider, ServiceName};
 use zeroize::Zeroizing;
 
 use super::kek::Keks;
+use super::keys::Live;
 use super::seal;
 use super::transit::Transit;
 use crate::{Error, OpenError, SealError, SecretError, Secrets};
@@ -17,10 +20,11 @@ pub(super) type Raw = Zeroizing<[u8; 32]>;
 
 /// The keepers that this process knows.
 pub(super) struct Keepers {
-    /// May be missing where the engine wraps: then nothing was ever wrapped under it, or nothing is any more.
-    files: Option<Keks>,
+    /// May be missing where the engine wraps: then nothing was ever wrapped under it, or nothing is any more. As they were read last.
+    files: RwLock<Option<Arc<Keks>>>,
     transit: Option<Transit>,
     wraps: KekProvider,
+    secrets: Secrets,
     random: Random,
 }
 
@@ -36,19 +40,52 @@ pub(super) struct Whose<'a> {
 pub(super) struct Wrapped {
     pub(super) bytes: Vec<u8>,
     pub(super) kek_id: String,
+    pub(super) check: Vec<u8>,
 }
 
 /// A data key as it was found.
 #[derive(Clone, Copy)]
 pub(super) struct Found<'a> {
     pub(super) whose: Whose<'a>,
-    pub(super) wrapped: &'a [u8],
-    pub(super) kek_id: &'a str,
+    pub(super) key: Live<'a>,
 }
 
 impl Whose<'_> {
     fn aad(&self, kek: &str) -> Vec<u8> {
         seal::aad(&["key", self.service.as_str(), self.subject, &self.generation.to_string(), kek])
+    }
+
+    /// What its check value is made of: not of who wraps it, which changes.
+    fn checked(&self) -> Vec<u8> {
+        seal::aad(&["key check", self.service.as_str(), self.subject, &self.generation.to_string()])
+    }
+}
+
+impl Found<'_> {
+    /// The key, under whichever of these it is wrapped.
+    pub(super) fn unwrap_under(&self, files: &Keks) -> Result<Raw, SealError> {
+        let Live { wrapped, kek_id, .. } = self.key;
+        let key = files.find(kek_id)?.unwrap(wrapped, &self.whose.aad(kek_id))?;
+        // The wrapping is whole: it is the check value that was altered.
+        if self.is_it(&key) { Ok(key) } else { Err(SealError::Refused) }
+    }
+
+    /// What an engine has unwrapped, if it is the key that it wrapped.
+    fn proven(&self, key: Raw) -> Result<Raw, SealError> {
+        if self.is_it(&key) {
+            return Ok(key);
+        }
+        let why = "what it has unwrapped is another key than was wrapped";
+        tracing::error!(
+            kek = self.key.kek_id,
+            why,
+            "the keeper of the key-encryption key is not to be trusted"
+        );
+        Err(SealError::KeeperRefused { why: why.to_owned() })
+    }
+
+    fn is_it(&self, key: &Raw) -> bool {
+        self.key.check.is_none_or(|check| seal::has_check(key, &self.whose.checked(), check))
     }
 }
 
@@ -66,7 +103,23 @@ impl Keepers {
         if encryption.provider == KekProvider::Transit && transit.is_none() {
             return Err(OpenError::Keeper("is not there, and it is to wrap keys"));
         }
-        Ok(Self { files, transit, wraps: encryption.provider, random })
+        let (files, secrets) = (RwLock::new(files.map(Arc::new)), secrets.clone());
+        Ok(Self { files, transit, wraps: encryption.provider, secrets, random })
+    }
+
+    /// The secret's keys as they are now, if they are others than those that are known. What cannot be read now is as it was.
+    pub(super) fn read_again(&self) -> Option<Keks> {
+        let read = Keks::read(&self.secrets).ok()?;
+        self.files().is_none_or(|known| !known.is_same(&read)).then_some(read)
+    }
+
+    /// Puts these in the place of the secret's keys as they were read before.
+    pub(super) fn take_up(&self, read: Keks) {
+        *self.files.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(read));
+    }
+
+    fn files(&self) -> Option<Arc<Keks>> {
+        self.files.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The engine, if that wraps.
@@ -75,8 +128,8 @@ impl Keepers {
     }
 
     /// The file's key, if that wraps.
-    fn file(&self) -> Option<&Keks> {
-        self.files.as_ref().filter(|_| self.wraps == KekProvider::Secret)
+    fn file(&self) -> Option<Arc<Keks>> {
+        self.files().filter(|_| self.wraps == KekProvider::Secret)
     }
 
     /// Whether there may be keys to be taken over from one keeper by the other, or from one version of an engine's key by a newer one.
@@ -93,8 +146,8 @@ impl Keepers {
     }
 
     /// The same, of the file alone: whoever wraps by itself can be out of date, and an engine cannot.
-    pub(super) fn own(&self) -> Option<&str> {
-        self.file().map(|files| files.current().id())
+    pub(super) fn own(&self) -> Option<String> {
+        self.file().map(|files| files.current().id().to_owned())
     }
 
     /// The key-encryption key that keys are wrapped under at this moment.
@@ -107,22 +160,24 @@ impl Keepers {
 
     /// The file's previous key, which must not be used any more once all keys are wrapped under the present one, whether or not it ever was
     /// used here. Not the file's current one while an engine wraps: it may be meant to take over again.
-    pub(super) fn previous(&self) -> Option<&str> {
-        self.files.as_ref()?.previous().map(super::kek::Kek::id)
+    pub(super) fn previous(&self) -> Option<String> {
+        self.files()?.previous().map(|kek| kek.id().to_owned())
     }
 
     /// Whether keys under this key-encryption key can be unwrapped, if they are whole.
     pub(super) fn knows(&self, kek_id: &str) -> bool {
-        self.is_engines(kek_id) || self.find(kek_id).is_ok()
+        self.is_engines(kek_id) || self.files().is_some_and(|files| files.find(kek_id).is_ok())
     }
 
-    fn is_engines(&self, kek_id: &str) -> bool {
+    pub(super) fn is_engines(&self, kek_id: &str) -> bool {
         self.transit.as_ref().is_some_and(|transit| transit.is_of(kek_id))
     }
 
-    fn find(&self, kek_id: &str) -> Result<&super::kek::Kek, SealError> {
+    /// What a file's key has wrapped.
+    fn unwrap_by_file(&self, found: &Found<'_>) -> Result<Raw, SealError> {
+        let kek_id = found.key.kek_id;
         let unknown = || SealError::UnknownKek { kek_id: kek_id.to_owned(), known: Vec::new() };
-        self.files.as_ref().ok_or_else(unknown)?.find(kek_id)
+        found.unwrap_under(&*self.files().ok_or_else(unknown)?)
     }
 
     /// Wraps a data key.
@@ -133,18 +188,22 @@ impl Keepers {
     /// Wraps several, in order.
     pub(super) async fn wrap_all(&self, keys: &[(Whose<'_>, &[u8; 32])]) -> Result<Vec<Wrapped>, Error> {
         let Some(engine) = self.engine() else {
-            let current = self.file().ok_or(SealError::NoKey)?.current();
+            let files = self.file().ok_or(SealError::NoKey)?;
+            let current = files.current();
             let wrap = |(whose, key): &(Whose<'_>, &[u8; 32])| Wrapped {
                 bytes: current.wrap(key, &whose.aad(current.id()), self.random.bytes()),
                 kek_id: current.id().to_owned(),
+                check: seal::key_check(key, &whose.checked()),
             };
             return Ok(keys.iter().map(wrap).collect());
         };
         let bound: Vec<_> = keys.iter().map(|(whose, key)| (*key, whose.aad(engine.name()))).collect();
         let wrapped = engine.encrypt(&bound).await?;
-        let wrapped = wrapped
-            .into_iter()
-            .map(|it| Wrapped { kek_id: engine.kek_id(it.version), bytes: it.text.into_bytes() });
+        let wrapped = wrapped.into_iter().zip(keys).map(|(it, (whose, key))| Wrapped {
+            kek_id: engine.kek_id(it.version),
+            bytes: it.text.into_bytes(),
+            check: seal::key_check(key, &whose.checked()),
+        });
         Ok(wrapped.collect())
     }
 
@@ -156,19 +215,19 @@ impl Keepers {
 
     /// Unwraps several, in order: those that are an engine's in one request.
     pub(super) async fn unwrap_all(&self, found: &[Found<'_>]) -> Result<Vec<Result<Raw, SealError>>, Error> {
-        let engines: Vec<_> = found.iter().filter(|it| self.is_engines(it.kek_id)).collect();
+        let engines: Vec<_> = found.iter().filter(|it| self.is_engines(it.key.kek_id)).collect();
         let mut answers = Vec::new().into_iter();
         if let (Some(transit), false) = (&self.transit, engines.is_empty()) {
-            let texts = engines
-                .iter()
-                .map(|it| (String::from_utf8_lossy(it.wrapped).into_owned(), it.whose.aad(transit.name())));
+            let texts = engines.iter().map(|it| {
+                (String::from_utf8_lossy(it.key.wrapped).into_owned(), it.whose.aad(transit.name()))
+            });
             answers = transit.decrypt(texts.collect()).await?.into_iter();
         }
         let one = |it: &Found<'_>| {
-            if self.is_engines(it.kek_id) {
-                return answers.next().unwrap_or(Err(SealError::Malformed));
+            if self.is_engines(it.key.kek_id) {
+                return it.proven(answers.next().unwrap_or(Err(SealError::Malformed))?);
             }
-            self.find(it.kek_id)?.unwrap(it.wrapped, &it.whose.aad(it.kek_id))
+            self.unwrap_by_file(it)
         };
         Ok(found.iter().map(one).collect())
     }

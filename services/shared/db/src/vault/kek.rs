@@ -65,6 +65,15 @@ impl Keks {
         self.previous.as_ref()
     }
 
+    /// Whether they are the same, each for the same.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        let roles = |keks: &Self| {
+            [Some(&keks.current), keks.previous.as_ref(), keks.next.as_ref()]
+                .map(|kek| kek.map(|kek| kek.id.clone()))
+        };
+        roles(self) == roles(other)
+    }
+
     /// The one that a key is wrapped under.
     pub(super) fn find(&self, kek_id: &str) -> Result<&Kek, SealError> {
         self.all().find(|kek| kek.id == kek_id).ok_or_else(|| SealError::UnknownKek {

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::{FromRow, PgPool, SqlitePool};
 
+use super::keepers::Wrapped;
 use crate::{ConstraintKind, Error, SealError, Tx, TxKind, on, sql};
 
 /// The store of wrapped keys: a file or schema of its own, with connections of its own, so that sealing inside a data
@@ -19,13 +20,23 @@ pub(crate) enum KeysStore {
 pub(super) struct KeyRow {
     wrapped: Option<Vec<u8>>,
     kek_id: Option<String>,
+    key_check: Option<Vec<u8>>,
     pub(super) expires_at: Option<DateTime<Utc>>,
 }
 
 /// What a row says of its key.
 pub(super) enum KeyState<'a> {
-    Live { wrapped: &'a [u8], kek_id: &'a str },
+    Live(Live<'a>),
     Destroyed,
+}
+
+/// A key that is there, wrapped.
+#[derive(Clone, Copy)]
+pub(super) struct Live<'a> {
+    pub(super) wrapped: &'a [u8],
+    pub(super) kek_id: &'a str,
+    /// Of rows from before there was one: none.
+    pub(super) check: Option<&'a [u8]>,
 }
 
 impl KeyRow {
@@ -33,7 +44,7 @@ impl KeyRow {
     pub(super) fn state(&self, now: DateTime<Utc>) -> KeyState<'_> {
         match (&self.wrapped, &self.kek_id) {
             (Some(wrapped), Some(kek_id)) if self.expires_at.is_none_or(|expires_at| now < expires_at) => {
-                KeyState::Live { wrapped, kek_id }
+                KeyState::Live(Live { wrapped, kek_id, check: self.key_check.as_deref() })
             }
             _ => KeyState::Destroyed,
         }
@@ -47,13 +58,13 @@ pub(super) struct OtherwiseWrapped {
     pub(super) generation: i64,
     pub(super) wrapped: Vec<u8>,
     pub(super) kek_id: String,
+    pub(super) key_check: Option<Vec<u8>>,
 }
 
 /// The same key, wrapped anew.
 pub(super) struct WrappedAnew {
     pub(super) before: OtherwiseWrapped,
-    pub(super) wrapped: Vec<u8>,
-    pub(super) kek_id: String,
+    pub(super) after: Wrapped,
 }
 
 impl KeysStore {
@@ -68,7 +79,7 @@ impl KeysStore {
     pub(super) async fn find(&self, subject: &str, generation: u32) -> Result<Option<KeyRow>, Error> {
         let query = sql!(
             Keys,
-            "select wrapped, kek_id, expires_at from data_key where subject = $1 and generation = $2"
+            "select wrapped, kek_id, key_check, expires_at from data_key where subject = $1 and generation = $2"
         );
         let row = match self {
             Self::Postgres(pool) => {
@@ -99,29 +110,31 @@ impl KeysStore {
         &self,
         subject: &str,
         generation: u32,
-        wrapped: &[u8],
-        kek_id: &str,
+        wrapped: &Wrapped,
         now: DateTime<Utc>,
         expires_at: Option<DateTime<Utc>>,
     ) -> Result<(), Error> {
         let mut tx = self.begin(now).await?;
-        let inserted = on!(tx, |conn| sqlx::query(sql!(
+        let inserted = on!(tx, |conn| {
+            sqlx::query(sql!(
             Keys,
-            "insert into data_key (subject, generation, wrapped, kek_id, created_at, expires_at) \
-             values ($1, $2, $3, $4, $5, $6) on conflict (subject, generation) do nothing"
+            "insert into data_key (subject, generation, wrapped, kek_id, key_check, created_at, expires_at) \
+             values ($1, $2, $3, $4, $5, $6, $7) on conflict (subject, generation) do nothing"
         ))
         .bind(subject)
         .bind(i64::from(generation))
-        .bind(wrapped)
-        .bind(kek_id)
+        .bind(&wrapped.bytes)
+        .bind(&wrapped.kek_id)
+        .bind(&wrapped.check)
         .bind(now)
         .bind(expires_at)
         .execute(conn)
         .await
-        .map(drop));
+        .map(drop)
+        });
         match inserted.map_err(Error::from) {
             Err(error) if is_foreign_key(&error) => {
-                Err(SealError::RetiredKek { kek_id: kek_id.to_owned() }.into())
+                Err(SealError::RetiredKek { kek_id: wrapped.kek_id.clone() }.into())
             }
             Err(error) => Err(error),
             Ok(()) => tx.commit_unaudited().await,
@@ -143,7 +156,7 @@ impl KeysStore {
         .map(drop))?;
         on!(tx, |conn| sqlx::query(sql!(
             Keys,
-            "update data_key set wrapped = null, kek_id = null, destroyed_at = $2 \
+            "update data_key set wrapped = null, kek_id = null, key_check = null, destroyed_at = $2 \
              where subject = $1 and destroyed_at is null"
         ))
         .bind(subject)
@@ -155,11 +168,28 @@ impl KeysStore {
         self.scrub().await
     }
 
+    /// Some of the patients' keys that are destroyed, by name, in order from beyond `after`.
+    pub(super) async fn patients_destroyed(&self, after: &str, count_max: i64) -> Result<Vec<String>, Error> {
+        let query = sql!(
+            Keys,
+            "select subject from data_key where subject like 'patient:%' and generation = 1 \
+             and destroyed_at is not null and subject > $1 order by subject limit $2"
+        );
+        Ok(match self {
+            Self::Postgres(pool) => {
+                sqlx::query_scalar(query).bind(after).bind(count_max).fetch_all(pool).await?
+            }
+            Self::Sqlite(pool) => {
+                sqlx::query_scalar(query).bind(after).bind(count_max).fetch_all(pool).await?
+            }
+        })
+    }
+
     pub(super) async fn purge_expired(&self, now: DateTime<Utc>) -> Result<u64, Error> {
         let mut tx = self.begin(now).await?;
         let wiped = on!(tx, |conn| sqlx::query(sql!(
             Keys,
-            "update data_key set wrapped = null, kek_id = null, destroyed_at = $1 \
+            "update data_key set wrapped = null, kek_id = null, key_check = null, destroyed_at = $1 \
              where expires_at <= $1 and destroyed_at is null"
         ))
         .bind(now)
@@ -245,7 +275,7 @@ impl KeysStore {
     ) -> Result<Vec<OtherwiseWrapped>, Error> {
         let query = sql!(
             Keys,
-            "select subject, generation, wrapped, kek_id from data_key \
+            "select subject, generation, wrapped, kek_id, key_check from data_key \
              where kek_id <> $1 and (subject, generation) > ($2, $3) order by subject, generation limit $4"
         );
         let rows = match self {
@@ -276,18 +306,19 @@ impl KeysStore {
     pub(super) async fn replace(&self, keys: &[WrappedAnew], now: DateTime<Utc>) -> Result<u64, Error> {
         let mut tx = self.begin(now).await?;
         let mut replaced = 0;
-        for WrappedAnew { before, wrapped, kek_id } in keys {
+        for WrappedAnew { before, after } in keys {
             replaced += on!(tx, |conn| sqlx::query(sql!(
                 Keys,
-                "update data_key set wrapped = $1, kek_id = $2 \
+                "update data_key set wrapped = $1, kek_id = $2, key_check = $7 \
                  where subject = $3 and generation = $4 and kek_id = $5 and wrapped = $6"
             ))
-            .bind(wrapped)
-            .bind(kek_id)
+            .bind(&after.bytes)
+            .bind(&after.kek_id)
             .bind(&before.subject)
             .bind(before.generation)
             .bind(&before.kek_id)
             .bind(&before.wrapped)
+            .bind(&after.check)
             .execute(conn)
             .await
             .map(|done| done.rows_affected()))?;
@@ -321,16 +352,23 @@ impl KeysStore {
         Ok(())
     }
 
-    /// Whether the table is there.
+    /// Whether the table is there, as this version reads it: a store of the version before is opened, and then brought up to date.
     pub(super) async fn is_migrated(&self) -> Result<bool, Error> {
         Ok(match self {
             Self::Postgres(pool) => {
-                sqlx::query_scalar("select to_regclass('data_key') is not null").fetch_one(pool).await?
+                sqlx::query_scalar(
+                    "select exists (select 1 from pg_attribute where attrelid = to_regclass('data_key') \
+                     and attname = 'key_check' and not attisdropped)",
+                )
+                .fetch_one(pool)
+                .await?
             }
             Self::Sqlite(pool) => {
-                sqlx::query_scalar("select exists (select 1 from sqlite_schema where name = 'data_key')")
-                    .fetch_one(pool)
-                    .await?
+                sqlx::query_scalar(
+                    "select exists (select 1 from pragma_table_info('data_key') where name = 'key_check')",
+                )
+                .fetch_one(pool)
+                .await?
             }
         })
     }

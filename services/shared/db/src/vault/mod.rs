@@ -17,12 +17,14 @@
 //! | `rewrap.rs` | every key wrapped under the present key-encryption key, while everything runs |
 //! | `cache.rs` | unwrapped keys, few and for a minute |
 //! | `renew.rs` | what is in use is unwrapped again before it must be |
+//! | `follow.rs` | other key-encryption keys in the secret's files, taken up while everything runs |
 //! | `blind.rs` | keyed indexes |
 //! | `audit.rs` | the keys of the audit, a generation after another; what is known of its chains |
 
 mod audit;
 mod blind;
 mod cache;
+mod follow;
 mod keepers;
 mod kek;
 mod keys;
@@ -44,8 +46,8 @@ use settings::{Encryption, KekProvider, ServiceName};
 use zeroize::Zeroizing;
 
 use self::cache::{Cache, Unwrapped};
-use self::keepers::{Found, Keepers, Raw, Whose, Wrapped};
-use self::keys::KeyState;
+use self::keepers::{Found, Keepers, Raw, Whose};
+use self::keys::{KeyState, Live};
 use self::seal::DataKey;
 use crate::{Error, OpenError, SealError, Secrets};
 
@@ -169,6 +171,17 @@ impl Vault {
         Ok(row.is_some_and(|row| matches!(row.state(self.clock.now()), KeyState::Destroyed)))
     }
 
+    /// Some patients whose keys are destroyed, by their ids, in the order of the keys store from beyond `after`.
+    pub(crate) async fn patients_destroyed(
+        &self,
+        after: Option<&str>,
+        count_max: i64,
+    ) -> Result<Vec<String>, Error> {
+        let after = after.map(|patient| Subject::Patient(patient).name());
+        let names = self.keys.patients_destroyed(after.as_deref().unwrap_or_default(), count_max).await?;
+        Ok(names.iter().filter_map(|name| subject::patient_of(name)).map(str::to_owned).collect())
+    }
+
     /// Wipes the keys whose period is over. Returns how many.
     pub async fn purge_expired(&self) -> Result<u64, Error> {
         let wiped = self.keys.purge_expired(self.clock.now()).await?;
@@ -180,10 +193,8 @@ impl Vault {
     pub(crate) async fn load_index_key(&self) -> Result<bool, Error> {
         if self.index.get().is_none() && self.keys.is_migrated().await? {
             let row = self.keys.find(INDEX, GENERATION).await?;
-            if let Some(KeyState::Live { wrapped, kek_id }) =
-                row.as_ref().map(|row| row.state(self.clock.now()))
-            {
-                let key = self.unwrap(INDEX, GENERATION, wrapped, kek_id).await?;
+            if let Some(KeyState::Live(live)) = row.as_ref().map(|row| row.state(self.clock.now())) {
+                let key = self.unwrap(INDEX, GENERATION, live).await?;
                 let _ = self.index.set(hmac::Key::new(hmac::HMAC_SHA256, &*key));
             }
         }
@@ -196,9 +207,9 @@ impl Vault {
         // Read first: who cannot open what is there has no say in what is wrapped under what.
         self.load_index_key().await?;
         if let Some(kek_id) = self.keepers.own()
-            && !self.keys.admit_kek(kek_id, self.clock.now()).await?
+            && !self.keys.admit_kek(&kek_id, self.clock.now()).await?
         {
-            return Err(retired(kek_id));
+            return Err(retired(&kek_id));
         }
         if self.keys.find(INDEX, GENERATION).await?.is_none() {
             self.insert(INDEX, GENERATION, None).await?;
@@ -212,8 +223,18 @@ impl Vault {
         if !self.load_index_key().await? {
             return Err(Error::NotMigrated);
         }
+        match self.check_own().await {
+            Err(Error::Sealed(SealError::RetiredKek { .. })) if self.follow_keks().await? => {
+                self.check_own().await
+            }
+            checked => checked,
+        }
+    }
+
+    /// Whether the keys store takes keys under the file's key.
+    async fn check_own(&self) -> Result<(), Error> {
         match self.keepers.own() {
-            Some(kek_id) if !self.keys.is_admitted(kek_id).await? => Err(retired(kek_id)),
+            Some(kek_id) if !self.keys.is_admitted(&kek_id).await? => Err(retired(&kek_id)),
             _ => Ok(()),
         }
     }
@@ -230,6 +251,14 @@ impl Vault {
 
     /// The subject's key, from memory or the store; `None` when it never had one.
     async fn key(&self, name: &str, generation: u32) -> Result<Option<Arc<DataKey>>, Error> {
+        match self.look_up(name, generation).await {
+            // It may have been wrapped anew since its row was read, and the key-encryption key forgotten that it was wrapped under.
+            Err(Error::Sealed(SealError::UnknownKek { .. })) => self.look_up(name, generation).await,
+            key => key,
+        }
+    }
+
+    async fn look_up(&self, name: &str, generation: u32) -> Result<Option<Arc<DataKey>>, Error> {
         let now = self.clock.now();
         let seen = match self.cache().find(name, generation, now) {
             Ok(key) => return Ok(Some(key)),
@@ -238,21 +267,21 @@ impl Vault {
         let Some(row) = self.keys.find(name, generation).await? else {
             return Ok(None);
         };
-        let KeyState::Live { wrapped, kek_id } = row.state(now) else {
+        let KeyState::Live(live) = row.state(now) else {
             // Another process destroyed it: it is to be gone from here, too.
             self.cache().forget(name);
             return Err(Error::KeyDestroyed { subject: name.to_owned() });
         };
-        let held = self.cache().held(name, generation, wrapped, now);
+        let held = self.cache().held(name, generation, live.wrapped, now);
         let unwrapped = if let Some(held) = held {
             held
         } else {
-            let raw = self.unwrap(name, generation, wrapped, kek_id).await?;
+            let raw = self.unwrap(name, generation, live).await?;
             Unwrapped { key: Arc::new(DataKey::new(&raw)), at: now }
         };
         let key = Arc::clone(&unwrapped.key);
-        self.cache().keep(name, generation, (unwrapped, wrapped), row.expires_at, now, seen);
-        if let Some(renewal) = self.renew((name, generation), (wrapped, kek_id), self.held_for() / 2) {
+        self.cache().keep(name, generation, (unwrapped, live.wrapped), row.expires_at, now, seen);
+        if let Some(renewal) = self.renew((name, generation), live, self.held_for() / 2) {
             tokio::spawn(renewal);
         }
         Ok(Some(key))
@@ -271,9 +300,25 @@ impl Vault {
         expires_at: Option<DateTime<Utc>>,
     ) -> Result<(), Error> {
         let key = Zeroizing::new(self.random.bytes());
-        let Wrapped { bytes, kek_id } = self.keepers.wrap(self.whose(name, generation), &key).await?;
-        self.admit(&kek_id).await?;
-        self.keys.insert(name, generation, &bytes, &kek_id, self.clock.now(), expires_at).await
+        match self.insert_wrapped(name, generation, &key, expires_at).await {
+            // Another key-encryption key has taken the place of the one that this process knew.
+            Err(Error::Sealed(SealError::RetiredKek { .. })) if self.follow_keks().await? => {
+                self.insert_wrapped(name, generation, &key, expires_at).await
+            }
+            inserted => inserted,
+        }
+    }
+
+    async fn insert_wrapped(
+        &self,
+        name: &str,
+        generation: u32,
+        key: &[u8; 32],
+        expires_at: Option<DateTime<Utc>>,
+    ) -> Result<(), Error> {
+        let wrapped = self.keepers.wrap(self.whose(name, generation), key).await?;
+        self.admit(&wrapped.kek_id).await?;
+        self.keys.insert(name, generation, &wrapped, self.clock.now(), expires_at).await
     }
 
     /// An engine's key has another version from one moment to the next: the keys store hears of it before it is given a key under it.
@@ -296,8 +341,14 @@ impl Vault {
         Whose { service: self.service, subject, generation }
     }
 
-    async fn unwrap(&self, name: &str, generation: u32, wrapped: &[u8], kek_id: &str) -> Result<Raw, Error> {
-        self.keepers.unwrap(Found { whose: self.whose(name, generation), wrapped, kek_id }).await
+    async fn unwrap(&self, name: &str, generation: u32, key: Live<'_>) -> Result<Raw, Error> {
+        let found = Found { whose: self.whose(name, generation), key };
+        match self.keepers.unwrap(found).await {
+            Err(Error::Sealed(SealError::UnknownKek { .. })) if self.follow_keks().await? => {
+                self.keepers.unwrap(found).await
+            }
+            unwrapped => unwrapped,
+        }
     }
 
     fn aad(&self, subject: &str, place: Place<'_>) -> Vec<u8> {

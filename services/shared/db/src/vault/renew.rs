@@ -11,7 +11,7 @@ use std::time::Duration;
 use chrono::{Datelike, TimeDelta};
 
 use super::keepers::Found;
-use super::keys::KeyState;
+use super::keys::{KeyState, Live};
 use super::{Vault, locked};
 use crate::Error;
 
@@ -23,7 +23,7 @@ impl Vault {
     pub(super) fn renew(
         &self,
         (name, generation): (&str, u32),
-        (wrapped, kek_id): (&[u8], &str),
+        live: Live<'_>,
         after: TimeDelta,
     ) -> Option<impl Future<Output = ()> + Send + use<>> {
         let asked_at = self.clock.now();
@@ -33,10 +33,12 @@ impl Vault {
             return None;
         }
         let (keepers, cache, service) = (Arc::clone(&self.keepers), Arc::clone(&self.cache), self.service);
-        let (name, wrapped, kek_id) = (name.to_owned(), wrapped.to_vec(), kek_id.to_owned());
+        let (name, wrapped, kek_id) = (name.to_owned(), live.wrapped.to_vec(), live.kek_id.to_owned());
+        let check = live.check.map(<[u8]>::to_vec);
         Some(async move {
             let whose = super::Whose { service, subject: &name, generation };
-            let unwrapped = keepers.unwrap(Found { whose, wrapped: &wrapped, kek_id: &kek_id }).await;
+            let key = Live { wrapped: &wrapped, kek_id: &kek_id, check: check.as_deref() };
+            let unwrapped = keepers.unwrap(Found { whose, key }).await;
             locked(&cache).renewed(&name, generation, &wrapped, unwrapped.is_ok().then_some(asked_at));
         })
     }
@@ -55,8 +57,8 @@ impl Vault {
             self.key(&name, generation).await?;
             let row = self.keys.find(&name, generation).await?;
             let state = row.as_ref().map(|row| row.state(self.clock.now()));
-            if let Some(KeyState::Live { wrapped, kek_id }) = state
-                && let Some(renewal) = self.renew((&name, generation), (wrapped, kek_id), hold / 4)
+            if let Some(KeyState::Live(live)) = state
+                && let Some(renewal) = self.renew((&name, generation), live, hold / 4)
             {
                 renewal.await;
             }

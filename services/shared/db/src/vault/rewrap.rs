@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::keepers::{Found, Raw};
-use super::keys::{OtherwiseWrapped, WrappedAnew};
+use super::keys::{Live, OtherwiseWrapped, WrappedAnew};
 use super::{Vault, retired};
 use crate::{Error, MigrateError};
 
@@ -85,7 +85,8 @@ impl Vault {
 
     /// Wraps every key under the present key-encryption key, and retires the others.
     pub(crate) async fn rewrap(&self) -> Result<Rewrapped, RewrapError> {
-        let previous: Vec<_> = self.keepers.previous().into_iter().collect();
+        let previous = self.keepers.previous();
+        let previous: Vec<_> = previous.iter().map(String::as_str).collect();
         let (mut anew, mut kek_id) = (0, String::new());
         for _ in 0..SWEEPS_MAX {
             // An engine's key may have another version by now.
@@ -158,8 +159,7 @@ impl Vault {
             .map(|row| Found {
                 // One that does not fit is no generation of ours, and unwraps under none.
                 whose: self.whose(&row.subject, u32::try_from(row.generation).unwrap_or_default()),
-                wrapped: &row.wrapped,
-                kek_id: &row.kek_id,
+                key: Live { wrapped: &row.wrapped, kek_id: &row.kek_id, check: row.key_check.as_deref() },
             })
             .collect();
         let keys = self.keepers.unwrap_all(&found).await?;
@@ -181,9 +181,7 @@ impl Vault {
             self.admit(&wrapped.kek_id).await?;
         }
         let anew = opened.into_iter().zip(wrapped);
-        Ok(anew
-            .map(|((before, _), after)| WrappedAnew { before, wrapped: after.bytes, kek_id: after.kek_id })
-            .collect())
+        Ok(anew.map(|((before, _), after)| WrappedAnew { before, after }).collect())
     }
 
     fn note(&self, row: &OtherwiseWrapped, sweep: &mut Sweep) {

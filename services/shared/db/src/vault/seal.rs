@@ -9,6 +9,8 @@
 //! may be equal with a probability over 2⁻³², and a patient's bodies, or a service's keys, are far fewer.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::hmac;
 use zeroize::Zeroizing;
 
 use crate::SealError;
@@ -26,6 +28,21 @@ impl DataKey {
     pub(super) fn new(key: &[u8; 32]) -> Self {
         Self(aes(key))
     }
+}
+
+/// Bytes of a key's check value: no two keys have the same by chance.
+const CHECK: usize = 16;
+
+/// The check value of a data key: by it one that was unwrapped is known to be the one that was wrapped. It tells nothing of the key. What it is
+/// made of begins like nothing else that is put under a key here.
+pub(super) fn key_check(key: &[u8; 32], whose: &[u8]) -> Vec<u8> {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, key);
+    hmac::sign(&key, whose).as_ref()[..CHECK].to_vec()
+}
+
+/// Whether a data key has this check value.
+pub(super) fn has_check(key: &[u8; 32], whose: &[u8], check: &[u8]) -> bool {
+    verify_slices_are_equal(&key_check(key, whose), check).is_ok()
 }
 
 /// What a body or key is bound to. Each part goes in with its length, so that no two lists of parts look alike.

@@ -52,11 +52,19 @@ fn later(date: NaiveDate, days: u32) -> DateTime<Utc> {
     date.and_time(NaiveTime::MIN).and_utc()
 }
 
+/// Before a patient's id in the keys store.
+const PATIENT: &str = "patient:";
+
+/// The patient whose key has this name, if it is a patient's.
+pub(super) fn patient_of(name: &str) -> Option<&str> {
+    name.strip_prefix(PATIENT)
+}
+
 impl Subject<'_> {
     /// The name in the keys store. The part before the colon keeps the kinds apart, whatever the id.
     pub(crate) fn name(&self) -> Cow<'static, str> {
         match self {
-            Self::Patient(id) => Cow::Owned(format!("patient:{id}")),
+            Self::Patient(id) => Cow::Owned(format!("{PATIENT}{id}")),
             Self::Service => Cow::Borrowed("service"),
             Self::Period(period) => {
                 Cow::Owned(format!("period:{}:{}:{}", period.purpose, period.unit, period.starts))

@@ -10,6 +10,7 @@ mod audit_tampering;
 mod erasure;
 mod faulty_engine;
 mod files;
+mod follow;
 mod idempotency;
 mod instants;
 mod lost;

@@ -2,10 +2,11 @@
 //! destroyed comes back.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use contracts::kek::kek_id;
-use db::{Db, Engine, Error, OpenError, Period, Place, RewrapError, SealError, Subject};
+use db::{Db, Engine, Error, OpenError, Period, Place, RewrapError, SealError, Secrets, Subject};
 use settings::{Database, ServiceName};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use testkit::TestDb;
@@ -14,32 +15,38 @@ pub(crate) const FIRST: &[u8; 32] = b"a test's key-encryption key: 32B";
 pub(crate) const SECOND: &[u8; 32] = b"the next key-encryption key: 32B";
 pub(crate) const BODY: Place<'static> = Place { table: "visit", column: "body", row: "v1" };
 
-/// Lets processes that are started from now on have these keys.
-fn hand_out(test: &TestDb, keys: &[(&str, &[u8; 32])]) {
-    let dir = test.dir().join("secrets/kek");
-    std::fs::remove_dir_all(&dir).unwrap();
-    std::fs::create_dir(&dir).unwrap();
-    for (name, key) in keys {
-        std::fs::write(dir.join(name), key).unwrap();
+/// How many processes were started: each has a folder and randomness of its own.
+static PROCESSES: AtomicU64 = AtomicU64::new(100);
+
+/// A folder of secrets with these keys, of one process alone: whatever others are given, these stay.
+fn hand_out(test: &TestDb, keys: &[(&str, &[u8; 32])]) -> Secrets {
+    let dir = test.dir().join(format!("secrets-{}", PROCESSES.fetch_add(1, Ordering::Relaxed)));
+    std::fs::create_dir_all(dir.join("kek")).unwrap();
+    let url = test.dir().join("secrets/database/url");
+    if url.exists() {
+        std::fs::create_dir(dir.join("database")).unwrap();
+        std::fs::copy(url, dir.join("database/url")).unwrap();
     }
+    for (name, key) in keys {
+        std::fs::write(dir.join("kek").join(name), key).unwrap();
+    }
+    Secrets::new(dir)
 }
 
 /// A process that is started with these keys: it migrates before it serves.
 pub(crate) async fn process(test: &TestDb, keys: &[(&str, &[u8; 32])]) -> Db {
-    hand_out(test, keys);
-    let db = test.open_again().await;
+    let db = try_process(test, keys).await.unwrap();
     db.migrate(&crate::MIGRATIONS).await.unwrap();
     db
 }
 
 async fn try_process(test: &TestDb, keys: &[(&str, &[u8; 32])]) -> Result<Db, OpenError> {
-    hand_out(test, keys);
-    open(test, test.settings()).await
+    open(test, test.settings(), &hand_out(test, keys)).await
 }
 
-async fn open(test: &TestDb, database: &Database) -> Result<Db, OpenError> {
-    let random = contracts::ambient::Random::seeded(11);
-    Db::open(ServiceName::PatientService, database, test.secrets(), test.clock().clone(), random).await
+async fn open(test: &TestDb, database: &Database, secrets: &Secrets) -> Result<Db, OpenError> {
+    let random = contracts::ambient::Random::seeded(PROCESSES.fetch_add(1, Ordering::Relaxed));
+    Db::open(ServiceName::PatientService, database, secrets, test.clock().clone(), random).await
 }
 
 pub(crate) async fn seal(db: &Db, patients: impl Iterator<Item = String>) -> BTreeMap<String, Vec<u8>> {
@@ -165,14 +172,14 @@ testkit::on_both_engines! {
                 "unused_keys".clone_into(keys_schema);
             }
         }
-        hand_out(&test, &[("current", SECOND), ("previous", FIRST)]);
-        let new = open(&test, &unused).await.unwrap();
+        let secrets = hand_out(&test, &[("current", SECOND), ("previous", FIRST)]);
+        let new = open(&test, &unused, &secrets).await.unwrap();
         assert_eq!(new.rewrap().await.unwrap().anew, 0);
-        hand_out(&test, &[("current", FIRST), ("next", SECOND)]);
-        let late = open(&test, &unused).await.unwrap();
+        let secrets = hand_out(&test, &[("current", FIRST), ("next", SECOND)]);
+        let late = open(&test, &unused, &secrets).await.unwrap();
         assert!(late.migrate(&crate::MIGRATIONS).await.unwrap_err().to_string().contains("was retired"));
-        hand_out(&test, &[("current", SECOND)]);
-        let later = open(&test, &unused).await.unwrap();
+        let secrets = hand_out(&test, &[("current", SECOND)]);
+        let later = open(&test, &unused, &secrets).await.unwrap();
         later.migrate(&crate::MIGRATIONS).await.unwrap();
         seal(&later, ["anna".to_owned()].into_iter()).await;
         for db in [new, late, later] {
@@ -268,7 +275,8 @@ testkit::on_both_engines! {
             Engine::Postgres => "alter table data_key drop constraint data_key_kek_id_fkey; drop table kek;",
             Engine::Sqlite => "pragma foreign_keys = off; drop table kek;",
         };
-        sql(&test, &format!("{undo} delete from _keys_migrations where version = 2")).await;
+        let undo = format!("{undo} alter table data_key drop column key_check;");
+        sql(&test, &format!("{undo} delete from _keys_migrations where version in (2, 4)")).await;
         let again = process(&test, &[("current", FIRST)]).await;
         all_open(&again, &sealed).await;
         assert!(again.vault().is_destroyed(&Subject::Patient("bert")).await.unwrap());

@@ -8,8 +8,8 @@ use settings::KekProvider;
 use testkit::TestDb;
 
 use crate::faulty_engine::{Fault, FaultyEngine};
-use crate::rewrap::{BODY, all_open, seal};
-use crate::transit::{by, hand_out, process, refusal};
+use crate::rewrap::{BODY, all_open, seal, sql};
+use crate::transit::{by, hand_out, open, process, refusal};
 
 fn people(count: usize) -> impl Iterator<Item = String> {
     (0..count).map(|number| format!("p{number}"))
@@ -106,6 +106,54 @@ testkit::on_both_engines! {
         assert!(why.contains("longer"), "{why}");
         engine.has(Fault::None);
         all_open(&fresh, &sealed).await;
+        fresh.close().await;
+        db.close().await;
+    }
+
+    async fn a_key_that_comes_back_as_another_long_after_is_found_out_and_nothing_is_sealed_under_it(test: TestDb) {
+        let (engine, db, sealed) = scene(&test).await;
+        assert_eq!(db.gather_keys().await.unwrap(), 9);
+        let fresh = process(&test, &by(KekProvider::Transit, engine.settings())).await;
+        engine.has(Fault::AnotherKey);
+        let p0 = Subject::Patient("p0");
+        for result in [
+            fresh.vault().open(&p0, BODY, &sealed["p0"]).await.map(drop),
+            fresh.vault().seal(&p0, BODY, b"new").await.map(drop),
+        ] {
+            let why = refusal(result);
+            assert!(why.contains("another key than was wrapped"), "{why}");
+        }
+        // Nor does it take the place of the right one when all are wrapped anew, or start a process.
+        engine.is_at(2);
+        assert!(db.rewrap().await.is_err());
+        let started = open(&test, &by(KekProvider::Transit, engine.settings())).await.unwrap_err().to_string();
+        assert!(started.contains("another key than was wrapped"), "{started}");
+        engine.has(Fault::None);
+        all_open(&fresh, &sealed).await;
+        assert_eq!(db.rewrap().await.unwrap().anew, 9);
+        let later = process(&test, &by(KekProvider::Transit, engine.settings())).await;
+        all_open(&later, &sealed).await;
+        for db in [fresh, later, db] {
+            db.close().await;
+        }
+    }
+
+    async fn rows_of_the_version_before_are_given_a_check_value_when_they_are_wrapped_anew(test: TestDb) {
+        let (engine, db, sealed) = scene(&test).await;
+        sql(&test, "update data_key set key_check = null").await;
+        let fresh = process(&test, &by(KekProvider::Transit, engine.settings())).await;
+        all_open(&fresh, &sealed).await;
+        assert_eq!(db.gather_keys().await.unwrap(), 9);
+        engine.has(Fault::AnotherKey);
+        test.clock().advance(TimeDelta::hours(5));
+        let why = refusal(fresh.vault().open(&Subject::Patient("p0"), BODY, &sealed["p0"]).await);
+        assert!(why.contains("another key than was wrapped"), "{why}");
+        engine.has(Fault::None);
+        all_open(&fresh, &sealed).await;
+        // Of a key that is destroyed, that goes too.
+        db.vault().destroy(&Subject::Patient("p0")).await.unwrap();
+        sql(&test, "create table destroyed (n int check (n = 0)); \
+                    insert into destroyed select count(*) from data_key where wrapped is null and key_check is not null").await;
         fresh.close().await;
         db.close().await;
     }
