@@ -29,7 +29,7 @@ pub const MIGRATIONS: db::Migrations = db::migrations!();
 fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
     Box::pin(async move {
         let api = api::Api::new(&kit)?;
-        let care = jobs::care::run(kit.db.clone());
+        let (care, retention) = (jobs::care::run(kit.db.clone()), api.retention.clone());
         let router = Routes::new(&kit, api, appointments::API)
             .on(api::book::book)
             .on(api::list::list)
@@ -40,13 +40,16 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::slots::slots)
             .on(api::events::take)
             .on_export::<appointments::ExportOfAppointments, _>(api::export::kinds())
-            .on_erasure::<appointments::ErasureOfAppointments, _, _>(|_, _| async {
-                Ok::<_, Error>(Vec::new())
+            .on_erasure::<appointments::ErasureOfAppointments, _, _>(|api, patient| async move {
+                Ok::<_, Error>(api.retention.kept(&patient).await?)
             })
+            .on_retention::<appointments::RetainedByAppointments, appointments::CarryRetentionOfAppointments>(
+                &retention,
+            )
             .on_audit::<appointments::AuditOfAppointments>()
             .on_keys::<appointments::KeysOfAppointments>()
             .on_verification::<appointments::VerifyAuditOfAppointments>()
             .finish()?;
-        Ok(App { router, jobs: vec![Box::pin(care)] })
+        Ok(App { router, jobs: vec![Box::pin(care), Box::pin(retention.run())] })
     })
 }

@@ -24,6 +24,7 @@ pub const MIGRATIONS: db::Migrations = db::migrations!();
 fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
     Box::pin(async move {
         let api = api::Api::new(&kit)?;
+        let retention = api.retention.clone();
         let router = Routes::new(&kit, api, bills::API)
             .on(api::create::create)
             .on(api::search::list)
@@ -33,10 +34,11 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::events::deliver)
             .on_export::<bills::ExportOfBilling, _>(api::export::kinds())
             .on_erasure::<bills::ErasureOfBilling, _, _>(api::erasure::kept)
+            .on_retention::<bills::RetainedByBilling, bills::CarryRetentionOfBilling>(&retention)
             .on_audit::<bills::AuditOfBilling>()
             .on_keys::<bills::KeysOfBills>()
             .on_verification::<bills::VerifyAuditOfBilling>()
             .finish()?;
-        Ok(App { router, jobs: Vec::new() })
+        Ok(App { router, jobs: vec![Box::pin(retention.run())] })
     })
 }

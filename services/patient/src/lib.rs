@@ -7,6 +7,7 @@ pub mod api;
 pub mod archive;
 pub mod domain;
 mod error;
+pub mod jobs;
 pub mod store;
 
 use contracts::patients;
@@ -25,6 +26,7 @@ pub const MIGRATIONS: db::Migrations = db::migrations!();
 fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
     Box::pin(async move {
         let api = api::Api::new(&kit)?;
+        let (forget, retention) = (jobs::forget::run(api.db.clone()), api.retention.clone());
         let router = Routes::new(&kit, api, patients::API)
             .on(api::register::register)
             .on(api::search::list)
@@ -33,6 +35,11 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::delete::delete)
             .on(api::export::export)
             .on(api::erasure::report)
+            .on(api::retained::list)
+            .on(api::retained::run)
+            .on(api::hold::read)
+            .on(api::hold::place)
+            .on(api::hold::lift)
             .on(api::care_team::list)
             .on(api::care_team::join)
             .on(api::care_team::leave)
@@ -45,6 +52,6 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on_keys::<patients::KeysOfPatients>()
             .on_verification::<patients::VerifyAuditOfPatients>()
             .finish()?;
-        Ok(App { router, jobs: Vec::new() })
+        Ok(App { router, jobs: vec![Box::pin(forget), Box::pin(retention.run())] })
     })
 }

@@ -54,7 +54,7 @@ async fn all(
     Ok(on!(tx, |conn| {
         sqlx::query_as(sql!(
         "select * from ( \
-             select b.id, b.version, b.created_at, b.patient_id, b.restricted, b.body, \
+             select b.id, b.version, b.created_at, b.patient_id, b.restricted, b.until_year, b.body, \
                  (select min(d.consent) from denial d where d.patient_id = b.patient_id and d.until > $5 \
                       and $7 like '%' || d.who || '%' and d.patient_id <> coalesce($8, '')) as denial, \
                  (select max(g.id) from glass g \
@@ -88,7 +88,7 @@ async fn of_status(
     let ((created_at, id), now) = (search.window.below(), tx.now());
     Ok(on!(tx, |conn| sqlx::query_as(sql!(
         "select * from ( \
-             select b.id, b.version, b.created_at, b.patient_id, b.restricted, b.body, \
+             select b.id, b.version, b.created_at, b.patient_id, b.restricted, b.until_year, b.body, \
                  (select min(d.consent) from denial d where d.patient_id = b.patient_id and d.until > $6 \
                       and $8 like '%' || d.who || '%' and d.patient_id <> coalesce($9, '')) as denial, \
                  (select max(g.id) from glass g \
@@ -123,7 +123,7 @@ async fn of_theirs(
     let ((created_at, id), now) = (search.window.below(), tx.now());
     Ok(on!(tx, |conn| sqlx::query_as(sql!(
         "select * from ( \
-             select b.id, b.version, b.created_at, b.patient_id, b.restricted, b.body, \
+             select b.id, b.version, b.created_at, b.patient_id, b.restricted, b.until_year, b.body, \
                  (select min(d.consent) from denial d where d.patient_id = b.patient_id and d.until > $7 \
                       and $9 like '%' || d.who || '%' and d.patient_id <> coalesce($10, '')) as denial, \
                  (select max(g.id) from glass g \
@@ -164,7 +164,7 @@ async fn of_patient(
     let statuses = search.status.map_or(BillStatus::ALL, |status| [status; BillStatus::ALL.len()]);
     let [first, second, third, fourth] = statuses.map(|status| token(db, status));
     Ok(on!(tx, |conn| sqlx::query_as(sql!(
-        "select id, version, created_at, patient_id, restricted, body from bill \
+        "select id, version, created_at, patient_id, restricted, until_year, body from bill \
          where deleted_at is null and restricted <= $1 and (created_at, id) < ($2, $3) \
            and patient_id = $5 and status in ($6, $7, $8, $9) \
          order by created_at desc, id desc limit $4"

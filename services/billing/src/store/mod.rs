@@ -1,4 +1,6 @@
 //! Where bills are kept: SQL and sealing, and nothing that decides.
 
 pub mod bill;
+pub mod erase;
 pub mod list;
+pub mod shelf;

@@ -6,9 +6,11 @@ use contracts::patients::{DeletePatient, PatientDeleted};
 use http_kit::{Answer, Call, erasure, relay};
 
 use super::Api;
+use super::hold::notice;
 use crate::error::Error;
 use crate::store::care_team::care_team_forget;
 use crate::store::consent::consent_forget;
+use crate::store::erase::patient_hold;
 use crate::store::patient::patient_delete;
 
 /// Deletes a patient here, and tells the services that hold something of theirs.
@@ -18,19 +20,27 @@ pub async fn delete(api: Api, call: Call<DeletePatient>) -> Result<Answer<Delete
         db::erasure_lock(&mut tx, id.as_str()).await?;
         let kept = api.treated(&mut tx, &call.caller, id).await?;
         call.if_match.check(kept.version)?;
+        let hold = db::legal_hold_find(&mut tx, id.as_str()).await?;
+        let hold = hold.filter(|hold| hold.on_at(tx.now()).is_some());
+        if let Some(hold) = hold {
+            patient_hold(&mut tx, &api.db, &kept, hold.version).await?;
+        }
         if !patient_delete(&mut tx, id, kept.version).await? {
             return Err(Error::Db(db::Error::LostRace));
         }
-        let shredded = [
-            ("patient", 1),
-            ("care-team", care_team_forget(&mut tx, id).await?),
-            ("consents", consent_forget(&mut tx, id).await?),
-        ];
+        let (team, consents) = (care_team_forget(&mut tx, id).await?, consent_forget(&mut tx, id).await?);
+        let shredded = match hold {
+            Some(_) => [("patient", 0), ("care-team", 0), ("consents", 0)],
+            None => [("patient", 1), ("care-team", team), ("consents", consents)],
+        };
         db::erasure_shredded(&mut tx, &api.db, id.as_str(), &shredded).await?;
         let event = Event {
             id: EventId::generate(api.db.random()),
             occurred_at: tx.now(),
-            what: What::PatientErased { patient_id: id.clone() },
+            what: hold.map_or_else(
+                || What::PatientErased { patient_id: id.clone() },
+                |hold| What::PatientErasedUnderHold(notice(id, hold)),
+            ),
         };
         relay::publish(&mut tx, &api.db, &event).await?;
         tx.commit().await?;

@@ -2,4 +2,6 @@
 
 pub mod care_team;
 pub mod consent;
+pub mod erase;
+pub mod hold;
 pub mod patient;

@@ -15,6 +15,7 @@
 //! | [`audit`], `concerned.rs` | an entry for every call, before its answer leaves; whose data it was about |
 //! | [`verification`] | whether what stands in the audit is as it was written |
 //! | [`erasure`], [`wrapped`] | the keys of erased patients destroyed; what was done away with, and what is kept; what keys are wrapped under |
+//! | [`retention`] | what is kept of them, and what takes it away when its time is over |
 //! | [`export`] | all that a service holds of a patient, kind by kind |
 //! | [`relay`] | events from the outbox to their subscribers |
 //! | [`kit`], [`serve`], [`process`] | a service put together, started, drained; a service as a process |
@@ -76,6 +77,8 @@ pub mod receipt;
 #[cfg(feature = "service")]
 pub mod relay;
 #[cfg(feature = "service")]
+pub mod retention;
+#[cfg(feature = "service")]
 pub mod routes;
 #[cfg(feature = "service")]
 pub mod serve;
@@ -99,5 +102,7 @@ pub use caller::{Caller, Reach, View};
 pub use kit::{Kit, Service, World};
 #[cfg(feature = "service")]
 pub use receipt::Receipt;
+#[cfg(feature = "service")]
+pub use retention::Retention;
 #[cfg(feature = "service")]
 pub use routes::{Failure, Routes};
