@@ -157,9 +157,8 @@ async fn write(
     let now = tx.now();
     let subject = subject(bill.patient_id.as_str(), restricted, until_year);
     let (body, status) = (seal(db, &kept.id, &subject, bill).await?, token(db, bill.status)?);
-    let updated =
-        on!(tx, |conn| {
-            sqlx::query(sql!(
+    let updated = on!(tx, |conn| {
+        sqlx::query(sql!(
         "update bill set version = version + 1, updated_at = $3, status = $4, restricted = $5, body = $6, \
          from_year = $7, until_year = $8 \
          where id = $1 and version = $2 and deleted_at is null"
@@ -175,7 +174,7 @@ async fn write(
     .execute(conn)
     .await
     .map(|done| done.rows_affected())
-        })?;
+    })?;
     if updated == 1 { Ok(()) } else { Err(db::Error::LostRace) }
 }
 

@@ -20,8 +20,8 @@ use settings::ServiceName;
 use super::Api;
 use crate::error::Error;
 
-/// Whoever takes longer to take away what has had its time is said not to answer; it goes on all the same.
-const WAIT: Duration = Duration::from_secs(20);
+/// Whoever takes longer to take away what has had its time is said not to answer; the rest is its job's.
+const WAIT: Duration = Duration::from_secs(8);
 
 /// What is kept of a deleted patient, a service after another.
 pub async fn list(api: Api, call: Call<RetainedOfPatient>) -> Result<Answer<RetainedOfPatient>, Error> {

@@ -293,11 +293,7 @@ fn keep(kept: &mut Vec<Kept>, group: &RetainedGroup, how: db::Kept, count: u64) 
 }
 
 /// A stretch of what a service keeps of a patient on the shelf that every service has.
-pub async fn page(
-    db: &Db,
-    patient: &PatientId,
-    search: &RetainedSearch,
-) -> Result<RetainedPage, Retaining> {
+pub async fn page(db: &Db, patient: &PatientId, search: &RetainedSearch) -> Result<RetainedPage, Retaining> {
     trail::concerns(patient.as_str());
     let after =
         search.after.as_deref().map(|after| after.split_once('/').ok_or(Retaining::Unknown)).transpose()?;
