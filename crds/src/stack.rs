@@ -16,7 +16,7 @@ use crate::spec::{
     AccessSpec, AuthSpec, Autoscaling, Backup, CloudNativePgDatabase, CorsSpec, DeletionPolicy, EnvVar,
     ExternalDatabase, GatewayService, GatewayTls, IntegrationsSpec, ManagedDatabase, Monitoring,
     NetworkPolicySpec, ObservabilitySpec, ParentRef, Probes, PullPolicy, RateLimitStoreSpec, Resources,
-    RestoreFrom, RouteAuth, Scheduling, Span,
+    RestoreFrom, RetentionSpec, RouteAuth, Scheduling, Span,
 };
 
 /// A stack that can be planned.
@@ -49,6 +49,8 @@ pub struct Stack {
     pub auth: AuthSpec,
     /// Emergencies, and who hears of them.
     pub access: AccessSpec,
+    /// How long what is held of deleted patients is kept.
+    pub retention: RetentionSpec,
     /// Systems outside.
     pub integrations: IntegrationsSpec,
     /// Logs, metrics, traces.

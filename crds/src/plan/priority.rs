@@ -11,6 +11,8 @@ use settings::{Method, Priority, ServiceName};
 pub(super) fn priority(operation: &Operation, service: ServiceName) -> Priority {
     let is_one = operation.path.contains('{');
     match (service, operation.method) {
+        // A job does it within the hour anyhow.
+        _ if operation.id == "run_retention" => Priority::Low,
         // A chart is a list of records.
         (ServiceName::MedicalRecordsService, Method::Get) => Priority::Critical,
         (ServiceName::PatientService, Method::Get) if is_one => Priority::Critical,

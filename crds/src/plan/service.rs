@@ -6,7 +6,7 @@ use std::path::Path;
 use contracts::permission::Role;
 use settings::{
     AccessSettings, AuthSettings, Database, IdentityProvider, Integrations, LogOff, OutsideRole,
-    OutsideSecondFactor, Peer, SecondFactor, SecretRef, ServiceName, ServiceSettings,
+    OutsideSecondFactor, Peer, RetentionSettings, SecondFactor, SecretRef, ServiceName, ServiceSettings,
 };
 
 use super::connections::{of_a_pod, of_one_process};
@@ -40,6 +40,7 @@ pub fn plan_service(stack: &Stack, service: ServiceName, placement: &Placement) 
             password_policy: stack.auth.password_policy,
         },
         access: access(stack, service),
+        retention: retention(stack, service),
         integrations: integrations(stack, service),
         observability: observability(stack),
     }
@@ -79,6 +80,20 @@ fn access(stack: &Stack, service: ServiceName) -> AccessSettings {
             AccessSettings { privacy_officer: stack.access.privacy_officer.clone(), ..usual }
         }
         _ => usual,
+    }
+}
+
+/// Each is told its own years; the others need not start anew when they change.
+fn retention(stack: &Stack, service: ServiceName) -> RetentionSettings {
+    let (told, none) = (&stack.retention, RetentionSettings::default());
+    match service {
+        ServiceName::MedicalRecordsService => {
+            RetentionSettings { medical_records: told.medical_records, ..none }
+        }
+        ServiceName::BillingService => RetentionSettings { bills: told.bills, ..none },
+        ServiceName::AppointmentService => RetentionSettings { appointments: told.appointments, ..none },
+        ServiceName::NotificationService => RetentionSettings { notifications: told.notifications, ..none },
+        _ => none,
     }
 }
 

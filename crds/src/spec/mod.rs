@@ -24,6 +24,7 @@ mod limits;
 mod object_store;
 mod observability;
 mod quantity;
+mod retention;
 pub(crate) mod rules;
 mod span;
 mod status;
@@ -54,6 +55,7 @@ pub use limits::{RateLimitStoreSpec, RateLimitStoreTls};
 pub use object_store::{BackupStore, ObjectStore, RestoreStore, Scratch};
 pub use observability::{Monitoring, ObservabilitySpec, Prometheus, Tracing};
 pub use quantity::Quantity;
+pub use retention::RetentionSpec;
 pub use span::Span;
 pub use status::{
     BackupStatus, Condition, ConditionStatus, FailedVersion, HealthcareStackStatus, ServiceStatus,
@@ -119,6 +121,9 @@ pub struct HealthcareStackSpec {
     /// Who sees whose data, where it can be chosen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub access: Option<AccessSpec>,
+    /// How long what is held of patients who were deleted is kept. Left out: bills that were sent are kept with no end, and nothing else is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retention: Option<RetentionSpec>,
     /// Systems outside the stack. Secrets are always named, never written here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub integrations: Option<IntegrationsSpec>,
@@ -162,6 +167,7 @@ impl Default for HealthcareStackSpec {
             encryption: None,
             auth: None,
             access: None,
+            retention: None,
             integrations: None,
             observability: None,
             scheduling: None,

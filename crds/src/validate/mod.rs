@@ -88,6 +88,7 @@ fn validate(name: &str, namespace: &str, spec: &HealthcareStackSpec, faults: &mu
         restore_from: spec.database.as_ref().and_then(|database| database.restore_from.clone()),
         auth,
         access,
+        retention: spec.retention.unwrap_or_default(),
         integrations,
         monitoring: observability.monitoring.clone().unwrap_or_default(),
         observability,

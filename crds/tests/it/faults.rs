@@ -191,6 +191,8 @@ fn a_value_out_of_its_bounds_is_named() {
         ("auth: { revocationsStaleAfter: 5s }", "spec.auth.revocationsStaleAfter: must be at least 30s"),
         ("access: { breakGlass: 1m }", "spec.access.breakGlass: must be at least 5m"),
         ("access: { breakGlass: 9h }", "spec.access.breakGlass: must be at most 8h"),
+        ("retention: { medicalRecords: 101 }", "spec.retention.medicalRecords: must be at most 100"),
+        ("retention: { bills: 101 }", "spec.retention.bills: must be at most 100"),
         (
             "access: { privacyOfficer: a@b@example.com }",
             "spec.access.privacyOfficer: must be a mailbox such as privacy@clinic.example",

@@ -29,7 +29,7 @@ pub const MIGRATIONS: db::Migrations = db::migrations!();
 fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
     Box::pin(async move {
         let api = api::Api::new(&kit)?;
-        let care = jobs::care::run(kit.db.clone());
+        let (care, retention) = (jobs::care::run(kit.db.clone()), api.retention.clone());
         renewal::renew(&kit.db, store::renewal::some).await?;
         let renewal = renewal::run(kit.db.clone(), store::renewal::some);
         let router = Routes::new(&kit, api, appointments::API)
@@ -42,13 +42,16 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::slots::slots)
             .on(api::events::take)
             .on_export::<appointments::ExportOfAppointments, _>(api::export::kinds())
-            .on_erasure::<appointments::ErasureOfAppointments, _, _>(|_, _| async {
-                Ok::<_, Error>(Vec::new())
+            .on_erasure::<appointments::ErasureOfAppointments, _, _>(|api, patient| async move {
+                Ok::<_, Error>(api.retention.kept(&patient).await?)
             })
+            .on_retention::<appointments::RetainedByAppointments, appointments::CarryRetentionOfAppointments>(
+                &retention,
+            )
             .on_audit::<appointments::AuditOfAppointments>()
             .on_keys::<appointments::KeysOfAppointments>()
             .on_verification::<appointments::VerifyAuditOfAppointments>()
             .finish()?;
-        Ok(App { router, jobs: vec![Box::pin(care), Box::pin(renewal)] })
+        Ok(App { router, jobs: vec![Box::pin(care), Box::pin(renewal), Box::pin(retention.run())] })
     })
 }

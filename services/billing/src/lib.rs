@@ -26,6 +26,7 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
         let api = api::Api::new(&kit)?;
         renewal::renew(&kit.db, store::renewal::some).await?;
         let renewal = renewal::run(kit.db.clone(), store::renewal::some);
+        let retention = api.retention.clone();
         let router = Routes::new(&kit, api, bills::API)
             .on(api::create::create)
             .on(api::search::list)
@@ -35,10 +36,11 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::events::deliver)
             .on_export::<bills::ExportOfBilling, _>(api::export::kinds())
             .on_erasure::<bills::ErasureOfBilling, _, _>(api::erasure::kept)
+            .on_retention::<bills::RetainedByBilling, bills::CarryRetentionOfBilling>(&retention)
             .on_audit::<bills::AuditOfBilling>()
             .on_keys::<bills::KeysOfBills>()
             .on_verification::<bills::VerifyAuditOfBilling>()
             .finish()?;
-        Ok(App { router, jobs: vec![Box::pin(renewal)] })
+        Ok(App { router, jobs: vec![Box::pin(renewal), Box::pin(retention.run())] })
     })
 }

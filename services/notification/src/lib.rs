@@ -30,6 +30,7 @@ pub const MIGRATIONS: db::Migrations = db::migrations!();
 fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
     Box::pin(async move {
         let api = api::Api::new(&kit)?;
+        let retention = api.retention.clone();
         let router = Routes::new(&kit, api.clone(), notifications::API)
             .on(api::send::email)
             .on(api::send::sms)
@@ -38,14 +39,18 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::read::by_id)
             .on(api::events::take)
             .on_export::<notifications::ExportOfNotifications, _>(api::export::kinds())
-            .on_erasure::<notifications::ErasureOfNotifications, _, _>(|_, _| async {
-                Ok::<_, Error>(Vec::new())
+            .on_erasure::<notifications::ErasureOfNotifications, _, _>(|api, patient| async move {
+                Ok::<_, Error>(api.retention.kept(&patient).await?)
             })
+            .on_retention::<notifications::RetainedByNotifications, notifications::CarryRetentionOfNotifications>(
+                &retention,
+            )
             .on_audit::<notifications::AuditOfNotifications>()
             .on_keys::<notifications::KeysOfNotifications>()
             .on_verification::<notifications::VerifyAuditOfNotifications>()
             .finish()?;
         let deliver = jobs::deliver::run(api.delivery.clone());
-        Ok(App { router, jobs: vec![Box::pin(deliver), Box::pin(jobs::forget::run(api.db))] })
+        let forget = jobs::forget::run(api.db);
+        Ok(App { router, jobs: vec![Box::pin(deliver), Box::pin(forget), Box::pin(retention.run())] })
     })
 }

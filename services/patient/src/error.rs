@@ -4,6 +4,7 @@ use contracts::care_team::TEAM_MAX;
 use contracts::client::ClientError;
 use contracts::consents::CONSENTS_MAX;
 use contracts::problem::{Problem, ProblemCode};
+use http_kit::retention::Retaining;
 use http_kit::{Failure, access};
 
 use crate::archive::ArchiveError;
@@ -46,6 +47,15 @@ pub enum Error {
 impl From<Problem> for Error {
     fn from(problem: Problem) -> Self {
         Self::Invalid(Box::new(problem))
+    }
+}
+
+impl From<Retaining> for Error {
+    fn from(error: Retaining) -> Self {
+        match error {
+            Retaining::Unknown => error.problem().into(),
+            Retaining::Db(error) => Self::Db(error),
+        }
     }
 }
 

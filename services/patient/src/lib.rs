@@ -29,6 +29,7 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
         renewal::renew(&kit.db, store::renewal::some).await?;
         let renewal = renewal::run(kit.db.clone(), store::renewal::some);
         let erased_before = jobs::erased_before::run(kit.db.clone());
+        let (forget, retention) = (jobs::forget::run(api.db.clone()), api.retention.clone());
         let router = Routes::new(&kit, api, patients::API)
             .on(api::register::register)
             .on(api::search::list)
@@ -37,6 +38,11 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::delete::delete)
             .on(api::export::export)
             .on(api::erasure::report)
+            .on(api::retained::list)
+            .on(api::retained::run)
+            .on(api::hold::read)
+            .on(api::hold::place)
+            .on(api::hold::lift)
             .on(api::care_team::list)
             .on(api::care_team::join)
             .on(api::care_team::leave)
@@ -49,6 +55,8 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on_keys::<patients::KeysOfPatients>()
             .on_verification::<patients::VerifyAuditOfPatients>()
             .finish()?;
-        Ok(App { router, jobs: vec![Box::pin(renewal), Box::pin(erased_before)] })
+        let jobs: Vec<BoxFuture<'static, ()>> =
+            vec![Box::pin(renewal), Box::pin(erased_before), Box::pin(forget), Box::pin(retention.run())];
+        Ok(App { router, jobs })
     })
 }

@@ -1,7 +1,7 @@
 //! The medical records service: what was found and done, day by day, for each patient.
 //!
 //! It keeps each record as one body sealed under its patient's key; only whose and of which day it is stands beside it. When a patient
-//! is erased, their records go and the key is destroyed.
+//! is erased, their records go, or are kept aside for their years, and the key is destroyed.
 //!
 //! Patients ask to have them amended; what they asked, and what came of it, is shown with the record, which stays as it was.
 //!
@@ -31,7 +31,7 @@ pub const MIGRATIONS: db::Migrations = db::migrations!();
 fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
     Box::pin(async move {
         let api = api::Api::new(&kit)?;
-        let forget = jobs::forget::run(api.db.clone());
+        let (forget, retention) = (jobs::forget::run(api.db.clone()), api.retention.clone());
         let router = Routes::new(&kit, api, records::API)
             .on(api::create::create)
             .on(api::search::list)
@@ -49,10 +49,11 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::events::deliver)
             .on_export::<records::ExportOfRecords, _>(api::export::kinds())
             .on_erasure::<records::ErasureOfRecords, _, _>(api::erasure::kept)
+            .on_retention::<records::RetainedByRecords, records::CarryRetentionOfRecords>(&retention)
             .on_audit::<records::AuditOfRecords>()
             .on_keys::<records::KeysOfRecords>()
             .on_verification::<records::VerifyAuditOfRecords>()
             .finish()?;
-        Ok(App { router, jobs: vec![Box::pin(forget)] })
+        Ok(App { router, jobs: vec![Box::pin(forget), Box::pin(retention.run())] })
     })
 }

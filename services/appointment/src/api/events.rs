@@ -2,10 +2,10 @@
 
 use contracts::appointments::DeliverToAppointments;
 use contracts::consents::DataClass;
-use contracts::event::{Accepted, What};
+use contracts::event::{Accepted, HoldNotice, What};
 use contracts::id::ProviderId;
 use db::Tx;
-use http_kit::{Answer, Call, access, consents, erasure, relay};
+use http_kit::{Answer, Call, access, consents, erasure, relay, retention};
 
 use super::Api;
 use crate::error::Error;
@@ -22,14 +22,18 @@ pub async fn take(
     relay::check_teller(&call.caller, event)?;
     let denials = api.peers.denials(&event.what).await?;
     let first_time = db::retrying(&api.db, async |mut tx| {
-        let seen = access::told_of(&event.what);
-        let locks: Vec<_> = seen.iter().map(|patient| db::erasure_lock_name(patient.as_str())).collect();
+        let seen = access::told_of(&event.what).into_iter().chain(event.what.erased());
+        let locks: Vec<_> = seen.map(|patient| db::erasure_lock_name(patient.as_str())).collect();
         tx.lock(&locks.iter().map(String::as_str).collect::<Vec<_>>()).await?;
         if !db::inbox_accept(&mut tx, event.id.as_str()).await? {
             return Ok(false);
         }
         match &event.what {
-            What::PatientErased { patient_id } => patient_erase(&mut tx, &api.db, patient_id).await?,
+            What::PatientErased { patient_id }
+            | What::PatientErasedUnderHold(HoldNotice { patient_id, .. }) => {
+                retention::take_hold(&mut tx, &event.what).await?;
+                patient_erase(&mut tx, &api.db, patient_id, api.years).await?;
+            }
             What::ProviderRemoved { provider_id } => {
                 conflicts(&api, &mut tx, provider_id, &call.caller.user).await?;
             }
@@ -42,8 +46,8 @@ pub async fn take(
         Ok::<_, Error>(true)
     })
     .await?;
-    if let What::PatientErased { patient_id } = &event.what {
-        erasure::finish(&api.db, patient_id).await;
+    if let Some(patient) = event.what.erased() {
+        erasure::finish(&api.db, patient).await;
     }
     Ok(Answer::new(Accepted { first_time }))
 }

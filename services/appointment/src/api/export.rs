@@ -1,26 +1,16 @@
 //! What is held here of a patient, for the export of all of it.
 
-use contracts::appointments::{Appointment, AppointmentChange, AppointmentFilter};
-use contracts::id::AppointmentId;
+use contracts::appointments::{Appointment, AppointmentFilter};
 use contracts::page::Page;
 use http_kit::View;
 use http_kit::export::{Kinds, Wanted};
-use serde::Serialize;
 
 use super::Api;
 use crate::domain::search::Search;
 use crate::error::Error;
 use crate::store::change::changes_of_patient;
+use crate::store::erase::Change;
 use crate::store::search::appointment_search;
-
-/// A change, and of which appointment.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Change {
-    appointment_id: AppointmentId,
-    #[serde(flatten)]
-    change: AppointmentChange,
-}
 
 /// The kinds.
 pub fn kinds() -> Kinds<Api, Error> {

@@ -19,7 +19,7 @@ use contracts::permission::Permission;
 use contracts::trail;
 use db::{Db, Tx};
 use http_kit::kit::BuildError;
-use http_kit::{Caller, Kit, View, access, relay};
+use http_kit::{Caller, Kit, Retention, View, access, relay};
 
 use crate::domain::appointment::Appointment;
 use crate::domain::notice;
@@ -47,6 +47,9 @@ pub struct Api {
     db: Db,
     zone: chrono_tz::Tz,
     peers: Peers,
+    /// For how many years appointments of erased patients are kept.
+    years: u32,
+    pub(crate) retention: Retention,
 }
 
 /// A time that is wanted for an appointment.
@@ -64,7 +67,10 @@ struct Wanted<'a> {
 impl Api {
     /// From the kit.
     pub fn new(kit: &Kit) -> Result<Self, BuildError> {
-        Ok(Self { db: kit.db.clone(), zone: kit.settings.time_zone.parse()?, peers: Peers::new(kit)? })
+        let years = kit.settings.retention.appointments;
+        let retention = Retention::new(&kit.db, years);
+        let (zone, peers) = (kit.settings.time_zone.parse()?, Peers::new(kit)?);
+        Ok(Self { db: kit.db.clone(), zone, peers, years, retention })
     }
 
     fn now(&self) -> DateTime<Utc> {

@@ -62,6 +62,11 @@ impl Sealed {
         PatientId::trusted(self.patient_id.clone())
     }
 
+    /// Which.
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
     /// With whom.
     pub fn provider(&self) -> &str {
         &self.provider_id

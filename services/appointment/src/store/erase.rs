@@ -1,15 +1,48 @@
-//! What goes when a patient or a provider goes.
+//! What goes, or is kept aside, when a patient or a provider goes.
 
-use contracts::id::{PatientId, ProviderId};
-use db::{Db, Tx, on, sql};
+use chrono::{DateTime, Datelike, Utc};
+use contracts::appointments::AppointmentChange;
+use contracts::id::{AppointmentId, PatientId, ProviderId};
+use db::{Db, Fate, Item, Tx, on, sql};
+use http_kit::View;
+use http_kit::page::Window;
+use serde::Serialize;
+use sqlx::FromRow;
 
-use crate::store::appointment::provider_lock;
+use crate::store::appointment::{Kept, Sealed, provider_lock};
+use crate::store::change::change_list;
 
-/// Takes away all that is kept of a patient, and asks for their key to be destroyed. The ids stay taken.
-pub async fn patient_erase(tx: &mut Tx, db: &Db, patient: &PatientId) -> Result<(), db::Error> {
+/// So many are looked at in one go.
+const BATCH: i64 = 100;
+
+#[derive(FromRow)]
+struct Row {
+    updated_at: DateTime<Utc>,
+    #[sqlx(flatten)]
+    sealed: Sealed,
+}
+
+/// A change, and of which appointment.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Change {
+    /// Of which.
+    pub appointment_id: AppointmentId,
+    /// What.
+    #[serde(flatten)]
+    pub change: AppointmentChange,
+}
+
+/// Takes away all that is held of a patient, and asks for their key to be destroyed. What has its years, or whom a hold is on, is kept aside; the
+/// ids stay taken.
+pub async fn patient_erase(tx: &mut Tx, db: &Db, patient: &PatientId, years: u32) -> Result<(), db::Error> {
     // Whoever books for the patient meanwhile waits for this lock, and then sees that they are gone.
-    tx.lock(&[&format!("patient:{patient}")]).await?;
+    db::erasure_lock(tx, patient.as_str()).await?;
     db::erasure_request(tx, patient.as_str()).await?;
+    let hold = db::legal_hold_on(tx, patient.as_str()).await?;
+    if years > 0 || hold.is_some() {
+        keep_aside(tx, db, patient, (years, hold)).await?;
+    }
     let now = tx.now();
     // The bodies first: whoever is changing one of these rows is waited for here, and what they add to the history goes with the rest.
     let appointments = on!(tx, |conn| sqlx::query(sql!(
@@ -43,6 +76,100 @@ pub async fn patient_erase(tx: &mut Tx, db: &Db, patient: &PatientId) -> Result<
     db::access_forget(tx, patient.as_str()).await?;
     let shredded = [("appointments", appointments), ("history", changes)];
     db::erasure_shredded(tx, db, patient.as_str(), &shredded).await
+}
+
+async fn keep_aside(
+    tx: &mut Tx,
+    db: &Db,
+    patient: &PatientId,
+    (years, hold): (u32, Option<i64>),
+) -> Result<(), db::Error> {
+    let (mut after, this_year) = (String::new(), db::retention_year(tx.now()));
+    loop {
+        let rows = batch(tx, patient, &after).await?;
+        let Some(last) = rows.last() else { return Ok(()) };
+        last.sealed.id().clone_into(&mut after);
+        for Row { updated_at, sealed } in rows {
+            let Some(kept) = sealed.open(db).await? else { continue };
+            // It is not over before it was to take place.
+            let from_year = i64::from(updated_at.year().max(kept.starts_at.year()));
+            if let Fate::Kept(how) = db::fate_at_erasure(from_year, Some(years), hold, this_year) {
+                aside(tx, db, &kept, (patient, from_year, how)).await?;
+            }
+        }
+    }
+}
+
+async fn batch(tx: &mut Tx, patient: &PatientId, after: &str) -> Result<Vec<Row>, db::Error> {
+    Ok(on!(tx, |conn| sqlx::query_as(sql!(
+        "select id, version, patient_id, provider_id, starts_at, updated_at, body from appointment \
+         where patient_id = $1 and deleted_at is null and id > $2 order by id limit $3"
+    ))
+    .bind(patient.as_str())
+    .bind(after)
+    .bind(BATCH)
+    .fetch_all(conn)
+    .await)?)
+}
+
+/// The row first: whoever changes it is waited for here.
+async fn aside(
+    tx: &mut Tx,
+    db: &Db,
+    kept: &Kept,
+    (patient, from_year, how): (&PatientId, i64, db::Kept),
+) -> Result<(), db::Error> {
+    clear(tx, kept).await?;
+    let shown = kept.appointment.view(&kept.id, View::Whole);
+    db::retained_put(
+        tx,
+        db,
+        Item { kind: "appointments", id: kept.id.as_str(), patient: patient.as_str(), from_year },
+        how,
+        &shown,
+    )
+    .await?;
+    let mut window = Window { after: None, limit: contracts::page::LIMIT_MAX };
+    loop {
+        let changes = change_list(tx, db, &kept.id, patient, &window).await?;
+        let Some((last, _)) = changes.last() else { break };
+        window.after = Some(*last);
+        for (version, change) in changes {
+            let (id, appointment_id) = (format!("{}:{version}", kept.id), kept.id.clone());
+            let change = Change { appointment_id, change };
+            db::retained_put(
+                tx,
+                db,
+                Item { kind: "history", id: &id, patient: patient.as_str(), from_year },
+                how,
+                &change,
+            )
+            .await?;
+        }
+    }
+    on!(tx, |conn| sqlx::query(sql!("delete from appointment_change where appointment_id = $1"))
+        .bind(kept.id.as_str())
+        .execute(conn)
+        .await
+        .map(drop))?;
+    Ok(())
+}
+
+async fn clear(tx: &mut Tx, kept: &Kept) -> Result<(), db::Error> {
+    let now = tx.now();
+    let cleared = on!(tx, |conn| sqlx::query(sql!(
+        "update appointment set version = version + 1, updated_at = $3, deleted_at = $3, \
+             active = $4, status = null, body = null, patient_id = null \
+         where id = $1 and version = $2 and deleted_at is null"
+    ))
+    .bind(kept.id.as_str())
+    .bind(kept.version)
+    .bind(now)
+    .bind(false)
+    .execute(conn)
+    .await
+    .map(|done| done.rows_affected()))?;
+    if cleared == 1 { Ok(()) } else { Err(db::Error::LostRace) }
 }
 
 /// Notes that a provider's profile is gone: nothing can be booked with them any more.

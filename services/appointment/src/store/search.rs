@@ -34,7 +34,7 @@ pub async fn appointment_search(
             (Some(seeker), None, None) => of_all(tx, &stretch, seeker).await?,
             (None, None, _) => Vec::new(),
         };
-        let is_last = rows.len() < stretch.window.rows() as usize;
+        let is_last = !stretch.window.is_filled_by(rows.len());
         for row in rows {
             let key = row.key();
             stretch.window.after = Some(key.clone());

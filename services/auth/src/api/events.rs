@@ -1,7 +1,7 @@
 //! `POST /internal/events`
 
 use contracts::auth::DeliverToAuth;
-use contracts::event::{Accepted, What};
+use contracts::event::{Accepted, HoldNotice, What};
 use contracts::id::UserId;
 use db::Tx;
 use http_kit::{Answer, Call, erasure, relay};
@@ -18,14 +18,16 @@ pub async fn deliver(api: Api, call: Call<DeliverToAuth>) -> Result<Answer<Deliv
     let event = &call.body;
     relay::check_teller(&call.caller, event)?;
     let (first_time, ended) = db::retrying(&api.db, async |mut tx| {
-        if let What::PatientErased { patient_id } = &event.what {
-            db::erasure_lock(&mut tx, patient_id.as_str()).await?;
+        if let Some(patient) = event.what.erased() {
+            db::erasure_lock(&mut tx, patient.as_str()).await?;
         }
         if !db::inbox_accept(&mut tx, event.id.as_str()).await? {
             return Ok::<_, Error>((false, Vec::new()));
         }
         let ended = match &event.what {
-            What::PatientErased { patient_id } => {
+            // A hold is on what is held of a patient; that an account is theirs is for signing in.
+            What::PatientErased { patient_id }
+            | What::PatientErasedUnderHold(HoldNotice { patient_id, .. }) => {
                 let accounts = accounts_of_patient(&mut tx, patient_id).await?;
                 let untied = [("account-ties", accounts.len() as u64)];
                 db::erasure_request(&mut tx, patient_id.as_str()).await?;
@@ -45,8 +47,8 @@ pub async fn deliver(api: Api, call: Call<DeliverToAuth>) -> Result<Answer<Deliv
     })
     .await?;
     api.announce(&ended);
-    if let What::PatientErased { patient_id } = &event.what {
-        erasure::finish(&api.db, patient_id).await;
+    if let Some(patient) = event.what.erased() {
+        erasure::finish(&api.db, patient).await;
     }
     Ok(Answer::new(Accepted { first_time }))
 }

@@ -19,12 +19,13 @@ use contracts::patients::PatientsClient;
 use contracts::permission::Permission;
 use contracts::trail;
 use db::{Db, Tx};
-use http_kit::{Caller, Kit, Reach, access};
+use http_kit::{Caller, Kit, Reach, Retention, access};
 use settings::ServiceName;
 
 use crate::domain::bill::Heading;
 use crate::error::Error;
 use crate::store::bill::{Kept, Sealed, bill_find};
+use crate::store::shelf::Bills;
 
 /// What every handler has.
 #[derive(Clone)]
@@ -32,15 +33,23 @@ pub struct Api {
     pub(crate) db: Db,
     patients: PatientsClient,
     currency: Arc<str>,
+    /// For how many years bills of erased patients are kept.
+    years: db::Years,
+    pub(crate) retention: Retention,
 }
 
 impl Api {
     /// From the kit.
     pub fn new(kit: &Kit) -> Result<Self, ClientError> {
+        let (db, currency) = (kit.db.clone(), Arc::<str>::from(kit.settings.currency.as_str()));
+        let years = kit.settings.retention.bills;
+        let bills = Bills { db: db.clone(), years, currency: Arc::clone(&currency) };
         Ok(Self {
-            db: kit.db.clone(),
             patients: PatientsClient::new(kit.transport(ServiceName::PatientService)?),
-            currency: Arc::from(kit.settings.currency.as_str()),
+            retention: Retention::beside(&db, Box::new(bills)),
+            db,
+            currency,
+            years,
         })
     }
 

@@ -1,6 +1,6 @@
 //! The `bill` table, a bill at a time.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use contracts::bills::BillStatus;
 use contracts::id::{BillId, PatientId};
 use db::{Db, Denied, Place, Subject, Tx, on, sql};
@@ -9,9 +9,6 @@ use sqlx::FromRow;
 
 use crate::domain::bill::Bill;
 use crate::error::Error;
-
-/// So many bills of an erased patient are taken at a time.
-const BATCH: i64 = 100;
 
 /// A bill as kept: the data with what stands beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +21,8 @@ pub struct Kept {
     pub created_at: DateTime<Utc>,
     /// The patient was erased, and the law keeps the bill.
     pub restricted: bool,
+    /// The last year in which a restricted bill is kept; `None`: nobody has said.
+    pub until_year: Option<i64>,
     /// The data.
     pub bill: Bill,
     /// Whether the patient denies it to whoever asked for a list.
@@ -38,6 +37,7 @@ pub struct Sealed {
     created_at: DateTime<Utc>,
     patient_id: String,
     restricted: bool,
+    until_year: Option<i64>,
     /// Where it stands, as [`tag`] has it. Of a list alone.
     #[sqlx(default)]
     status: Vec<u8>,
@@ -50,9 +50,14 @@ fn place(id: &str) -> Place<'_> {
     Place { table: "bill", column: "body", row: id }
 }
 
+/// How a restricted bill is kept.
+pub(super) fn keeping(until_year: Option<i64>) -> db::Kept {
+    until_year.map_or(db::Kept::Always, db::Kept::Until)
+}
+
 /// A restricted bill outlives its patient's key.
-fn subject(patient: &str, restricted: bool) -> Subject<'_> {
-    if restricted { Subject::Service } else { Subject::Patient(patient) }
+fn subject(patient: &str, restricted: bool, until_year: Option<i64>) -> Subject<'_> {
+    if restricted { db::retained_subject(keeping(until_year), patient) } else { Subject::Patient(patient) }
 }
 
 /// Whose key is destroyed was erased since the bill was read: it is restricted or gone by now.
@@ -60,9 +65,8 @@ fn meanwhile(error: db::Error) -> db::Error {
     if matches!(error, db::Error::KeyDestroyed { .. }) { db::Error::LostRace } else { error }
 }
 
-async fn seal(db: &Db, id: &BillId, restricted: bool, bill: &Bill) -> Result<Vec<u8>, db::Error> {
-    let subject = subject(bill.patient_id.as_str(), restricted);
-    db.vault().seal_json(&subject, place(id.as_str()), bill).await.map_err(meanwhile)
+async fn seal(db: &Db, id: &BillId, subject: &Subject<'_>, bill: &Bill) -> Result<Vec<u8>, db::Error> {
+    db.vault().seal_json(subject, place(id.as_str()), bill).await.map_err(meanwhile)
 }
 
 impl Sealed {
@@ -86,16 +90,21 @@ impl Sealed {
         self.restricted
     }
 
+    /// Which, and as of which change.
+    pub(super) fn head(&self) -> (BillId, i64) {
+        (BillId::trusted(self.id.clone()), self.version)
+    }
+
     /// The bill; `None` if its patient's key is destroyed: they were erased since the row was read, or since the backup that it came back
     /// from.
     pub async fn open(self, db: &Db) -> Result<Option<Kept>, db::Error> {
-        let subject = subject(&self.patient_id, self.restricted);
+        let subject = subject(&self.patient_id, self.restricted, self.until_year);
         let bill = match db.vault().open_json(&subject, place(&self.id), &self.body).await {
             Err(db::Error::KeyDestroyed { .. }) => return Ok(None),
             opened => opened?,
         };
-        let Self { id, version, created_at, restricted, denied, .. } = self;
-        Ok(Some(Kept { id: BillId::trusted(id), version, created_at, restricted, bill, denied }))
+        let Self { id, version, created_at, restricted, until_year, denied, .. } = self;
+        Ok(Some(Kept { id: BillId::trusted(id), version, created_at, restricted, until_year, bill, denied }))
     }
 }
 
@@ -110,8 +119,9 @@ pub async fn bill_insert(tx: &mut Tx, db: &Db, id: &BillId, bill: &Bill) -> Resu
     if db::erasure_is_requested(tx, bill.patient_id.as_str()).await? {
         return Err(Error::UnknownPatient);
     }
+    let subject = Subject::Patient(bill.patient_id.as_str());
     let (now, body, status) =
-        (tx.now(), seal(db, id, false, bill).await?, tag(db, id.as_str(), bill.status)?);
+        (tx.now(), seal(db, id, &subject, bill).await?, tag(db, id.as_str(), bill.status)?);
     let inserted = on!(tx, |conn| sqlx::query(sql!(
         "insert into bill (id, version, created_at, updated_at, patient_id, status, body) \
          values ($1, 1, $2, $2, $3, $4, $5) on conflict (id) do nothing"
@@ -131,7 +141,7 @@ pub async fn bill_insert(tx: &mut Tx, db: &Db, id: &BillId, bill: &Bill) -> Resu
 /// The bill, if there is one.
 pub async fn bill_find(tx: &mut Tx, id: &BillId) -> Result<Option<Sealed>, db::Error> {
     Ok(on!(tx, |conn| sqlx::query_as(sql!(
-        "select id, version, created_at, patient_id, restricted, body from bill \
+        "select id, version, created_at, patient_id, restricted, until_year, body from bill \
          where id = $1 and deleted_at is null"
     ))
     .bind(id.as_str())
@@ -139,22 +149,37 @@ pub async fn bill_find(tx: &mut Tx, id: &BillId) -> Result<Option<Sealed>, db::E
     .await)?)
 }
 
-/// Replaces a bill's data. [`db::Error::LostRace`] if it changed since it was read.
+/// Replaces a bill's data. [`db::Error::LostRace`] if it changed since it was read. The years of a restricted one count from then on.
 pub async fn bill_update(tx: &mut Tx, db: &Db, kept: &Kept, bill: &Bill) -> Result<(), db::Error> {
-    write(tx, db, kept, bill, kept.restricted).await
+    let from_year = kept.restricted.then(|| i64::from(tx.now().year()));
+    write(tx, db, kept, bill, (kept.restricted, from_year, kept.until_year)).await
 }
 
-/// Moves a bill under the service's own key, where it outlives its patient's.
-pub async fn bill_restrict(tx: &mut Tx, db: &Db, kept: &Kept) -> Result<(), db::Error> {
-    write(tx, db, kept, &kept.bill, true).await
+/// Restricts a bill, or keeps a restricted one for longer: it moves under a key that outlives its patient's.
+pub async fn bill_restrict(
+    tx: &mut Tx,
+    db: &Db,
+    kept: &Kept,
+    from_year: i64,
+    until_year: Option<i64>,
+) -> Result<(), db::Error> {
+    write(tx, db, kept, &kept.bill, (true, Some(from_year), until_year)).await
 }
 
-async fn write(tx: &mut Tx, db: &Db, kept: &Kept, bill: &Bill, restricted: bool) -> Result<(), db::Error> {
+async fn write(
+    tx: &mut Tx,
+    db: &Db,
+    kept: &Kept,
+    bill: &Bill,
+    (restricted, from_year, until_year): (bool, Option<i64>, Option<i64>),
+) -> Result<(), db::Error> {
     let now = tx.now();
-    let (body, status) =
-        (seal(db, &kept.id, restricted, bill).await?, tag(db, kept.id.as_str(), bill.status)?);
-    let updated = on!(tx, |conn| sqlx::query(sql!(
-        "update bill set version = version + 1, updated_at = $3, status = $4, restricted = $5, body = $6 \
+    let subject = subject(bill.patient_id.as_str(), restricted, until_year);
+    let (body, status) = (seal(db, &kept.id, &subject, bill).await?, tag(db, kept.id.as_str(), bill.status)?);
+    let updated = on!(tx, |conn| {
+        sqlx::query(sql!(
+        "update bill set version = version + 1, updated_at = $3, status = $4, restricted = $5, body = $6, \
+         from_year = $7, until_year = $8 \
          where id = $1 and version = $2 and deleted_at is null"
     ))
     .bind(kept.id.as_str())
@@ -163,73 +188,33 @@ async fn write(tx: &mut Tx, db: &Db, kept: &Kept, bill: &Bill, restricted: bool)
     .bind(&status)
     .bind(restricted)
     .bind(&body)
+    .bind(from_year)
+    .bind(until_year)
     .execute(conn)
     .await
-    .map(|done| done.rows_affected()))?;
+    .map(|done| done.rows_affected())
+    })?;
     if updated == 1 { Ok(()) } else { Err(db::Error::LostRace) }
 }
 
 /// Takes everything of a bill away but its id, which stays taken. [`db::Error::LostRace`] if it changed since it was read.
 pub async fn bill_delete(tx: &mut Tx, kept: &Kept) -> Result<(), db::Error> {
+    bill_clear(tx, &kept.id, kept.version).await
+}
+
+/// The same of one that cannot be opened.
+pub(super) async fn bill_clear(tx: &mut Tx, id: &BillId, version: i64) -> Result<(), db::Error> {
     let now = tx.now();
     let deleted = on!(tx, |conn| sqlx::query(sql!(
         "update bill set version = version + 1, updated_at = $3, deleted_at = $3, \
          patient_id = null, status = null, body = null \
          where id = $1 and version = $2 and deleted_at is null"
     ))
-    .bind(kept.id.as_str())
-    .bind(kept.version)
+    .bind(id.as_str())
+    .bind(version)
     .bind(now)
     .execute(conn)
     .await
     .map(|done| done.rows_affected()))?;
     if deleted == 1 { Ok(()) } else { Err(db::Error::LostRace) }
-}
-
-/// Some of a patient's bills that still stand under the patient's key; none once all were restricted or deleted, or if that key is
-/// destroyed.
-pub async fn bills_unrestricted(tx: &mut Tx, db: &Db, patient: &PatientId) -> Result<Vec<Kept>, db::Error> {
-    let rows: Vec<Sealed> = on!(tx, |conn| sqlx::query_as(sql!(
-        "select id, version, created_at, patient_id, restricted, body from bill \
-         where patient_id = $1 and restricted = $2 and deleted_at is null order by created_at, id limit $3"
-    ))
-    .bind(patient.as_str())
-    .bind(false)
-    .bind(BATCH)
-    .fetch_all(conn)
-    .await)?;
-    let mut kept = Vec::with_capacity(rows.len());
-    for row in rows {
-        kept.extend(row.open(db).await?);
-    }
-    Ok(kept)
-}
-
-/// Takes everything away of a patient's bills that stand under the patient's key, which is destroyed, but their ids; returns how many there
-/// were.
-pub async fn bills_delete_unopened(tx: &mut Tx, patient: &PatientId) -> Result<u64, db::Error> {
-    let now = tx.now();
-    Ok(on!(tx, |conn| sqlx::query(sql!(
-        "update bill set version = version + 1, updated_at = $3, deleted_at = $3, \
-         patient_id = null, status = null, body = null \
-         where patient_id = $1 and restricted = $2 and deleted_at is null"
-    ))
-    .bind(patient.as_str())
-    .bind(false)
-    .bind(now)
-    .execute(conn)
-    .await
-    .map(|done| done.rows_affected()))?)
-}
-
-/// How many of a patient's bills are restricted.
-pub async fn bills_restricted(tx: &mut Tx, patient: &PatientId) -> Result<u64, db::Error> {
-    let count: i64 = on!(tx, |conn| sqlx::query_scalar(sql!(
-        "select count(*) from bill where patient_id = $1 and restricted = $2 and deleted_at is null"
-    ))
-    .bind(patient.as_str())
-    .bind(true)
-    .fetch_one(conn)
-    .await)?;
-    Ok(count.unsigned_abs())
 }

@@ -70,7 +70,7 @@ async fn all(
     Ok(on!(tx, |conn| {
         sqlx::query_as(sql!(
         "select * from ( \
-             select b.id, b.version, b.created_at, b.patient_id, b.restricted, b.status, b.body, \
+             select b.id, b.version, b.created_at, b.patient_id, b.restricted, b.until_year, b.status, b.body, \
                  (select min(d.consent) from denial d where d.patient_id = b.patient_id and d.until > $5 \
                       and $7 like '%' || d.who || '%' and d.patient_id <> coalesce($8, '')) as denial, \
                  (select max(g.id) from glass g \
@@ -99,7 +99,7 @@ async fn of_theirs(tx: &mut Tx, stretch: &Window<Newest>, seeker: &Seeker) -> Re
     let ((created_at, id), now) = (stretch.below(), tx.now());
     Ok(on!(tx, |conn| sqlx::query_as(sql!(
         "select * from ( \
-             select b.id, b.version, b.created_at, b.patient_id, b.restricted, b.status, b.body, \
+             select b.id, b.version, b.created_at, b.patient_id, b.restricted, b.until_year, b.status, b.body, \
                  (select min(d.consent) from denial d where d.patient_id = b.patient_id and d.until > $5 \
                       and $7 like '%' || d.who || '%' and d.patient_id <> coalesce($8, '')) as denial, \
                  (select max(g.id) from glass g \
@@ -134,7 +134,7 @@ async fn of_patient(
 ) -> Result<Vec<Sealed>, db::Error> {
     let (created_at, id) = stretch.below();
     Ok(on!(tx, |conn| sqlx::query_as(sql!(
-        "select id, version, created_at, patient_id, restricted, status, body from bill \
+        "select id, version, created_at, patient_id, restricted, until_year, status, body from bill \
          where deleted_at is null and restricted <= $1 and (created_at, id) < ($2, $3) and patient_id = $5 \
          order by created_at desc, id desc limit $4"
     ))

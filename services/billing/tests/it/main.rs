@@ -6,6 +6,7 @@ mod care;
 mod consent;
 mod erasure;
 mod life;
+mod retention;
 mod search;
 mod status;
 

@@ -10,4 +10,5 @@ mod erasure;
 mod export;
 mod forgery;
 mod parts;
+mod retention;
 mod revocations;

@@ -6,13 +6,14 @@ use contracts::field::Email;
 use contracts::id::{PatientId, ProviderId};
 use contracts::notifications::DeliverToNotifications;
 use db::Tx;
-use http_kit::{Answer, Call, access, erasure, relay};
+use http_kit::{Answer, Call, access, erasure, relay, retention};
 
 use super::Api;
 use crate::domain::notification::Draft;
 use crate::domain::{emergency, outside_hours};
 use crate::error::Error;
-use crate::store::notification::{Start, notification_insert, notifications_erase};
+use crate::store::erase::notifications_erase;
+use crate::store::notification::{Start, notification_insert};
 
 /// Takes an event: once, however often it is delivered.
 pub async fn take(
@@ -22,10 +23,7 @@ pub async fn take(
     let event = &call.body;
     relay::check_teller(&call.caller, event)?;
     let letters = letters(&api, &event.what).await?;
-    let erased = match &event.what {
-        What::PatientErased { patient_id } => Some(patient_id),
-        _ => None,
-    };
+    let erased = event.what.erased();
     let first_time = db::retrying(&api.db, async |mut tx| {
         let written_of = letters.iter().filter_map(|letter| letter.patient.as_ref());
         let concerned = erased.into_iter().chain(written_of).chain(access::told_of(&event.what));
@@ -34,6 +32,7 @@ pub async fn take(
         let first_time = db::inbox_accept(&mut tx, event.id.as_str()).await?;
         if first_time {
             access::take_in(&mut tx, &event.what).await?;
+            retention::take_hold(&mut tx, &event.what).await?;
             take_in(&api, &mut tx, &letters, erased).await?;
             tx.commit().await?;
         }
@@ -51,7 +50,7 @@ pub async fn take(
 
 async fn take_in(api: &Api, tx: &mut Tx, letters: &[Draft], erased: Option<&PatientId>) -> Result<(), Error> {
     if let Some(patient) = erased {
-        notifications_erase(tx, &api.db, patient).await?;
+        notifications_erase(tx, &api.db, patient, api.years).await?;
     }
     for draft in letters {
         let start = if api.delivery.has_way(draft.channel) { Start::Due } else { Start::Kept };

@@ -10,8 +10,8 @@ use contracts::field::Email;
 use contracts::id::{NotificationId, PatientId};
 use contracts::providers::ProvidersClient;
 use db::{Db, Tx};
-use http_kit::Kit;
 use http_kit::kit::BuildError;
+use http_kit::{Kit, Retention};
 use settings::ServiceName;
 
 use crate::jobs::deliver::Delivery;
@@ -26,6 +26,9 @@ pub struct Api {
     providers: Option<ProvidersClient>,
     /// Who is told of emergencies, beside who treats the patient.
     privacy_officer: Option<Email>,
+    /// For how many years notifications of erased patients are kept.
+    years: u32,
+    pub(crate) retention: Retention,
 }
 
 impl Api {
@@ -33,7 +36,10 @@ impl Api {
     pub fn new(kit: &Kit) -> Result<Self, BuildError> {
         let mail = kit.settings.integrations.mail.as_ref();
         let mailer = mail.map(|mail| Mailer::new(mail, kit.world.secrets.clone())).transpose()?;
+        let years = kit.settings.retention.notifications;
         Ok(Self {
+            years,
+            retention: Retention::new(&kit.db, years),
             db: kit.db.clone(),
             delivery: Delivery::new(kit.db.clone(), mailer),
             providers: kit.optional_transport(ServiceName::ProviderService)?.map(ProvidersClient::new),

@@ -1,4 +1,5 @@
 //! Where notifications are kept: SQL and sealing, and nothing that decides.
 
 pub mod claim;
+pub mod erase;
 pub mod notification;

@@ -71,6 +71,16 @@ pub(super) async fn content(
 }
 
 impl Sealed {
+    /// Which.
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// When it was asked for.
+    pub(super) fn created_at(&self) -> DateTime<Utc> {
+        self.created_at
+    }
+
     /// Whom it concerns, if it concerns somebody.
     pub fn patient(&self) -> Option<PatientId> {
         self.patient_id.clone().map(PatientId::trusted)
@@ -293,18 +303,6 @@ async fn of_all(tx: &mut Tx, search: &Search) -> Result<Vec<Sealed>, db::Error> 
     .bind(search.window.rows())
     .fetch_all(conn)
     .await)?)
-}
-
-/// Takes away all that concerns a patient, under [`db::erasure_lock`], and asks for their key to be destroyed.
-pub async fn notifications_erase(tx: &mut Tx, db: &Db, patient: &PatientId) -> Result<(), db::Error> {
-    db::access_forget(tx, patient.as_str()).await?;
-    db::erasure_request(tx, patient.as_str()).await?;
-    let gone = on!(tx, |conn| sqlx::query(sql!("delete from notification where patient_id = $1"))
-        .bind(patient.as_str())
-        .execute(conn)
-        .await
-        .map(|done| done.rows_affected()))?;
-    db::erasure_shredded(tx, db, patient.as_str(), &[("notifications", gone)]).await
 }
 
 /// Takes away what has had its time.

@@ -22,7 +22,9 @@ const WAIT: Duration = Duration::from_secs(3);
 /// Tells what became of a deleted patient's data. Of whom nobody deleted there is nothing to tell.
 pub async fn report(api: Api, call: Call<PatientErasure>) -> Result<Answer<PatientErasure>, Error> {
     let (patient,) = &call.path;
-    let own = erasure::report(&api.db, patient, Vec::new()).await?.ok_or(Error::NotFound)?;
+    let own = erasure::report(&api.db, patient, api.retention.kept(patient).await?)
+        .await?
+        .ok_or(Error::NotFound)?;
     let requested_at = own.erased_at.ok_or(Error::NotFound)?;
     let asked = api.holders.peers.iter().map(|(service, way)| ask(*service, way, patient));
     let off = |service: &ServiceName| ServiceErasure::unknown(*service, ServiceErasureStatus::SwitchedOff);

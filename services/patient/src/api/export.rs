@@ -7,14 +7,13 @@ use std::sync::Arc;
 use contracts::client::Transport;
 use contracts::consents::Consent;
 use contracts::export::{CollectExport, ExportAskedBy, ExportManifest, ExportPage, ExportSearch, HOLDERS};
-use contracts::id::{PatientId, ProviderId};
+use contracts::id::PatientId;
 use contracts::page::Page;
 use contracts::patients::{ExportPatient, Patient};
 use contracts::problem::{Problem, ProblemCode};
 use http_kit::export::{Kinds, Wanted};
 use http_kit::kit::BuildError;
 use http_kit::{Answer, Call, Kit, View};
-use serde::Serialize;
 use settings::ServiceName;
 use tokio::sync::Semaphore;
 
@@ -25,6 +24,7 @@ use crate::domain::consent::Kept;
 use crate::error::Error;
 use crate::store::care_team::care_team_all;
 use crate::store::consent::consent_list;
+use crate::store::erase::Seat;
 use crate::store::patient::patient_find;
 
 /// So many are put together at a time in one process: more would take more memory than there may be. Whoever else asks waits.
@@ -38,6 +38,11 @@ pub(super) struct Holders {
 }
 
 impl Holders {
+    /// The way to a service, if this stack runs it.
+    pub(super) fn way(&self, service: ServiceName) -> Option<&Arc<Transport>> {
+        self.peers.iter().find(|(name, _)| *name == service).map(|(_, way)| way)
+    }
+
     /// From the kit.
     pub(super) fn new(kit: &Kit) -> Result<Self, BuildError> {
         let (mut peers, mut switched_off) = (Vec::new(), Vec::new());
@@ -125,15 +130,6 @@ async fn oneself(api: Api, wanted: Wanted) -> Result<Page<Patient>, Error> {
     Ok(Page { items, next_cursor: None })
 }
 
-/// A place in the care team, present or past.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Seat {
-    provider_id: ProviderId,
-    is_in: bool,
-    until: Option<String>,
-}
-
 async fn all_consents(api: Api, wanted: Wanted) -> Result<Page<Consent>, Error> {
     let consents = consent_list(&mut api.db.read().await?, &api.db, &wanted.patient).await?;
     Ok(Page { items: consents.iter().map(Kept::view).collect(), next_cursor: None })
@@ -142,8 +138,6 @@ async fn all_consents(api: Api, wanted: Wanted) -> Result<Page<Consent>, Error> 
 async fn care_team(api: Api, wanted: Wanted) -> Result<Page<Seat>, Error> {
     let window = wanted.window()?;
     let places = care_team_all(&mut api.db.read().await?, &wanted.patient, &window).await?;
-    let seat = |Place { provider, is_in, last_day, .. }: Place| {
-        (provider.clone(), Seat { provider_id: provider, is_in, until: last_day.map(|day| day.to_string()) })
-    };
+    let seat = |place: Place| (place.provider.clone(), Seat::from(place));
     Ok(window.page(places.into_iter().map(seat).collect()))
 }

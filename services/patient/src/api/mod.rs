@@ -6,8 +6,10 @@ pub mod delete;
 pub mod erasure;
 pub mod events;
 pub mod export;
+pub mod hold;
 pub mod read;
 pub mod register;
+pub mod retained;
 pub mod search;
 pub mod update;
 
@@ -19,7 +21,7 @@ use contracts::id::PatientId;
 use contracts::permission::Permission;
 use db::{Db, Tx};
 use http_kit::kit::BuildError;
-use http_kit::{Caller, Kit, View, access};
+use http_kit::{Caller, Kit, Retention, View, access};
 
 use export::Holders;
 
@@ -37,13 +39,17 @@ pub struct Api {
     pub(crate) db: Db,
     time_zone: chrono_tz::Tz,
     holders: Arc<Holders>,
+    pub(crate) retention: Retention,
 }
 
 impl Api {
     /// From the kit.
     pub fn new(kit: &Kit) -> Result<Self, BuildError> {
         let holders = Arc::new(Holders::new(kit)?);
-        Ok(Self { db: kit.db.clone(), time_zone: kit.settings.time_zone.parse()?, holders })
+        let (db, time_zone) = (kit.db.clone(), kit.settings.time_zone.parse()?);
+        // Who a patient is has no years of its own: a hold alone keeps it.
+        let retention = Retention::new(&db, 0);
+        Ok(Self { db, time_zone, holders, retention })
     }
 
     /// Today, where the clinic is.

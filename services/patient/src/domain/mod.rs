@@ -2,6 +2,7 @@
 
 pub mod care_team;
 pub mod consent;
+pub mod hold;
 pub mod patient;
 pub mod search;
 pub mod until;

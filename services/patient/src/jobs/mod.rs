@@ -1,3 +1,4 @@
 //! Background work.
 
 pub mod erased_before;
+pub mod forget;

@@ -2,5 +2,7 @@
 
 pub mod care_team;
 pub mod consent;
+pub mod erase;
+pub mod hold;
 pub mod patient;
 pub mod renewal;

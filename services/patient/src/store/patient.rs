@@ -101,6 +101,15 @@ pub async fn patient_find(tx: &mut Tx, db: &Db, id: &PatientId) -> Result<Option
     }
 }
 
+/// Whether there is such a patient, or was.
+pub async fn patient_was(tx: &mut Tx, id: &PatientId) -> Result<bool, db::Error> {
+    let found: i64 = on!(tx, |conn| sqlx::query_scalar(sql!("select count(*) from patient where id = $1"))
+        .bind(id.as_str())
+        .fetch_one(conn)
+        .await)?;
+    Ok(found > 0)
+}
+
 /// Replaces a patient's data, if `version` is still the present one; tells whether it was.
 pub async fn patient_update(
     tx: &mut Tx,

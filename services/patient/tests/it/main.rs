@@ -6,6 +6,7 @@ mod care;
 mod consents;
 mod erasure;
 mod export;
+mod holds;
 mod index;
 mod life;
 mod process;

@@ -79,6 +79,7 @@ impl Scene {
                 password_policy: PasswordPolicy::default(),
             },
             access: settings::AccessSettings::default(),
+            retention: settings::RetentionSettings::default(),
             integrations: Integrations::default(),
             observability: Observability::default(),
         }

@@ -10,8 +10,10 @@ use crate::store::break_glass::break_glass_kept;
 const WHY: &str = "That records were opened in an emergency, and what a review found, is kept for six years, as the audit is \
                    (45 CFR 164.316(b)(2)(i)).";
 
-/// Emergencies.
+/// Records and amendments that have their years, or are under a hold; and emergencies.
 pub async fn kept(api: Api, patient: PatientId) -> Result<Vec<Kept>, Error> {
+    let mut kept = api.retention.kept(&patient).await?;
     let (count, until) = break_glass_kept(&mut api.db.read().await?, &patient).await?;
-    Ok(vec![Kept { kind: "break-glass".to_owned(), count, why: WHY.to_owned(), until }])
+    kept.push(Kept { kind: "break-glass".to_owned(), count, why: WHY.to_owned(), until });
+    Ok(kept)
 }

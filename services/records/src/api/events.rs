@@ -5,11 +5,11 @@ use contracts::event::{Accepted, What};
 use contracts::id::PatientId;
 use contracts::records::DeliverToRecords;
 use db::Tx;
-use http_kit::{Answer, Call, access, consents, erasure, relay};
+use http_kit::{Answer, Call, access, consents, erasure, relay, retention};
 
 use super::Api;
 use crate::error::Error;
-use crate::store::record::records_erase;
+use crate::store::erase::records_erase;
 
 /// Takes an event; one that comes again has no effect.
 pub async fn deliver(api: Api, call: Call<DeliverToRecords>) -> Result<Answer<DeliverToRecords>, Error> {
@@ -35,23 +35,22 @@ pub async fn deliver(api: Api, call: Call<DeliverToRecords>) -> Result<Answer<De
         Ok::<_, Error>(first_time)
     })
     .await?;
-    if let What::PatientErased { patient_id } = &event.what {
-        erasure::finish(&api.db, patient_id).await;
+    if let Some(patient) = event.what.erased() {
+        erasure::finish(&api.db, patient).await;
     }
     Ok(Answer::new(Accepted { first_time }))
 }
 
 /// Whom an event is about that this service subscribes to.
 fn concerned(what: &What) -> Vec<&PatientId> {
-    match what {
-        What::PatientErased { patient_id } => vec![patient_id],
-        what => access::told_of(what),
+    match what.erased() {
+        Some(patient) => vec![patient],
+        None => access::told_of(what),
     }
 }
 
 async fn take_in(api: &Api, tx: &mut Tx, what: &What) -> Result<(), db::Error> {
-    match what {
-        What::PatientErased { patient_id } => records_erase(tx, &api.db, patient_id).await,
-        what => access::take_in(tx, what).await,
-    }
+    let Some(patient) = what.erased() else { return access::take_in(tx, what).await };
+    retention::take_hold(tx, what).await?;
+    records_erase(tx, &api.db, patient, api.years).await
 }

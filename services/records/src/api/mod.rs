@@ -21,7 +21,7 @@ use contracts::records::MedicalRecord;
 use contracts::trail;
 use db::{Db, Tx};
 use http_kit::kit::BuildError;
-use http_kit::{Caller, Kit, access};
+use http_kit::{Caller, Kit, Retention, access};
 use settings::ServiceName;
 
 use crate::domain::amendment;
@@ -36,12 +36,18 @@ pub struct Api {
     patients: PatientsClient,
     time_zone: chrono_tz::Tz,
     glass_holds: TimeDelta,
+    /// For how many years records of erased patients are kept.
+    years: u32,
+    pub(crate) retention: Retention,
 }
 
 impl Api {
     /// From the kit.
     pub fn new(kit: &Kit) -> Result<Self, BuildError> {
+        let years = kit.settings.retention.medical_records;
         Ok(Self {
+            years,
+            retention: Retention::new(&kit.db, years),
             db: kit.db.clone(),
             patients: PatientsClient::new(kit.transport(ServiceName::PatientService)?),
             time_zone: kit.settings.time_zone.parse()?,

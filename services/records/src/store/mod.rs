@@ -2,4 +2,5 @@
 
 pub mod amendment;
 pub mod break_glass;
+pub mod erase;
 pub mod record;

@@ -9,7 +9,7 @@ use sqlx::FromRow;
 use crate::domain::record::Record;
 use crate::domain::search::{Key, Search};
 use crate::error::Error;
-use crate::store::amendment::{amendments_delete, amendments_erase};
+use crate::store::amendment::amendments_delete;
 
 /// A record as kept: the data with its id and version.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub struct Sealed {
     is_amended: bool,
 }
 
-fn place(id: &str) -> Place<'_> {
+pub(super) fn place(id: &str) -> Place<'_> {
     Place { table: "medical_record", column: "body", row: id }
 }
 
@@ -145,41 +145,25 @@ pub async fn record_touch(tx: &mut Tx, kept: &Kept) -> Result<(), db::Error> {
 
 /// Takes everything of a record away but its id, which stays taken. [`db::Error::LostRace`] if it changed since it was read.
 pub async fn record_delete(tx: &mut Tx, kept: &Kept) -> Result<(), db::Error> {
+    record_clear(tx, &kept.id, kept.version).await?;
+    amendments_delete(tx, &kept.id).await
+}
+
+/// The same, but for its amendments.
+pub(super) async fn record_clear(tx: &mut Tx, id: &RecordId, version: i64) -> Result<(), db::Error> {
     let now = tx.now();
     let deleted = on!(tx, |conn| sqlx::query(sql!(
         "update medical_record set version = version + 1, updated_at = $3, deleted_at = $3, \
          patient_id = null, day = null, body = null \
          where id = $1 and version = $2 and deleted_at is null"
     ))
-    .bind(kept.id.as_str())
-    .bind(kept.version)
+    .bind(id.as_str())
+    .bind(version)
     .bind(now)
     .execute(conn)
     .await
     .map(|done| done.rows_affected()))?;
-    if deleted != 1 {
-        return Err(db::Error::LostRace);
-    }
-    amendments_delete(tx, &kept.id).await
-}
-
-/// Takes all of a patient's records away in the same manner, under [`db::erasure_lock`], and asks for their erasure.
-pub async fn records_erase(tx: &mut Tx, db: &Db, patient: &PatientId) -> Result<(), db::Error> {
-    let now = tx.now();
-    let records = on!(tx, |conn| sqlx::query(sql!(
-        "update medical_record set version = version + 1, updated_at = $2, deleted_at = $2, \
-         patient_id = null, day = null, body = null \
-         where patient_id = $1 and deleted_at is null"
-    ))
-    .bind(patient.as_str())
-    .bind(now)
-    .execute(conn)
-    .await
-    .map(|done| done.rows_affected()))?;
-    let amendments = amendments_erase(tx, patient).await?;
-    db::access_forget(tx, patient.as_str()).await?;
-    db::erasure_request(tx, patient.as_str()).await?;
-    db::erasure_shredded(tx, db, patient.as_str(), &[("records", records), ("amendments", amendments)]).await
+    if deleted == 1 { Ok(()) } else { Err(db::Error::LostRace) }
 }
 
 /// A stretch of the list with each record's sort key, the latest day first: of all whose records they may see, or of one patient, of whom that is

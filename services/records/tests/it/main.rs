@@ -8,6 +8,7 @@ mod care;
 mod consent;
 mod erasure;
 mod life;
+mod retention;
 mod reviews;
 mod search;
 

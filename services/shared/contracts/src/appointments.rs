@@ -13,6 +13,7 @@ use crate::id::{AppointmentId, PatientId, ProviderId};
 use crate::keys::ServiceKeys;
 use crate::merge_patch::MergePatch;
 use crate::page::Page;
+use crate::retention::{RetainedPage, RetainedSearch, RetentionRequest, ServiceRetention};
 
 api! {
     service AppointmentService, tag "Appointments", client AppointmentsClient;
@@ -58,6 +59,14 @@ api! {
     /// What this service did with the data of a patient who was deleted.
     erasure_of_appointments: ErasureOfAppointments = Get "/internal/erasure/{patientId}" [patient_id: PatientId],
         needs HoldingsCollect, answers 200 ServiceErasure;
+
+    /// What this service keeps of a patient who was deleted.
+    retained_by_appointments: RetainedByAppointments = Get "/internal/retained/{patientId}" [patient_id: PatientId] (query RetainedSearch),
+        needs HoldingsCollect, answers 200 RetainedPage;
+
+    /// Take away what has had its time here, or say what would go.
+    carry_retention_of_appointments: CarryRetentionOfAppointments = Post "/internal/retention" (body RetentionRequest),
+        needs RetentionCarry, answers 200 ServiceRetention;
 
     /// What this service wrote in the audit.
     audit_of_appointments: AuditOfAppointments = Get "/internal/audit" (query AuditSearch),

@@ -14,6 +14,7 @@ use crate::keys::ServiceKeys;
 use crate::merge_patch::MergePatch;
 use crate::money::Amount;
 use crate::page::Page;
+use crate::retention::{RetainedPage, RetainedSearch, RetentionRequest, ServiceRetention};
 
 api! {
     service BillingService, tag "Bills", client BillsClient;
@@ -49,6 +50,14 @@ api! {
     /// What this service did with the data of a patient who was deleted.
     erasure_of_billing: ErasureOfBilling = Get "/internal/erasure/{patientId}" [patient_id: PatientId],
         needs HoldingsCollect, answers 200 ServiceErasure;
+
+    /// What this service keeps of a patient who was deleted.
+    retained_by_billing: RetainedByBilling = Get "/internal/retained/{patientId}" [patient_id: PatientId] (query RetainedSearch),
+        needs HoldingsCollect, answers 200 RetainedPage;
+
+    /// Take away what has had its time here, or say what would go.
+    carry_retention_of_billing: CarryRetentionOfBilling = Post "/internal/retention" (body RetentionRequest),
+        needs RetentionCarry, answers 200 ServiceRetention;
 
     /// What this service wrote in the audit.
     audit_of_billing: AuditOfBilling = Get "/internal/audit" (query AuditSearch),

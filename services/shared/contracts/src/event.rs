@@ -33,6 +33,13 @@ pub enum What {
         /// Who.
         patient_id: PatientId,
     },
+    /// The same of a patient whom a legal hold is on: what would go is kept, restricted, as long as it is. Whoever does not know of holds does not know
+    /// this event, and does nothing away before they do.
+    #[serde(rename = "patient.erased-under-hold.v1")]
+    PatientErasedUnderHold(HoldNotice),
+    /// A legal hold was placed on a patient, changed or lifted.
+    #[serde(rename = "hold.changed.v1")]
+    HoldChanged(HoldNotice),
     /// A provider's profile was removed: future appointments with them become conflicts to resolve.
     #[serde(rename = "provider.removed.v1", rename_all = "camelCase")]
     ProviderRemoved {
@@ -108,6 +115,21 @@ pub struct CareNotice {
     pub until: Option<DateTime<Utc>>,
 }
 
+/// The legal hold on a patient, as it is now. The highest version counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HoldNotice {
+    /// Whom it is on.
+    pub patient_id: PatientId,
+    /// Counts its changes.
+    pub version: i64,
+    /// Whether it was placed, and not lifted since.
+    pub is_active: bool,
+    /// Until when it is on at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<DateTime<Utc>>,
+}
+
 /// Who opened whose records in an emergency, and who is to know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -126,10 +148,29 @@ pub struct GlassNotice {
 }
 
 impl What {
+    /// Who was deleted, if that is what happened.
+    pub fn erased(&self) -> Option<&PatientId> {
+        match self {
+            Self::PatientErased { patient_id }
+            | Self::PatientErasedUnderHold(HoldNotice { patient_id, .. }) => Some(patient_id),
+            _ => None,
+        }
+    }
+
+    /// What it says of a legal hold, if it does.
+    pub const fn hold(&self) -> Option<&HoldNotice> {
+        match self {
+            Self::PatientErasedUnderHold(hold) | Self::HoldChanged(hold) => Some(hold),
+            _ => None,
+        }
+    }
+
     /// The name, as it stands in `type`.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::PatientErased { .. } => "patient.erased.v1",
+            Self::PatientErasedUnderHold(_) => "patient.erased-under-hold.v1",
+            Self::HoldChanged(_) => "hold.changed.v1",
             Self::ProviderRemoved { .. } => "provider.removed.v1",
             Self::AppointmentBooked(_) => "appointment.booked.v1",
             Self::AppointmentRescheduled(_) => "appointment.rescheduled.v1",
@@ -150,7 +191,10 @@ impl What {
             _ => false,
         };
         match self {
-            Self::PatientErased { .. } | Self::ConsentChanged { .. } => service == S::PatientService,
+            Self::PatientErased { .. }
+            | Self::PatientErasedUnderHold(_)
+            | Self::HoldChanged(_)
+            | Self::ConsentChanged { .. } => service == S::PatientService,
             Self::ProviderRemoved { .. } => service == S::ProviderService,
             Self::AppointmentBooked(_) | Self::AppointmentRescheduled(_) | Self::AppointmentCancelled(_) => {
                 service == S::AppointmentService
@@ -164,13 +208,16 @@ impl What {
     pub const fn subscribers(&self) -> &'static [ServiceName] {
         use ServiceName as S;
         match self {
-            Self::PatientErased { .. } => &[
+            Self::PatientErased { .. } | Self::PatientErasedUnderHold(_) => &[
                 S::AppointmentService,
                 S::BillingService,
                 S::MedicalRecordsService,
                 S::NotificationService,
                 S::AuthService,
             ],
+            Self::HoldChanged(_) => {
+                &[S::AppointmentService, S::BillingService, S::MedicalRecordsService, S::NotificationService]
+            }
             Self::ProviderRemoved { .. } => &[S::AppointmentService, S::AuthService],
             Self::CareTold { .. } => &[
                 S::AppointmentService,

@@ -12,6 +12,7 @@ use crate::export::{ExportPage, ExportSearch};
 use crate::id::{NotificationId, PatientId};
 use crate::keys::ServiceKeys;
 use crate::page::Page;
+use crate::retention::{RetainedPage, RetainedSearch, RetentionRequest, ServiceRetention};
 
 api! {
     service NotificationService, tag "Notifications", client NotificationsClient;
@@ -47,6 +48,14 @@ api! {
     /// What this service did with the data of a patient who was deleted.
     erasure_of_notifications: ErasureOfNotifications = Get "/internal/erasure/{patientId}" [patient_id: PatientId],
         needs HoldingsCollect, answers 200 ServiceErasure;
+
+    /// What this service keeps of a patient who was deleted.
+    retained_by_notifications: RetainedByNotifications = Get "/internal/retained/{patientId}" [patient_id: PatientId] (query RetainedSearch),
+        needs HoldingsCollect, answers 200 RetainedPage;
+
+    /// Take away what has had its time here, or say what would go.
+    carry_retention_of_notifications: CarryRetentionOfNotifications = Post "/internal/retention" (body RetentionRequest),
+        needs RetentionCarry, answers 200 ServiceRetention;
 
     /// What this service wrote in the audit.
     audit_of_notifications: AuditOfNotifications = Get "/internal/audit" (query AuditSearch),

@@ -11,10 +11,12 @@ use crate::consents::{Consent, ConsentChanged, ConsentRequest, Denials};
 use crate::erasure::ErasureReport;
 use crate::event::{Accepted, Event};
 use crate::export::{ExportFilter, Zip};
+use crate::holds::{Hold, HoldChanged, HoldRequest};
 use crate::id::{ConsentId, PatientId, ProviderId};
 use crate::keys::ServiceKeys;
 use crate::merge_patch::MergePatch;
 use crate::page::Page;
+use crate::retention::{RetainedFilter, RetainedItem, RetentionReport, RetentionRequest};
 pub use crate::shared::ContactInfo;
 
 api! {
@@ -47,6 +49,26 @@ api! {
     /// Tell what became of a deleted patient's data: what was done away with, and what is kept, why and until when.
     patient_erasure: PatientErasure = Get "/api/patients/{patientId}/erasure" [patient_id: PatientId],
         needs ErasuresRead, answers 200 ErasureReport;
+
+    /// See what is kept of a deleted patient: for its years, or under a legal hold.
+    retained_of_patient: RetainedOfPatient = Get "/api/patients/{patientId}/retained" [patient_id: PatientId] (query RetainedFilter),
+        needs RetainedRead, answers 200 Page<RetainedItem>;
+
+    /// Take away what has had its time, everywhere, or see what would go.
+    run_retention: RunRetention = Post "/api/admin/retention" (body RetentionRequest),
+        needs RetentionRun, answers 200 RetentionReport;
+
+    /// See why nothing of a patient may be done away with.
+    hold_of_patient: HoldOfPatient = Get "/api/patients/{patientId}/hold" [patient_id: PatientId],
+        needs HoldsRead, answers 200 Hold;
+
+    /// Place a legal hold on a patient, or change the one that is on them.
+    place_hold: PlaceHold = Put "/api/patients/{patientId}/hold" [patient_id: PatientId] (body HoldRequest),
+        needs HoldsWrite, answers 200 HoldChanged;
+
+    /// Lift the legal hold that is on a patient.
+    lift_hold: LiftHold = Delete "/api/patients/{patientId}/hold" [patient_id: PatientId],
+        needs HoldsWrite, answers 200 HoldChanged;
 
     /// List who treats a patient, beside those whom they have appointments with.
     list_care_team: ListCareTeam = Get "/api/patients/{patientId}/care-team" [patient_id: PatientId],

@@ -43,6 +43,14 @@ permissions! {
     PatientsExport = "patients:export",
     /// See what became of a patient's data when they were deleted.
     ErasuresRead = "erasures:read",
+    /// See what is kept of patients who were deleted.
+    RetainedRead = "retained:read",
+    /// See which data have had their time, and have them taken away.
+    RetentionRun = "retention:run",
+    /// See who is under legal hold, and why.
+    HoldsRead = "holds:read",
+    /// Place and lift legal holds.
+    HoldsWrite = "holds:write",
     /// Say who treats a patient.
     CareWrite = "care:write",
     /// See what patients do not share, and with whom.
@@ -109,6 +117,8 @@ permissions! {
     ConsentsCollect = "consents:collect",
     /// Read all that another service holds of a patient, and what it did away with. No person has it.
     HoldingsCollect = "holdings:collect",
+    /// Have another service take away what has had its time. No person has it.
+    RetentionCarry = "retention:carry",
     /// Follow who was logged out. No person has it; of all internal routes the gateway needs this one alone.
     RevocationsRead = "revocations:read",
 }
@@ -124,6 +134,7 @@ impl Permission {
                 | Self::ConsentsCollect
                 | Self::RevocationsRead
                 | Self::HoldingsCollect
+                | Self::RetentionCarry
         )
     }
 }
@@ -319,6 +330,10 @@ impl Role {
                 P::ConsentsWrite,
                 P::PatientsExport,
                 P::ErasuresRead,
+                P::RetainedRead,
+                P::RetentionRun,
+                P::HoldsRead,
+                P::HoldsWrite,
                 P::RecordsRead,
                 P::RecordsDelete,
                 P::AmendmentsRequest,
@@ -352,6 +367,7 @@ impl Role {
                 P::KeysCollect,
                 P::ConsentsCollect,
                 P::HoldingsCollect,
+                P::RetentionCarry,
                 P::RevocationsRead,
             ],
         };

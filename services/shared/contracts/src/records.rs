@@ -20,6 +20,7 @@ use crate::id::{AmendmentId, GrantId, PatientId, RecordId};
 use crate::keys::ServiceKeys;
 use crate::merge_patch::MergePatch;
 use crate::page::Page;
+use crate::retention::{RetainedPage, RetainedSearch, RetentionRequest, ServiceRetention};
 
 api! {
     service MedicalRecordsService, tag "Medical records", client RecordsClient;
@@ -89,6 +90,14 @@ api! {
     /// What this service did with the data of a patient who was deleted.
     erasure_of_records: ErasureOfRecords = Get "/internal/erasure/{patientId}" [patient_id: PatientId],
         needs HoldingsCollect, answers 200 ServiceErasure;
+
+    /// What this service keeps of a patient who was deleted.
+    retained_by_records: RetainedByRecords = Get "/internal/retained/{patientId}" [patient_id: PatientId] (query RetainedSearch),
+        needs HoldingsCollect, answers 200 RetainedPage;
+
+    /// Take away what has had its time here, or say what would go.
+    carry_retention_of_records: CarryRetentionOfRecords = Post "/internal/retention" (body RetentionRequest),
+        needs RetentionCarry, answers 200 ServiceRetention;
 
     /// What this service wrote in the audit.
     audit_of_records: AuditOfRecords = Get "/internal/audit" (query AuditSearch),

@@ -42,6 +42,10 @@ impl Tells {
             | Permission::PatientsClinical
             | Permission::PatientsExport
             | Permission::ErasuresRead
+            | Permission::RetainedRead
+            // An old one would look as if it were still on.
+            | Permission::HoldsRead
+            | Permission::HoldsWrite
             | Permission::CareWrite
             // What was withdrawn would look as if it held, and what is new would be missing.
             | Permission::ConsentsRead
@@ -73,10 +77,12 @@ impl Tells {
             | Permission::TokensIntrospect
             | Permission::GatewayRead
             | Permission::KeysRead
+            | Permission::RetentionRun
             | Permission::InternalCall
             | Permission::AuditCollect
             | Permission::KeysCollect
             | Permission::HoldingsCollect
+            | Permission::RetentionCarry
             | Permission::RevocationsRead => Self::Nothing,
         }
     }

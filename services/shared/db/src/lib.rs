@@ -11,6 +11,7 @@
 //! | [`outbox_add`] `outbox.rs`, [`inbox_accept`] `inbox.rs` | effects happen once |
 //! | [`erasure_request`] `erasure.rs` | a patient's key destroyed after their data is gone |
 //! | [`erasure_find`] `erasure_report.rs` | what was taken away then |
+//! | [`fate`] `retention.rs`, [`retained_put`] `retained.rs`, [`legal_hold_on`] `legal_hold.rs` | what is kept of them, how long, and what stops its end |
 //! | [`standing`](fn@standing) `access.rs` | who treats whom, and who broke the glass |
 //! | [`denials_put`] `denial.rs` | what patients do not share, and with whom |
 //! | [`idempotency_begin`] `idempotency.rs` | an answer kept for a repeated request |
@@ -40,10 +41,13 @@ mod error;
 mod idempotency;
 mod inbox;
 mod last_told;
+mod legal_hold;
 mod migrations;
 mod open;
 mod outbox;
 mod postgres;
+mod retained;
+mod retention;
 mod retry;
 mod search;
 mod secrets;
@@ -71,12 +75,18 @@ pub use error::{ConstraintKind, Error, SealError};
 pub use idempotency::{Begun, KeptAnswer, Ticket, idempotency_begin, idempotency_keep, idempotency_release};
 pub use inbox::inbox_accept;
 pub use last_told::{LastTold, last_told, last_told_put};
+pub use legal_hold::{LegalHold, legal_hold_find, legal_hold_on, legal_hold_take};
 pub use migrations::{MigrateError, Migrations};
 pub use open::OpenTo;
 pub use outbox::{
     Backlog, ClaimedEvent, OutboxEvent, outbox_add, outbox_backlog, outbox_claim, outbox_delivered,
     outbox_failed,
 };
+pub use retained::{
+    Item, Retained, RetainedGroup, Settled, retained_due, retained_groups, retained_list, retained_put,
+    retained_settle, retained_subject, year_keys_destroy,
+};
+pub use retention::{Fate, Kept, Years, fate, fate_at_erasure, retention_year, year_is_over_at};
 pub use retry::{Retry, retrying};
 pub use search::{
     Term, search_index_old, search_index_old_clear, search_terms_clear, search_terms_put, search_tokens,

@@ -55,6 +55,7 @@ macro_rules! operation {
                 method: Method::$method,
                 path: concat!("/api/", stringify!($name)),
                 access: Access::Public,
+                retention: settings::RetentionSettings::default(),
                 status: 200,
                 audited: $audited,
                 query: None,

@@ -207,20 +207,22 @@ impl Seeker {
     }
 }
 
-/// The patients of whom an event tells who may see them.
+/// The patients of whom an event tells who may see them, or that a legal hold is on them.
 pub fn told_of(what: &What) -> Vec<&PatientId> {
     match what {
         What::CareTold { care } => care.iter().map(|care| &care.patient_id).collect(),
         What::GlassBroken(notice) | What::GlassShut(notice) => vec![&notice.patient_id],
         What::ConsentChanged { patient_id } => vec![patient_id],
+        What::HoldChanged(notice) => vec![&notice.patient_id],
         _ => Vec::new(),
     }
 }
 
-/// Takes in what an event tells of who may see whom, under the [`db::erasure_lock`] of [`told_of`]. What a patient does not share it does not tell:
+/// Takes in what an event tells of who may see whom, and of legal holds, under the [`db::erasure_lock`] of [`told_of`]. What a patient does not share it does not tell:
 /// [`consents`](crate::consents).
 pub async fn take_in(tx: &mut Tx, what: &What) -> Result<(), Error> {
     match what {
+        What::HoldChanged(_) => crate::retention::take_hold(tx, what).await,
         What::CareTold { care } => {
             for notice in care {
                 take_care(tx, notice).await?;

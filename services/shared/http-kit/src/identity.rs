@@ -63,8 +63,9 @@ impl Part {
         use Permission as P;
         use ServiceName as S;
         let asks: &[Permission] = match self {
-            // They tell the others what happened; and of a patient all that is held is gathered, and what was done away with.
-            Self::Service(S::PatientService) => &[P::InternalCall, P::HoldingsCollect],
+            // They tell the others what happened; of a patient all that is held is gathered, and what was done away with; and what has had its
+            // time is to go everywhere.
+            Self::Service(S::PatientService) => &[P::InternalCall, P::HoldingsCollect, P::RetentionCarry],
             Self::Service(S::ProviderService) => &[P::InternalCall],
             // Whether there is such a patient, and what they do not share; when such a provider is there; and they are told of it.
             Self::Service(S::AppointmentService) => {

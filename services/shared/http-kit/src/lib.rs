@@ -16,6 +16,7 @@
 //! | [`configuration`] | settings and keys that are others than before have an entry, too |
 //! | [`verification`] | whether what stands in the audit is as it was written |
 //! | [`erasure`], [`wrapped`] | the keys of erased patients destroyed; what was done away with, and what is kept; what keys are wrapped under |
+//! | [`retention`] | what is kept of them, and what takes it away when its time is over |
 //! | [`export`] | all that a service holds of a patient, kind by kind |
 //! | [`renewal`] | what the version before this one wrote, written anew |
 //! | [`relay`] | events from the outbox to their subscribers |
@@ -82,6 +83,8 @@ pub mod relay;
 #[cfg(feature = "service")]
 pub mod renewal;
 #[cfg(feature = "service")]
+pub mod retention;
+#[cfg(feature = "service")]
 pub mod routes;
 #[cfg(feature = "service")]
 pub mod serve;
@@ -105,5 +108,7 @@ pub use caller::{Caller, Reach, View};
 pub use kit::{Kit, Service, World};
 #[cfg(feature = "service")]
 pub use receipt::Receipt;
+#[cfg(feature = "service")]
+pub use retention::Retention;
 #[cfg(feature = "service")]
 pub use routes::{Failure, Routes};

@@ -23,10 +23,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Puts an event in the outbox, in the transaction of what it tells.
 pub async fn publish(tx: &mut Tx, db: &Db, event: &Event) -> Result<(), db::Error> {
-    let patient = match &event.what {
-        contracts::event::What::PatientErased { patient_id } => Some(patient_id.as_str()),
-        _ => None,
-    };
+    let patient = event.what.erased().map(|patient| patient.as_str());
     let kept = OutboxEvent {
         id: event.id.to_string(),
         name: event.what.name(),

@@ -22,6 +22,7 @@ use contracts::export::{ExportPage, ExportSearch};
 use contracts::id::PatientId;
 use contracts::keys::ServiceKeys;
 use contracts::problem::{Problem, ProblemCode};
+use contracts::retention::{RetainedPage, RetainedSearch, RetentionRequest, ServiceRetention};
 use futures_util::FutureExt;
 use http::request::Parts;
 use settings::Method;
@@ -36,6 +37,7 @@ use crate::export::Kinds;
 use crate::kit::Kit;
 use crate::problem;
 use crate::ready::{self, Ready};
+use crate::retention::{self, Retaining, Retention};
 use crate::shape::Shape;
 use crate::telemetry::RequestMetrics;
 use crate::verification;
@@ -187,6 +189,27 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
                 let told = erasure::report(&db, &call.path.0, kept.await?).await?;
                 let untold = || ServiceErasure::unknown(db.service(), ServiceErasureStatus::Pending);
                 Ok::<_, R>(Answer::new(told.unwrap_or_else(untold)))
+            }
+        })
+    }
+
+    /// Mounts the telling of what this service keeps of deleted patients, and the taking away of what has had its time.
+    #[must_use]
+    pub fn on_retention<L, C>(self, retention: &Retention) -> Self
+    where
+        L: Endpoint<Path = (PatientId,), Query = RetainedSearch, Body = (), Reply = RetainedPage>,
+        C: Endpoint<Path = (), Query = (), Body = RetentionRequest, Reply = ServiceRetention>,
+    {
+        let (db, retention) = (self.kit.db.clone(), retention.clone());
+        self.on(move |_, call: Call<L>| {
+            let db = db.clone();
+            async move { retention::page(&db, &call.path.0, &call.query).await.map(Answer::new) }
+        })
+        .on(move |_, call: Call<C>| {
+            let retention = retention.clone();
+            async move {
+                let answer = retention.answer(call.body).await.map_err(Retaining::from)?;
+                Ok::<_, Retaining>(Answer::new(answer))
             }
         })
     }

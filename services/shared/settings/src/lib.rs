@@ -20,6 +20,7 @@ mod gateway;
 mod identity;
 mod limits;
 mod prometheus;
+mod retention;
 mod service;
 mod stale;
 mod upstream;
@@ -36,6 +37,7 @@ pub use gateway::{
 pub use identity::{IdentityProvider, OutsideRole, OutsideSecondFactor};
 pub use limits::{KeyLimit, RateLimit, RateLimitStore, RateLimits, StoreTls};
 pub use prometheus::Prometheus;
+pub use retention::RetentionSettings;
 pub use service::{
     AuthSettings, Database, Integrations, InternalTls, LogFormat, LogOff, MailSettings, MailTls,
     Observability, PasswordPolicy, Peer, SecondFactor, ServiceSettings, Tracing, TracingHeader,

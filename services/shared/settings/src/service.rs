@@ -8,8 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AccessSettings, Address, Encryption, IdentityProvider, SecretRef, ServiceCalls, ServiceName, is_default,
-    stale,
+    AccessSettings, Address, Encryption, IdentityProvider, RetentionSettings, SecretRef, ServiceCalls,
+    ServiceName, is_default, stale,
 };
 
 /// What a service is told; JSON in the file that `HEALTHCARE_SETTINGS` names.
@@ -45,6 +45,9 @@ pub struct ServiceSettings {
     /// How long an emergency lasts, and who hears of it.
     #[serde(default, skip_serializing_if = "is_default")]
     pub access: AccessSettings,
+    /// How long it keeps what it has of patients who were deleted.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub retention: RetentionSettings,
     /// Systems outside the stack.
     #[serde(default)]
     pub integrations: Integrations,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use contracts::permission::Role;
 use db::Subject;
 use reqwest::Method;
+use serde_json::Value;
 use settings::ServiceName;
 
 use crate::resource::Resource;
@@ -77,4 +78,45 @@ pub async fn share_again(stack: &TestStack, patient: &str, consent: &str) {
 
 fn consents_of(patient: &str) -> String {
     format!("{}/{patient}/consents", PATIENTS.path)
+}
+
+/// Tells a service what the legal hold on a patient is now, as the relay does; with `erased`, that the patient was deleted under it.
+///
+/// # Panics
+/// If it does not take it.
+pub async fn tell_hold(stack: &TestStack, told: ServiceName, event: &str, hold: &str, erased: bool) {
+    let kind = if erased { "patient.erased-under-hold.v1" } else { "hold.changed.v1" };
+    let body = format!(
+        r#"{{"id": "{event}", "occurredAt": "2026-01-15T08:00:00Z", "type": "{kind}", "data": {hold}}}"#
+    );
+    let _ = stack.call(told, Role::Service, Method::POST, "/internal/events", Some(&body)).await.expect(200);
+}
+
+/// What a service keeps of a deleted patient: of each thing its kind and id, and what it says.
+///
+/// # Panics
+/// If it does not say.
+pub async fn retained(stack: &TestStack, service: ServiceName, patient: &str) -> Vec<(String, Value)> {
+    let path = format!("/internal/retained/{patient}");
+    let page = stack.call(service, Role::Service, Method::GET, &path, None).await.expect(200).json();
+    assert!(page["next"].is_null(), "{page}");
+    let name = |item: &Value| format!("{}/{}", text(&item["kind"]), text(&item["id"]));
+    let items = page["items"].as_array().cloned().unwrap_or_default();
+    items.iter().map(|item| (name(item), item["data"].clone())).collect()
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().expect("text")
+}
+
+/// Has a service take away what has had its time, or say what would go. Its answer.
+///
+/// # Panics
+/// If it does not.
+pub async fn carry_retention(stack: &TestStack, service: ServiceName, dry_run: bool) -> Value {
+    let body = format!(r#"{{"dryRun": {dry_run}}}"#);
+    let path = "/internal/retention";
+    let answer = stack.call(service, Role::Service, Method::POST, path, Some(&body)).await.expect(200).json();
+    assert_eq!(answer["status"], "Done", "{answer}");
+    answer
 }

@@ -206,6 +206,7 @@ impl TestStack {
                 password_policy: PasswordPolicy::default(),
             },
             access: settings::AccessSettings::default(),
+            retention: settings::RetentionSettings::default(),
             integrations: Integrations::default(),
             observability: Observability::default(),
         }
@@ -368,6 +369,9 @@ pub fn run_with<F, T>(
     });
 }
 
+/// Settings that a test does not change. For [`stack_tests!`](crate::stack_tests!).
+pub const fn as_they_are(_: &mut ServiceSettings) {}
+
 /// Each test runs twice: on SQLite and on PostgreSQL, with the services started for it alone.
 ///
 /// ```text
@@ -375,13 +379,18 @@ pub fn run_with<F, T>(
 ///     async fn a_registered_patient_can_be_read(stack: Arc<TestStack>) { … }
 /// }
 /// ```
+///
+/// With settings of its own: `services = [records::SERVICE], settings = ten_years;`, where that is a `fn(&mut ServiceSettings)`.
 #[macro_export]
 macro_rules! stack_tests {
     (services = $services:expr; $($tests:tt)*) => {
-        $crate::stack_tests! { @each ($services) $($tests)* }
+        $crate::stack_tests! { @each ($services) ($crate::stack::as_they_are) $($tests)* }
     };
-    (@each $services:tt) => {};
-    (@each ($services:expr)
+    (services = $services:expr, settings = $settings:expr; $($tests:tt)*) => {
+        $crate::stack_tests! { @each ($services) ($settings) $($tests)* }
+    };
+    (@each $services:tt $settings:tt) => {};
+    (@each ($services:expr) ($settings:expr)
         $(#[$meta:meta])* async fn $name:ident($argument:ident: $kind:ty) $body:block $($tests:tt)*
     ) => {
         $(#[$meta])*
@@ -394,15 +403,15 @@ macro_rules! stack_tests {
             #[test]
             fn sqlite() {
                 const SERVICES: &[http_kit::Service] = &$services;
-                $crate::stack::run(::db::Engine::Sqlite, SERVICES, test);
+                $crate::stack::run_with(::db::Engine::Sqlite, SERVICES, $settings, test);
             }
 
             #[test]
             fn postgres() {
                 const SERVICES: &[http_kit::Service] = &$services;
-                $crate::stack::run(::db::Engine::Postgres, SERVICES, test);
+                $crate::stack::run_with(::db::Engine::Postgres, SERVICES, $settings, test);
             }
         }
-        $crate::stack_tests! { @each ($services) $($tests)* }
+        $crate::stack_tests! { @each ($services) ($settings) $($tests)* }
     };
 }

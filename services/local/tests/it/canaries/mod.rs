@@ -132,6 +132,7 @@ async fn people(scene: &mut Scene) {
     provider["providerId"] = PROVIDER.into();
     let _ = scene.plant("add_provider", "/api/providers", provider).await;
     let _ = scene.plant("update_provider", &format!("/api/providers/{PROVIDER}"), monday).await;
+    let _ = scene.plant("place_hold", &format!("/api/patients/{PATIENT}/hold"), json!({})).await;
     let team = format!("/api/patients/{PATIENT}/care-team/{PROVIDER}");
     let _ = scene.plant("join_care_team", &team, json!({})).await;
     consents(scene).await;
@@ -275,6 +276,7 @@ async fn second_factor(scene: &mut Scene, token: &str) {
 async fn roles(scene: &mut Scene) {
     let may = json!({"role": "canary-role", "permissions": ["patients:read"]});
     let _ = scene.plant("create_role", "/api/auth/roles", may).await;
+    let _ = scene.plant("run_retention", "/api/admin/retention", json!({"dryRun": true})).await;
     let more = json!({"permissions": ["patients:read", "providers:read"]});
     let _ = scene.plant("update_role", "/api/auth/roles/canary-role", more).await;
 }

@@ -165,6 +165,19 @@ impl Vault {
         destroyed
     }
 
+    /// Wipes the keys of years before this one ([`Subject::Year`]). Returns how many.
+    pub(crate) async fn destroy_years_before(&self, year: i64) -> Result<u64, Error> {
+        let mut destroyed = 0;
+        for name in self.keys.live_of_years().await? {
+            let of = name.strip_prefix(subject::YEARS).and_then(|of| of.parse::<i64>().ok());
+            if let Some(of) = of.filter(|of| *of < year) {
+                self.destroy(&Subject::Year(of)).await?;
+                destroyed += 1;
+            }
+        }
+        Ok(destroyed)
+    }
+
     /// Whether the subject's key was destroyed.
     pub async fn is_destroyed(&self, subject: &Subject<'_>) -> Result<bool, Error> {
         let row = self.keys.find(&subject.name(), GENERATION).await?;

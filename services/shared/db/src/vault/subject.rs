@@ -4,6 +4,9 @@ use std::borrow::Cow;
 
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveTime, Utc};
 
+/// What the names of years' keys begin with.
+pub(super) const YEARS: &str = "kept:";
+
 /// Whose key data is sealed under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subject<'a> {
@@ -14,6 +17,16 @@ pub enum Subject<'a> {
     Service,
     /// A stretch of time: data that must be gone after a while wherever it was copied to, such as a kept answer.
     Period(Period),
+    /// All that is kept of deleted patients to the end of this year. What is over with it goes with the key, in copies too. It is destroyed by whoever
+    /// has looked that nothing under it has to stay.
+    Year(i64),
+    /// What is kept of a deleted patient because a legal hold is on it, since it had this version. It goes when the hold is lifted.
+    Hold {
+        /// Whose.
+        patient: &'a str,
+        /// The hold's version: a key that was destroyed never comes back, and another hold may.
+        version: i64,
+    },
 }
 
 /// A stretch of time with a key of its own, wiped some time after it ends. Built from an instant that stands in the row
@@ -66,6 +79,8 @@ impl Subject<'_> {
         match self {
             Self::Patient(id) => Cow::Owned(format!("{PATIENT}{id}")),
             Self::Service => Cow::Borrowed("service"),
+            Self::Year(year) => Cow::Owned(format!("{YEARS}{year}")),
+            Self::Hold { patient, version } => Cow::Owned(format!("hold:{patient}:{version}")),
             Self::Period(period) => {
                 Cow::Owned(format!("period:{}:{}:{}", period.purpose, period.unit, period.starts))
             }
@@ -75,7 +90,7 @@ impl Subject<'_> {
     pub(crate) fn expires_at(&self) -> Option<DateTime<Utc>> {
         match self {
             Self::Period(period) => Some(period.expires_at),
-            Self::Patient(_) | Self::Service => None,
+            Self::Patient(_) | Self::Service | Self::Year(_) | Self::Hold { .. } => None,
         }
     }
 }

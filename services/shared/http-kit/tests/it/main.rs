@@ -97,6 +97,7 @@ fn settings(database: Database, listen: Address) -> ServiceSettings {
             password_policy: PasswordPolicy::default(),
         },
         access: settings::AccessSettings::default(),
+        retention: settings::RetentionSettings::default(),
         integrations: Integrations::default(),
         observability: Observability::default(),
     }
