@@ -24,7 +24,7 @@ struct Change {
 
 /// The kinds.
 pub fn kinds() -> Kinds<Api, Error> {
-    Kinds::new().of("appointments", appointments).of("history", history)
+    Kinds::new().of("appointments", appointments).of("history", history).of("feeds", super::feeds::of_patient)
 }
 
 async fn appointments(api: Api, wanted: Wanted) -> Result<Page<Appointment>, Error> {

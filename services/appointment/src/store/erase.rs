@@ -4,6 +4,7 @@ use contracts::id::{PatientId, ProviderId};
 use db::{Db, Tx, on, sql};
 
 use crate::store::appointment::provider_lock;
+use crate::store::feed::{feeds_of_patient_delete, feeds_of_provider_delete};
 
 /// Takes away all that is kept of a patient, and asks for their key to be destroyed. The ids stay taken.
 pub async fn patient_erase(tx: &mut Tx, db: &Db, patient: &PatientId) -> Result<(), db::Error> {
@@ -40,8 +41,9 @@ pub async fn patient_erase(tx: &mut Tx, db: &Db, patient: &PatientId) -> Result<
     .execute(conn)
     .await
     .map(drop))?;
+    let feeds = feeds_of_patient_delete(tx, patient).await?;
     db::access_forget(tx, patient.as_str()).await?;
-    let shredded = [("appointments", appointments), ("history", changes)];
+    let shredded = [("appointments", appointments), ("history", changes), ("feeds", feeds)];
     db::erasure_shredded(tx, db, patient.as_str(), &shredded).await
 }
 
@@ -57,5 +59,5 @@ pub async fn provider_remove(tx: &mut Tx, provider: &ProviderId) -> Result<(), d
     .execute(conn)
     .await
     .map(drop))?;
-    Ok(())
+    feeds_of_provider_delete(tx, provider).await
 }

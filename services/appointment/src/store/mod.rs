@@ -4,5 +4,6 @@ pub mod appointment;
 pub mod care;
 pub mod change;
 pub mod erase;
+pub mod feed;
 pub mod search;
 pub mod taken;
