@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 const BIRD: &str = "canary";
 
 /// What is done as it should be: answered well, with words in it.
-const GOOD: [(&str, &str, &str); 15] = [
+const GOOD: [(&str, &str, &str); 16] = [
     (
         "POST",
         "/api/patients",
@@ -31,6 +31,7 @@ const GOOD: [(&str, &str, &str); 15] = [
         "/api/appointments",
         r#"{"patientId": "p1", "providerId": "d1", "appointmentDate": "2030-01-07", "timeSlot": "10:00", "status": "Scheduled"}"#,
     ),
+    ("POST", "/api/appointments/feeds", r#"{"patientId": "p1", "label": "Canaryphone"}"#),
     (
         "POST",
         "/api/bills",
@@ -61,7 +62,7 @@ const GOOD: [(&str, &str, &str); 15] = [
 ];
 
 /// What is wrong with a word in it. None is answered with the word.
-const BAD: [(&str, &str, &str); 34] = [
+const BAD: [(&str, &str, &str); 36] = [
     ("POST", "/api/patients", r#"{"name": "CANARYCUT"#),
     ("POST", "/api/patients", r#"{"name": "CANARYCUT""#),
     ("POST", "/api/patients", r#"{"name": "canaryone", "name": "canarytwo"}"#),
@@ -131,6 +132,9 @@ const BAD: [(&str, &str, &str); 34] = [
     ("GET", "/api/bills?status=canarystatus", ""),
     ("GET", "/api/appointments?from=canaryday", ""),
     ("GET", "/api/providers/d1/slots?from=canaryday&limit=canarylimit", ""),
+    // Where the secret of a calendar feed stands: whole, and of no form that one has.
+    ("GET", "/api/appointments/feeds/canaryfeed/canarysecretcanarysecretcanaryse.ics", ""),
+    ("GET", "/api/appointments/feeds/canaryfeed/CANARYSECRET", ""),
     ("GET", "/api/patients/canarypath", ""),
     ("GET", "/api/patients/canary%20path", ""),
     ("GET", "/api/patients/canary%zz", ""),

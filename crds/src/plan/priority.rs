@@ -20,6 +20,8 @@ pub(super) fn priority(operation: &Operation, service: ServiceName) -> Priority 
         (ServiceName::MedicalRecordsService | ServiceName::PatientService, Method::Delete) => Priority::Low,
         // To write down what was done, to take somebody in, and to find them.
         (ServiceName::MedicalRecordsService | ServiceName::PatientService, _) => Priority::High,
+        // A program that is told to wait asks again within the hour, and anybody may ask.
+        (ServiceName::AppointmentService, Method::Get) if operation.id == "feed_calendar" => Priority::Low,
         // Who is where when; a day's list is what a ward works by.
         (ServiceName::AppointmentService, Method::Get) if operation.id != "provider_slots" => Priority::High,
         (ServiceName::BillingService, Method::Get) if is_one => Priority::Normal,
@@ -83,6 +85,12 @@ mod tests {
         {
             assert_eq!(of(id), Priority::Low, "{id}");
         }
+    }
+
+    #[test]
+    fn calendar_programs_wait_for_people() {
+        assert_eq!(of("feed_calendar"), Priority::Low);
+        assert!(of("list_appointments") > of("feed_calendar"));
     }
 
     #[test]

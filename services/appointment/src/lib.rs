@@ -1,4 +1,5 @@
-//! The appointment service: booking, moving and cancelling appointments, their history, and the providers' free slots.
+//! The appointment service: booking, moving and cancelling appointments, their history, the providers' free slots, and
+//! calendar feeds.
 //!
 //! That nobody is booked twice at once is a fact of the database (an exclusion constraint, a trigger), not a check before the write.
 //! Each appointment is one body sealed under its patient's key, and so is each entry of its history.
@@ -40,6 +41,10 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::cancel::cancel)
             .on(api::history::history)
             .on(api::slots::slots)
+            .on(api::feeds::create)
+            .on(api::feeds::list)
+            .on(api::feeds::revoke)
+            .on(api::feed_calendar::calendar)
             .on(api::events::take)
             .on_export::<appointments::ExportOfAppointments, _>(api::export::kinds())
             .on_erasure::<appointments::ErasureOfAppointments, _, _>(|api, patient| async move {

@@ -15,6 +15,8 @@ pub(super) struct Whose {
     consent: String,
     notification: String,
     user: String,
+    /// The id of a calendar feed, and the last segment of its address.
+    feed: [String; 2],
 }
 
 impl Whose {
@@ -28,6 +30,8 @@ impl Whose {
             "{consentId}" => &self.consent,
             "{notificationId}" => &self.notification,
             "{userId}" => &self.user,
+            "{feedId}" => &self.feed[0],
+            "{fileId}" => &self.feed[1],
             "{providerId}" => "prov1",
             "{roleId}" => "lab",
             "{grantId}" => "grant",
@@ -39,13 +43,14 @@ impl Whose {
         }
     }
 
-    /// A body by which nothing is done. Whose appointment it is to be shows in what is wrong with a booking.
+    /// A body by which nothing is done. Whose appointment it is to be shows in what is wrong with a booking, and whose feed in what is wrong with one.
     pub(super) fn body(&self, operation: &str) -> String {
         match operation {
             "book_appointment" => json!({
                 "patientId": self.patient, "providerId": "nobody", "appointmentDate": "2030-01-07", "timeSlot": "10:00",
             })
             .to_string(),
+            "create_feed" => json!({"patientId": self.patient, "label": "two\nlines"}).to_string(),
             "request_amendment" => json!({"text": "The left hand.", "reason": "Mistyped."}).to_string(),
             "decide_amendment" => json!({"decision": "Accepted", "reason": "So it is."}).to_string(),
             "disagree_with_denial" => json!({"text": "It was the left one."}).to_string(),
@@ -61,9 +66,9 @@ impl Whose {
         format!("{member} of {}", self.patient)
     }
 
-    /// Whether an answer knows of this patient's things: a list holds them, a booking finds nothing wrong with whose it is.
+    /// Whether an answer knows of this patient's things: a list holds them, a booking and a feed find nothing wrong with whose they are.
     pub(super) fn is_shown(&self, operation: &str, reply: &Reply) -> bool {
-        if operation == "book_appointment" {
+        if matches!(operation, "book_appointment" | "create_feed") {
             return !reply.faults().contains(&"patientId".to_owned());
         }
         let answer = reply.json();
@@ -121,8 +126,11 @@ async fn one(admin: &Client, ids: [&'static str; 4], provider: &str) -> Whose {
     let body = json!({"to": "device", "title": "Reminder", "message": "Come.", "patientId": patient});
     let sent = create(admin, "/api/notifications/push", &body).await;
     let user = user(admin, patient, Role::Patient, patient).await;
+    let made = create(admin, "/api/appointments/feeds", &json!({"patientId": patient})).await;
+    let file = made["url"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+    let feed = [made["feedId"].as_str().unwrap().to_owned(), file];
     let notification = sent["notificationId"].as_str().unwrap().to_owned();
-    Whose { patient, appointment, bill, record, consent, notification, user }
+    Whose { patient, appointment, bill, record, consent, notification, user, feed }
 }
 
 async fn user(admin: &Client, name: &str, role: Role, patient: &str) -> String {

@@ -4,6 +4,8 @@ pub mod book;
 pub mod cancel;
 pub mod events;
 pub mod export;
+pub mod feed_calendar;
+pub mod feeds;
 pub mod history;
 pub mod list;
 pub mod read;

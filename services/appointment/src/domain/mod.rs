@@ -2,6 +2,7 @@
 
 pub mod appointment;
 pub mod care;
+pub mod feed;
 pub mod history;
 pub mod local;
 pub mod notice;

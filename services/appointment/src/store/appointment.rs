@@ -226,7 +226,7 @@ fn seeing(id: &AppointmentId, version: i64, appointment: &Appointment, span: Spa
     }
 }
 
-async fn provider_check(tx: &mut Tx, provider: &ProviderId) -> Result<(), Error> {
+pub(super) async fn provider_check(tx: &mut Tx, provider: &ProviderId) -> Result<(), Error> {
     let removed: i64 =
         on!(tx, |conn| sqlx::query_scalar(sql!("select count(*) from removed_provider where id = $1"))
             .bind(provider.as_str())
@@ -236,7 +236,7 @@ async fn provider_check(tx: &mut Tx, provider: &ProviderId) -> Result<(), Error>
     if removed == 0 { Ok(()) } else { Err(fault("providerId", "must be the id of a provider").into()) }
 }
 
-fn no_patient() -> Error {
+pub(super) fn no_patient() -> Error {
     fault("patientId", "must be the id of a patient").into()
 }
 

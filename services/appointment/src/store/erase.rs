@@ -11,6 +11,7 @@ use sqlx::FromRow;
 
 use crate::store::appointment::{Kept, Sealed, provider_lock};
 use crate::store::change::change_list;
+use crate::store::feed::{feeds_of_patient_delete, feeds_of_provider_delete};
 
 /// So many are looked at in one go.
 const BATCH: i64 = 100;
@@ -73,8 +74,9 @@ pub async fn patient_erase(tx: &mut Tx, db: &Db, patient: &PatientId, years: u32
     .execute(conn)
     .await
     .map(drop))?;
+    let feeds = feeds_of_patient_delete(tx, patient).await?;
     db::access_forget(tx, patient.as_str()).await?;
-    let shredded = [("appointments", appointments), ("history", changes)];
+    let shredded = [("appointments", appointments), ("history", changes), ("feeds", feeds)];
     db::erasure_shredded(tx, db, patient.as_str(), &shredded).await
 }
 
@@ -184,5 +186,5 @@ pub async fn provider_remove(tx: &mut Tx, provider: &ProviderId) -> Result<(), d
     .execute(conn)
     .await
     .map(drop))?;
-    Ok(())
+    feeds_of_provider_delete(tx, provider).await
 }

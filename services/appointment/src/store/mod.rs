@@ -4,6 +4,7 @@ pub mod appointment;
 pub mod care;
 pub mod change;
 pub mod erase;
+pub mod feed;
 pub mod renewal;
 pub mod search;
 pub mod taken;

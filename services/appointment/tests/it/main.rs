@@ -7,6 +7,8 @@ mod care;
 mod concurrency;
 mod consent;
 mod events;
+mod feed_calendar;
+mod feeds;
 mod history;
 mod life;
 mod list;

@@ -2,7 +2,8 @@
 
 use std::sync::LazyLock;
 
-use contracts::endpoint::{Access, Encoding, Operation};
+use contracts::endpoint::{Access, Encoding, Operation, Representation};
+use contracts::export::Zip;
 use serde_json::{Map, Value, json};
 use settings::Method;
 
@@ -115,7 +116,7 @@ fn problem_statuses(operation: &Operation) -> impl Iterator<Item = u16> {
     let (has_ids, has_body) = (operation.path.contains('{'), operation.body.is_some());
     let is_change = operation.method != Method::Get;
     // What is asked for as a file may be too large for one.
-    let is_file = operation.media_type != Encoding::Json.media_type();
+    let is_file = operation.media_type == Zip::MEDIA_TYPE;
     let is_on_one = matches!(operation.method, Method::Put | Method::Delete);
     [
         (400, has_body || operation.query.is_some()),

@@ -86,6 +86,17 @@ fn of_patients() -> Vec<Called> {
         call("list_consents", "/api/patients/12345/consents", "", true, 200),
         call("denials_of_patient", "/internal/consents/12345", "", true, 200),
         call("withdraw_consent", "/api/patients/12345/consents/{id}", "", true, 200),
+        call("create_feed", "/api/appointments/feeds", r#"{"patientId": "12345"}"#, true, 201),
+        call("list_feeds", "/api/appointments/feeds?patientId=12345", "", true, 200),
+        // Whoever does not have the secret is told nothing.
+        call(
+            "feed_calendar",
+            "/api/appointments/feeds/{id}/abcdefghijklmnopqrstuvwxyz234567.ics",
+            "",
+            false,
+            404,
+        ),
+        call("revoke_feed", "/api/appointments/feeds/{id}", "", true, 200),
         call("book_appointment", "/api/appointments", appointment, true, 201),
         call("list_appointments", "/api/appointments?patientId=12345", "", true, 200),
         call("appointment_by_id", "/api/appointments/{id}", "", true, 200),
@@ -324,7 +335,9 @@ impl Known {
     pub(crate) fn learn(&mut self, call: &Called, reply: &Reply) {
         let json = reply.json();
         let text = |member: &str| json[member].as_str().map(str::to_owned);
-        for member in ["appointmentId", "notificationId", "userId", "grantId", "consentId", "amendmentId"] {
+        for member in
+            ["appointmentId", "feedId", "notificationId", "userId", "grantId", "consentId", "amendmentId"]
+        {
             if call.operation.method == contracts::endpoint::Method::Post
                 && let Some(id) = text(member)
             {

@@ -9,7 +9,8 @@ use crate::audit_verification::{ServiceVerification, VerificationQuery};
 use crate::erasure::ServiceErasure;
 use crate::event::{Accepted, Event};
 use crate::export::{ExportPage, ExportSearch};
-use crate::id::{AppointmentId, PatientId, ProviderId};
+use crate::feeds::{CalendarText, Feed, FeedCreated, FeedFile, FeedFilter, FeedRequest, FeedRevoked};
+use crate::id::{AppointmentId, FeedId, PatientId, ProviderId};
 use crate::keys::ServiceKeys;
 use crate::merge_patch::MergePatch;
 use crate::page::Page;
@@ -47,6 +48,22 @@ api! {
     /// A provider's free slots: stated hours less what is booked.
     provider_slots: ProviderSlots = Get "/api/providers/{providerId}/slots" [provider_id: ProviderId] (query SlotFilter),
         needs AppointmentsRead, answers 200 Page<Slot>, unaudited;
+
+    /// Make a calendar feed of a patient's or a provider's appointments; its address is told once.
+    create_feed: CreateFeed = Post "/api/appointments/feeds" (body FeedRequest),
+        needs FeedsWrite, answers 201 FeedCreated;
+
+    /// A patient's or a provider's calendar feeds.
+    list_feeds: ListFeeds = Get "/api/appointments/feeds" (query FeedFilter),
+        needs FeedsRead, answers 200 Page<Feed>;
+
+    /// Revoke a calendar feed.
+    revoke_feed: RevokeFeed = Delete "/api/appointments/feeds/{feedId}" [feed_id: FeedId],
+        needs FeedsWrite, answers 200 FeedRevoked;
+
+    /// The calendar of a feed, for calendar programs: `fileId` is its secret and `.ics`.
+    feed_calendar: FeedCalendar = Get "/api/appointments/feeds/{feedId}/{fileId}" [feed_id: FeedId, file_id: FeedFile],
+        public, answers 200 CalendarText;
 
     /// Take an event.
     deliver_to_appointments: DeliverToAppointments = Post "/internal/events" (body Event),

@@ -46,7 +46,7 @@ pub struct AuditEvent {
     /// The problem's code, if it was not done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
-    /// A user's id, or `service:` and a name; empty for nobody in particular.
+    /// A user's id, or `service:` and a name, or `feed:` and a calendar feed's id; empty for nobody in particular.
     pub user_id: String,
     /// The user's name, or what somebody who tried to sign in called themselves.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -31,6 +31,7 @@ const ROUTE_WORDS: &[&str] = &[
     "email",
     "erasure",
     "export",
+    "feeds",
     "history",
     "login",
     "logout",
@@ -142,6 +143,8 @@ ids! {
     ProviderId = "prov",
     /// An appointment.
     AppointmentId = "apt",
+    /// A calendar feed.
+    FeedId = "feed",
     /// A bill.
     BillId = "bill",
     /// A medical record.

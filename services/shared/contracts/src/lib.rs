@@ -20,6 +20,7 @@ pub mod endpoint;
 pub mod erasure;
 pub mod event;
 pub mod export;
+pub mod feeds;
 pub mod field;
 pub mod gateway;
 pub mod holds;

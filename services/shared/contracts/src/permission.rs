@@ -63,6 +63,10 @@ permissions! {
     AppointmentsWrite = "appointments:write",
     /// See why patients come, and change it.
     AppointmentsReason = "appointments:reason",
+    /// See which calendar feeds there are, without their secrets.
+    FeedsRead = "feeds:read",
+    /// Make and revoke calendar feeds.
+    FeedsWrite = "feeds:write",
     /// See bills.
     BillsRead = "bills:read",
     /// Write, change and void bills.
@@ -296,6 +300,8 @@ impl Role {
                 P::AppointmentsRead,
                 P::AppointmentsWrite,
                 P::AppointmentsReason,
+                P::FeedsRead,
+                P::FeedsWrite,
                 P::BillsRead,
                 P::RecordsRead,
                 P::RecordsWrite,
@@ -314,6 +320,8 @@ impl Role {
                 P::AppointmentsRead,
                 P::AppointmentsWrite,
                 P::AppointmentsReason,
+                P::FeedsRead,
+                P::FeedsWrite,
                 P::BillsRead,
                 P::ProvidersRead,
                 P::NotificationsRead,
@@ -353,6 +361,8 @@ impl Role {
                 P::AppointmentsRead,
                 P::AppointmentsWrite,
                 P::AppointmentsReason,
+                P::FeedsRead,
+                P::FeedsWrite,
                 P::BillsRead,
                 P::RecordsRead,
                 P::AmendmentsRequest,

@@ -63,6 +63,8 @@ impl Tells {
             Permission::AppointmentsRead
             | Permission::AppointmentsWrite
             | Permission::AppointmentsReason
+            | Permission::FeedsRead
+            | Permission::FeedsWrite
             | Permission::BillsRead
             | Permission::BillsWrite
             | Permission::NotificationsRead

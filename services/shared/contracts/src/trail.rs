@@ -36,7 +36,7 @@ struct Inner {
 /// What is known of the work so far.
 #[derive(Clone, Default)]
 pub struct Told {
-    /// A user's id, or `service:` and a name; empty for nobody in particular.
+    /// A user's id, or `service:` and a name, or `feed:` and a calendar feed's id; empty for nobody in particular.
     pub who: String,
     /// The user's name, or what somebody who tried to sign in called themselves.
     pub name: Option<String>,

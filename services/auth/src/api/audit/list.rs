@@ -24,8 +24,8 @@ fn parse(query: AuditQuery) -> Result<(AuditSearch, Window<Place>), Problem> {
     let mut faults = Faults::new();
     let _ = faults.take("patientId", query.patient_id.as_deref().map(PatientId::parse).transpose());
     let _ = faults.take("target", query.target.as_deref().map(str::parse::<Target>).transpose());
-    if query.user_id.as_deref().is_some_and(|user| id::check(user.trim_start_matches("service:")).is_err()) {
-        faults.add("userId", "must be a user's id, or service: and a name");
+    if query.user_id.as_deref().is_some_and(|user| id::check(without_prefix(user)).is_err()) {
+        faults.add("userId", "must be a user's id, or service: and a name, or feed: and an id");
     }
     if query.operation.as_deref().is_some_and(|operation| !is_operation(operation)) {
         faults.add("operation", "must be an operation's id");
@@ -42,6 +42,11 @@ fn parse(query: AuditQuery) -> Result<(AuditSearch, Window<Place>), Problem> {
         ..AuditSearch::default()
     };
     faults.finish_query(window).map(|window| (search, window))
+}
+
+/// What stands behind what tells a part of the stack, or a calendar feed, from a user.
+fn without_prefix(user: &str) -> &str {
+    ["service:", "feed:"].iter().find_map(|prefix| user.strip_prefix(prefix)).unwrap_or(user)
 }
 
 fn is_operation(text: &str) -> bool {

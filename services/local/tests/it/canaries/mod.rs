@@ -161,6 +161,11 @@ async fn appointments(scene: &mut Scene) {
     body["timeSlot"] = "11:00".into();
     scene.carried_out.insert("update_appointment");
     let _ = scene.call(operation("update_appointment"), "/api/appointments/apt-canary", &body).await;
+    for whose in [json!({"patientId": PATIENT}), json!({"providerId": PROVIDER})] {
+        let made = scene.plant("create_feed", "/api/appointments/feeds", whose).await.json();
+        let secret = text(&made["url"]).rsplit('/').next().unwrap().trim_end_matches(".ics");
+        scene.planter.also(secret, "the secret of a calendar feed");
+    }
 }
 
 async fn bills_and_records(scene: &mut Scene) {
