@@ -97,7 +97,8 @@ async fn all(
 /// What the law keeps of erased patients is nobody's whom anybody treats.
 async fn of_theirs(tx: &mut Tx, stretch: &Window<Newest>, seeker: &Seeker) -> Result<Vec<Sealed>, db::Error> {
     let ((created_at, id), now) = (stretch.below(), tx.now());
-    Ok(on!(tx, |conn| sqlx::query_as(sql!(
+    Ok(on!(tx, |conn| {
+        sqlx::query_as(sql!(
         "select * from ( \
              select b.id, b.version, b.created_at, b.patient_id, b.restricted, b.until_year, b.status, b.body, \
                  (select min(d.consent) from denial d where d.patient_id = b.patient_id and d.until > $5 \
@@ -123,7 +124,8 @@ async fn of_theirs(tx: &mut Tx, stretch: &Window<Newest>, seeker: &Seeker) -> Re
     .bind(seeker.own.as_ref().map(PatientId::as_str))
     .bind(false)
     .fetch_all(conn)
-    .await)?)
+    .await
+    })?)
 }
 
 async fn of_patient(

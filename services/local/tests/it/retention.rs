@@ -13,6 +13,7 @@ use testkit::patients::PATIENTS;
 use crate::export::{plant, provider};
 
 const SERVICE: ServiceName = ServiceName::PatientService;
+const TRIES: u32 = 400;
 
 fn years(settings: &mut ServiceSettings) {
     settings.retention = settings::RetentionSettings {
@@ -36,20 +37,25 @@ async fn hold(stack: &TestStack, method: Method) {
 /// Deletes the patient, and waits until every service has done its part.
 async fn delete(stack: &TestStack) {
     let _ = PATIENTS.delete(stack, "12345").await.expect(200);
-    until(async || {
-        ask(stack, Method::GET, "/api/patients/12345/erasure", None).await["status"] == "Completed"
-    })
-    .await;
-}
-
-async fn until(is_so: impl AsyncFn() -> bool) {
-    for _ in 0..200 {
-        if is_so().await {
+    for _ in 0..TRIES {
+        if ask(stack, Method::GET, "/api/patients/12345/erasure", None).await["status"] == "Completed" {
             return;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    panic!("it did not come about");
+    panic!("not every service has done its part");
+}
+
+/// Waits until the hold's end has come to so many services that have something to do away with, and gives what.
+async fn until_over(stack: &TestStack, services: usize) -> Value {
+    for _ in 0..TRIES {
+        let over = gone(&run(stack, true).await);
+        if over.as_object().unwrap().len() == services {
+            return over;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("not every service has heard of it");
 }
 
 /// All that is kept, page by page: kinds of what service, and the words in it.
@@ -111,8 +117,7 @@ testkit::stack_tests! {
         assert_eq!(gone(&run(&stack, false).await), json!({}));
         hold(&stack, Method::DELETE).await;
         // The event takes its time to get to each.
-        until(async || gone(&run(&stack, true).await).as_object().unwrap().len() == 4).await;
-        let dry = gone(&run(&stack, true).await);
+        let dry = until_over(&stack, 4).await;
         assert_eq!(retained(&stack).await.0, EVERYTHING, "a dry run changes nothing");
         assert_eq!(gone(&run(&stack, false).await), dry);
         assert_eq!(retained(&stack).await, (Vec::new(), String::new()));
@@ -146,8 +151,7 @@ testkit::stack_tests! {
         stack.clock.advance(chrono::TimeDelta::days(20 * 365));
         assert_eq!(gone(&run(&stack, false).await), json!({}));
         hold(&stack, Method::DELETE).await;
-        until(async || gone(&run(&stack, true).await).as_object().unwrap().len() == 4).await;
-        let dry = gone(&run(&stack, true).await);
+        let dry = until_over(&stack, 4).await;
         assert_eq!(dry["medical-records-service"], json!([{"kind": "records", "count": 1}]));
         assert_eq!(gone(&run(&stack, false).await), dry);
         assert_eq!(retained(&stack).await.0, [""; 0]);
