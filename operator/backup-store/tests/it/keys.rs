@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use backup_store::KeysPut;
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 
 use crate::world::{BUCKET, World};
 
@@ -73,7 +73,7 @@ async fn older_keys_that_come_late_do_not_stay_in_the_place_of_a_backups() {
 #[tokio::test]
 async fn keys_of_a_time_to_come_keep_nobodys_away_in_silence() {
     let world = World::new();
-    let later = Utc::now() + TimeDelta::hours(1);
+    let later = contracts::ambient::Clock::system().now() + TimeDelta::hours(1);
     world.take_keys(&later.format("%Y%m%dT%H%M%S%.6fZ").to_string(), b"of tomorrow");
     world.put_keys().await.unwrap();
     world.take_keys("20261124T120000.000000Z", b"of today");

@@ -35,7 +35,7 @@ pub(crate) async fn found(db: &Db, filter: &PatientFilter) -> Vec<String> {
         let search = Search::parse(&filter).unwrap();
         let mut tx = db.read().await.unwrap();
         let page = search.window.page(patient_search(&mut tx, db, &search, None).await.unwrap());
-        ids.extend(page.items.iter().map(|kept| kept.id.to_string()));
+        ids.extend(page.items.iter().flatten().map(|kept| kept.id.to_string()));
         match page.next_cursor {
             Some(cursor) => filter.cursor = Some(cursor),
             None => return ids,

@@ -55,7 +55,6 @@ macro_rules! operation {
                 method: Method::$method,
                 path: concat!("/api/", stringify!($name)),
                 access: Access::Public,
-                retention: settings::RetentionSettings::default(),
                 status: 200,
                 audited: $audited,
                 query: None,
@@ -214,6 +213,7 @@ async fn start(test: &TestDb) -> (serve::Running, reqwest::Client) {
             password_policy: PasswordPolicy::default(),
         },
         access: settings::AccessSettings::default(),
+        retention: settings::RetentionSettings::default(),
         integrations: Integrations::default(),
         observability: Observability::default(),
     };

@@ -23,7 +23,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Puts an event in the outbox, in the transaction of what it tells.
 pub async fn publish(tx: &mut Tx, db: &Db, event: &Event) -> Result<(), db::Error> {
-    let patient = event.what.erased().map(|patient| patient.as_str());
+    let patient = event.what.erased().map(contracts::id::PatientId::as_str);
     let kept = OutboxEvent {
         id: event.id.to_string(),
         name: event.what.name(),

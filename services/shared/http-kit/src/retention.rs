@@ -28,7 +28,7 @@ const ROWS_MAX: i64 = 100;
 /// So many are taken away by one call, before the caller is told that there are more.
 const CALL_MAX: usize = 2_000;
 /// On one page.
-const ITEMS_MAX: i64 = 50;
+const ITEMS_MAX: u8 = 50;
 
 /// What a job leaves in the audit.
 const OPERATION: &str = "retention";
@@ -208,7 +208,7 @@ impl Retention {
     ) -> Result<(), Error> {
         while *budget > 0 {
             let trail = self.trail(patient);
-            let settled = trail::within(Some(trail), self.settle_some(shelf, patient)).await?;
+            let settled = trail::within(Some(trail), Box::pin(self.settle_some(shelf, patient))).await?;
             if settled.seen == 0 {
                 return Ok(());
             }
@@ -303,11 +303,11 @@ pub async fn page(db: &Db, patient: &PatientId, search: &RetainedSearch) -> Resu
         db,
         patient.as_str(),
         after.unwrap_or_default(),
-        ITEMS_MAX + 1,
+        i64::from(ITEMS_MAX) + 1,
     );
     let mut rows = rows.await?;
-    let more = rows.len() > ITEMS_MAX as usize;
-    rows.truncate(ITEMS_MAX as usize);
+    let more = rows.len() > usize::from(ITEMS_MAX);
+    rows.truncate(usize::from(ITEMS_MAX));
     let next = rows.last().filter(|_| more).map(|((kind, id), _)| format!("{kind}/{id}"));
     let service = db.service();
     let items = rows.into_iter().filter_map(|(_, kept)| kept).map(|kept| RetainedItem {
