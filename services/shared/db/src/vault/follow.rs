@@ -30,7 +30,7 @@ impl Vault {
 
     /// Whether the index key, which every service has, can be unwrapped with these; what an engine has wrapped says nothing of them.
     async fn opens_index(&self, read: &Keks) -> Result<bool, Error> {
-        let Some(row) = self.keys.find(INDEX, GENERATION).await? else { return Ok(true) };
+        let Some(row) = self.keys.find_early(INDEX, GENERATION).await? else { return Ok(true) };
         let KeyState::Live(key) = row.state(self.clock.now()) else { return Ok(true) };
         let found = Found { whose: self.whose(INDEX, GENERATION), key };
         Ok(self.keepers.is_engines(key.kek_id) || found.unwrap_under(read).is_ok())

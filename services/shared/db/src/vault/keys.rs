@@ -362,23 +362,16 @@ impl KeysStore {
         Ok(())
     }
 
-    /// Whether the table is there, as this version reads it: a store of the version before is opened, and then brought up to date.
+    /// Whether the table is there.
     pub(super) async fn is_migrated(&self) -> Result<bool, Error> {
         Ok(match self {
             Self::Postgres(pool) => {
-                sqlx::query_scalar(
-                    "select exists (select 1 from pg_attribute where attrelid = to_regclass('data_key') \
-                     and attname = 'key_check' and not attisdropped)",
-                )
-                .fetch_one(pool)
-                .await?
+                sqlx::query_scalar("select to_regclass('data_key') is not null").fetch_one(pool).await?
             }
             Self::Sqlite(pool) => {
-                sqlx::query_scalar(
-                    "select exists (select 1 from pragma_table_info('data_key') where name = 'key_check')",
-                )
-                .fetch_one(pool)
-                .await?
+                sqlx::query_scalar("select exists (select 1 from sqlite_schema where name = 'data_key')")
+                    .fetch_one(pool)
+                    .await?
             }
         })
     }

@@ -14,6 +14,7 @@
 //! | `kek.rs` | the key-encryption keys that the secret holds |
 //! | `transit.rs`, `wire.rs` | a transit engine, which holds its own; what is said to it |
 //! | `keys.rs` | the keys store's statements |
+//! | `early.rs` | what is read before the keys store is brought up to date |
 //! | `rewrap.rs` | every key wrapped under the present key-encryption key, while everything runs |
 //! | `cache.rs` | unwrapped keys, few and for a minute |
 //! | `renew.rs` | what is in use is unwrapped again before it must be |
@@ -24,6 +25,7 @@
 mod audit;
 mod blind;
 mod cache;
+mod early;
 mod follow;
 mod keepers;
 mod kek;
@@ -205,7 +207,7 @@ impl Vault {
     /// Reads the index key if there is one; tells whether there is.
     pub(crate) async fn load_index_key(&self) -> Result<bool, Error> {
         if self.index.get().is_none() && self.keys.is_migrated().await? {
-            let row = self.keys.find(INDEX, GENERATION).await?;
+            let row = self.keys.find_early(INDEX, GENERATION).await?;
             if let Some(KeyState::Live(live)) = row.as_ref().map(|row| row.state(self.clock.now())) {
                 let key = self.unwrap(INDEX, GENERATION, live).await?;
                 let _ = self.index.set(hmac::Key::new(hmac::HMAC_SHA256, &*key));
