@@ -41,7 +41,7 @@ testkit::stack_tests! { services = [patient::SERVICE];
         let change = Some(r#"{"name": "Jane Roe"}"#);
         let _ = PATIENTS.call(&stack, doctor.clone(), Method::PUT, "/api/patients/67890", change).await.expect(404);
         let _ = PATIENTS.call(&stack, doctor.clone(), Method::PUT, "/api/patients/12345", change).await.expect(200);
-        for query in ["", "limit=1", "name=joh&dob=1980-01-01", "phone=%2B1234567890&dob=1980-01-01", "email=johndoe@example.com"] {
+        for query in ["", "limit=1", "name=jan&dob=1980-01-01", "phone=%2B1234567890&dob=1980-01-01", "email=johndoe@example.com"] {
             assert_eq!(PATIENTS.found(&stack, doctor.clone(), query).await, ["12345"], "{query}");
             let page = get(&stack, &doctor, &format!("/api/patients?{query}")).await.json();
             assert_eq!(page["nextCursor"], serde_json::Value::Null, "{query}");
