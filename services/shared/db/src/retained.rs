@@ -40,6 +40,9 @@ pub struct Retained<T> {
     pub body: T,
 }
 
+/// One of a list: its kind and id, by which the list is sorted, and what it is, if it can still be opened.
+pub type Listed<T> = ((String, String), Option<Retained<T>>);
+
 /// How many of a kind are kept alike.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct RetainedGroup {
@@ -161,7 +164,7 @@ pub async fn retained_list<T: DeserializeOwned>(
     patient: &str,
     (kind, id): (&str, &str),
     rows_max: i64,
-) -> Result<Vec<((String, String), Option<Retained<T>>)>, Error> {
+) -> Result<Vec<Listed<T>>, Error> {
     let rows: Vec<Row> = on!(tx, |conn| sqlx::query_as(sql!(
         "select kind, id, from_year, until_year, hold, body from retained \
          where patient = $1 and (kind, id) > ($2, $3) order by kind, id limit $4"

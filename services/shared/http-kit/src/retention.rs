@@ -277,6 +277,7 @@ fn add(gone: &mut Vec<Shredded>, kind: &str, count: u64) {
 const WHY_ALWAYS: &str = "It was sent, and nobody has said for how many years the books keep it; whoever keeps them sees it, and nobody else.";
 const WHY_YEARS: &str =
     "It is kept, restricted, for the years that the clinic has said, to the end of the last.";
+const WHY_YEARS_AND_HELD: &str = "It is kept, restricted, for the years that the clinic has said, and no less than until the legal hold on the patient is lifted or over.";
 const WHY_HELD: &str =
     "A legal hold is on the patient: it is kept, restricted, until that is lifted or over.";
 
@@ -284,7 +285,9 @@ fn keep(kept: &mut Vec<Kept>, group: &RetainedGroup, how: db::Kept, count: u64) 
     let (why, until) = match (how, group.on_hold) {
         (db::Kept::Held(_), _) => (WHY_HELD, None),
         (db::Kept::Always, _) => (WHY_ALWAYS, None),
-        (db::Kept::Until(year), _) => (WHY_YEARS, Some(db::year_is_over_at(year))),
+        (db::Kept::Until(year), None) => (WHY_YEARS, Some(db::year_is_over_at(year))),
+        // Whichever ends later.
+        (db::Kept::Until(_), Some(_)) => (WHY_YEARS_AND_HELD, None),
     };
     match kept.iter_mut().find(|known| known.kind == group.kind && known.until == until && known.why == why) {
         Some(known) => known.count += count,
