@@ -83,8 +83,8 @@ pub use outbox::{
     outbox_failed,
 };
 pub use retained::{
-    Item, Retained, RetainedGroup, Settled, retained_due, retained_groups, retained_list, retained_put,
-    retained_settle, retained_subject, year_keys_destroy,
+    Item, Listed, Retained, RetainedGroup, Settled, retained_due, retained_groups, retained_list,
+    retained_put, retained_settle, retained_subject, year_keys_destroy,
 };
 pub use retention::{Fate, Kept, Years, fate, fate_at_erasure, retention_year, year_is_over_at};
 pub use retry::{Retry, retrying};
