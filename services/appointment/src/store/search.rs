@@ -34,14 +34,14 @@ pub async fn appointment_search(
             (Some(seeker), None, None) => of_all(tx, &stretch, seeker).await?,
             (None, None, _) => Vec::new(),
         };
-        let is_last = rows.len() < stretch.window.rows() as usize;
+        let is_last = rows.len() <= stretch.window.limit as usize;
         for row in rows {
             let key = row.key();
             stretch.window.after = Some(key.clone());
             if search.status.map_or(Ok(true), |status| row.stands(db, status))? {
                 found.extend(row.open(db).await?.map(|kept| (key, kept)));
             }
-            if found.len() == search.window.rows() as usize {
+            if found.len() > search.window.limit as usize {
                 return Ok(found);
             }
         }

@@ -41,14 +41,14 @@ pub async fn bill_search(
             Whose::Seen(seeker) if seeker.is_carer => of_theirs(tx, &stretch, seeker).await?,
             Whose::Seen(seeker) => all(tx, &stretch, with_restricted, seeker).await?,
         };
-        let is_last = rows.len() < stretch.rows() as usize;
+        let is_last = rows.len() <= stretch.limit as usize;
         for row in rows {
             let key = row.key();
             stretch.after = Some(key.clone());
             if search.status.map_or(Ok(true), |status| row.stands(db, status))? {
                 found.push((key, row.open(db).await?));
             }
-            if found.len() == search.window.rows() as usize {
+            if found.len() > search.window.limit as usize {
                 return Ok(found);
             }
         }

@@ -167,7 +167,7 @@ pub async fn patient_search(
     let mut kept = Vec::new();
     loop {
         let rows = find(tx, &tokens, &stretch, seeker).await?;
-        let is_last = rows.len() < stretch.rows() as usize;
+        let is_last = rows.len() <= stretch.limit as usize;
         for row in rows {
             let key = row.key();
             stretch.after = Some(key.clone());
@@ -175,7 +175,7 @@ pub async fn patient_search(
             if search.finds(&found.patient) {
                 kept.push((key, found));
             }
-            if kept.len() == search.window.rows() as usize {
+            if kept.len() > search.window.limit as usize {
                 return Ok(kept);
             }
         }

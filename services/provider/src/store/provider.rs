@@ -152,7 +152,7 @@ pub async fn provider_search(tx: &mut Tx, db: &Db, search: &Search) -> Result<Ve
     let mut kept = Vec::new();
     loop {
         let rows = find(tx, &tokens, &stretch).await?;
-        let is_last = rows.len() < stretch.rows() as usize;
+        let is_last = rows.len() <= stretch.limit as usize;
         for row in rows {
             let key = row.key();
             stretch.after = Some(key.clone());
@@ -160,7 +160,7 @@ pub async fn provider_search(tx: &mut Tx, db: &Db, search: &Search) -> Result<Ve
             if search.finds(&found.provider) {
                 kept.push((key, found));
             }
-            if kept.len() == search.window.rows() as usize {
+            if kept.len() > search.window.limit as usize {
                 return Ok(kept);
             }
         }
