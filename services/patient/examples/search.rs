@@ -95,7 +95,8 @@ impl Clinic {
         let (given, family) = (names("a", 1), names("o", 1));
         let born = |dob: NaiveDate| Some(dob.to_string());
         searches(db, "a rare name", || {
-            let rare = self.patients.iter().cycle().skip(anybody()).find(|it| it.1.len() > 8).unwrap();
+            let (before, from) = self.patients.split_at(anybody());
+            let rare = from.iter().chain(before).find(|it| it.1.len() > 8).unwrap();
             named(&format!("{} {}", rare.0, rare.1))
         })
         .await;
