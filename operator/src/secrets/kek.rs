@@ -43,7 +43,7 @@ pub(super) fn kek(request: &Request<'_>, book: &mut Book<'_>, planned: &mut Plan
         }
         match &request.sources.kek {
             Some(escrowed) => take_over(&mut draft, escrowed)?,
-            None => draft.set(CURRENT, generate::kek(request.random)),
+            None => draft.set(CURRENT, generate::kek(request.random).as_str()),
         }
     } else if !draft.has(CURRENT) {
         return Err(draft.damaged(CURRENT));
@@ -112,7 +112,7 @@ fn rotate(request: &Request<'_>, draft: &mut Draft, planned: &mut Planned) -> Re
     }
     match advance(draft, request, &terms)? {
         Step::Stay => {}
-        Step::Publish => draft.set(NEXT, generate::kek(request.random)),
+        Step::Publish => draft.set(NEXT, generate::kek(request.random).as_str()),
         Step::Use => {
             let next = draft.take(NEXT).ok_or_else(|| draft.damaged(NEXT))?;
             let previous = draft.take(CURRENT).unwrap_or_default();

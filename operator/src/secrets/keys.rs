@@ -62,7 +62,7 @@ fn signing_kids(draft: &Draft) -> impl Iterator<Item = &str> {
 fn new_signing_key(request: &Request<'_>, draft: &mut Draft) -> Result<String, Refusal> {
     let kid = generate::signing_kid(request.random, request.now);
     let (key, _) = generate_key(&kid).map_err(|_| draft.damaged(&kid))?;
-    draft.set(&format!("{kid}.p8"), key);
+    draft.set(&format!("{kid}.p8"), key.as_slice());
     Ok(kid)
 }
 
@@ -119,7 +119,7 @@ pub(super) fn identities(
 }
 
 fn new_identity(part: &str, draft: &Draft) -> Result<Vec<u8>, Refusal> {
-    generate_key(part).map(|(key, _)| key).map_err(|_| draft.damaged(KEY))
+    generate_key(part).map(|(key, _)| key.to_vec()).map_err(|_| draft.damaged(KEY))
 }
 
 /// The first administrator's name and password. It means nothing once there is a user.

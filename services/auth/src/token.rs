@@ -8,6 +8,7 @@ use contracts::id::{PatientId, ProviderId, UserId};
 use http_kit::token::{Claims, Grant};
 use serde::{Deserialize, Serialize};
 use settings::AuthSettings;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::domain::session::{LogOffs, Times};
 use crate::domain::user::User;
@@ -99,10 +100,16 @@ pub struct To<'a> {
 #[serde(transparent)]
 pub struct RefreshToken(String);
 
+impl Drop for RefreshToken {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
 impl RefreshToken {
     /// A new one.
     pub fn generate(random: &Random) -> Self {
-        Self(data_encoding::BASE64URL_NOPAD.encode(&random.bytes::<32>()))
+        Self(data_encoding::BASE64URL_NOPAD.encode(&*Zeroizing::new(random.bytes::<32>())))
     }
 
     /// One that a client presents, of whatever form: what is not ours has a hash that we do not know.

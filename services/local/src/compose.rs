@@ -74,8 +74,9 @@ fn write(stack: &Stack, out: &Path, random: &Random, clock: &Clock) -> Result<()
     Certificates::new(out, clock.now()).keep()?;
     let roles = write_logins(&files, random)?;
     write_postgres(&files, random, &roles)?;
-    let password =
-        || Ok(format!("HEALTHCARE_ADMIN_PASSWORD={}\n", generate::readable_password(random)).into_bytes());
+    let password = || {
+        Ok(format!("HEALTHCARE_ADMIN_PASSWORD={}\n", generate::readable_password(random)).into_bytes().into())
+    };
     files.keep_once("auth-service.env", password).map(drop)
 }
 
@@ -121,7 +122,7 @@ fn write_logins(files: &SecretFiles, random: &Random) -> Result<String> {
         let made = rcgen::generate_simple_self_signed([SERVER.to_owned(), "localhost".to_owned()]);
         let made = made.map_err(std::io::Error::other)?;
         files.keep("postgres/tls.key", made.signing_key.serialize_pem().as_bytes())?;
-        Ok(made.cert.pem().into_bytes())
+        Ok(made.cert.pem().into_bytes().into())
     })?;
     let mut statements = vec![format!(
         "create extension if not exists btree_gist schema public;\n\
@@ -131,7 +132,7 @@ fn write_logins(files: &SecretFiles, random: &Random) -> Result<String> {
     for service in ServiceName::ALL {
         let (role, secret) = (service.short(), names::database(service));
         let password = files.keep_once(&format!("postgres/{role}.password"), || {
-            Ok(generate::password(random).into_bytes())
+            Ok(generate::password(random).into_bytes().into())
         })?;
         let password = String::from_utf8_lossy(&password);
         let url = format!(
@@ -150,7 +151,7 @@ fn write_logins(files: &SecretFiles, random: &Random) -> Result<String> {
 }
 
 fn write_postgres(files: &SecretFiles, random: &Random, roles: &str) -> Result<()> {
-    files.keep_once("postgres/password", || Ok(generate::password(random).into_bytes()))?;
+    files.keep_once("postgres/password", || Ok(generate::password(random).into_bytes().into()))?;
     files.keep("postgres/pg_hba.conf", HOST_BASED_AUTHENTICATION.as_bytes())?;
     files.keep("postgres/roles.sql", roles.as_bytes())
 }

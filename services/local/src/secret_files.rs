@@ -9,6 +9,7 @@ use contracts::ambient::Random;
 use contracts::auth::JwkSet;
 use http_kit::generate;
 use http_kit::identity::{Part, generate_key, public_jwk};
+use zeroize::Zeroizing;
 
 use crate::signing_keys::keys_in;
 
@@ -42,7 +43,7 @@ impl SecretFiles {
 
     /// The key-encryption key, the key that users' tokens are signed with, and an identity for each part.
     pub(crate) fn make_keys(&self, random: &Random, parts: impl Iterator<Item = Part>) -> Result<()> {
-        self.keep_once("kek/current", || Ok(generate::kek(random).into_bytes()))?;
+        self.keep_once("kek/current", || Ok(Zeroizing::new(generate::kek(random).as_bytes().to_vec())))?;
         // Any of them will do: the first one may have been replaced.
         if !keys_in(&self.path.join("signing-keys")).is_ok_and(|kids| !kids.is_empty()) {
             self.keep("signing-keys/local-1.p8", &new_key("local-1")?)?;
@@ -58,12 +59,16 @@ impl SecretFiles {
 
     /// What is there, or else what `make` makes. What is there stays as it is: a key that is made anew opens nothing that was sealed
     /// before.
-    pub(crate) fn keep_once(&self, name: &str, make: impl FnOnce() -> Result<Vec<u8>>) -> Result<Vec<u8>> {
+    pub(crate) fn keep_once(
+        &self,
+        name: &str,
+        make: impl FnOnce() -> Result<Zeroizing<Vec<u8>>>,
+    ) -> Result<Zeroizing<Vec<u8>>> {
         let path = self.path.join(name);
         if !path.exists() {
             self.keep(name, &make()?)?;
         }
-        std::fs::read(path)
+        std::fs::read(path).map(Zeroizing::new)
     }
 
     /// Writes a secret whole or not at all.
@@ -103,6 +108,6 @@ pub(crate) fn make_dir(path: &Path, mode: u32) -> Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(mode).create(path)
 }
 
-fn new_key(kid: &str) -> Result<Vec<u8>> {
+fn new_key(kid: &str) -> Result<Zeroizing<Vec<u8>>> {
     generate_key(kid).map(|(key, _)| key).map_err(std::io::Error::other)
 }

@@ -60,16 +60,16 @@ impl<'a> Certificates<'a> {
 
     /// Makes what is not there, and anew what has not long to go.
     pub(super) fn keep(&self) -> Result<()> {
-        self.private.keep_once(PRESENT, || self.authority())?;
+        self.private.keep_once(PRESENT, || self.authority().map(Into::into))?;
         self.issue(|certificate| self.is_due(certificate))
     }
 
     /// Puts another CA in the place of the present one, and certificates of it in the place of all. `wait` returns when whoever runs has read
     /// what was written. Broken off anywhere, the next run goes on where this one stopped.
     pub(super) fn renew(&self, wait: impl Fn()) -> Result<()> {
-        self.private.keep_once(PRESENT, || self.authority())?;
+        self.private.keep_once(PRESENT, || self.authority().map(Into::into))?;
         if !self.is_there(PREVIOUS) || self.is_there(NEXT) {
-            self.private.keep_once(NEXT, || self.authority())?;
+            self.private.keep_once(NEXT, || self.authority().map(Into::into))?;
             self.issue(|_| false)?;
             wait();
             self.private.keep(PREVIOUS, certificate_in(&self.read(PRESENT)?)?.as_bytes())?;

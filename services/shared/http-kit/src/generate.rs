@@ -2,10 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use contracts::ambient::Random;
+use zeroize::Zeroizing;
 
 /// A key-encryption key: 256 bits, in Base64.
-pub fn kek(random: &Random) -> String {
-    data_encoding::BASE64.encode(&random.bytes::<32>())
+pub fn kek(random: &Random) -> Zeroizing<String> {
+    Zeroizing::new(data_encoding::BASE64.encode(&*Zeroizing::new(random.bytes::<32>())))
 }
 
 /// A name for a key that users' tokens are signed with. It begins with the time: of several the last in order is the newest.

@@ -15,6 +15,7 @@ use contracts::auth::Jwk;
 use contracts::client::TokenSource;
 use contracts::permission::{Permission, Permissions, Role};
 use settings::ServiceName;
+use zeroize::Zeroizing;
 
 use crate::token::Claims;
 
@@ -177,10 +178,10 @@ impl ServiceIdentity {
 }
 
 /// A new Ed25519 key pair: the private half as PKCS #8, the public half as a JWK under this `kid`.
-pub fn generate_key(kid: &str) -> Result<(Vec<u8>, Jwk), BadKey> {
+pub fn generate_key(kid: &str) -> Result<(Zeroizing<Vec<u8>>, Jwk), BadKey> {
     let pkcs8 = aws_lc_rs::signature::Ed25519KeyPair::generate_pkcs8(&aws_lc_rs::rand::SystemRandom::new())
         .map_err(|_| BadKey)?;
-    let pkcs8 = pkcs8.as_ref().to_vec();
+    let pkcs8 = Zeroizing::new(pkcs8.as_ref().to_vec());
     let jwk = public_jwk(kid, &pkcs8)?;
     Ok((pkcs8, jwk))
 }
