@@ -43,7 +43,7 @@ pub enum Method {
 /// Something that takes place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// The same for all versions of it, and for nothing else anywhere: see [`uid`].
+    /// The same for all versions of it, and for nothing else anywhere: see [`uid()`].
     pub uid: String,
     /// Rises with each change (RFC 5546 §2.1.4).
     pub sequence: u32,

@@ -4,7 +4,7 @@
 //! which joins `search_term` with the service's own table.
 //!
 //! Names are no secret, and neither is how frequent each is: whoever counts equal hashes reads them. So rows are spread over
-//! [`CHESTS`](crate::vault::CHESTS) chests, and a term has another token in each. A search asks for the tokens of all chests, in one text
+//! [`CHESTS`] chests, and a term has another token in each. A search asks for the tokens of all chests, in one text
 //! that the statement takes apart ([`search_tokens`]); what else it asks for is compared once a row is opened. ADR 24.
 
 use std::ops::RangeInclusive;
