@@ -167,7 +167,7 @@ async fn a_rotation_of_the_key_encryption_key_that_is_killed_anywhere_loses_noth
     let (current, previous) = (data.join("secrets/kek/current"), data.join("secrets/kek/previous"));
     let first = std::fs::read(&current).unwrap();
     let mut was_between = false;
-    for after in [5, 10, 15, 20, 25, 30, 40, 50, 60, 80, 100, 150, 200] {
+    for after in [5, 20, 40, 60, 80, 100, 150, 200, 250, 300, 400, 500, 700, 900, 1_200] {
         let mut child = rotate(&data).spawn().unwrap();
         tokio::time::sleep(Duration::from_millis(after)).await;
         child.kill().await.unwrap();
@@ -185,6 +185,14 @@ async fn a_rotation_of_the_key_encryption_key_that_is_killed_anywhere_loses_noth
     let last = std::fs::read(&current).unwrap();
     assert_ne!(last, first);
     setup = all_are_there_at(setup).await;
+
+    // What is not the key that keys are wrapped under is not exchanged for another: the right one can still be put back.
+    for wrong in [b"not a key".to_vec(), first.clone()] {
+        std::fs::write(&current, &wrong).unwrap();
+        let (code, said) = rotated(&data).await;
+        assert!(code == Some(1) && said.contains("Nothing was changed"), "{said}");
+        assert!(!previous.exists() && std::fs::read(&current).unwrap() == wrong);
+    }
 
     // Who puts an old copy back is told which key is missing.
     std::fs::write(&current, first).unwrap();

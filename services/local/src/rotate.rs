@@ -39,6 +39,11 @@ pub async fn rotate_kek(args: RotateKek) -> Result<(), Fault> {
         data.keep_database_url(url.reveal())?;
     }
     let databases = databases(&data);
+    if !data.has_secret(&previous_kek()) {
+        for (service, database) in &databases {
+            check_opens(*service, database, &data.secrets()).await?;
+        }
+    }
     let is_new = data.use_another_kek(&Random::system())?;
     if !is_new {
         println!("A rotation that was broken off is finished.");
@@ -74,6 +79,23 @@ pub(crate) fn databases(data: &DataDir) -> Vec<(ServiceName, Database)> {
 /// What cannot be looked at counts as there: it will be said why.
 fn is_there(path: &Path) -> bool {
     path.try_exists().unwrap_or(true)
+}
+
+/// Refuses a key that is not what the keys there are wrapped under, before another takes its place: it is not the one to be kept.
+async fn check_opens(service: ServiceName, database: &Database, secrets: &Secrets) -> Result<(), Fault> {
+    let stored = (database, &Encryption::default());
+    let ambient = (Clock::system(), Random::system());
+    let db = serve::open_as_it_is(service, stored, secrets, ambient).await.map_err(|error| {
+        Fault::failed(format!(
+            "{error}\nNothing was changed: put the right key back as secrets/{CURRENT}, then run it again."
+        ))
+    })?;
+    db.close().await;
+    Ok(())
+}
+
+fn previous_kek() -> SecretRef {
+    SecretRef { secret: KEK.to_owned(), key: "previous".to_owned() }
 }
 
 async fn rewrap(service: ServiceName, database: &Database, secrets: &Secrets) -> Result<Rewrapped, Fault> {

@@ -1,6 +1,5 @@
 //! `DELETE /api/bills/{billId}`
 
-use chrono::Datelike;
 use contracts::bills::{BillDeleted, DeleteBill};
 use db::Tx;
 use http_kit::{Answer, Call};
@@ -35,10 +34,7 @@ async fn draft_delete(api: &Api, tx: &mut Tx, kept: &Kept) -> Result<(), db::Err
     let patient = kept.bill.patient_id.as_str();
     db::erasure_lock(tx, patient).await?;
     match db::legal_hold_on(tx, patient).await? {
-        Some(hold) => {
-            let from_year = i64::from(tx.now().year());
-            bill_hold(tx, &api.db, kept, (from_year, hold), &api.currency).await
-        }
+        Some(hold) => bill_hold(tx, &api.db, kept, (db::NO_YEARS, hold), &api.currency).await,
         None => bill_delete(tx, kept).await,
     }
 }

@@ -104,6 +104,17 @@ testkit::stack_tests! {
         records::SERVICE, notification::SERVICE
     ];
 
+    async fn what_is_deleted_as_soon_as_a_hold_is_placed_is_kept(stack: Arc<TestStack>) {
+        provider(&stack).await;
+        let _ = plant(&stack, "12345", "mine", "10:00").await;
+        let records = ask(&stack, Method::GET, "/api/records?patientId=12345", None).await;
+        let id = records["items"][0]["recordId"].as_str().unwrap().to_owned();
+        hold(&stack, Method::PUT).await;
+        let path = format!("/api/records/{id}");
+        let _ = stack.call(ServiceName::MedicalRecordsService, Role::Admin, Method::DELETE, &path, None).await.expect(200);
+        assert_eq!(retained(&stack).await.0, ["medical-records-service/records"]);
+    }
+
     async fn who_is_deleted_under_a_hold_is_kept_whole_by_every_service_until_it_is_lifted(stack: Arc<TestStack>) {
         provider(&stack).await;
         let words = plant(&stack, "12345", "mine", "10:00").await;

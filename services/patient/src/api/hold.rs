@@ -1,5 +1,7 @@
 //! `GET`, `PUT` and `DELETE /api/patients/{patientId}/hold`
 
+use std::time::Duration;
+
 use contracts::event::{Event, HoldNotice, What};
 use contracts::holds::HoldChanged;
 use contracts::id::{EventId, PatientId};
@@ -15,6 +17,9 @@ use crate::error::Error;
 use crate::store::hold::{hold_delete, hold_find, hold_put};
 use crate::store::patient::patient_was;
 
+/// The answer waits so long at most for every service to know.
+const TOLD_WITHIN: Duration = Duration::from_secs(2);
+
 /// The hold that is on a patient, also on one who was deleted.
 pub async fn read(api: Api, call: Call<HoldOfPatient>) -> Result<Answer<HoldOfPatient>, Error> {
     let (patient,) = &call.path;
@@ -28,7 +33,7 @@ pub async fn read(api: Api, call: Call<HoldOfPatient>) -> Result<Answer<HoldOfPa
 /// Places one, or changes the one that is on them. Why is told to nobody but those who may ask here, and to the audit.
 pub async fn place(api: Api, call: Call<PlaceHold>) -> Result<Answer<PlaceHold>, Error> {
     let (patient,) = &call.path;
-    let version = db::retrying(&api.db, async |mut tx| {
+    let (version, event) = db::retrying(&api.db, async |mut tx| {
         db::erasure_lock(&mut tx, patient.as_str()).await?;
         check_patient(&mut tx, &call.caller, patient).await?;
         let before = db::legal_hold_find(&mut tx, patient.as_str()).await?;
@@ -38,11 +43,15 @@ pub async fn place(api: Api, call: Call<PlaceHold>) -> Result<Answer<PlaceHold>,
         hold_put(&mut tx, &api.db, patient, &hold).await?;
         let until = hold.last_day.map(|day| end_of(Some(day), api.time_zone));
         let now = LegalHold { version: next(before), is_active: true, until };
-        tell(&api, &mut tx, patient, now).await?;
+        let event = tell(&api, &mut tx, patient, now).await?;
         tx.commit().await?;
-        Ok::<_, Error>(now.version)
+        Ok::<_, Error>((now.version, event))
     })
     .await?;
+    // Whoever places a hold may delete next: where one is told of it, the other is kept.
+    if !relay::until_delivered(&api.db, &event, TOLD_WITHIN).await? {
+        tracing::warn!("a hold was placed, and not every service has been told yet");
+    }
     Ok(Answer::new(changed(patient, "Placed")).version(version))
 }
 
@@ -57,7 +66,7 @@ pub async fn lift(api: Api, call: Call<LiftHold>) -> Result<Answer<LiftHold>, Er
         call.if_match.check(on)?;
         hold_delete(&mut tx, patient).await?;
         let now = LegalHold { version: next(before), is_active: false, until: None };
-        tell(&api, &mut tx, patient, now).await?;
+        let _ = tell(&api, &mut tx, patient, now).await?;
         tx.commit().await?;
         Ok::<_, Error>(now.version)
     })
@@ -80,11 +89,12 @@ async fn check_patient(tx: &mut Tx, caller: &Caller, patient: &PatientId) -> Res
 }
 
 /// Keeps to it here, and tells the others.
-async fn tell(api: &Api, tx: &mut Tx, patient: &PatientId, hold: LegalHold) -> Result<(), db::Error> {
+async fn tell(api: &Api, tx: &mut Tx, patient: &PatientId, hold: LegalHold) -> Result<EventId, db::Error> {
     db::legal_hold_take(tx, patient.as_str(), hold).await?;
     let (id, occurred_at) = (EventId::generate(api.db.random()), tx.now());
     let what = What::HoldChanged(notice(patient, hold));
-    relay::publish(tx, &api.db, &Event { id, occurred_at, what }).await
+    relay::publish(tx, &api.db, &Event { id: id.clone(), occurred_at, what }).await?;
+    Ok(id)
 }
 
 /// What the others are told of a hold.

@@ -92,8 +92,8 @@ async fn batch(tx: &mut Tx, patient: &PatientId, after: &str) -> Result<Vec<Row>
 
 /// Deletes one record of a patient whom a hold is on: it is kept aside. Under [`db::erasure_lock`].
 pub async fn record_hold(tx: &mut Tx, db: &Db, kept: &Kept, hold: i64) -> Result<(), db::Error> {
-    let from_year = from_year(kept.record.date, tx.now());
-    aside(tx, db, (&kept.id, kept.version), &kept.record, (from_year, db::Kept::Held(hold))).await
+    let how = (db::NO_YEARS, db::Kept::Held(hold));
+    aside(tx, db, (&kept.id, kept.version), &kept.record, how).await
 }
 
 /// The row first: whoever changes it, or what was asked to have amended in it, is waited for here.

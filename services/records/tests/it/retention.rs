@@ -159,6 +159,19 @@ testkit::stack_tests! { services = [patient::SERVICE, records::SERVICE], setting
         assert_eq!(report(&stack).await["shredded"], json!([{"kind": "records", "count": 120}]));
     }
 
+    async fn a_record_that_is_deleted_by_itself_under_a_hold_has_no_years(stack: Arc<TestStack>) {
+        plant(&stack).await;
+        tell_hold(&stack, SERVICE, "evt_1", HOLD, false).await;
+        let _ = RECORDS.delete(&stack, "rec001").await.expect(200);
+        let _ = carry_retention(&stack, SERVICE, false).await;
+        assert_eq!(kinds(&stack).await, ["amendments", "records"]);
+        tell_hold(&stack, SERVICE, "evt_2", LIFTED, false).await;
+        let gone = carry_retention(&stack, SERVICE, false).await["shredded"].clone();
+        assert_eq!(gone, json!([{"kind": "amendments", "count": 1}, {"kind": "records", "count": 1}]));
+        assert_eq!(retained(&stack, SERVICE, "12345").await, []);
+        let _ = RECORDS.get(&stack, "rec002").await.expect(200);
+    }
+
     async fn records_written_while_their_patient_is_erased_are_kept_whole_or_refused(stack: Arc<TestStack>) {
         register(&stack, "12345").await;
         let _ = RECORDS.post(&stack, RECORD).await.expect(201);

@@ -80,11 +80,11 @@ pub use migrations::{MigrateError, Migrations};
 pub use open::OpenTo;
 pub use outbox::{
     Backlog, ClaimedEvent, OutboxEvent, outbox_add, outbox_backlog, outbox_claim, outbox_delivered,
-    outbox_failed,
+    outbox_failed, outbox_is_delivered, outbox_release,
 };
 pub use retained::{
-    Item, Listed, Retained, RetainedGroup, Settled, retained_due, retained_groups, retained_list,
-    retained_put, retained_settle, retained_subject, year_keys_destroy,
+    Item, Listed, NO_YEARS, Retained, RetainedGroup, Settled, hold_keys_destroy, retained_due,
+    retained_groups, retained_list, retained_put, retained_settle, retained_subject, year_keys_destroy,
 };
 pub use retention::{Fate, Kept, Years, fate, fate_at_erasure, retention_year, year_is_over_at};
 pub use retry::{Retry, retrying};

@@ -174,6 +174,32 @@ pub async fn outbox_claim(db: &Db, limit: u32) -> Result<Vec<ClaimedEvent>, Erro
     Ok(events)
 }
 
+/// Lets go of what a process before this one had claimed, for whoever is the only one: on SQLite one process has the database at a time, and what
+/// that did not deliver before it was killed need not wait for its lease to end.
+pub async fn outbox_release(db: &Db) -> Result<(), Error> {
+    let mut tx = db.begin().await?;
+    let now = tx.now();
+    on!(tx, |conn| sqlx::query(sql!(
+        "update outbox set claim = null, next_attempt_at = $1 where claim is not null"
+    ))
+    .bind(now)
+    .execute(conn)
+    .await
+    .map(drop))?;
+    tx.commit_unaudited().await
+}
+
+/// Whether every subscriber has it.
+pub async fn outbox_is_delivered(db: &Db, event_id: &str) -> Result<bool, Error> {
+    let mut tx = db.read().await?;
+    let waiting: i64 =
+        on!(tx, |conn| sqlx::query_scalar(sql!("select count(*) from outbox where event_id = $1"))
+            .bind(event_id)
+            .fetch_one(conn)
+            .await)?;
+    Ok(waiting == 0)
+}
+
 /// The subscriber has it.
 pub async fn outbox_delivered(db: &Db, event: &ClaimedEvent) -> Result<(), Error> {
     let mut tx = db.begin().await?;

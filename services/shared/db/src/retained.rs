@@ -3,8 +3,6 @@
 //! Whatever goes there leaves its own table, so that no list, search or read of a service has to remember to leave it out. Bills that were sent
 //! are not here: they may still be paid, and stand restricted where bills stand.
 
-use std::collections::BTreeSet;
-
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -12,7 +10,10 @@ use sqlx::FromRow;
 
 use crate::retention::{Fate, Kept, fate, retention_year};
 use crate::vault::{Place, Subject};
-use crate::{Db, Error, Tx, on, sql};
+use crate::{Db, Error, Tx, erasure_lock, legal_hold_on, on, sql};
+
+/// The year from which years count of what a hold alone keeps, since its patient is not deleted: whatever they are, they are over.
+pub const NO_YEARS: i64 = 0;
 
 /// Something that is to be kept, by its kind and its id in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +24,7 @@ pub struct Item<'a> {
     pub id: &'a str,
     /// Whose.
     pub patient: &'a str,
-    /// The year from which its years count.
+    /// The year from which its years count, or [`NO_YEARS`].
     pub from_year: i64,
 }
 
@@ -238,9 +239,6 @@ pub async fn retained_due(
 }
 
 /// Does what is due of one patient, `count_max` of it at most, under [`erasure_lock`](crate::erasure_lock), where their hold has been read.
-///
-/// The key of a hold that is over is destroyed here, before the rows are known to be gone: what a crash leaves of them opens no more, and goes with
-/// the next run.
 pub async fn retained_settle(
     tx: &mut Tx,
     db: &Db,
@@ -263,21 +261,18 @@ pub async fn retained_settle(
     .fetch_all(conn)
     .await)?;
     let mut settled = Settled { seen: rows.len(), gone: Vec::new() };
-    let mut lifted = BTreeSet::new();
     for row in rows {
         let before = kept(row.until_year, row.hold);
         match fate(before, row.from_year, Some(years), hold, year) {
             Fate::Kept(after) if after == before => {}
             Fate::Kept(after) if reseal(tx, db, patient, &row, after).await? => {}
-            _ => {
+            // An older copy of the data has brought it back, under a key that is destroyed: it went, and was counted, long ago.
+            Fate::Kept(_) => remove(tx, &row.kind, &row.id).await?,
+            Fate::Gone => {
                 remove(tx, &row.kind, &row.id).await?;
                 settled.count(&row.kind);
-                lifted.extend(row.hold);
             }
         }
-    }
-    for version in lifted {
-        db.vault().destroy(&Subject::Hold { patient, version }).await?;
     }
     Ok(settled)
 }
@@ -309,6 +304,34 @@ async fn remove(tx: &mut Tx, kind: &str, id: &str) -> Result<(), Error> {
         .await
         .map(drop))?;
     Ok(())
+}
+
+/// Destroys the keys of holds under which nothing is kept any more, and nothing will be: what comes under a hold later has the hold's later version.
+/// Only once the rows are known to be gone: a key that is destroyed never comes back, and a transaction may. Returns how many.
+pub async fn hold_keys_destroy(db: &Db) -> Result<u64, Error> {
+    let mut destroyed = 0;
+    for (patient, version) in db.vault().holds_live().await? {
+        let mut tx = db.begin().await?;
+        erasure_lock(&mut tx, &patient).await?;
+        let is_on = legal_hold_on(&mut tx, &patient).await? == Some(version);
+        if !is_on && !is_used(&mut tx, &patient, version).await? {
+            db.vault().destroy(&Subject::Hold { patient: &patient, version }).await?;
+            destroyed += 1;
+        }
+        tx.rollback().await?;
+    }
+    Ok(destroyed)
+}
+
+async fn is_used(tx: &mut Tx, patient: &str, hold: i64) -> Result<bool, Error> {
+    let count: i64 = on!(tx, |conn| sqlx::query_scalar(sql!(
+        "select count(*) from retained where patient = $1 and hold = $2"
+    ))
+    .bind(patient)
+    .bind(hold)
+    .fetch_one(conn)
+    .await)?;
+    Ok(count > 0)
 }
 
 /// Destroys the keys of years that are over, a day after they are: what was erased in their last moment, and is still to be committed, is not lost to a

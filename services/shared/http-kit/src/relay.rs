@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use contracts::client::{ClientError, Transport};
 use contracts::event::{Deliver, Event};
+use contracts::id::EventId;
 use contracts::problem::{Problem, ProblemCode};
-use db::{ClaimedEvent, Db, OutboxEvent, Tx};
+use db::{ClaimedEvent, Db, Engine, OutboxEvent, Tx};
 use futures_util::future::join_all;
 use settings::ServiceName;
 use traces::{Current, Tracer};
@@ -20,6 +21,9 @@ use crate::token::PART_PREFIX;
 const BATCH: u32 = 32;
 /// Looked for at least so often: another instance may have died with claims of its own.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// Whoever waits for an event to be delivered looks this often.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Puts an event in the outbox, in the transaction of what it tells.
 pub async fn publish(tx: &mut Tx, db: &Db, event: &Event) -> Result<(), db::Error> {
@@ -45,9 +49,26 @@ pub fn check_teller(caller: &Caller, event: &Event) -> Result<(), Problem> {
     Err(Problem::new(ProblemCode::Forbidden).detail("Another service tells of this."))
 }
 
+/// Waits until every subscriber has an event that was committed, or `at_most` so long; tells whether they have.
+pub async fn until_delivered(db: &Db, event: &EventId, at_most: Duration) -> Result<bool, db::Error> {
+    let begun = Instant::now();
+    while !db::outbox_is_delivered(db, event.as_str()).await? {
+        if begun.elapsed() >= at_most {
+            return Ok(false);
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+    Ok(true)
+}
+
 /// Delivers for as long as the future lives.
 pub async fn run(kit: Kit) {
     let (mut transports, tracer) = (HashMap::new(), kit.tracer());
+    if kit.db.engine() == Engine::Sqlite
+        && let Err(error) = db::outbox_release(&kit.db).await
+    {
+        tracing::warn!(%error, "what was claimed before waits for its lease to end");
+    }
     loop {
         let claimed = match db::outbox_claim(&kit.db, BATCH).await {
             Ok(claimed) => claimed,

@@ -190,12 +190,15 @@ impl Retention {
                 }
             }
         }
-        match failed {
-            Some(error) => Err(error),
-            // Whatever is still under such a key is to be moved first.
-            None if budget > 0 => db::year_keys_destroy(&self.db).await.map(|_| gone),
-            None => Ok(gone),
+        if let Some(error) = failed {
+            return Err(error);
         }
+        db::hold_keys_destroy(&self.db).await?;
+        // Whatever is still under such a key is to be moved first.
+        if budget > 0 {
+            db::year_keys_destroy(&self.db).await?;
+        }
+        Ok(gone)
     }
 
     /// Does all that is due of one patient, in as many transactions as it takes.

@@ -195,6 +195,16 @@ impl KeysStore {
         })
     }
 
+    /// The names of holds' keys that stand.
+    pub(super) async fn live_of_holds(&self) -> Result<Vec<String>, Error> {
+        let query =
+            sql!(Keys, "select subject from data_key where subject like 'hold:%' and destroyed_at is null");
+        Ok(match self {
+            Self::Postgres(pool) => sqlx::query_scalar(query).fetch_all(pool).await?,
+            Self::Sqlite(pool) => sqlx::query_scalar(query).fetch_all(pool).await?,
+        })
+    }
+
     pub(super) async fn purge_expired(&self, now: DateTime<Utc>) -> Result<u64, Error> {
         let mut tx = self.begin(now).await?;
         let wiped = on!(tx, |conn| sqlx::query(sql!(

@@ -180,6 +180,12 @@ impl Vault {
         Ok(destroyed)
     }
 
+    /// Whose holds have keys that stand: patients, and the holds' versions.
+    pub(crate) async fn holds_live(&self) -> Result<Vec<(String, i64)>, Error> {
+        let names = self.keys.live_of_holds().await?;
+        Ok(names.iter().filter_map(|name| subject::hold_of(name)).collect())
+    }
+
     /// Whether the subject's key was destroyed.
     pub async fn is_destroyed(&self, subject: &Subject<'_>) -> Result<bool, Error> {
         let row = self.keys.find(&subject.name(), GENERATION).await?;

@@ -7,6 +7,9 @@ use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveTime, Utc};
 /// What the names of years' keys begin with.
 pub(super) const YEARS: &str = "kept:";
 
+/// What the names of holds' keys begin with.
+const HOLDS: &str = "hold:";
+
 /// Whose key data is sealed under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subject<'a> {
@@ -73,6 +76,12 @@ pub(super) fn patient_of(name: &str) -> Option<&str> {
     name.strip_prefix(PATIENT)
 }
 
+/// The patient and the version of the hold whose key has this name, if it is a hold's.
+pub(super) fn hold_of(name: &str) -> Option<(String, i64)> {
+    let (patient, version) = name.strip_prefix(HOLDS)?.rsplit_once(':')?;
+    Some((patient.to_owned(), version.parse().ok()?))
+}
+
 impl Subject<'_> {
     /// The name in the keys store. The part before the colon keeps the kinds apart, whatever the id.
     pub(crate) fn name(&self) -> Cow<'static, str> {
@@ -80,7 +89,7 @@ impl Subject<'_> {
             Self::Patient(id) => Cow::Owned(format!("{PATIENT}{id}")),
             Self::Service => Cow::Borrowed("service"),
             Self::Year(year) => Cow::Owned(format!("{YEARS}{year}")),
-            Self::Hold { patient, version } => Cow::Owned(format!("hold:{patient}:{version}")),
+            Self::Hold { patient, version } => Cow::Owned(format!("{HOLDS}{patient}:{version}")),
             Self::Period(period) => {
                 Cow::Owned(format!("period:{}:{}:{}", period.purpose, period.unit, period.starts))
             }

@@ -16,6 +16,7 @@ mod instants;
 mod lost;
 mod migrations;
 mod outbox;
+mod retained;
 mod rewrap;
 mod rewrap_races;
 mod search;
