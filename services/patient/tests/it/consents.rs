@@ -26,6 +26,8 @@ async fn withdraw(stack: &Arc<TestStack>, who: impl Into<Who>, id: &str) -> Repl
 }
 
 async fn read(stack: &Arc<TestStack>, who: impl Into<Who>, path: &str) -> Reply {
+    // A moment after whatever was asked before: of two entries of one moment in two chains nobody can say which was the later.
+    stack.clock.advance(chrono::TimeDelta::milliseconds(1));
     PATIENTS.call(stack, who, Method::GET, path, None).await.expect(200)
 }
 
