@@ -12,7 +12,10 @@ async fn targets(stack: &Arc<TestStack>, operation: &str) -> Vec<String> {
 async fn newest(stack: &Arc<TestStack>, operation: &str) -> db::AuditEntry {
     let filter = AuditFilter { operation: Some(operation.to_owned()), limit: 1, ..AuditFilter::default() };
     let db = stack.database(ServiceName::AuthService).db();
-    audit_find(db, &filter).await.unwrap().remove(0).entry
+    let newest = audit_find(db, &filter).await.unwrap().remove(0).entry;
+    // The next is later: of two entries of one moment in two chains nobody can say which was.
+    stack.clock.advance(chrono::TimeDelta::milliseconds(1));
+    newest
 }
 
 /// The sessions of a user, as they are named in the audit, in its order.
