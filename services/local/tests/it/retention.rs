@@ -107,11 +107,16 @@ testkit::stack_tests! {
     async fn what_is_deleted_as_soon_as_a_hold_is_placed_is_kept(stack: Arc<TestStack>) {
         provider(&stack).await;
         let _ = plant(&stack, "12345", "mine", "10:00").await;
-        let records = ask(&stack, Method::GET, "/api/records?patientId=12345", None).await;
-        let id = records["items"][0]["recordId"].as_str().unwrap().to_owned();
+        let records = |method, path: String| {
+            let stack = Arc::clone(&stack);
+            async move {
+                stack.call(ServiceName::MedicalRecordsService, Role::Admin, method, &path, None).await.expect(200).json()
+            }
+        };
+        let records_of = records(Method::GET, "/api/records?patientId=12345".to_owned()).await;
+        let id = records_of["items"][0]["recordId"].as_str().unwrap().to_owned();
         hold(&stack, Method::PUT).await;
-        let path = format!("/api/records/{id}");
-        let _ = stack.call(ServiceName::MedicalRecordsService, Role::Admin, Method::DELETE, &path, None).await.expect(200);
+        let _ = records(Method::DELETE, format!("/api/records/{id}")).await;
         assert_eq!(retained(&stack).await.0, ["medical-records-service/records"]);
     }
 
