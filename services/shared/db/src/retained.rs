@@ -130,7 +130,7 @@ fn place(row: &str) -> Place<'_> {
     Place { table: "retained", column: "body", row }
 }
 
-/// Keeps something, under [`erasure_lock`](crate::erasure_lock), in the transaction that takes it out of its table.
+/// Keeps something, under [`erasure_lock`], in the transaction that takes it out of its table.
 pub async fn retained_put<T: Serialize + ?Sized>(
     tx: &mut Tx,
     db: &Db,
@@ -238,7 +238,7 @@ pub async fn retained_due(
     .await)?)
 }
 
-/// Does what is due of one patient, `count_max` of it at most, under [`erasure_lock`](crate::erasure_lock), where their hold has been read.
+/// Does what is due of one patient, `count_max` of it at most, under [`erasure_lock`], where their hold has been read.
 pub async fn retained_settle(
     tx: &mut Tx,
     db: &Db,
