@@ -12,7 +12,7 @@ use stack::condition::{kind, reason};
 use stack::names;
 use stack::spec::ConditionStatus;
 
-const SOON: Duration = Duration::from_mins(1);
+const SOON: Duration = Duration::from_mins(3);
 /// Images are asked for again after five minutes at the latest.
 const PULLED_IN: Duration = Duration::from_mins(7);
 /// After a minute and a half that an image is missing, and some to notice.

@@ -15,7 +15,7 @@ const PARTIAL: &str = "0.1.2";
 const NOWHERE: &str = "9.9.9";
 /// A pod that is not ready after two minutes is given up.
 const GIVEN_UP: Duration = Duration::from_mins(4);
-const SOON: Duration = Duration::from_mins(1);
+const SOON: Duration = Duration::from_mins(3);
 
 /// Whether every pod of services and gateway runs this version.
 fn all_run(clinic: &Clinic, version: &str) -> Result<(), String> {
