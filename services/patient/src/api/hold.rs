@@ -48,9 +48,9 @@ pub async fn place(api: Api, call: Call<PlaceHold>) -> Result<Answer<PlaceHold>,
         Ok::<_, Error>((now.version, event))
     })
     .await?;
-    // Whoever places a hold may delete next: where one is told of it, the other is kept.
-    if !relay::until_delivered(&api.db, &event, TOLD_WITHIN).await? {
-        tracing::warn!("a hold was placed, and not every service has been told yet");
+    // Whoever places a hold may delete next: where one is told of it, the other is kept. It is placed in any case.
+    if !matches!(relay::until_delivered(&api.db, &event, TOLD_WITHIN).await, Ok(true)) {
+        tracing::warn!("a hold was placed, and not every service is known to have been told yet");
     }
     Ok(Answer::new(changed(patient, "Placed")).version(version))
 }

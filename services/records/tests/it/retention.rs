@@ -270,11 +270,11 @@ testkit::stack_tests! { services = [patient::SERVICE, records::SERVICE];
         assert_eq!(retained(&stack, SERVICE, "12345").await.len(), 1);
     }
 
-    async fn what_a_crash_left_without_its_key_goes_with_the_next_run(stack: Arc<TestStack>) {
+    async fn what_is_there_without_its_key_goes_with_the_next_run(stack: Arc<TestStack>) {
         plant(&stack).await;
         tell_hold(&stack, SERVICE, "evt_1", HOLD, true).await;
         tell_hold(&stack, SERVICE, "evt_2", LIFTED, false).await;
-        // As when the commit that takes the rows away does not come about.
+        // As when an older copy of the data is put beside the latest keys.
         stack.database(SERVICE).db().vault().destroy(&db::Subject::Hold { patient: "12345", version: 1 }).await.unwrap();
         // As the service knows within a minute.
         stack.clock.advance(chrono::TimeDelta::seconds(61));

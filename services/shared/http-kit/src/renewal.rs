@@ -7,7 +7,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use db::Db;
+use db::{Db, Engine};
 
 const EVERY: Duration = Duration::from_secs(15);
 
@@ -21,13 +21,13 @@ where
     Ok(())
 }
 
-/// Again and again.
+/// Again and again, where that version can run beside this one: on SQLite one process has the database at a time.
 pub async fn run<Work, Renewing>(db: Db, some: Work)
 where
     Work: Fn(Db) -> Renewing,
     Renewing: Future<Output = Result<bool, db::Error>>,
 {
-    loop {
+    while db.engine() == Engine::Postgres {
         tokio::time::sleep(EVERY).await;
         if let Err(error) = renew(&db, &some).await {
             tracing::warn!(%error, "what the version before this one wrote is still to be renewed");
