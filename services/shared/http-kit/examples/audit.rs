@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use contracts::ambient::Random;
@@ -88,8 +89,14 @@ impl Failure for Broken {
 
 const PLACE: Place<'static> = Place { table: "note", column: "body", row: "n1" };
 
+/// Each another: what is there already, SQLite does not write, and its commit would cost nothing.
 fn note() -> Note {
-    Note { patient_id: PATIENT.to_owned(), text: "A sentence of a medical history. ".repeat(20) }
+    static NOTES: AtomicU32 = AtomicU32::new(0);
+    let number = NOTES.fetch_add(1, Ordering::Relaxed);
+    Note {
+        patient_id: PATIENT.to_owned(),
+        text: format!("{} {number:010}", "A sentence of a medical history. ".repeat(20)),
+    }
 }
 
 async fn load(db: &Db, id: &str) -> Result<Vec<u8>, db::Error> {
