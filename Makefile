@@ -108,6 +108,10 @@ bench-operator: ## The operator: start, drift, 100 to 1,000 stacks; see docs/ben
 	scripts/test-images
 	scripts/bench-operator $(PARTS)
 
+.PHONY: bench-slots
+bench-slots: ## A search for free slots in 90 days of a provider with 1,000 appointments; see docs/benchmarks/scheduling.md
+	cargo run --release --package appointment --example slots
+
 .PHONY: bench-build
 bench-build: ## Clean and warm build times, and the number of crates
 	scripts/bench-build

@@ -4,6 +4,7 @@
 
 mod access;
 mod audit;
+mod availability;
 mod bad_input;
 mod canaries;
 mod documented;

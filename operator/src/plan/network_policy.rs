@@ -332,6 +332,7 @@ mod tests {
         let events = [
             What::PatientErased { patient_id: PatientId::parse("p").unwrap() },
             What::ProviderRemoved { provider_id: ProviderId::parse("d").unwrap() },
+            What::ProviderScheduleChanged { provider_id: ProviderId::parse("d").unwrap(), version: 1 },
             What::AppointmentBooked(notice()),
             What::AppointmentRescheduled(notice()),
             What::AppointmentCancelled(notice()),

@@ -31,6 +31,7 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
     Box::pin(async move {
         let api = api::Api::new(&kit)?;
         let (care, retention) = (jobs::care::run(kit.db.clone()), api.retention.clone());
+        let review = api.review();
         renewal::renew(&kit.db, store::renewal::some).await?;
         let renewal = renewal::run(kit.db.clone(), store::renewal::some);
         let router = Routes::new(&kit, api, appointments::API)
@@ -41,6 +42,10 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::cancel::cancel)
             .on(api::history::history)
             .on(api::slots::slots)
+            .on(api::next_slots::next)
+            .on(api::availability_events::stream)
+            .on(api::conflicts::list)
+            .on(api::conflicts::resolve)
             .on(api::feeds::create)
             .on(api::feeds::list)
             .on(api::feeds::revoke)
@@ -57,6 +62,9 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on_keys::<appointments::KeysOfAppointments>()
             .on_verification::<appointments::VerifyAuditOfAppointments>()
             .finish()?;
-        Ok(App { router, jobs: vec![Box::pin(care), Box::pin(renewal), Box::pin(retention.run())] })
+        Ok(App {
+            router,
+            jobs: vec![Box::pin(care), Box::pin(review), Box::pin(renewal), Box::pin(retention.run())],
+        })
     })
 }

@@ -1,6 +1,7 @@
 //! What can go wrong here, and how each is shown.
 
 use contracts::problem::{Problem, ProblemCode};
+use contracts::schedules::TIME_OFF_MAX;
 use http_kit::Failure;
 
 /// Why a provider could not be served.
@@ -12,6 +13,12 @@ pub enum Error {
     /// The id was used before.
     #[error("the provider id is taken")]
     Taken,
+    /// Somebody else's time off is not the caller's to say.
+    #[error("the caller may not say when this provider is away")]
+    NotTheirs,
+    /// There is no room for more.
+    #[error("the provider has as much time off as there is room for")]
+    TooMuchTimeOff,
     /// The request is at fault.
     #[error("the request is not valid: {}", .0.code)]
     Invalid(Box<Problem>),
@@ -37,6 +44,11 @@ impl Failure for Error {
         match self {
             Self::NotFound => Problem::new(ProblemCode::NotFound),
             Self::Taken => Problem::new(ProblemCode::AlreadyExists).fault("providerId", "is taken"),
+            Self::NotTheirs => Problem::new(ProblemCode::Forbidden)
+                .detail("Staff say when a provider is away; clinicians of themselves."),
+            Self::TooMuchTimeOff => Problem::new(ProblemCode::InvalidTransition).detail(format!(
+                "There are {TIME_OFF_MAX} entries of time off at most. Give some back first."
+            )),
             Self::Invalid(problem) => (**problem).clone(),
             Self::Db(error) => http_kit::problem::of_db(error),
         }

@@ -1,7 +1,8 @@
-//! The provider service: profiles of those who treat, with the hours in which they can be booked.
+//! The provider service: profiles of those who treat, with the hours in which they can be booked, and their time off.
 //!
 //! A profile belongs to no patient: it is one body sealed under the service's own key, with what it is found by beside it as keyed
-//! hashes. Free slots are the appointment service's to tell, which owns the bookings; it is told when a profile is removed.
+//! hashes. Free slots are the appointment service's to tell, which owns the bookings; it is told when a profile is removed,
+//! and when a schedule has changed.
 
 pub mod api;
 pub mod domain;
@@ -32,6 +33,11 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::read::by_id)
             .on(api::update::update)
             .on(api::remove::remove)
+            .on(api::time_off::take)
+            .on(api::time_off::list)
+            .on(api::time_off::give_back)
+            .on(api::schedules::by_id)
+            .on(api::schedules::list)
             .on_audit::<providers::AuditOfProviders>()
             .on_keys::<providers::KeysOfProviders>()
             .on_verification::<providers::VerifyAuditOfProviders>()

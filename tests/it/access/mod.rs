@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use blackbox::{Client, Healthcare, Reply, Setup};
 use clinic::{Whose, fill};
-use contracts::endpoint::{Encoding, Operation, ServiceName};
+use contracts::endpoint::{Encoding, Operation, Representation, ServiceName};
 use contracts::permission::Role;
 
 const TABLE: &str = include_str!("../../access.txt");
@@ -63,6 +63,10 @@ async fn ask(client: &Client, operation: &Operation, whose: &Whose) -> Reply {
     let (method, mut path) = (operation.method.as_str(), path.join("/"));
     if method == "DELETE" && path.contains("/sessions") {
         path.push_str("?none=such");
+    }
+    if operation.media_type == contracts::availability::EventStream::MEDIA_TYPE {
+        // It would go on.
+        path.push_str("?seconds=0");
     }
     let mut request = client.request(method, &path);
     if method != "GET" {

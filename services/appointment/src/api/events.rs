@@ -9,9 +9,10 @@ use http_kit::{Answer, Call, access, consents, erasure, relay, retention};
 
 use super::Api;
 use crate::error::Error;
-use crate::store::appointment::appointment_update;
+use crate::store::appointment::{appointment_update, provider_lock};
 use crate::store::erase::{patient_erase, provider_remove};
 use crate::store::search::appointments_ahead;
+use crate::store::state::{availability_changed, schedule_heard};
 
 /// Takes an event: once, however often it is delivered.
 pub async fn take(
@@ -36,6 +37,10 @@ pub async fn take(
             }
             What::ProviderRemoved { provider_id } => {
                 conflicts(&api, &mut tx, provider_id, &call.caller.user).await?;
+            }
+            What::ProviderScheduleChanged { provider_id, .. } => {
+                tx.lock(&[&provider_lock(provider_id)]).await?;
+                schedule_heard(&mut tx, provider_id).await?;
             }
             what => access::take_in(&mut tx, what).await?,
         }
@@ -64,5 +69,5 @@ async fn conflicts(api: &Api, tx: &mut Tx, provider: &ProviderId, by: &str) -> R
             outcome => outcome?,
         }
     }
-    Ok(())
+    Ok(availability_changed(tx, provider).await?)
 }

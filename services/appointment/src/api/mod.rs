@@ -1,13 +1,16 @@
 //! The handlers, a file each: authorise, load, decide, save, commit.
 
+pub mod availability_events;
 pub mod book;
 pub mod cancel;
+pub mod conflicts;
 pub mod events;
 pub mod export;
 pub mod feed_calendar;
 pub mod feeds;
 pub mod history;
 pub mod list;
+pub mod next_slots;
 pub mod read;
 pub mod slots;
 pub mod update;
@@ -16,21 +19,26 @@ use chrono::{DateTime, Utc};
 use contracts::appointments::{Slot, Warning};
 use contracts::consents::DataClass;
 use contracts::event::{Event, What};
-use contracts::id::{AppointmentId, EventId, PatientId};
+use contracts::id::{AppointmentId, EventId, PatientId, ProviderId};
 use contracts::permission::Permission;
 use contracts::trail;
 use db::{Db, Tx};
 use http_kit::kit::BuildError;
-use http_kit::{Caller, Kit, Retention, View, access, relay};
+use http_kit::{Caller, Kit, Phase, Retention, View, access, relay};
+use tokio::sync::watch;
 
+use self::availability_events::Watchers;
 use crate::domain::appointment::Appointment;
 use crate::domain::notice;
 use crate::domain::slots::{free, nearby, nearest};
 use crate::domain::span::Span;
+use crate::domain::visit::Sought;
 use crate::domain::week::Schedule;
 use crate::error::Error;
+use crate::jobs::review;
 use crate::peers::Peers;
 use crate::store::appointment::{Kept, Sealed, appointment_find};
+use crate::store::state::heard;
 use crate::store::taken::taken;
 
 /// How much of an appointment a caller is shown: whoever neither books nor treats nor is the patient, not why they come.
@@ -52,7 +60,13 @@ pub struct Api {
     /// For how many years appointments of erased patients are kept.
     years: u32,
     pub(crate) retention: Retention,
+    /// Who is told of changes at present.
+    watchers: Watchers,
+    phase: watch::Receiver<Phase>,
 }
+
+/// A schedule that changes between being asked for and being booked by is asked for so often.
+const SCHEDULE_ATTEMPTS_MAX: u32 = 4;
 
 /// A time that is wanted for an appointment.
 struct Wanted<'a> {
@@ -72,7 +86,13 @@ impl Api {
         let years = kit.settings.retention.appointments;
         let retention = Retention::new(&kit.db, years);
         let (zone, peers) = (kit.settings.time_zone.parse()?, Peers::new(kit)?);
-        Ok(Self { db: kit.db.clone(), zone, peers, years, retention })
+        let (watchers, phase) = (Watchers::default(), kit.phase.clone());
+        Ok(Self { db: kit.db.clone(), zone, peers, years, retention, watchers, phase })
+    }
+
+    /// The job that holds what is booked ahead against schedules that have changed.
+    pub(crate) fn review(&self) -> impl Future<Output = ()> + Send + 'static {
+        review::run(self.db.clone(), self.peers.clone())
     }
 
     fn now(&self) -> DateTime<Utc> {
@@ -120,9 +140,33 @@ impl Api {
         Ok(false)
     }
 
-    /// Judges a time by the clock and the provider's hours: staff are warned, everybody else is refused.
+    /// A provider's schedule, and how often this service had heard before that it changed.
+    async fn schedule(&self, provider: &ProviderId) -> Result<Option<Schedule>, Error> {
+        let mut tx = self.db.read().await?;
+        let heard = heard(&mut tx, provider).await?;
+        drop(tx);
+        Ok(self.peers.schedule(provider).await?.map(|schedule| schedule.heard(heard)))
+    }
+
+    /// Judges a time once more, under its locks: nobody has told meanwhile that the provider's schedule is another ([`Error::Changed`]: then it is
+    /// asked for anew). Where too little time is left around it, staff are warned, and everybody else is refused.
+    async fn judge_last(&self, tx: &mut Tx, caller: &Caller, wanted: &Wanted<'_>) -> Result<bool, Error> {
+        let Wanted { appointment, id, span, schedule } = wanted;
+        let provider = &appointment.plan.provider;
+        if heard(tx, provider).await? != schedule.heard {
+            return Err(Error::Changed);
+        }
+        let around = appointment.buffers.around(*span);
+        let taken = taken(tx, provider, None, around, *id).await?;
+        if !taken.into_iter().any(|taken| taken.overlaps(around)) {
+            return Ok(false);
+        }
+        if caller.is_staff() { Ok(true) } else { Err(Error::Overlap(Vec::new())) }
+    }
+
+    /// Judges a time by the clock and the provider's schedule: staff are warned, everybody else is refused.
     async fn judge(&self, caller: &Caller, wanted: &Wanted<'_>) -> Result<Vec<Warning>, Error> {
-        let warnings = notice::warnings(wanted.schedule, wanted.span, self.now());
+        let warnings = notice::warnings(wanted.appointment, wanted.schedule, wanted.span, self.now());
         if warnings.is_empty() || caller.is_staff() {
             return Ok(warnings);
         }
@@ -136,7 +180,12 @@ impl Api {
         let mut tx = self.db.read().await?;
         let (provider, patient) = (&appointment.plan.provider, &appointment.patient);
         let taken = taken(&mut tx, provider, Some(patient), range, *id).await?;
-        Ok(nearest(free(schedule, taken, range, appointment.plan.minutes), span.starts_at))
+        let sought = Sought {
+            minutes: appointment.plan.minutes,
+            buffers: appointment.buffers,
+            location: appointment.plan.location.clone(),
+        };
+        Ok(nearest(free(schedule, taken, range, &sought), span.starts_at))
     }
 
     /// A write's outcome; if the time was taken, with what is free instead.

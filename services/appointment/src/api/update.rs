@@ -1,9 +1,10 @@
 //! `PUT /api/appointments/{appointmentId}`
 
 use contracts::appointments::{AppointmentUpdated, UpdateAppointment, Warning};
+use contracts::endpoint::Endpoint;
 use contracts::id::AppointmentId;
 use contracts::permission::Permission;
-use http_kit::{Answer, Call, Reach, View, json};
+use http_kit::{Answer, Call, Caller, Reach, Receipt, View, json};
 
 use super::{Api, Wanted, sees};
 use crate::domain::appointment::{Appointment, Change, fault};
@@ -35,24 +36,37 @@ async fn attempt(api: &Api, call: &Call<UpdateAppointment>) -> Result<Answer<Upd
     api.check_may_change(&mut tx, &call.caller, &kept).await?;
     drop(tx);
     call.if_match.check(kept.version)?;
-    let before = &kept.appointment;
-    let change = parse(call, before)?;
-    let Some(after) = before.changed(&change)? else {
-        return Ok(updated(id, kept.version, Vec::new()));
-    };
-    if !before.is_replanned_by(&change) {
-        save(api, call, &kept, &after, false).await?;
-        return Ok(updated(id, kept.version + 1, Vec::new()));
+    let change = parse(call, &kept.appointment)?;
+    carry(api, &call.caller, &call.receipt, &kept, &change, updated).await
+}
+
+/// Makes a change so, judged as a booking is if it is about when, where, how long or with whom.
+pub(super) async fn carry<E: Endpoint>(
+    api: &Api,
+    caller: &Caller,
+    receipt: &Receipt,
+    kept: &Kept,
+    change: &Change,
+    answer: fn(&AppointmentId, i64, Vec<Warning>) -> Answer<E>,
+) -> Result<Answer<E>, Error> {
+    let (id, before) = (&kept.id, &kept.appointment);
+    let Some(after) = before.changed(change)? else { return Ok(answer(id, kept.version, Vec::new())) };
+    let save = Save { api, caller, receipt, kept };
+    if !before.is_replanned_by(change) {
+        return save.save(&after, None, Vec::new(), answer).await;
     }
-    let schedule = api.peers.schedule(&after.plan.provider).await?;
+    let schedule = api.schedule(&after.plan.provider).await?;
     let schedule = schedule.ok_or_else(|| fault("providerId", "must be the id of a provider"))?;
-    let after = if before.is_moved_by(&change) { after.in_zone(schedule.zone) } else { after };
-    let wanted = Wanted { appointment: &after, id: Some(id), span: after.span()?, schedule: &schedule };
+    let mut after = after.replanned(before, before.is_moved_by(change), &schedule)?;
+    let span = after.span()?;
+    // Staff who move it know of it: it is not flagged again.
+    after.kept = after.causes(&schedule, span);
+    let wanted = Wanted { appointment: &after, id: Some(id), span, schedule: &schedule };
     // What does not take place needs no good time.
-    let warnings = if after.is_active() { api.judge(&call.caller, &wanted).await? } else { Vec::new() };
-    let outcome = save(api, call, &kept, &after, !warnings.is_empty()).await;
-    api.offering(outcome, &wanted).await?;
-    Ok(updated(id, kept.version + 1, warnings))
+    let is_active = after.is_active();
+    let warnings = if is_active { api.judge(caller, &wanted).await? } else { Vec::new() };
+    let outcome = save.save(&after, is_active.then_some(&wanted), warnings, answer).await;
+    api.offering(outcome, &wanted).await
 }
 
 fn parse(call: &Call<UpdateAppointment>, before: &Appointment) -> Result<Change, Error> {
@@ -66,21 +80,39 @@ fn parse(call: &Call<UpdateAppointment>, before: &Appointment) -> Result<Change,
     Ok(change)
 }
 
-async fn save(
-    api: &Api,
-    call: &Call<UpdateAppointment>,
-    kept: &Kept,
-    after: &Appointment,
-    outside_hours: bool,
-) -> Result<(), Error> {
-    let what = notice::event(&kept.id, Some(&kept.appointment), after, outside_hours);
-    db::retrying(&api.db, async |mut tx| {
-        appointment_lock(&mut tx, after).await?;
-        appointment_update(&mut tx, &api.db, kept, after, &call.caller.user).await?;
-        api.publish(&mut tx, what.clone()).await?;
-        Ok::<_, Error>(tx.commit().await?)
-    })
-    .await
+/// What is written, and for whom.
+struct Save<'a> {
+    api: &'a Api,
+    caller: &'a Caller,
+    receipt: &'a Receipt,
+    kept: &'a Kept,
+}
+
+impl Save<'_> {
+    /// Writes it, if `wanted` can be had.
+    async fn save<E: Endpoint>(
+        &self,
+        after: &Appointment,
+        wanted: Option<&Wanted<'_>>,
+        warnings: Vec<Warning>,
+        answer: fn(&AppointmentId, i64, Vec<Warning>) -> Answer<E>,
+    ) -> Result<Answer<E>, Error> {
+        let Self { api, caller, receipt, kept } = self;
+        let what = notice::event(&kept.id, Some(&kept.appointment), after, !warnings.is_empty());
+        db::retrying(&api.db, async |mut tx| {
+            appointment_lock(&mut tx, after).await?;
+            let mut warnings = warnings.clone();
+            if let Some(wanted) = wanted {
+                warnings.extend(api.judge_last(&mut tx, caller, wanted).await?.then(notice::buffer));
+            }
+            appointment_update(&mut tx, &api.db, kept, after, &caller.user).await?;
+            api.publish(&mut tx, what.clone()).await?;
+            let answer = answer(&kept.id, kept.version + 1, warnings);
+            receipt.commit(tx, &answer).await?;
+            Ok::<_, Error>(answer)
+        })
+        .await
+    }
 }
 
 fn updated(id: &AppointmentId, version: i64, warnings: Vec<Warning>) -> Answer<UpdateAppointment> {

@@ -9,15 +9,19 @@ use contracts::problem::{Faults, Problem};
 use http_kit::View;
 use serde::{Deserialize, Serialize};
 
+use super::conflict::{Cause, Conflict};
 use super::local;
 use super::span::Span;
 use super::status::{self, InvalidTransition};
+use super::visit::Buffers;
+use super::week::Schedule;
 
 /// Minutes, if a booking does not say.
 pub const MINUTES_DEFAULT: u32 = 30;
 /// Minutes that an appointment may take.
 pub const MINUTES: std::ops::RangeInclusive<u32> = 5..=480;
 const REASON_CHARS_MAX: usize = 1000;
+const VISIT_TYPE_CHARS_MAX: usize = 100;
 
 /// When and with whom, in the words of the provider's place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +34,12 @@ pub struct Plan {
     pub time: NaiveTime,
     /// How long.
     pub minutes: u32,
+    /// Which kind of visit.
+    #[serde(default)]
+    pub visit_type: Option<String>,
+    /// At which of the provider's locations.
+    #[serde(default)]
+    pub location: Option<String>,
 }
 
 /// An appointment's data: what is sealed as the row's body.
@@ -48,21 +58,12 @@ pub struct Appointment {
     pub reason: Option<String>,
     /// What somebody must resolve.
     pub conflict: Option<Conflict>,
-}
-
-/// What somebody must resolve.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Conflict {
-    /// The provider's profile is gone.
-    ProviderRemoved,
-}
-
-impl Conflict {
-    fn name(self) -> String {
-        match self {
-            Self::ProviderRemoved => "ProviderRemoved".to_owned(),
-        }
-    }
+    /// What stays free around it.
+    #[serde(default)]
+    pub buffers: Buffers,
+    /// Why it does not fit what the provider says, where staff have it take place all the same.
+    #[serde(default)]
+    pub kept: Vec<Cause>,
 }
 
 impl Plan {
@@ -92,6 +93,8 @@ pub struct Booking {
     pub status: AppointmentStatus,
     /// Why.
     pub reason: Option<String>,
+    /// Whether it says how long.
+    pub says_minutes: bool,
 }
 
 impl Booking {
@@ -102,18 +105,45 @@ impl Booking {
         let id = faults.take("appointmentId", id);
         let patient = faults.take("patientId", PatientId::parse(&request.patient_id));
         let minutes = request.duration_minutes.unwrap_or(MINUTES_DEFAULT);
-        let plan =
-            plan(&request.provider_id, &request.appointment_date, &request.time_slot, minutes, &mut faults);
+        let plan = plan(
+            (&request.provider_id, &request.appointment_date, &request.time_slot, minutes),
+            (request.visit_type.as_deref(), request.location_id.as_deref()),
+            &mut faults,
+        );
+        let says_minutes = request.duration_minutes.is_some();
         let status = request.status.unwrap_or(AppointmentStatus::Scheduled);
         if !matches!(status, AppointmentStatus::Scheduled | AppointmentStatus::Confirmed) {
             faults.add("status", "must be Scheduled or Confirmed, or be left out");
         }
         let reason = faults.take("reason", reason(request.reason.as_deref()));
         let all = id.zip(patient).zip(plan).zip(reason);
-        faults.finish(all.map(|(((id, patient), plan), reason)| Self { id, patient, plan, status, reason }))
+        faults.finish(all.map(|(((id, patient), plan), reason)| Self {
+            id,
+            patient,
+            plan,
+            status,
+            reason,
+            says_minutes,
+        }))
     }
 
-    /// The appointment that it becomes at the provider's place.
+    /// The appointment that it becomes with the provider: where and how long, if that is theirs to say. What they do not have goes to `faults`.
+    pub fn with(&self, schedule: &Schedule, faults: &mut Faults) -> Option<Appointment> {
+        let zone = schedule.zone_at(self.plan.location.as_deref());
+        let zone = faults.take("locationId", zone.ok_or(NO_LOCATION));
+        let visit = self.plan.visit_type.as_deref().map(|name| schedule.visit(name).ok_or(NO_VISIT_TYPE));
+        let visit = faults.take("visitType", visit.transpose())?;
+        let mut appointment = self.at(zone?);
+        if let Some(visit) = visit {
+            appointment.buffers = visit.buffers;
+            if !self.says_minutes {
+                appointment.plan.minutes = visit.minutes;
+            }
+        }
+        Some(appointment)
+    }
+
+    /// The appointment that it becomes at a place.
     pub fn at(&self, zone: Tz) -> Appointment {
         Appointment {
             patient: self.patient.clone(),
@@ -122,6 +152,8 @@ impl Booking {
             status: self.status,
             reason: self.reason.clone(),
             conflict: None,
+            buffers: Buffers::NONE,
+            kept: Vec::new(),
         }
     }
 }
@@ -153,16 +185,21 @@ impl Change {
                 faults.add(field, "cannot be changed");
             }
         }
+        // Another provider has other locations: the same one is not meant.
+        let is_same =
+            changed.provider_id == current.provider_id || changed.location_id != current.location_id;
+        let location = changed.location_id.as_deref().filter(|_| is_same);
         let plan = plan(
-            &changed.provider_id,
-            &changed.appointment_date,
-            &changed.time_slot,
-            changed.duration_minutes,
+            (&changed.provider_id, &changed.appointment_date, &changed.time_slot, changed.duration_minutes),
+            (changed.visit_type.as_deref(), location),
             &mut faults,
         );
         let reason = faults.take("reason", reason(changed.reason.as_deref()));
-        let is_moved = (&changed.provider_id, &changed.appointment_date, &changed.time_slot)
-            != (&current.provider_id, &current.appointment_date, &current.time_slot);
+        let place_and_time = |appointment: &wire::Appointment| {
+            let wire::Appointment { provider_id, appointment_date, time_slot, location_id, .. } = appointment;
+            (provider_id.clone(), appointment_date.clone(), time_slot.clone(), location_id.clone())
+        };
+        let is_moved = place_and_time(changed) != place_and_time(current);
         let status =
             if is_moved && !status_is_given { AppointmentStatus::Rescheduled } else { changed.status };
         faults.finish(plan.zip(reason).map(|(plan, reason)| Self { plan, status, reason }))
@@ -197,7 +234,8 @@ impl Appointment {
 
     /// Whether a change is to another time or provider: then the provider's place decides anew what date and time mean.
     pub fn is_moved_by(&self, change: &Change) -> bool {
-        change.plan != Plan { minutes: change.plan.minutes, ..self.plan.clone() }
+        let (minutes, visit_type) = (change.plan.minutes, change.plan.visit_type.clone());
+        change.plan != Plan { minutes, visit_type, ..self.plan.clone() }
     }
 
     /// The appointment after a change; `None` if it changes nothing. If it is moved, it still has to be put [`Appointment::in_zone`].
@@ -207,9 +245,16 @@ impl Appointment {
             status: change.status,
             reason: change.reason.clone(),
             // With another provider, or when it will not take place any more, there is nothing left to resolve.
-            conflict: self
-                .conflict
-                .filter(|_| change.plan.provider == self.plan.provider && status::is_open(change.status)),
+            conflict: self.conflict.filter(|conflict| {
+                let stays = match conflict {
+                    Conflict::ProviderRemoved => change.plan.provider == self.plan.provider,
+                    // At another time it is judged anew.
+                    Conflict::TimeOff | Conflict::OutsideHours | Conflict::OutsideEvent => {
+                        change.plan == self.plan
+                    }
+                };
+                stays && status::is_open(change.status)
+            }),
             ..self.clone()
         };
         if changed == *self {
@@ -218,10 +263,24 @@ impl Appointment {
         status::follow(self.status, change.status).map(|_| Some(changed))
     }
 
-    /// The appointment at a provider's place.
-    #[must_use]
-    pub fn in_zone(self, zone: Tz) -> Self {
-        Self { zone, ..self }
+    /// The appointment at its provider's place, with their buffers, after a change of `before`. What they do not have and the change names is a fault;
+    /// what it does not name has no buffers with them.
+    pub fn replanned(self, before: &Self, is_moved: bool, schedule: &Schedule) -> Result<Self, Problem> {
+        let mut faults = Faults::new();
+        let zone = schedule.zone_at(self.plan.location.as_deref());
+        let zone = if is_moved {
+            faults.take("locationId", zone.ok_or(NO_LOCATION))
+        } else {
+            // What date and time meant when it was planned, they mean for good.
+            Some(self.zone)
+        };
+        let visit = self.plan.visit_type.as_deref().and_then(|name| schedule.visit(name));
+        if visit.is_none() && self.plan.visit_type.is_some() && self.plan.visit_type != before.plan.visit_type
+        {
+            faults.add("visitType", NO_VISIT_TYPE);
+        }
+        let buffers = visit.map_or(Buffers::NONE, |visit| visit.buffers);
+        faults.finish(zone.map(|zone| Self { zone, buffers, ..self }))
     }
 
     /// The appointment cancelled; `None` if it is already.
@@ -252,18 +311,38 @@ impl Appointment {
             time_zone: self.zone.name().to_owned(),
             status: self.status,
             reason: self.reason.clone().filter(|_| view.is_whole()),
-            conflict: self.conflict.map(Conflict::name),
+            visit_type: self.plan.visit_type.clone(),
+            location_id: self.plan.location.clone(),
+            conflict: self.conflict.map(|conflict| conflict.name().to_owned()),
         }
     }
 }
 
-fn plan(provider: &str, date: &str, time: &str, minutes: u32, faults: &mut Faults) -> Option<Plan> {
+fn plan(
+    (provider, date, time, minutes): (&str, &str, &str, u32),
+    (visit_type, location): (Option<&str>, Option<&str>),
+    faults: &mut Faults,
+) -> Option<Plan> {
     let provider = faults.take("providerId", ProviderId::parse(provider));
     let date = faults.take("appointmentDate", field::date(date));
     let time = faults.take("timeSlot", field::time(time));
     let minutes = faults.take("durationMinutes", duration(minutes));
-    Some(Plan { provider: provider?, date: date?, time: time?, minutes: minutes? })
+    let visit_type = visit_type.map(|text| field::line(text, VISIT_TYPE_CHARS_MAX)).transpose();
+    let visit_type = faults.take("visitType", visit_type);
+    let location = location.map(|text| contracts::id::check(text).map(|()| text.to_owned())).transpose();
+    let location = faults.take("locationId", location);
+    Some(Plan {
+        provider: provider?,
+        date: date?,
+        time: time?,
+        minutes: minutes?,
+        visit_type: visit_type?,
+        location: location?,
+    })
 }
+
+pub(super) const NO_VISIT_TYPE: &str = "must be one of the provider's visit types";
+pub(super) const NO_LOCATION: &str = "must be one of the provider's locations";
 
 /// Checks a length.
 pub fn duration(minutes: u32) -> Result<u32, BadField> {

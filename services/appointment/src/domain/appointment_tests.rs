@@ -1,5 +1,6 @@
 //! Of `appointment.rs`.
 
+use super::super::week::tests::schedule;
 use super::*;
 use contracts::problem::ProblemCode;
 
@@ -51,6 +52,8 @@ fn every_fault_is_told_at_once() {
         duration_minutes: Some(481),
         status: Some(AppointmentStatus::Completed),
         reason: Some("a\0".to_owned()),
+        visit_type: Some(String::new()),
+        location_id: Some("a/b".to_owned()),
     };
     assert_eq!(
         fields(Booking::parse(&bad).unwrap_err()),
@@ -61,6 +64,8 @@ fn every_fault_is_told_at_once() {
             "appointmentDate",
             "timeSlot",
             "durationMinutes",
+            "visitType",
+            "locationId",
             "status",
             "reason"
         ]
@@ -119,8 +124,15 @@ fn longer_is_not_moved_and_another_day_is() {
     assert!(appointment().is_replanned_by(&lengthen) && !appointment().is_moved_by(&lengthen));
     let another_day = change(|changed| changed.appointment_date = "2024-08-02".to_owned(), false).unwrap();
     assert!(appointment().is_replanned_by(&another_day) && appointment().is_moved_by(&another_day));
-    let moved = appointment().changed(&another_day).unwrap().unwrap().in_zone(Tz::Asia__Tokyo);
+    let tokyo = schedule("Asia/Tokyo", &[]).unwrap();
+    let replanned = |change: &Change| {
+        let before = appointment();
+        let after = before.changed(change).unwrap().unwrap();
+        after.replanned(&before, before.is_moved_by(change), &tokyo).unwrap()
+    };
+    let moved = replanned(&another_day);
     assert_eq!((moved.zone, moved.status), (Tz::Asia__Tokyo, AppointmentStatus::Rescheduled));
+    assert_eq!(replanned(&lengthen).zone, Tz::Europe__Berlin);
 }
 
 #[test]

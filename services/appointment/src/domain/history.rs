@@ -6,6 +6,7 @@ use http_kit::View;
 use serde::{Deserialize, Serialize};
 
 use super::appointment::Appointment;
+use super::conflict::Conflict;
 use super::status;
 
 /// The member that is not shown to everybody.
@@ -53,11 +54,11 @@ impl Action {
         let Some(before) = before else { return Self::Created };
         let when_and_who = |appointment: &Appointment| {
             let plan = &appointment.plan;
-            (plan.provider.clone(), plan.date, plan.time)
+            (plan.provider.clone(), plan.date, plan.time, plan.location.clone())
         };
         if after.status == AppointmentStatus::Cancelled && before.status != AppointmentStatus::Cancelled {
             Self::Cancelled
-        } else if after.conflict.is_some() && before.conflict.is_none() {
+        } else if after.conflict == Some(Conflict::ProviderRemoved) && before.conflict != after.conflict {
             Self::ProviderRemoved
         } else if when_and_who(before) != when_and_who(after) {
             Self::Rescheduled
@@ -88,7 +89,7 @@ pub fn shown(mut change: wire::AppointmentChange, view: View) -> wire::Appointme
     change
 }
 
-fn members(view: &wire::Appointment) -> [(&'static str, Option<String>); 9] {
+fn members(view: &wire::Appointment) -> [(&'static str, Option<String>); 11] {
     [
         ("patientId", Some(view.patient_id.clone())),
         ("providerId", Some(view.provider_id.clone())),
@@ -98,6 +99,8 @@ fn members(view: &wire::Appointment) -> [(&'static str, Option<String>); 9] {
         ("timeZone", Some(view.time_zone.clone())),
         ("status", Some(status::name(view.status).to_owned())),
         (REASON, view.reason.clone()),
+        ("visitType", view.visit_type.clone()),
+        ("locationId", view.location_id.clone()),
         ("conflict", view.conflict.clone()),
     ]
 }

@@ -2,6 +2,7 @@
 
 pub mod appointment;
 pub mod care;
+pub mod conflict;
 pub mod feed;
 pub mod history;
 pub mod local;
@@ -10,4 +11,5 @@ pub mod search;
 pub mod slots;
 pub mod span;
 pub mod status;
+pub mod visit;
 pub mod week;

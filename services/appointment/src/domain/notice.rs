@@ -6,22 +6,38 @@ use contracts::event::{AppointmentNotice, What};
 use contracts::id::AppointmentId;
 
 use super::appointment::Appointment;
+use super::conflict::Cause;
 use super::span::Span;
 use super::week::Schedule;
 
 /// What is unusual about a time: a patient is refused it, staff are warned.
-pub fn warnings(schedule: &Schedule, span: Span, now: DateTime<Utc>) -> Vec<Warning> {
+pub fn warnings(
+    appointment: &Appointment,
+    schedule: &Schedule,
+    span: Span,
+    now: DateTime<Utc>,
+) -> Vec<Warning> {
     let mut warnings = Vec::new();
-    let mut warn = |code: &str, message: &str| {
-        warnings.push(Warning { code: code.to_owned(), message: message.to_owned() });
-    };
-    if !schedule.covers(span) {
-        warn("outside-hours", "The time is outside the provider's stated hours.");
+    let causes = appointment.causes(schedule, span);
+    if causes.contains(&Cause::OutsideHours) {
+        warnings.push(warning("outside-hours", "The time is outside the provider's stated hours."));
+    }
+    if causes.iter().any(|cause| matches!(cause, Cause::TimeOff(_))) {
+        warnings.push(warning("time-off", "The provider is away."));
     }
     if span.starts_at < now {
-        warn("in-the-past", "The time is past.");
+        warnings.push(warning("in-the-past", "The time is past."));
     }
     warnings
+}
+
+/// That less time is left around a visit than it or one beside it asks for.
+pub fn buffer() -> Warning {
+    warning("buffer", "Less time is left before or after it than the visit types ask for.")
+}
+
+fn warning(code: &str, message: &str) -> Warning {
+    Warning { code: code.to_owned(), message: message.to_owned() }
 }
 
 /// What the others are told of a booking (`before` is none) or a change, if it matters to them.
@@ -53,7 +69,8 @@ mod tests {
     #[test]
     fn the_documents_appointment_is_outside_hours_and_past() {
         let now = DateTime::from_timestamp(1_768_467_600, 0).unwrap();
-        let warnings = warnings(&documented(), appointment().span().unwrap(), now);
+        let appointment = appointment();
+        let warnings = warnings(&appointment, &documented(), appointment.span().unwrap(), now);
         let codes: Vec<_> = warnings.iter().map(|warning| warning.code.as_str()).collect();
         assert_eq!(codes, ["outside-hours", "in-the-past"]);
     }

@@ -15,6 +15,7 @@ use crate::domain::status;
 use crate::error::Error;
 use crate::store::care::care_tell;
 use crate::store::change::change_add;
+use crate::store::state::availability_changed;
 
 /// An appointment as kept: the data with its id and version.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,7 +112,7 @@ pub async fn appointment_lock(tx: &mut Tx, appointment: &Appointment) -> Result<
 }
 
 /// The name of a provider's lock.
-pub(super) fn provider_lock(provider: &ProviderId) -> String {
+pub(crate) fn provider_lock(provider: &ProviderId) -> String {
     format!("provider:{provider}")
 }
 
@@ -130,14 +131,16 @@ pub async fn appointment_insert(
     }
     provider_check(tx, &appointment.plan.provider).await?;
     let (now, status) = (tx.now(), tag(db, id.as_str(), appointment.status)?);
+    let busy = appointment.buffers.instants(span);
     let body = match seal(db, id, appointment).await {
         Err(db::Error::KeyDestroyed { .. }) => return Err(no_patient()),
         sealed => sealed?,
     };
     let inserted = on!(tx, |conn| sqlx::query(sql!(
         "insert into appointment \
-             (id, version, patient_id, provider_id, starts_at, ends_at, active, status, created_at, updated_at, care_told, body) \
-         values ($1, 1, $2, $3, $4, $5, $6, $7, $8, $8, 1, $9) on conflict (id) do nothing"
+             (id, version, patient_id, provider_id, starts_at, ends_at, active, status, created_at, updated_at, care_told, body, \
+              busy_from, busy_until, in_conflict) \
+         values ($1, 1, $2, $3, $4, $5, $6, $7, $8, $8, 1, $9, $10, $11, $12) on conflict (id) do nothing"
     ))
     .bind(id.as_str())
     .bind(appointment.patient.as_str())
@@ -148,6 +151,9 @@ pub async fn appointment_insert(
     .bind(&status)
     .bind(now)
     .bind(&body)
+    .bind(busy.map(|busy| busy.0))
+    .bind(busy.map(|busy| busy.1))
+    .bind(appointment.conflict.is_some())
     .execute(conn)
     .await
     .map(|done| done.rows_affected()))
@@ -155,6 +161,7 @@ pub async fn appointment_insert(
     if inserted == 0 {
         return Err(Error::Taken);
     }
+    availability_changed(tx, &appointment.plan.provider).await?;
     care_tell(tx, db, vec![seeing(id, 1, appointment, span).notice()]).await?;
     let entry = Entry::of(by, id, None, appointment);
     Ok(change_add(tx, db, id, &appointment.patient, 1, &entry).await?)
@@ -181,6 +188,7 @@ pub async fn appointment_update(
     by: &str,
 ) -> Result<(), Error> {
     let (now, span, status) = (tx.now(), after.span()?, tag(db, before.id.as_str(), after.status)?);
+    let busy = after.buffers.instants(span);
     if before.appointment.plan != after.plan {
         provider_check(tx, &after.plan.provider).await?;
     }
@@ -190,7 +198,8 @@ pub async fn appointment_update(
     };
     let updated = on!(tx, |conn| sqlx::query(sql!(
         "update appointment set version = version + 1, updated_at = $3, provider_id = $4, starts_at = $5, ends_at = $6, \
-             active = $7, status = $8, care_told = version + 1, body = $9 \
+             active = $7, status = $8, care_told = version + 1, body = $9, \
+             busy_from = $10, busy_until = $11, in_conflict = $12 \
          where id = $1 and version = $2 and deleted_at is null"
     ))
     .bind(before.id.as_str())
@@ -202,6 +211,9 @@ pub async fn appointment_update(
     .bind(after.is_active())
     .bind(&status)
     .bind(&body)
+    .bind(busy.map(|busy| busy.0))
+    .bind(busy.map(|busy| busy.1))
+    .bind(after.conflict.is_some())
     .execute(conn)
     .await
     .map(|done| done.rows_affected()))
@@ -209,10 +221,25 @@ pub async fn appointment_update(
     if updated == 0 {
         return Err(Error::Changed);
     }
+    free_or_take(tx, &before.appointment, after).await?;
     let version = before.version + 1;
     care_tell(tx, db, vec![seeing(&before.id, version, after, span).notice()]).await?;
     let entry = Entry::of(by, &before.id, Some(&before.appointment), after);
     Ok(change_add(tx, db, &before.id, &after.patient, version, &entry).await?)
+}
+
+/// Counts what a change frees or takes: of both providers, in one order, so that two who change places do not wait for each other.
+async fn free_or_take(tx: &mut Tx, before: &Appointment, after: &Appointment) -> Result<(), db::Error> {
+    if before.plan == after.plan && before.is_active() == after.is_active() {
+        return Ok(());
+    }
+    let mut providers = vec![&before.plan.provider, &after.plan.provider];
+    providers.sort_unstable();
+    providers.dedup();
+    for provider in providers {
+        availability_changed(tx, provider).await?;
+    }
+    Ok(())
 }
 
 fn seeing(id: &AppointmentId, version: i64, appointment: &Appointment, span: Span) -> Seeing {

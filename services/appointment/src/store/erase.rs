@@ -12,6 +12,7 @@ use sqlx::FromRow;
 use crate::store::appointment::{Kept, Sealed, provider_lock};
 use crate::store::change::change_list;
 use crate::store::feed::{feeds_of_patient_delete, feeds_of_provider_delete};
+use crate::store::state::availability_changed;
 
 /// So many are looked at in one go.
 const BATCH: i64 = 100;
@@ -41,10 +42,11 @@ pub async fn patient_erase(tx: &mut Tx, db: &Db, patient: &PatientId, years: u32
     db::erasure_lock(tx, patient.as_str()).await?;
     db::erasure_request(tx, patient.as_str()).await?;
     let hold = db::legal_hold_on(tx, patient.as_str()).await?;
+    let now = tx.now();
+    let freed = providers_of(tx, patient, now).await?;
     if years > 0 || hold.is_some() {
         keep_aside(tx, db, patient, (years, hold)).await?;
     }
-    let now = tx.now();
     // The bodies first: whoever is changing one of these rows is waited for here, and what they add to the history goes with the rest.
     let appointments = on!(tx, |conn| sqlx::query(sql!(
         "update appointment set version = version + 1, updated_at = $2, deleted_at = $2, \
@@ -76,8 +78,29 @@ pub async fn patient_erase(tx: &mut Tx, db: &Db, patient: &PatientId, years: u32
     .map(drop))?;
     let feeds = feeds_of_patient_delete(tx, patient).await?;
     db::access_forget(tx, patient.as_str()).await?;
+    // Appointments first, and then what is counted of their providers: as whoever cancels one does.
+    for provider in &freed {
+        availability_changed(tx, provider).await?;
+    }
     let shredded = [("appointments", appointments), ("history", changes), ("feeds", feeds)];
     db::erasure_shredded(tx, db, patient.as_str(), &shredded).await
+}
+
+/// Whose time is freed: in order, as whoever counts it for two does.
+async fn providers_of(
+    tx: &mut Tx,
+    patient: &PatientId,
+    from: DateTime<Utc>,
+) -> Result<Vec<ProviderId>, db::Error> {
+    let ids: Vec<String> = on!(tx, |conn| sqlx::query_scalar(sql!(
+        "select distinct provider_id from appointment \
+         where patient_id = $1 and deleted_at is null and active and ends_at > $2 order by provider_id"
+    ))
+    .bind(patient.as_str())
+    .bind(from)
+    .fetch_all(conn)
+    .await)?;
+    Ok(ids.into_iter().map(ProviderId::trusted).collect())
 }
 
 async fn keep_aside(

@@ -7,4 +7,5 @@ pub mod erase;
 pub mod feed;
 pub mod renewal;
 pub mod search;
+pub mod state;
 pub mod taken;

@@ -1,10 +1,12 @@
 //! The appointment service over real sockets, beside the real patient and provider services, on both engines.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says so by failing")]
 
+mod availability;
 mod bad_input;
 mod booking;
 mod care;
 mod concurrency;
+mod conflicts;
 mod consent;
 mod events;
 mod feed_calendar;
@@ -14,6 +16,7 @@ mod life;
 mod list;
 mod patients_own;
 mod peers;
+mod schedules;
 mod schema;
 mod slots;
 mod status;

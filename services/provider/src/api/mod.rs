@@ -3,13 +3,17 @@
 pub mod add;
 pub mod read;
 pub mod remove;
+pub mod schedules;
 pub mod search;
+pub mod time_off;
 pub mod update;
 
+use chrono::NaiveDate;
 use chrono_tz::Tz;
-use contracts::id::ProviderId;
+use contracts::event::{Event, What};
+use contracts::id::{EventId, ProviderId};
 use db::{Db, Tx};
-use http_kit::Kit;
+use http_kit::{Kit, relay};
 
 use crate::error::Error;
 use crate::store::provider::{Kept, provider_find};
@@ -26,6 +30,22 @@ impl Api {
     /// From the kit.
     pub fn new(kit: &Kit) -> Result<Self, chrono_tz::ParseError> {
         Ok(Self { db: kit.db.clone(), time_zone: kit.settings.time_zone.parse()? })
+    }
+
+    /// The date where the clinic is.
+    fn today(&self) -> NaiveDate {
+        self.db.clock().now().with_timezone(&self.time_zone).date_naive()
+    }
+
+    /// Tells the others, in the transaction of what they are told.
+    async fn publish(&self, tx: &mut Tx, what: What) -> Result<(), db::Error> {
+        let event = Event { id: EventId::generate(self.db.random()), occurred_at: tx.now(), what };
+        relay::publish(tx, &self.db, &event).await
+    }
+
+    /// Tells that when a provider can be booked has changed.
+    async fn tell_schedule(&self, tx: &mut Tx, id: &ProviderId, version: i64) -> Result<(), db::Error> {
+        self.publish(tx, What::ProviderScheduleChanged { provider_id: id.clone(), version }).await
     }
 
     /// The provider, if there is one.

@@ -2,3 +2,4 @@
 
 pub mod provider;
 pub mod renewal;
+pub mod time_off;

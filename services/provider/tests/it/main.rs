@@ -4,6 +4,7 @@
 mod bad_input;
 mod index;
 mod life;
+mod schedule;
 mod search;
 
 use std::sync::Arc;

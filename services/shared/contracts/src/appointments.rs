@@ -6,6 +6,10 @@ use serde::{Deserialize, Serialize};
 use crate::api;
 use crate::audit::{AuditEvents, AuditSearch};
 use crate::audit_verification::{ServiceVerification, VerificationQuery};
+use crate::availability::{
+    AppointmentConflict, ConflictFilter, ConflictResolved, EventStream, NextSlot, NextSlotFilter,
+    ResolutionRequest, WatchFilter,
+};
 use crate::erasure::ServiceErasure;
 use crate::event::{Accepted, Event};
 use crate::export::{ExportPage, ExportSearch};
@@ -48,6 +52,24 @@ api! {
     /// A provider's free slots: stated hours less what is booked.
     provider_slots: ProviderSlots = Get "/api/providers/{providerId}/slots" [provider_id: ProviderId] (query SlotFilter),
         needs AppointmentsRead, answers 200 Page<Slot>, unaudited;
+
+    /// Providers with their next free slots, the soonest first.
+    next_slots: NextSlots = Get "/api/slots" (query NextSlotFilter),
+        needs AppointmentsRead, answers 200 Page<NextSlot>, unaudited;
+
+    /// Be told, as it happens, that something has changed in when a provider can be booked.
+    availability_events: AvailabilityEvents = Get "/api/providers/{providerId}/availability/events" [provider_id: ProviderId]
+        (query WatchFilter),
+        needs AppointmentsRead, answers 200 EventStream, unaudited;
+
+    /// Appointments to come that somebody must move, cancel or keep, each with what is free instead.
+    list_conflicts: ListConflicts = Get "/api/appointments/conflicts" (query ConflictFilter),
+        needs AppointmentsWrite, answers 200 Page<AppointmentConflict>;
+
+    /// Move, keep or cancel an appointment that is in conflict.
+    resolve_conflict: ResolveConflict = Post "/api/appointments/{appointmentId}/conflict" [appointment_id: AppointmentId]
+        (body ResolutionRequest),
+        needs AppointmentsWrite, answers 200 ConflictResolved;
 
     /// Make a calendar feed of a patient's or a provider's appointments; its address is told once.
     create_feed: CreateFeed = Post "/api/appointments/feeds" (body FeedRequest),
@@ -134,10 +156,18 @@ pub struct AppointmentRequest {
     /// The beginning at the provider's place, `HH:MM`. Where clocks are set back and it comes twice, the first is meant.
     #[schemars(regex(pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$"))]
     pub time_slot: String,
-    /// How long, minutes: 5 to 480, 30 if not given.
+    /// How long, minutes: 5 to 480; if not given, what the visit type says, or 30.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 5, max = 480))]
     pub duration_minutes: Option<u32>,
+    /// Which kind of visit, one of the provider's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 100))]
+    pub visit_type: Option<String>,
+    /// Where, one of the provider's locations. Date and time are at it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub location_id: Option<String>,
     /// `Scheduled` (if not given) or `Confirmed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<AppointmentStatus>,
@@ -174,7 +204,15 @@ pub struct Appointment {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1000))]
     pub reason: Option<String>,
-    /// `ProviderRemoved`: the provider's profile is gone and somebody must move or cancel this; read-only.
+    /// Which kind of visit, one of the provider's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 100))]
+    pub visit_type: Option<String>,
+    /// Where, one of the provider's locations. Date and time are at it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub location_id: Option<String>,
+    /// Somebody must move, cancel or keep this: `ProviderRemoved` (the profile is gone), `TimeOff`, `OutsideHours`, `OutsideEvent`; read-only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conflict: Option<String>,
 }
@@ -183,7 +221,7 @@ pub struct Appointment {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Warning {
-    /// `outside-hours` or `in-the-past`.
+    /// `outside-hours`, `time-off`, `in-the-past` or `buffer`.
     pub code: String,
     /// For people.
     pub message: String,
@@ -263,6 +301,9 @@ pub struct Slot {
     pub time_slot: String,
     /// How long, minutes.
     pub duration_minutes: u32,
+    /// Where, if the hours say so: date and time are at that location.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location_id: Option<String>,
 }
 
 /// Which appointments.
@@ -311,12 +352,18 @@ pub struct SlotFilter {
     /// First date at the provider's place, `YYYY-MM-DD`; today if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
-    /// Last date, `YYYY-MM-DD`, at most 31 days later; a week later if not given.
+    /// Last date, `YYYY-MM-DD`, at most 92 days later; a week later if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
-    /// How long, minutes: 5 to 480, 30 if not given.
+    /// How long, minutes: 5 to 480; if not given, what the visit type says, or 30.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_minutes: Option<u32>,
+    /// For this kind of visit, one of the provider's: its time and its buffers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub visit_type: Option<String>,
+    /// At this one of the provider's locations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location_id: Option<String>,
     /// At most so many, 1 to 200; 50 if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,

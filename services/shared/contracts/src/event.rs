@@ -46,6 +46,14 @@ pub enum What {
         /// Who.
         provider_id: ProviderId,
     },
+    /// When a provider can be booked has changed: hours, dates, places, kinds of visits, or time off. Who keeps to it asks what it is now.
+    #[serde(rename = "provider.schedule-changed.v1", rename_all = "camelCase")]
+    ProviderScheduleChanged {
+        /// Whose.
+        provider_id: ProviderId,
+        /// Counts the changes. The highest counts.
+        version: i64,
+    },
     /// An appointment was booked.
     #[serde(rename = "appointment.booked.v1", rename_all = "camelCase")]
     AppointmentBooked(AppointmentNotice),
@@ -172,6 +180,7 @@ impl What {
             Self::PatientErasedUnderHold(_) => "patient.erased-under-hold.v1",
             Self::HoldChanged(_) => "hold.changed.v1",
             Self::ProviderRemoved { .. } => "provider.removed.v1",
+            Self::ProviderScheduleChanged { .. } => "provider.schedule-changed.v1",
             Self::AppointmentBooked(_) => "appointment.booked.v1",
             Self::AppointmentRescheduled(_) => "appointment.rescheduled.v1",
             Self::AppointmentCancelled(_) => "appointment.cancelled.v1",
@@ -195,7 +204,9 @@ impl What {
             | Self::PatientErasedUnderHold(_)
             | Self::HoldChanged(_)
             | Self::ConsentChanged { .. } => service == S::PatientService,
-            Self::ProviderRemoved { .. } => service == S::ProviderService,
+            Self::ProviderRemoved { .. } | Self::ProviderScheduleChanged { .. } => {
+                service == S::ProviderService
+            }
             Self::AppointmentBooked(_) | Self::AppointmentRescheduled(_) | Self::AppointmentCancelled(_) => {
                 service == S::AppointmentService
             }
@@ -219,6 +230,7 @@ impl What {
                 &[S::AppointmentService, S::BillingService, S::MedicalRecordsService, S::NotificationService]
             }
             Self::ProviderRemoved { .. } => &[S::AppointmentService, S::AuthService],
+            Self::ProviderScheduleChanged { .. } => &[S::AppointmentService],
             Self::CareTold { .. } => &[
                 S::AppointmentService,
                 S::PatientService,

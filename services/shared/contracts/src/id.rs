@@ -141,6 +141,8 @@ ids! {
     PatientId = "pat",
     /// A provider: whoever treats.
     ProviderId = "prov",
+    /// A provider's time off.
+    TimeOffId = "toff",
     /// An appointment.
     AppointmentId = "apt",
     /// A calendar feed.

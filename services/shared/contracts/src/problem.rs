@@ -52,9 +52,9 @@ problem_codes! {
     AlreadyExists = "already-exists" 409 "The id is taken",
         "An id once used is never used again, not even after its deletion. Choose another, or leave it out.";
     AppointmentOverlap = "appointment-overlap" 409 "The time is taken",
-        "The provider or the patient has another appointment at that time. `slots` has the nearest free ones.";
+        "The provider or the patient has another appointment at that time, or too little time is left around it. `slots` has the nearest free ones.";
     OutsideHours = "outside-hours" 409 "Outside the provider's hours",
-        "The time is past, or outside the provider's stated hours. `slots` has the nearest free ones. Staff may book it all the same.";
+        "The time is past, outside the provider's stated hours or in their time off. `slots` has the nearest free ones. Staff may book it all the same.";
     InvalidTransition = "invalid-transition" 409 "Not possible in this state",
         "The resource's present status does not allow this change. `detail` names both.";
     ConcurrentChange = "concurrent-change" 409 "Others change it at the same time",

@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use crate::caller::View;
 use crate::etag;
+use crate::events::Events;
 
 /// What an answer is, if nothing else is said.
 const JSON: &str = "application/json";
@@ -22,13 +23,14 @@ pub struct Answer<E: Endpoint> {
     location: Option<String>,
     no_store: bool,
     file: Option<&'static str>,
+    events: Option<Events>,
 }
 
 impl<E: Endpoint> Answer<E> {
     /// With the status that the operation declares.
     pub fn new(reply: E::Reply) -> Self {
         let (status, view) = (E::OPERATION.status, View::Whole);
-        Self { reply, status, version: None, view, location: None, no_store: false, file: None }
+        Self { reply, status, version: None, view, location: None, no_store: false, file: None, events: None }
     }
 
     /// With the version that the resource now has, which becomes its entity tag.
@@ -78,6 +80,18 @@ impl<E: Endpoint> Answer<E> {
     pub fn file(mut self, name: &'static str) -> Self {
         self.file = Some(name);
         self
+    }
+
+    /// As a stream of events, which goes on after the handler is done.
+    #[must_use]
+    pub fn streaming(mut self, events: Events) -> Self {
+        self.events = Some(events);
+        self
+    }
+
+    /// The events that it goes on with, if it is such a stream.
+    pub(crate) fn take_events(&mut self) -> Option<Events> {
+        self.events.take()
     }
 
     /// The reply.

@@ -55,6 +55,17 @@ fn of_patients() -> Vec<Called> {
         call("list_providers", "/api/providers", "", false, 200),
         call("provider_by_id", "/api/providers/prov001", "", false, 200),
         call("update_provider", "/api/providers/prov001", r#"{"name": "Dr. Doe"}"#, false, 200),
+        call(
+            "take_time_off",
+            "/api/providers/prov001/time-off",
+            r#"{"from": "2030-01-01", "to": "2030-01-02"}"#,
+            false,
+            201,
+        ),
+        call("list_time_off", "/api/providers/prov001/time-off", "", false, 200),
+        call("give_time_off_back", "/api/providers/prov001/time-off/{id}", "", false, 200),
+        call("schedule_of_provider", "/internal/schedules/prov001", "", false, 200),
+        call("schedules_of_providers", "/internal/schedules", "", false, 200),
         call("register_patient", "/api/patients", john, true, 201),
         call("list_patients", "/api/patients?name=John", "", true, 200),
         call("patient_by_id", "/api/patients/12345", "", true, 200),
@@ -102,6 +113,11 @@ fn of_appointments_and_bills() -> Vec<Called> {
         call("update_appointment", "/api/appointments/{id}", r#"{"timeSlot": "11:00"}"#, true, 200),
         call("appointment_history", "/api/appointments/{id}/history", "", true, 200),
         call("provider_slots", "/api/providers/prov001/slots", "", false, 200),
+        call("next_slots", "/api/slots", "", false, 200),
+        call("availability_events", "/api/providers/prov001/availability/events?seconds=0", "", false, 200),
+        // It is in none.
+        call("list_conflicts", "/api/appointments/conflicts", "", false, 200),
+        call("resolve_conflict", "/api/appointments/{id}/conflict", r#"{"resolution": "keep"}"#, true, 409),
         call("create_bill", "/api/bills", bill, true, 201),
         call("list_bills", "/api/bills", "", true, 200),
         call("bill_by_id", "/api/bills/bill789", "", true, 200),
@@ -345,9 +361,16 @@ impl Known {
     pub(crate) fn learn(&mut self, call: &Called, reply: &Reply) {
         let json = reply.json();
         let text = |member: &str| json[member].as_str().map(str::to_owned);
-        for member in
-            ["appointmentId", "feedId", "notificationId", "userId", "grantId", "consentId", "amendmentId"]
-        {
+        for member in [
+            "appointmentId",
+            "feedId",
+            "notificationId",
+            "userId",
+            "grantId",
+            "consentId",
+            "amendmentId",
+            "timeOffId",
+        ] {
             if call.operation.method == contracts::endpoint::Method::Post
                 && let Some(id) = text(member)
             {

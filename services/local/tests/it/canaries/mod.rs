@@ -127,7 +127,10 @@ fn merge(body: &mut Value, fits: &Value) {
 async fn people(scene: &mut Scene) {
     let _ = scene.plant("register_patient", "/api/patients", json!({"patientId": PATIENT})).await;
     let _ = scene.plant("update_patient", &format!("/api/patients/{PATIENT}"), json!({})).await;
-    let monday = json!({"availability": [{"day": "Monday"}]});
+    let monday = json!({
+        "availability": [{"day": "Monday", "locationId": "here"}], "locations": [{"locationId": "here"}],
+        "visitTypes": [{"durationMinutes": 30}], "overrides": [{"date": "2026-03-02"}],
+    });
     let mut provider = monday.clone();
     provider["providerId"] = PROVIDER.into();
     let _ = scene.plant("add_provider", "/api/providers", provider).await;
@@ -150,22 +153,47 @@ async fn consents(scene: &mut Scene) {
 }
 
 async fn appointments(scene: &mut Scene) {
+    let mut booking = scene.planter.body(operation("book_appointment"));
+    let mut body = scene.planter.body(operation("update_appointment"));
+    // Which kinds of visits there are, the provider says.
+    let kinds = [&booking, &body].map(|body| json!({"name": body["visitType"], "durationMinutes": 30}));
+    let provider = format!("/api/providers/{PROVIDER}");
+    let _ = scene.call(operation("update_provider"), &provider, &json!({"visitTypes": kinds})).await;
     let fits = json!({
         "appointmentId": "apt-canary", "patientId": PATIENT, "providerId": PROVIDER,
         "appointmentDate": "2026-01-19", "timeSlot": "10:00",
     });
-    let _ = scene.plant("book_appointment", "/api/appointments", fits).await;
-    let mut body = scene.planter.body(operation("update_appointment"));
+    merge(&mut booking, &fits);
+    scene.carried_out.insert("book_appointment");
+    let _ = scene.call(operation("book_appointment"), "/api/appointments", &booking).await;
     // Read-only, and the provider's.
     body.as_object_mut().unwrap().remove("timeZone");
     body["timeSlot"] = "11:00".into();
     scene.carried_out.insert("update_appointment");
     let _ = scene.call(operation("update_appointment"), "/api/appointments/apt-canary", &body).await;
+    let off = json!({"from": "2026-01-19", "to": "2026-01-19"});
+    let _ = scene.plant("take_time_off", &format!("{provider}/time-off"), off).await;
+    in_conflict(scene).await;
+    let keep = json!({"resolution": "keep"});
+    let _ = scene.plant("resolve_conflict", "/api/appointments/apt-canary/conflict", keep).await;
     for whose in [json!({"patientId": PATIENT}), json!({"providerId": PROVIDER})] {
         let made = scene.plant("create_feed", "/api/appointments/feeds", whose).await.json();
         let secret = text(&made["url"]).rsplit('/').next().unwrap().trim_end_matches(".ics");
         scene.planter.also(secret, "the secret of a calendar feed");
     }
+}
+
+/// Waits until it has come round that the provider is away.
+async fn in_conflict(scene: &Scene) {
+    for _ in 0..200 {
+        let shown =
+            scene.call(operation("appointment_by_id"), "/api/appointments/apt-canary", &json!(null)).await;
+        if shown.json()["conflict"] == "TimeOff" {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("it did not come round that the provider is away");
 }
 
 async fn bills_and_records(scene: &mut Scene) {

@@ -10,10 +10,11 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 /// What stands in the clear on purpose, or is one of a few words that are in the schema of the database too: nothing to be planted.
-const NOT_PLANTED: [(&str, &str); 29] = [
+const NOT_PLANTED: [(&str, &str); 34] = [
     ("patientId", "an id: rows are found by it"),
     ("providerId", "an id"),
     ("appointmentId", "an id"),
+    ("locationId", "an id of the client's own: it is sealed, and hours and bookings must name the same"),
     ("billId", "an id"),
     ("recordId", "an id"),
     ("userId", "an id"),
@@ -22,6 +23,10 @@ const NOT_PLANTED: [(&str, &str); 29] = [
     ("date", "the day of a record is what its list goes by, and stands beside whose it is"),
     ("status", "one of a few words"),
     ("day", "one of seven words"),
+    ("languages", "each a tag of a few letters"),
+    ("from of take_time_off", "when somebody is away is what the database keeps apart"),
+    ("to of take_time_off", "when somebody is away"),
+    ("resolution", "one of three words"),
     ("roles", "one of a few words"),
     ("currency", "the stack's, read-only"),
     ("conflict", "read-only"),
@@ -152,6 +157,7 @@ impl Planter {
             ("phone", _) | ("to", Some(_)) => format!("+4915553{number:06}"),
             ("to", None) if place.operation == "send_email" => format!("{}@canary.test", word(number)),
             ("email", _) => format!("{}@canary.test", word(number)),
+            ("taxonomyCode", _) => format!("{:03}ZQCANAX", number % 1000),
             ("slots", _) => format!("07:{:02}-18:{:02}", number % 60, number % 60),
             ("timeZone", _) => {
                 ["Pacific/Chatham", "America/Nuuk", "Asia/Kathmandu"][number as usize % 3].to_owned()
