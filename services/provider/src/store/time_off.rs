@@ -31,17 +31,16 @@ fn place(id: &str) -> Place<'_> {
 /// Counts a change of a provider's schedule, and holds their row until the transaction ends; tells the new count. [`Error::NotFound`] if there
 /// is no such provider.
 pub async fn schedule_changed(tx: &mut Tx, provider: &ProviderId) -> Result<i64, Error> {
-    let version: Option<i64> =
-        on!(tx, |conn| {
-            sqlx::query_scalar(sql!(
+    let version: Option<i64> = on!(tx, |conn| {
+        sqlx::query_scalar(sql!(
         "update provider set schedule_version = schedule_version + 1 where id = $1 and deleted_at is null \
          returning schedule_version"
     ))
     .bind(provider.as_str())
     .fetch_optional(conn)
     .await
-        })
-        .map_err(db::Error::from)?;
+    })
+    .map_err(db::Error::from)?;
     version.ok_or(Error::NotFound)
 }
 
