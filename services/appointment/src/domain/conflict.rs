@@ -76,7 +76,7 @@ impl Appointment {
             Some(Conflict::ProviderRemoved | Conflict::OutsideEvent) => self.conflict,
             _ => causes.iter().find(|cause| !kept.contains(cause)).map(Cause::conflict),
         };
-        let reviewed = Self { kept, conflict, ..self.clone() };
+        let reviewed = Self { conflict, kept, ..self.clone() };
         (reviewed != *self).then_some(reviewed)
     }
 
