@@ -63,7 +63,9 @@ testkit::stack_tests! { services = [appointment::SERVICE, patient::SERVICE, prov
         put_provider(&stack, "prov001", &json!({"overrides": [{"date": MONDAY, "slots": ["09:00-11:00"]}]})).await;
         until(|| async { conflict(&stack, "two").await == "OutsideHours" }).await;
         let mut all = in_conflict(&stack, Role::Admin, "providerId=prov001").await;
-        all.iter_mut().for_each(|line| line.truncate(line.find(' ').unwrap()));
+        for line in &mut all {
+            line.truncate(line.find(' ').unwrap());
+        }
         assert_eq!(all, ["eleven", "two"]);
         assert!(in_conflict(&stack, Role::Admin, "providerId=prov002").await.is_empty());
         let page = call(&stack, Role::Admin, Method::GET, "/api/appointments/conflicts?limit=1", None).await.expect(200).json();
