@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 const BIRD: &str = "canary";
 
 /// What is done as it should be: answered well, with words in it.
-const GOOD: [(&str, &str, &str); 16] = [
+const GOOD: [(&str, &str, &str); 18] = [
     (
         "POST",
         "/api/patients",
@@ -29,8 +29,14 @@ const GOOD: [(&str, &str, &str); 16] = [
     (
         "POST",
         "/api/appointments",
-        r#"{"patientId": "p1", "providerId": "d1", "appointmentDate": "2030-01-07", "timeSlot": "10:00", "status": "Scheduled"}"#,
+        r#"{"appointmentId": "a1", "patientId": "p1", "providerId": "d1", "appointmentDate": "2030-01-07", "timeSlot": "10:00", "status": "Scheduled"}"#,
     ),
+    (
+        "POST",
+        "/api/appointments/holds",
+        r#"{"providerId": "d1", "appointmentDate": "2030-01-07", "timeSlot": "11:00", "visitType": "Canaryvisit"}"#,
+    ),
+    ("DELETE", "/api/appointments/a1?reason=canaryreason", ""),
     ("POST", "/api/appointments/feeds", r#"{"patientId": "p1", "label": "Canaryphone"}"#),
     (
         "POST",

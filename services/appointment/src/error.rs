@@ -1,8 +1,9 @@
 //! What can go wrong here, and how each is shown.
 
-use contracts::appointments::Slot;
+use contracts::appointments::{Busy, Slot};
 use contracts::client::ClientError;
 use contracts::problem::{Problem, ProblemCode};
+use contracts::series::OccurrenceRefused;
 use http_kit::Failure;
 
 use crate::domain::status::InvalidTransition;
@@ -22,10 +23,13 @@ pub enum Error {
     Forbidden(&'static str),
     /// Provider or patient have another appointment at that time.
     #[error("the time is taken")]
-    Overlap(Vec<Slot>),
+    Overlap(Box<Taken>),
     /// Past, or outside the provider's hours, and the caller may not book there.
     #[error("the time is outside the provider's hours")]
     OutsideHours(Vec<Slot>),
+    /// Some times of a series cannot be had.
+    #[error("some times of the series are taken")]
+    SeriesOverlap(Vec<OccurrenceRefused>),
     /// The status does not allow it.
     #[error(transparent)]
     Transition(#[from] InvalidTransition),
@@ -46,6 +50,15 @@ pub enum Error {
     Db(#[from] db::Error),
 }
 
+/// What is in the way of a time that was asked for, and what is free instead. Of what the database refused nothing is known yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// What is in the way.
+    pub conflict: Option<Busy>,
+    /// What is free instead.
+    pub slots: Vec<Slot>,
+}
+
 impl From<Problem> for Error {
     fn from(problem: Problem) -> Self {
         Self::Invalid(Box::new(problem))
@@ -64,7 +77,13 @@ impl Failure for Error {
             Self::NotFound => Problem::new(ProblemCode::NotFound),
             Self::Taken => Problem::new(ProblemCode::AlreadyExists).fault("appointmentId", "is taken"),
             Self::Forbidden(why) => Problem::new(ProblemCode::Forbidden).detail(*why),
-            Self::Overlap(slots) => with_slots(ProblemCode::AppointmentOverlap, slots),
+            Self::Overlap(taken) => Problem {
+                conflict: taken.conflict.clone().map(Box::new),
+                ..with_slots(ProblemCode::AppointmentOverlap, &taken.slots)
+            },
+            Self::SeriesOverlap(occurrences) => {
+                Problem { occurrences: occurrences.clone(), ..Problem::new(ProblemCode::AppointmentOverlap) }
+            }
             Self::OutsideHours(slots) => with_slots(ProblemCode::OutsideHours, slots),
             Self::Transition(error) => Problem::new(ProblemCode::InvalidTransition).detail(error.to_string()),
             Self::Invalid(problem) => (**problem).clone(),

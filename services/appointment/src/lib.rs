@@ -1,4 +1,4 @@
-//! The appointment service: booking, moving and cancelling appointments, their history, the providers' free slots, and
+//! The appointment service: holding slots, booking, moving and cancelling appointments, their history, the providers' free slots, and
 //! calendar feeds.
 //!
 //! That nobody is booked twice at once is a fact of the database (an exclusion constraint, a trigger), not a check before the write.
@@ -31,6 +31,7 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
     Box::pin(async move {
         let api = api::Api::new(&kit)?;
         let (care, retention) = (jobs::care::run(kit.db.clone()), api.retention.clone());
+        let (holds, waitlist) = (jobs::holds::run(kit.db.clone()), jobs::waitlist::run(api.clone()));
         renewal::renew(&kit.db, store::renewal::some).await?;
         let renewal = renewal::run(kit.db.clone(), store::renewal::some);
         let router = Routes::new(&kit, api, appointments::API)
@@ -40,6 +41,20 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::update::update)
             .on(api::cancel::cancel)
             .on(api::history::history)
+            .on(api::holds::hold)
+            .on(api::holds::list)
+            .on(api::holds::release)
+            .on(api::series::book)
+            .on(api::series::by_id)
+            .on(api::series_change::update)
+            .on(api::series_change::cancel)
+            .on(api::waitlist::join)
+            .on(api::waitlist::list)
+            .on(api::waitlist::leave)
+            .on(api::waitlist::accept)
+            .on(api::waitlist::decline)
+            .on(api::reschedule::all)
+            .on(api::statistics::statistics)
             .on(api::slots::slots)
             .on(api::feeds::create)
             .on(api::feeds::list)
@@ -57,6 +72,15 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on_keys::<appointments::KeysOfAppointments>()
             .on_verification::<appointments::VerifyAuditOfAppointments>()
             .finish()?;
-        Ok(App { router, jobs: vec![Box::pin(care), Box::pin(renewal), Box::pin(retention.run())] })
+        Ok(App {
+            router,
+            jobs: vec![
+                Box::pin(care),
+                Box::pin(holds),
+                Box::pin(waitlist),
+                Box::pin(renewal),
+                Box::pin(retention.run()),
+            ],
+        })
     })
 }

@@ -20,6 +20,13 @@ pub(crate) struct Peers {
     providers: ProvidersClient,
 }
 
+/// What a provider does, and when.
+#[derive(Debug)]
+pub(crate) struct Profile {
+    pub(crate) specialization: String,
+    pub(crate) schedule: Schedule,
+}
+
 impl Peers {
     pub(crate) fn new(kit: &Kit) -> Result<Self, BuildError> {
         Ok(Self {
@@ -36,6 +43,13 @@ impl Peers {
     /// What a patient does not share, if an event tells that it has changed.
     pub(crate) async fn denials(&self, what: &What) -> Result<Option<Denials>, Error> {
         Ok(consents::ask(&self.patients, what).await?)
+    }
+
+    /// A provider as far as who waits must know them, if there is such a provider.
+    pub(crate) async fn profile(&self, id: &ProviderId) -> Result<Option<Profile>, Error> {
+        let Some(provider) = found(self.providers.provider_by_id(id).await)? else { return Ok(None) };
+        let schedule = Schedule::of(&provider)?;
+        Ok(Some(Profile { specialization: provider.specialization, schedule }))
     }
 
     /// A provider's place and hours, if there is such a provider.

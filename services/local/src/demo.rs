@@ -21,6 +21,7 @@ use contracts::permission::Role;
 use contracts::problem::ProblemCode;
 use contracts::providers::ProvidersClient;
 use contracts::records::RecordsClient;
+use contracts::slot_holds::CancelQuery;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use http_kit::kit::World;
 use http_kit::serve;
@@ -128,7 +129,7 @@ impl Loader {
             known(self.appointments.update_appointment(&id, &patch).await)?;
         }
         if visit.cancelled {
-            known(self.appointments.cancel_appointment(&id).await)?;
+            known(self.appointments.cancel_appointment(&id, &CancelQuery::default()).await)?;
         }
         Ok(())
     }

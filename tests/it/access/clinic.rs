@@ -15,6 +15,8 @@ pub(super) struct Whose {
     consent: String,
     notification: String,
     user: String,
+    series: String,
+    waitlist: String,
     /// The id of a calendar feed, and the last segment of its address.
     feed: [String; 2],
 }
@@ -30,6 +32,9 @@ impl Whose {
             "{consentId}" => &self.consent,
             "{notificationId}" => &self.notification,
             "{userId}" => &self.user,
+            "{holdId}" => "hold_none",
+            "{waitlistId}" => &self.waitlist,
+            "{seriesId}" => &self.series,
             "{feedId}" => &self.feed[0],
             "{fileId}" => &self.feed[1],
             "{providerId}" => "prov1",
@@ -47,6 +52,19 @@ impl Whose {
     pub(super) fn body(&self, operation: &str) -> String {
         match operation {
             "book_appointment" => json!({
+                "patientId": self.patient, "providerId": "nobody", "appointmentDate": "2030-01-07", "timeSlot": "10:00",
+            })
+            .to_string(),
+            "book_series" => json!({
+                "patientId": self.patient, "providerId": "nobody", "appointmentDate": "2030-01-07", "timeSlot": "10:00",
+                "rrule": "FREQ=WEEKLY;COUNT=2",
+            })
+            .to_string(),
+            "join_waitlist" => json!({
+                "patientId": self.patient, "providerId": "nobody", "from": "2030-01-07", "to": "2030-01-08",
+            })
+            .to_string(),
+            "hold_slot" => json!({
                 "patientId": self.patient, "providerId": "nobody", "appointmentDate": "2030-01-07", "timeSlot": "10:00",
             })
             .to_string(),
@@ -68,7 +86,10 @@ impl Whose {
 
     /// Whether an answer knows of this patient's things: a list holds them, a booking and a feed find nothing wrong with whose they are.
     pub(super) fn is_shown(&self, operation: &str, reply: &Reply) -> bool {
-        if matches!(operation, "book_appointment" | "create_feed") {
+        if matches!(
+            operation,
+            "book_appointment" | "book_series" | "hold_slot" | "join_waitlist" | "create_feed"
+        ) {
             return !reply.faults().contains(&"patientId".to_owned());
         }
         let answer = reply.json();
@@ -109,6 +130,16 @@ async fn one(admin: &Client, ids: [&'static str; 4], provider: &str) -> Whose {
     });
     let _ = create(admin, "/api/appointments", &body).await;
     let body = json!({
+        "patientId": patient, "providerId": provider, "appointmentDate": "2030-01-07", "timeSlot": "11:00",
+        "rrule": "FREQ=WEEKLY;COUNT=1", "reason": format!("reason of {patient}"),
+    });
+    let waits =
+        json!({"patientId": patient, "specialization": "Nobody's", "from": "2030-01-07", "to": "2030-01-08"});
+    let waits = create(admin, "/api/appointments/waitlist", &waits).await;
+    let waitlist = waits["waitlistId"].as_str().unwrap().to_owned();
+    let series =
+        create(admin, "/api/appointments/series", &body).await["seriesId"].as_str().unwrap().to_owned();
+    let body = json!({
         "billId": bill, "patientId": patient, "status": "Issued", "totalAmount": 1.0,
         "services": [{"serviceId": "s1", "description": "Consultation", "amount": 1.0}],
     });
@@ -130,7 +161,7 @@ async fn one(admin: &Client, ids: [&'static str; 4], provider: &str) -> Whose {
     let file = made["url"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
     let feed = [made["feedId"].as_str().unwrap().to_owned(), file];
     let notification = sent["notificationId"].as_str().unwrap().to_owned();
-    Whose { patient, appointment, bill, record, consent, notification, user, feed }
+    Whose { patient, appointment, bill, record, consent, notification, user, series, waitlist, feed }
 }
 
 async fn user(admin: &Client, name: &str, role: Role, patient: &str) -> String {

@@ -12,19 +12,24 @@ use crate::domain::span::Span;
 use crate::domain::week::Schedule;
 use crate::error::Error;
 use crate::store::appointment::{appointment_insert, appointment_lock};
+use crate::store::hold::{hold_consume, holder};
 
 /// Books an appointment. Whether the time is free, the database decides.
 pub async fn book(api: Api, call: Call<BookAppointment>) -> Result<Answer<BookAppointment>, Error> {
     let booking = Booking::parse(&call.body)?;
     let (appointment, span, schedule) = placed(&api, &call.caller, &booking).await?;
-    let wanted = Wanted { appointment: &appointment, id: None, span, schedule: &schedule };
+    let wanted = Wanted::of(&appointment, None, span, &schedule);
     let warnings = api.judge(&call.caller, &wanted).await?;
-    let id = booking.id.unwrap_or_else(|| AppointmentId::generate(api.db.random()));
+    let id = booking.id.clone().unwrap_or_else(|| AppointmentId::generate(api.db.random()));
     let what = notice::event(&id, None, &appointment, !warnings.is_empty());
     let booked = AppointmentBooked { appointment_id: id.clone(), status: "Created".to_owned(), warnings };
     let answer = Answer::new(booked).located(&id).version(1);
     let outcome = db::retrying(&api.db, async |mut tx| {
         appointment_lock(&mut tx, &appointment).await?;
+        if let Some(hold) = &booking.hold {
+            let holder = holder(&api.db, &call.caller.user)?;
+            hold_consume(&mut tx, hold, &holder, &appointment, span).await?;
+        }
         appointment_insert(&mut tx, &api.db, &id, &appointment, span, &call.caller.user).await?;
         api.publish(&mut tx, what.clone()).await?;
         Ok::<_, Error>(call.receipt.commit(tx, &answer).await?)

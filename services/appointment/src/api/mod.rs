@@ -7,28 +7,36 @@ pub mod export;
 pub mod feed_calendar;
 pub mod feeds;
 pub mod history;
+pub mod holds;
 pub mod list;
 pub mod read;
+pub mod reschedule;
+pub mod series;
+pub mod series_change;
 pub mod slots;
+pub mod statistics;
 pub mod update;
+pub mod waitlist;
 
 use chrono::{DateTime, Utc};
-use contracts::appointments::{Slot, Warning};
+use contracts::appointments::{Busy, CancelledBy, Slot, Warning};
 use contracts::consents::DataClass;
 use contracts::event::{Event, What};
-use contracts::id::{AppointmentId, EventId, PatientId};
+use contracts::field::time_text;
+use contracts::id::{AppointmentId, EventId, PatientId, ProviderId};
 use contracts::permission::Permission;
 use contracts::trail;
 use db::{Db, Tx};
 use http_kit::kit::BuildError;
-use http_kit::{Caller, Kit, Retention, View, access, relay};
+use http_kit::{Caller, Kit, Reach, Retention, View, access, relay};
 
 use crate::domain::appointment::Appointment;
+use crate::domain::feed::time;
 use crate::domain::notice;
 use crate::domain::slots::{free, nearby, nearest};
 use crate::domain::span::Span;
 use crate::domain::week::Schedule;
-use crate::error::Error;
+use crate::error::{Error, Taken};
 use crate::peers::Peers;
 use crate::store::appointment::{Kept, Sealed, appointment_find};
 use crate::store::taken::taken;
@@ -43,27 +51,55 @@ fn is_with(caller: &Caller, provider: &str) -> bool {
     caller.is_carer() && caller.provider_id.as_ref().is_some_and(|own| own.as_str() == provider)
 }
 
+/// Who calls an appointment off, if it is this caller: the patient, whom it is with, or somebody else here.
+fn calls_off(caller: &Caller, provider: &str) -> CancelledBy {
+    if caller.reach() != Reach::Everyone {
+        CancelledBy::Patient
+    } else if is_with(caller, provider) {
+        CancelledBy::Provider
+    } else {
+        CancelledBy::Clinic
+    }
+}
+
 /// What every handler has.
 #[derive(Clone)]
 pub struct Api {
-    db: Db,
+    pub(crate) db: Db,
     zone: chrono_tz::Tz,
-    peers: Peers,
+    pub(crate) peers: Peers,
     /// For how many years appointments of erased patients are kept.
     years: u32,
     pub(crate) retention: Retention,
 }
 
-/// A time that is wanted for an appointment.
+/// A time that is wanted.
 struct Wanted<'a> {
-    /// The appointment as it is to be.
-    appointment: &'a Appointment,
-    /// Its own id, if it stands already: it is not in its own way.
+    /// With whom.
+    provider: &'a ProviderId,
+    /// Whose time it takes too, if that is known.
+    patient: Option<&'a PatientId>,
+    /// The id of the appointment that stands already: it is not in its own way.
     id: Option<&'a AppointmentId>,
+    /// How long, minutes.
+    minutes: u32,
     /// The time that it takes.
     span: Span,
     /// The provider's hours.
     schedule: &'a Schedule,
+}
+
+impl<'a> Wanted<'a> {
+    /// For an appointment, as it is to be.
+    fn of(
+        appointment: &'a Appointment,
+        id: Option<&'a AppointmentId>,
+        span: Span,
+        schedule: &'a Schedule,
+    ) -> Self {
+        let Appointment { patient, plan, .. } = appointment;
+        Self { provider: &plan.provider, patient: Some(patient), id, minutes: plan.minutes, span, schedule }
+    }
 }
 
 impl Api {
@@ -131,26 +167,48 @@ impl Api {
 
     /// The free slots nearest to a time that cannot be had: free for the provider and for the patient.
     async fn offers(&self, wanted: &Wanted<'_>) -> Result<Vec<Slot>, Error> {
-        let Wanted { appointment, id, span, schedule } = wanted;
+        let Wanted { provider, patient, id, minutes, span, schedule } = wanted;
         let range = nearby(span.starts_at, self.now());
         let mut tx = self.db.read().await?;
-        let (provider, patient) = (&appointment.plan.provider, &appointment.patient);
-        let taken = taken(&mut tx, provider, Some(patient), range, *id).await?;
-        Ok(nearest(free(schedule, taken, range, appointment.plan.minutes), span.starts_at))
+        let taken = taken(&mut tx, provider, *patient, range, *id).await?;
+        Ok(nearest(free(schedule, taken, range, *minutes), span.starts_at))
+    }
+
+    /// What is in the way of a time: when it is, and no more. It may be over by now.
+    async fn conflict(&self, wanted: &Wanted<'_>) -> Result<Option<Busy>, Error> {
+        let Wanted { provider, patient, id, span, schedule, .. } = wanted;
+        let mut tx = self.db.read().await?;
+        let taken = taken(&mut tx, provider, *patient, *span, *id).await?;
+        let first = taken.into_iter().filter(|busy| busy.overlaps(*span)).min_by_key(|busy| busy.starts_at);
+        Ok(first.map(|busy| shown_busy(busy, schedule)))
     }
 
     /// A write's outcome; if the time was taken, with what is free instead.
     async fn offering<T>(&self, outcome: Result<T, Error>, wanted: &Wanted<'_>) -> Result<T, Error> {
         match outcome {
-            Err(Error::Overlap(_)) => Err(Error::Overlap(self.offers(wanted).await?)),
+            Err(Error::Overlap(_)) => {
+                let (conflict, slots) = (self.conflict(wanted).await?, self.offers(wanted).await?);
+                Err(Error::Overlap(Box::new(Taken { conflict, slots })))
+            }
             outcome => outcome,
         }
     }
 
     /// Tells the others, in the transaction of what they are told.
-    async fn publish(&self, tx: &mut Tx, what: Option<What>) -> Result<(), db::Error> {
+    pub(crate) async fn publish(&self, tx: &mut Tx, what: Option<What>) -> Result<(), db::Error> {
         let Some(what) = what else { return Ok(()) };
         let event = Event { id: EventId::generate(self.db.random()), occurred_at: tx.now(), what };
         relay::publish(tx, &self.db, &event).await
+    }
+}
+
+fn shown_busy(busy: Span, schedule: &Schedule) -> Busy {
+    let local = busy.starts_at.with_timezone(&schedule.zone).naive_local();
+    Busy {
+        date: local.date().to_string(),
+        time_slot: time_text(local.time()),
+        duration_minutes: u32::try_from((busy.ends_at - busy.starts_at).num_minutes()).unwrap_or_default(),
+        starts_at: time(busy.starts_at),
+        ends_at: time(busy.ends_at),
     }
 }

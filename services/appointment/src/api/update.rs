@@ -5,9 +5,9 @@ use contracts::id::AppointmentId;
 use contracts::permission::Permission;
 use http_kit::{Answer, Call, Reach, View, json};
 
-use super::{Api, Wanted, sees};
+use super::{Api, Wanted, calls_off, sees};
 use crate::domain::appointment::{Appointment, Change, fault};
-use crate::domain::history::REASON;
+use crate::domain::history::{CANCELLATION_REASON, REASON};
 use crate::domain::notice;
 use crate::domain::status::is_the_patients_to_say;
 use crate::error::Error;
@@ -47,7 +47,7 @@ async fn attempt(api: &Api, call: &Call<UpdateAppointment>) -> Result<Answer<Upd
     let schedule = api.peers.schedule(&after.plan.provider).await?;
     let schedule = schedule.ok_or_else(|| fault("providerId", "must be the id of a provider"))?;
     let after = if before.is_moved_by(&change) { after.in_zone(schedule.zone) } else { after };
-    let wanted = Wanted { appointment: &after, id: Some(id), span: after.span()?, schedule: &schedule };
+    let wanted = Wanted::of(&after, Some(id), after.span()?, &schedule);
     // What does not take place needs no good time.
     let warnings = if after.is_active() { api.judge(&call.caller, &wanted).await? } else { Vec::new() };
     let outcome = save(api, call, &kept, &after, !warnings.is_empty()).await;
@@ -56,9 +56,13 @@ async fn attempt(api: &Api, call: &Call<UpdateAppointment>) -> Result<Answer<Upd
 }
 
 fn parse(call: &Call<UpdateAppointment>, before: &Appointment) -> Result<Change, Error> {
-    sees(&call.caller, before).may_change(&call.body, REASON, Permission::AppointmentsReason)?;
+    for member in [REASON, CANCELLATION_REASON] {
+        sees(&call.caller, before).may_change(&call.body, member, Permission::AppointmentsReason)?;
+    }
     let current = before.view(&call.path.0, View::Whole);
-    let change = Change::parse(&current, &json::merge(&call.body, &current)?, call.body.names("status"))?;
+    let merged = json::merge(&call.body, &current)?;
+    let by = calls_off(&call.caller, before.plan.provider.as_str());
+    let change = Change::parse(&current, &merged, call.body.names("status"), by)?;
     let is_patient = call.caller.reach() != Reach::Everyone;
     if is_patient && change.status() != before.status && !is_the_patients_to_say(change.status()) {
         return Err(Error::Forbidden("The clinic says who came and what took place."));

@@ -2,13 +2,15 @@
 
 use chrono::{NaiveDate, NaiveTime};
 use chrono_tz::Tz;
-use contracts::appointments::{self as wire, AppointmentRequest, AppointmentStatus};
+use contracts::appointments::{self as wire, AppointmentRequest, AppointmentStatus, CancelledBy};
 use contracts::field::{self, BadField, time_text};
-use contracts::id::{AppointmentId, PatientId, ProviderId};
+use contracts::id::{AppointmentId, PatientId, ProviderId, SeriesId, SlotHoldId};
 use contracts::problem::{Faults, Problem};
 use http_kit::View;
 use serde::{Deserialize, Serialize};
 
+pub use super::cancellation::Cancellation;
+use super::cancellation::cancellation;
 use super::local;
 use super::span::Span;
 use super::status::{self, InvalidTransition};
@@ -18,6 +20,7 @@ pub const MINUTES_DEFAULT: u32 = 30;
 /// Minutes that an appointment may take.
 pub const MINUTES: std::ops::RangeInclusive<u32> = 5..=480;
 const REASON_CHARS_MAX: usize = 1000;
+const VISIT_TYPE_CHARS_MAX: usize = 60;
 
 /// When and with whom, in the words of the provider's place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +51,15 @@ pub struct Appointment {
     pub reason: Option<String>,
     /// What somebody must resolve.
     pub conflict: Option<Conflict>,
+    /// What kind of visit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub visit_type: Option<String>,
+    /// Of one that was called off: by whom, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancellation: Option<Cancellation>,
+    /// The series that it is of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub series: Option<SeriesId>,
 }
 
 /// What somebody must resolve.
@@ -92,6 +104,10 @@ pub struct Booking {
     pub status: AppointmentStatus,
     /// Why.
     pub reason: Option<String>,
+    /// What kind of visit.
+    pub visit_type: Option<String>,
+    /// The slot that is held for it.
+    pub hold: Option<SlotHoldId>,
 }
 
 impl Booking {
@@ -109,8 +125,18 @@ impl Booking {
             faults.add("status", "must be Scheduled or Confirmed, or be left out");
         }
         let reason = faults.take("reason", reason(request.reason.as_deref()));
-        let all = id.zip(patient).zip(plan).zip(reason);
-        faults.finish(all.map(|(((id, patient), plan), reason)| Self { id, patient, plan, status, reason }))
+        let visit_type = faults.take("visitType", visit_type(request.visit_type.as_deref()));
+        let hold = faults.take("holdId", request.hold_id.as_deref().map(SlotHoldId::parse).transpose());
+        let all = id.zip(patient).zip(plan).zip(reason).zip(visit_type.zip(hold));
+        faults.finish(all.map(|((((id, patient), plan), reason), (visit_type, hold))| Self {
+            id,
+            patient,
+            plan,
+            status,
+            reason,
+            visit_type,
+            hold,
+        }))
     }
 
     /// The appointment that it becomes at the provider's place.
@@ -122,6 +148,9 @@ impl Booking {
             status: self.status,
             reason: self.reason.clone(),
             conflict: None,
+            visit_type: self.visit_type.clone(),
+            cancellation: None,
+            series: None,
         }
     }
 }
@@ -132,15 +161,18 @@ pub struct Change {
     plan: Plan,
     status: AppointmentStatus,
     reason: Option<String>,
+    visit_type: Option<String>,
+    cancellation: Option<Cancellation>,
 }
 
 impl Change {
     /// Reads what a change makes of the present appointment as it is shown. What cannot be changed may be there, but only as it is.
-    /// `status_is_given`: whether the change names a status; moved without one, an appointment is `Rescheduled`.
+    /// `by`: who changes it, and so calls it off, if nothing else is said. `status_is_given`: whether the change names a status; moved without one, an appointment is `Rescheduled`.
     pub fn parse(
         current: &wire::Appointment,
         changed: &wire::Appointment,
         status_is_given: bool,
+        by: CancelledBy,
     ) -> Result<Self, Problem> {
         let mut faults = Faults::new();
         for (field, equal) in [
@@ -148,6 +180,7 @@ impl Change {
             ("patientId", changed.patient_id == current.patient_id),
             ("timeZone", changed.time_zone == current.time_zone),
             ("conflict", changed.conflict == current.conflict),
+            ("seriesId", changed.series_id == current.series_id),
         ] {
             if !equal {
                 faults.add(field, "cannot be changed");
@@ -165,7 +198,16 @@ impl Change {
             != (&current.provider_id, &current.appointment_date, &current.time_slot);
         let status =
             if is_moved && !status_is_given { AppointmentStatus::Rescheduled } else { changed.status };
-        faults.finish(plan.zip(reason).map(|(plan, reason)| Self { plan, status, reason }))
+        let visit_type = faults.take("visitType", visit_type(changed.visit_type.as_deref()));
+        let cancellation = cancellation(current, changed, status, by, &mut faults);
+        let all = plan.zip(reason).zip(visit_type.zip(cancellation));
+        faults.finish(all.map(|((plan, reason), (visit_type, cancellation))| Self {
+            plan,
+            status,
+            reason,
+            visit_type,
+            cancellation,
+        }))
     }
 
     /// When and with whom it is to be.
@@ -206,6 +248,8 @@ impl Appointment {
             plan: change.plan.clone(),
             status: change.status,
             reason: change.reason.clone(),
+            visit_type: change.visit_type.clone(),
+            cancellation: change.cancellation.clone(),
             // With another provider, or when it will not take place any more, there is nothing left to resolve.
             conflict: self
                 .conflict
@@ -225,12 +269,12 @@ impl Appointment {
     }
 
     /// The appointment cancelled; `None` if it is already.
-    pub fn cancelled(&self) -> Result<Option<Self>, InvalidTransition> {
+    pub fn cancelled(&self, why: Cancellation) -> Result<Option<Self>, InvalidTransition> {
         if self.status == AppointmentStatus::Cancelled {
             return Ok(None);
         }
         let status = status::follow(self.status, AppointmentStatus::Cancelled)?;
-        Ok(Some(Self { status, conflict: None, ..self.clone() }))
+        Ok(Some(Self { status, conflict: None, cancellation: Some(why), ..self.clone() }))
     }
 
     /// The appointment once its provider's profile is gone; `None` if that is no matter any more.
@@ -253,11 +297,26 @@ impl Appointment {
             status: self.status,
             reason: self.reason.clone().filter(|_| view.is_whole()),
             conflict: self.conflict.map(Conflict::name),
+            visit_type: self.visit_type.clone(),
+            cancellation_reason: self
+                .cancellation
+                .as_ref()
+                .and_then(|why| why.reason.clone())
+                .filter(|_| view.is_whole()),
+            cancelled_by: self.cancellation.as_ref().map(|why| why.by),
+            series_id: self.series.as_ref().map(ToString::to_string),
         }
     }
 }
 
-fn plan(provider: &str, date: &str, time: &str, minutes: u32, faults: &mut Faults) -> Option<Plan> {
+/// Reads when and with whom.
+pub(super) fn plan(
+    provider: &str,
+    date: &str,
+    time: &str,
+    minutes: u32,
+    faults: &mut Faults,
+) -> Option<Plan> {
     let provider = faults.take("providerId", ProviderId::parse(provider));
     let date = faults.take("appointmentDate", field::date(date));
     let time = faults.take("timeSlot", field::time(time));
@@ -274,21 +333,27 @@ pub fn duration(minutes: u32) -> Result<u32, BadField> {
     Err(BadField::new(format!("must be between {least} and {most}")))
 }
 
-fn reason(text: Option<&str>) -> Result<Option<String>, BadField> {
+/// Checks the name of a kind of visit.
+pub fn visit_type(text: Option<&str>) -> Result<Option<String>, BadField> {
+    text.map(|text| field::line(text, VISIT_TYPE_CHARS_MAX)).transpose()
+}
+
+/// Checks a reason.
+pub fn reason(text: Option<&str>) -> Result<Option<String>, BadField> {
     text.map(|text| field::prose(text, REASON_CHARS_MAX)).transpose()
 }
 
 /// A time zone by its name.
-mod zone_name {
+pub(super) mod zone_name {
     use chrono_tz::Tz;
     use serde::{Deserialize, Deserializer, Serializer};
 
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
-    pub(super) fn serialize<S: Serializer>(zone: &Tz, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(zone: &Tz, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(zone.name())
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Tz, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Tz, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }

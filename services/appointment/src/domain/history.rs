@@ -1,6 +1,6 @@
 //! What is remembered of each change: who, what, and each member from what to what.
 
-use contracts::appointments::{self as wire, AppointmentStatus, FieldChange};
+use contracts::appointments::{self as wire, AppointmentStatus, CancelledBy, FieldChange};
 use contracts::id::AppointmentId;
 use http_kit::View;
 use serde::{Deserialize, Serialize};
@@ -10,6 +10,8 @@ use super::status;
 
 /// The member that is not shown to everybody.
 pub const REASON: &str = "reason";
+/// Another one: why it was called off.
+pub const CANCELLATION_REASON: &str = "cancellationReason";
 
 /// A change: what is sealed as the history row's body. Version and time stand beside it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,12 +85,20 @@ impl Entry {
 /// A change as somebody is shown it: that there was one is shown to all who see the appointment.
 pub fn shown(mut change: wire::AppointmentChange, view: View) -> wire::AppointmentChange {
     if !view.is_whole() {
-        change.changes.retain(|change| change.field != REASON);
+        change.changes.retain(|change| ![REASON, CANCELLATION_REASON].contains(&change.field.as_str()));
     }
     change
 }
 
-fn members(view: &wire::Appointment) -> [(&'static str, Option<String>); 9] {
+fn by_name(by: CancelledBy) -> &'static str {
+    match by {
+        CancelledBy::Patient => "patient",
+        CancelledBy::Provider => "provider",
+        CancelledBy::Clinic => "clinic",
+    }
+}
+
+fn members(view: &wire::Appointment) -> [(&'static str, Option<String>); 13] {
     [
         ("patientId", Some(view.patient_id.clone())),
         ("providerId", Some(view.provider_id.clone())),
@@ -99,11 +109,16 @@ fn members(view: &wire::Appointment) -> [(&'static str, Option<String>); 9] {
         ("status", Some(status::name(view.status).to_owned())),
         (REASON, view.reason.clone()),
         ("conflict", view.conflict.clone()),
+        ("visitType", view.visit_type.clone()),
+        ("seriesId", view.series_id.clone()),
+        (CANCELLATION_REASON, view.cancellation_reason.clone()),
+        ("cancelledBy", view.cancelled_by.map(|by| by_name(by).to_owned())),
     ]
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::appointment::Cancellation;
     use super::super::appointment::tests::{appointment, id};
     use super::*;
 
@@ -118,14 +133,16 @@ mod tests {
     #[test]
     fn only_what_changed_is_told() {
         let before = appointment();
-        let cancelled = before.cancelled().unwrap().unwrap();
+        let cancelled = before.cancelled(Cancellation::by(CancelledBy::Clinic)).unwrap().unwrap();
         let entry = Entry::of("usr_1", &id(), Some(&before), &cancelled);
-        let change = FieldChange {
-            field: "status".to_owned(),
-            from: Some("Scheduled".to_owned()),
-            to: Some("Cancelled".to_owned()),
+        let change = |field: &str, from: Option<&str>, to: &str| FieldChange {
+            field: field.to_owned(),
+            from: from.map(str::to_owned),
+            to: Some(to.to_owned()),
         };
-        assert_eq!((entry.action, entry.changes), (Action::Cancelled, vec![change]));
+        let changes =
+            vec![change("status", Some("Scheduled"), "Cancelled"), change("cancelledBy", None, "clinic")];
+        assert_eq!((entry.action, entry.changes), (Action::Cancelled, changes));
         let conflicted = before.without_provider().unwrap();
         assert_eq!(Entry::of("s", &id(), Some(&before), &conflicted).action, Action::ProviderRemoved);
     }

@@ -46,9 +46,11 @@ pub fn event(
 
 #[cfg(test)]
 mod tests {
+    use super::super::appointment::Cancellation;
     use super::super::appointment::tests::{appointment, id};
     use super::super::week::tests::documented;
     use super::*;
+    use contracts::appointments::CancelledBy;
 
     #[test]
     fn the_documents_appointment_is_outside_hours_and_past() {
@@ -63,7 +65,10 @@ mod tests {
         let before = appointment();
         let name = |after: &Appointment| event(&id(), Some(&before), after, false).map(|what| what.name());
         assert_eq!(event(&id(), None, &before, true).unwrap().name(), "appointment.booked.v1");
-        assert_eq!(name(&before.cancelled().unwrap().unwrap()), Some("appointment.cancelled.v1"));
+        assert_eq!(
+            name(&before.cancelled(Cancellation::by(CancelledBy::Clinic)).unwrap().unwrap()),
+            Some("appointment.cancelled.v1")
+        );
         let confirmed = Appointment { status: AppointmentStatus::Confirmed, ..before.clone() };
         assert_eq!(name(&confirmed), None);
         let mut longer = before.clone();

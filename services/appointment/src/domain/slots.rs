@@ -27,6 +27,16 @@ pub struct FreeSlot {
 }
 
 impl FreeSlot {
+    /// Its date at the provider's place.
+    pub fn date(&self) -> NaiveDate {
+        self.date
+    }
+
+    /// Its beginning there.
+    pub fn time(&self) -> NaiveTime {
+        self.time
+    }
+
     /// As the API shows it.
     pub fn view(&self) -> Slot {
         Slot { date: self.date.to_string(), time_slot: time_text(self.time), duration_minutes: self.minutes }

@@ -1,3 +1,5 @@
 //! Background work.
 
 pub mod care;
+pub mod holds;
+pub mod waitlist;

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use contracts::appointments::AppointmentStatus;
-use contracts::id::{AppointmentId, PatientId, ProviderId};
+use contracts::id::{AppointmentId, PatientId, ProviderId, SeriesId};
 use db::{ConstraintKind, Db, Denied, Place, Subject, Tx, on, sql};
 use sqlx::FromRow;
 
@@ -15,6 +15,7 @@ use crate::domain::status;
 use crate::error::Error;
 use crate::store::care::care_tell;
 use crate::store::change::change_add;
+use crate::store::hold::holds_expire;
 
 /// An appointment as kept: the data with its id and version.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +78,11 @@ impl Sealed {
         (self.starts_at, self.id.clone())
     }
 
+    /// Where it stands, as a hash.
+    pub(super) fn status(&self) -> &[u8] {
+        &self.status
+    }
+
     /// Whether it stands there, by what stands beside the body.
     pub fn stands(&self, db: &Db, status: AppointmentStatus) -> Result<bool, db::Error> {
         Ok(tag(db, &self.id, status)? == self.status)
@@ -99,7 +105,7 @@ impl Sealed {
     }
 }
 
-/// An appointment's status as a keyed hash of its own: there are seven, and whoever could tell equal ones would count them.
+/// An appointment's status as a keyed hash of its own: there are eight, and whoever could tell equal ones would count them.
 pub(super) fn tag(db: &Db, appointment: &str, status: AppointmentStatus) -> Result<Vec<u8>, db::Error> {
     db.vault().blind_in_row("status", appointment, status::name(status))
 }
@@ -129,6 +135,7 @@ pub async fn appointment_insert(
         return Err(no_patient());
     }
     provider_check(tx, &appointment.plan.provider).await?;
+    holds_expire(tx, &appointment.plan.provider).await?;
     let (now, status) = (tx.now(), tag(db, id.as_str(), appointment.status)?);
     let body = match seal(db, id, appointment).await {
         Err(db::Error::KeyDestroyed { .. }) => return Err(no_patient()),
@@ -136,8 +143,8 @@ pub async fn appointment_insert(
     };
     let inserted = on!(tx, |conn| sqlx::query(sql!(
         "insert into appointment \
-             (id, version, patient_id, provider_id, starts_at, ends_at, active, status, created_at, updated_at, care_told, body) \
-         values ($1, 1, $2, $3, $4, $5, $6, $7, $8, $8, 1, $9) on conflict (id) do nothing"
+             (id, version, patient_id, provider_id, starts_at, ends_at, active, status, created_at, updated_at, care_told, body, series_id) \
+         values ($1, 1, $2, $3, $4, $5, $6, $7, $8, $8, 1, $9, $10) on conflict (id) do nothing"
     ))
     .bind(id.as_str())
     .bind(appointment.patient.as_str())
@@ -148,6 +155,7 @@ pub async fn appointment_insert(
     .bind(&status)
     .bind(now)
     .bind(&body)
+    .bind(appointment.series.as_ref().map(SeriesId::as_str))
     .execute(conn)
     .await
     .map(|done| done.rows_affected()))
@@ -183,6 +191,7 @@ pub async fn appointment_update(
     let (now, span, status) = (tx.now(), after.span()?, tag(db, before.id.as_str(), after.status)?);
     if before.appointment.plan != after.plan {
         provider_check(tx, &after.plan.provider).await?;
+        holds_expire(tx, &after.plan.provider).await?;
     }
     let body = match seal(db, &before.id, after).await {
         Err(db::Error::KeyDestroyed { .. }) => return Err(Error::NotFound),
@@ -240,10 +249,10 @@ pub(super) fn no_patient() -> Error {
     fault("patientId", "must be the id of a patient").into()
 }
 
-fn overlap(error: sqlx::Error) -> Error {
+pub(super) fn overlap(error: sqlx::Error) -> Error {
     match db::Error::from(error) {
         db::Error::Constraint { kind: ConstraintKind::Exclusion | ConstraintKind::Trigger, .. } => {
-            Error::Overlap(Vec::new())
+            Error::Overlap(Box::default())
         }
         error => Error::Db(error),
     }

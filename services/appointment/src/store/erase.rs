@@ -12,6 +12,9 @@ use sqlx::FromRow;
 use crate::store::appointment::{Kept, Sealed, provider_lock};
 use crate::store::change::change_list;
 use crate::store::feed::{feeds_of_patient_delete, feeds_of_provider_delete};
+use crate::store::hold::{holds_of_patient_delete, holds_of_provider_delete};
+use crate::store::series::series_of_patient_delete;
+use crate::store::waitlist::waitlist_of_patient_delete;
 
 /// So many are looked at in one go.
 const BATCH: i64 = 100;
@@ -67,16 +70,28 @@ pub async fn patient_erase(tx: &mut Tx, db: &Db, patient: &PatientId, years: u32
     .await
     .map(|done| done.rows_affected())
     })?;
-    on!(tx, |conn| sqlx::query(sql!(
-        "update appointment set patient_id = null where patient_id = $1 and deleted_at is not null"
+    on!(tx, |conn| {
+        sqlx::query(sql!(
+        "update appointment set patient_id = null, series_id = null where patient_id = $1 and deleted_at is not null"
     ))
     .bind(patient.as_str())
     .execute(conn)
     .await
-    .map(drop))?;
+    .map(drop)
+    })?;
     let feeds = feeds_of_patient_delete(tx, patient).await?;
+    let holds = holds_of_patient_delete(tx, patient).await?;
+    let waits = waitlist_of_patient_delete(tx, patient).await?;
+    let series = series_of_patient_delete(tx, patient).await?;
     db::access_forget(tx, patient.as_str()).await?;
-    let shredded = [("appointments", appointments), ("history", changes), ("feeds", feeds)];
+    let shredded = [
+        ("appointments", appointments),
+        ("history", changes),
+        ("feeds", feeds),
+        ("holds", holds),
+        ("waitlist", waits),
+        ("series", series),
+    ];
     db::erasure_shredded(tx, db, patient.as_str(), &shredded).await
 }
 
@@ -161,7 +176,7 @@ async fn clear(tx: &mut Tx, kept: &Kept) -> Result<(), db::Error> {
     let now = tx.now();
     let cleared = on!(tx, |conn| sqlx::query(sql!(
         "update appointment set version = version + 1, updated_at = $3, deleted_at = $3, \
-             active = $4, status = null, body = null, patient_id = null \
+             active = $4, status = null, body = null, patient_id = null, series_id = null \
          where id = $1 and version = $2 and deleted_at is null"
     ))
     .bind(kept.id.as_str())
@@ -186,5 +201,6 @@ pub async fn provider_remove(tx: &mut Tx, provider: &ProviderId) -> Result<(), d
     .execute(conn)
     .await
     .map(drop))?;
+    holds_of_provider_delete(tx, provider).await?;
     feeds_of_provider_delete(tx, provider).await
 }

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod booking;
+mod cancelling;
 mod care;
 mod concurrency;
 mod consent;
@@ -10,14 +11,19 @@ mod events;
 mod feed_calendar;
 mod feeds;
 mod history;
+mod holds;
 mod life;
 mod list;
 mod patients_own;
 mod peers;
+mod reschedule;
 mod schema;
+mod series;
 mod slots;
+mod statistics;
 mod status;
 mod views;
+mod waitlist;
 
 use std::sync::Arc;
 

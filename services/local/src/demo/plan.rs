@@ -105,6 +105,8 @@ fn booking(
         duration_minutes: None,
         status: None,
         reason: None,
+        visit_type: None,
+        hold_id: None,
     }
 }
 

@@ -4,17 +4,24 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api;
+pub use crate::appointment_history::{AppointmentChange, FieldChange, HistoryFilter};
 use crate::audit::{AuditEvents, AuditSearch};
 use crate::audit_verification::{ServiceVerification, VerificationQuery};
 use crate::erasure::ServiceErasure;
 use crate::event::{Accepted, Event};
 use crate::export::{ExportPage, ExportSearch};
 use crate::feeds::{CalendarText, Feed, FeedCreated, FeedFile, FeedFilter, FeedRequest, FeedRevoked};
-use crate::id::{AppointmentId, FeedId, PatientId, ProviderId};
+use crate::id::{AppointmentId, FeedId, PatientId, ProviderId, SeriesId, SlotHoldId, WaitlistId};
 use crate::keys::ServiceKeys;
 use crate::merge_patch::MergePatch;
 use crate::page::Page;
+use crate::reschedule::{RescheduleRequest, Rescheduled};
 use crate::retention::{RetainedPage, RetainedSearch, RetentionRequest, ServiceRetention};
+use crate::series::{Series, SeriesBooked, SeriesChange, SeriesRequest, SeriesUpdated};
+pub use crate::slot_holds::{Busy, CancelledBy};
+use crate::slot_holds::{CancelQuery, SlotHeld, SlotHold, SlotHoldReleased, SlotHoldRequest};
+use crate::statistics::{StatisticsFilter, StatisticsReport};
+use crate::waitlist::{WaitlistChanged, WaitlistEntry, WaitlistFilter, WaitlistRequest};
 
 api! {
     service AppointmentService, tag "Appointments", client AppointmentsClient;
@@ -37,13 +44,70 @@ api! {
         needs AppointmentsWrite, answers 200 AppointmentUpdated;
 
     /// Cancel an appointment.
-    cancel_appointment: CancelAppointment = Delete "/api/appointments/{appointmentId}" [appointment_id: AppointmentId],
+    cancel_appointment: CancelAppointment = Delete "/api/appointments/{appointmentId}" [appointment_id: AppointmentId]
+        (query CancelQuery),
         needs AppointmentsWrite, answers 200 AppointmentCancelled;
 
     /// Who changed what in an appointment, and when.
     appointment_history: AppointmentHistory = Get "/api/appointments/{appointmentId}/history"
         [appointment_id: AppointmentId] (query HistoryFilter),
         needs AppointmentsRead, answers 200 Page<AppointmentChange>;
+
+    /// Hold a slot for a few minutes, so that nobody else has it meanwhile.
+    hold_slot: HoldSlot = Post "/api/appointments/holds" (body SlotHoldRequest),
+        needs AppointmentsWrite, answers 201 SlotHeld;
+
+    /// The slots that the caller holds.
+    list_slot_holds: ListSlotHolds = Get "/api/appointments/holds",
+        needs AppointmentsWrite, answers 200 Page<SlotHold>;
+
+    /// Give a held slot back.
+    release_slot: ReleaseSlot = Delete "/api/appointments/holds/{holdId}" [hold_id: SlotHoldId],
+        needs AppointmentsWrite, answers 200 SlotHoldReleased;
+
+    /// Book appointments that recur by a rule.
+    book_series: BookSeries = Post "/api/appointments/series" (body SeriesRequest),
+        needs AppointmentsWrite, answers 201 SeriesBooked;
+
+    /// Retrieve a series with its appointments.
+    series_by_id: SeriesById = Get "/api/appointments/series/{seriesId}" [series_id: SeriesId],
+        needs AppointmentsRead, answers 200 Series;
+
+    /// Move or call off what is still to come of a series.
+    update_series: UpdateSeries = Put "/api/appointments/series/{seriesId}" [series_id: SeriesId] (body SeriesChange),
+        needs AppointmentsWrite, answers 200 SeriesUpdated;
+
+    /// Cancel what is still to come of a series.
+    cancel_series: CancelSeries = Delete "/api/appointments/series/{seriesId}" [series_id: SeriesId] (query CancelQuery),
+        needs AppointmentsWrite, answers 200 SeriesUpdated;
+
+    /// Wait for a time to become free.
+    join_waitlist: JoinWaitlist = Post "/api/appointments/waitlist" (body WaitlistRequest),
+        needs AppointmentsWrite, answers 201 WaitlistEntry;
+
+    /// List who waits, for what, and what is offered to them.
+    list_waitlist: ListWaitlist = Get "/api/appointments/waitlist" (query WaitlistFilter),
+        needs AppointmentsRead, answers 200 Page<WaitlistEntry>;
+
+    /// Wait no more.
+    leave_waitlist: LeaveWaitlist = Delete "/api/appointments/waitlist/{waitlistId}" [waitlist_id: WaitlistId],
+        needs AppointmentsWrite, answers 200 WaitlistChanged;
+
+    /// Take what is offered: it is booked.
+    accept_offer: AcceptOffer = Post "/api/appointments/waitlist/{waitlistId}/accept" [waitlist_id: WaitlistId],
+        needs AppointmentsWrite, answers 200 WaitlistChanged;
+
+    /// Do not take what is offered: the next who waits is offered it.
+    decline_offer: DeclineOffer = Post "/api/appointments/waitlist/{waitlistId}/decline" [waitlist_id: WaitlistId],
+        needs AppointmentsWrite, answers 200 WaitlistChanged;
+
+    /// Move the appointments of a provider who is away, or say what would be done.
+    reschedule_all: RescheduleAll = Post "/api/appointments/reschedule" (body RescheduleRequest),
+        needs AppointmentsWrite, answers 200 Rescheduled;
+
+    /// Count appointments by day, week, month, provider or kind of visit: as JSON, CSV or a picture.
+    appointment_statistics: AppointmentStatistics = Get "/api/appointments/statistics" (query StatisticsFilter),
+        needs AppointmentsRead, answers 200 StatisticsReport, unaudited;
 
     /// A provider's free slots: stated hours less what is booked.
     provider_slots: ProviderSlots = Get "/api/providers/{providerId}/slots" [provider_id: ProviderId] (query SlotFilter),
@@ -109,6 +173,8 @@ pub enum AppointmentStatus {
     Confirmed,
     /// The patient is here.
     CheckedIn,
+    /// It is under way.
+    InProgress,
     /// It took place.
     Completed,
     /// It will not take place.
@@ -145,6 +211,13 @@ pub struct AppointmentRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1000))]
     pub reason: Option<String>,
+    /// What kind of visit, in a word or a few: `Follow-up`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 60))]
+    pub visit_type: Option<String>,
+    /// The slot that the caller holds, of this time, to be booked now. One that has expired holds nothing any more, and is passed over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold_id: Option<String>,
 }
 
 /// An appointment.
@@ -177,6 +250,20 @@ pub struct Appointment {
     /// `ProviderRemoved`: the provider's profile is gone and somebody must move or cancel this; read-only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conflict: Option<String>,
+    /// What kind of visit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 60))]
+    pub visit_type: Option<String>,
+    /// Of one that was cancelled, why. Left out for whoever has no permission `appointments:reason`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1000))]
+    pub cancellation_reason: Option<String>,
+    /// Of one that was cancelled, who called it off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancelled_by: Option<CancelledBy>,
+    /// The series that it is of; read-only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub series_id: Option<String>,
 }
 
 /// Something that staff should know of a booking that was made all the same.
@@ -225,34 +312,6 @@ pub struct AppointmentCancelled {
     pub appointment_id: AppointmentId,
 }
 
-/// One change of an appointment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct AppointmentChange {
-    /// The version that this change made, from 1.
-    pub version: i64,
-    /// When, RFC 3339 in UTC.
-    pub at: String,
-    /// Who: a user's id, or `service:` and a name.
-    pub by: String,
-    /// `Created`, `Updated`, `Rescheduled`, `Cancelled`, `ProviderRemoved`.
-    pub action: String,
-    /// Which members, from what to what, but for those that the caller is not shown.
-    pub changes: Vec<FieldChange>,
-}
-
-/// One member's change.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct FieldChange {
-    /// The member's name.
-    pub field: String,
-    /// What it was, as text; null if it was not there.
-    pub from: Option<String>,
-    /// What it is, as text; null if it is gone.
-    pub to: Option<String>,
-}
-
 /// A free slot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -284,18 +343,6 @@ pub struct AppointmentFilter {
     /// On this date or earlier, `YYYY-MM-DD`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
-    /// At most so many, 1 to 200; 50 if not given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub limit: Option<u32>,
-    /// `nextCursor` of the page before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cursor: Option<String>,
-}
-
-/// Which stretch of a history.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct HistoryFilter {
     /// At most so many, 1 to 200; 50 if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use settings::ServiceName;
 
-use crate::id::{AppointmentId, EventId, GrantId, PatientId, ProviderId, UserId};
+use crate::id::{AppointmentId, EventId, GrantId, PatientId, ProviderId, UserId, WaitlistId};
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -55,6 +55,9 @@ pub enum What {
     /// An appointment was cancelled.
     #[serde(rename = "appointment.cancelled.v1", rename_all = "camelCase")]
     AppointmentCancelled(AppointmentNotice),
+    /// A slot is held for somebody who waits for one.
+    #[serde(rename = "waitlist.offered.v1")]
+    WaitlistOffered(OfferNotice),
     /// Who treats whom, or does no more.
     #[serde(rename = "care.told.v1", rename_all = "camelCase")]
     CareTold {
@@ -96,6 +99,20 @@ pub struct AppointmentNotice {
     /// Staff booked it outside the provider's hours, or in the past: the provider is told.
     #[serde(default)]
     pub outside_hours: bool,
+}
+
+/// What is offered to whom, and until when. What it is they are shown by the entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OfferNotice {
+    /// Which entry of the waitlist.
+    pub waitlist_id: WaitlistId,
+    /// To whom.
+    pub patient_id: PatientId,
+    /// With whom.
+    pub provider_id: ProviderId,
+    /// Until when.
+    pub until: DateTime<Utc>,
 }
 
 /// That somebody treats somebody, as far as one source says. The highest version of a source counts.
@@ -175,6 +192,7 @@ impl What {
             Self::AppointmentBooked(_) => "appointment.booked.v1",
             Self::AppointmentRescheduled(_) => "appointment.rescheduled.v1",
             Self::AppointmentCancelled(_) => "appointment.cancelled.v1",
+            Self::WaitlistOffered(_) => "waitlist.offered.v1",
             Self::CareTold { .. } => "care.told.v1",
             Self::GlassBroken(_) => "glass.broken.v1",
             Self::GlassShut(_) => "glass.shut.v1",
@@ -196,9 +214,10 @@ impl What {
             | Self::HoldChanged(_)
             | Self::ConsentChanged { .. } => service == S::PatientService,
             Self::ProviderRemoved { .. } => service == S::ProviderService,
-            Self::AppointmentBooked(_) | Self::AppointmentRescheduled(_) | Self::AppointmentCancelled(_) => {
-                service == S::AppointmentService
-            }
+            Self::AppointmentBooked(_)
+            | Self::AppointmentRescheduled(_)
+            | Self::AppointmentCancelled(_)
+            | Self::WaitlistOffered(_) => service == S::AppointmentService,
             Self::CareTold { care } => care.iter().all(of_source),
             Self::GlassBroken(_) | Self::GlassShut(_) => service == S::MedicalRecordsService,
         }
@@ -226,9 +245,10 @@ impl What {
                 S::BillingService,
                 S::NotificationService,
             ],
-            Self::AppointmentBooked(_) | Self::AppointmentRescheduled(_) | Self::AppointmentCancelled(_) => {
-                &[S::NotificationService]
-            }
+            Self::AppointmentBooked(_)
+            | Self::AppointmentRescheduled(_)
+            | Self::AppointmentCancelled(_)
+            | Self::WaitlistOffered(_) => &[S::NotificationService],
             Self::GlassBroken(_) | Self::GlassShut(_) => {
                 &[S::AppointmentService, S::PatientService, S::BillingService, S::NotificationService]
             }

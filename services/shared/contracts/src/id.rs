@@ -33,6 +33,7 @@ const ROUTE_WORDS: &[&str] = &[
     "export",
     "feeds",
     "history",
+    "holds",
     "login",
     "logout",
     "me",
@@ -40,14 +41,17 @@ const ROUTE_WORDS: &[&str] = &[
     "push",
     "refresh",
     "reports",
+    "reschedule",
     "review",
     "roles",
     "search",
+    "series",
     "sessions",
     "slots",
     "sms",
     "statistics",
     "users",
+    "waitlist",
 ];
 
 /// Checks the form of an id.
@@ -145,6 +149,12 @@ ids! {
     AppointmentId = "apt",
     /// A calendar feed.
     FeedId = "feed",
+    /// An entry of the waitlist.
+    WaitlistId = "wait",
+    /// A series of appointments.
+    SeriesId = "ser",
+    /// A slot that is held for a few minutes.
+    SlotHoldId = "hold",
     /// A bill.
     BillId = "bill",
     /// A medical record.

@@ -5,6 +5,7 @@
 
 pub mod ambient;
 pub mod amendments;
+pub mod appointment_history;
 pub mod appointments;
 pub mod audit;
 pub mod audit_verification;
@@ -39,15 +40,20 @@ pub mod permission;
 pub mod problem;
 pub mod providers;
 pub mod records;
+pub mod reschedule;
 pub mod retention;
 pub mod role_name;
 pub mod second_factor;
 pub mod secret;
+pub mod series;
 mod shared;
+pub mod slot_holds;
 pub mod stand_in;
+pub mod statistics;
 pub mod target;
 #[cfg(feature = "deadline")]
 pub mod trail;
+pub mod waitlist;
 
 use endpoint::Operation;
 

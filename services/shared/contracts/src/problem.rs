@@ -52,7 +52,7 @@ problem_codes! {
     AlreadyExists = "already-exists" 409 "The id is taken",
         "An id once used is never used again, not even after its deletion. Choose another, or leave it out.";
     AppointmentOverlap = "appointment-overlap" 409 "The time is taken",
-        "The provider or the patient has another appointment at that time. `slots` has the nearest free ones.";
+        "The provider or the patient has another appointment at that time, or somebody is just choosing it. `conflict` says when they are busy, and `slots` has the nearest free ones. Of a series, `occurrences` has each time that cannot be had, with those near it.";
     OutsideHours = "outside-hours" 409 "Outside the provider's hours",
         "The time is past, or outside the provider's stated hours. `slots` has the nearest free ones. Staff may book it all the same.";
     InvalidTransition = "invalid-transition" 409 "Not possible in this state",
@@ -121,6 +121,12 @@ pub struct Problem {
     /// Free slots near the one asked for, where that helps.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub slots: Vec<crate::appointments::Slot>,
+    /// What is in the way of a time that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conflict: Option<Box<crate::appointments::Busy>>,
+    /// The times of a series that cannot be had.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub occurrences: Vec<crate::series::OccurrenceRefused>,
     /// Finds the request in logs and traces.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace_id: Option<String>,
@@ -150,6 +156,8 @@ impl Problem {
             detail: None,
             errors: Vec::new(),
             slots: Vec::new(),
+            conflict: None,
+            occurrences: Vec::new(),
             trace_id: None,
             retry_after: matches!(
                 code,

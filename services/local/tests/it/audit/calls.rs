@@ -84,6 +84,12 @@ fn of_appointments_and_bills() -> Vec<Called> {
     let bill_changed = r#"{"services": [{"serviceId": "srv001", "description": "Consultation", "amount": 120.0}], "totalAmount": 120.0}"#;
     let appointment = r#"{"patientId": "12345", "providerId": "prov001", "appointmentDate": "2024-08-01",
         "timeSlot": "10:00", "status": "Scheduled"}"#;
+    let away = r#"{"providerId": "prov001", "from": "2030-01-07", "to": "2030-01-07", "dryRun": true}"#;
+    let waits =
+        r#"{"patientId": "12345", "specialization": "Neurology", "from": "2030-01-07", "to": "2030-01-14"}"#;
+    let series = r#"{"patientId": "12345", "providerId": "prov001", "appointmentDate": "2030-01-07", "timeSlot": "09:00",
+        "rrule": "FREQ=WEEKLY;COUNT=2"}"#;
+    let held = r#"{"patientId": "12345", "providerId": "prov001", "appointmentDate": "2030-01-07", "timeSlot": "10:00"}"#;
     vec![
         call("create_feed", "/api/appointments/feeds", r#"{"patientId": "12345"}"#, true, 201),
         call("list_feeds", "/api/appointments/feeds?patientId=12345", "", true, 200),
@@ -96,6 +102,33 @@ fn of_appointments_and_bills() -> Vec<Called> {
             404,
         ),
         call("revoke_feed", "/api/appointments/feeds/{id}", "", true, 200),
+        call("hold_slot", "/api/appointments/holds", held, true, 201),
+        call("list_slot_holds", "/api/appointments/holds", "", true, 200),
+        call("release_slot", "/api/appointments/holds/{id}", "", false, 200),
+        call("reschedule_all", "/api/appointments/reschedule", away, false, 200),
+        call(
+            "appointment_statistics",
+            "/api/appointments/statistics?from=2030-01-01&to=2030-01-31",
+            "",
+            false,
+            200,
+        ),
+        call("join_waitlist", "/api/appointments/waitlist", waits, true, 201),
+        call("list_waitlist", "/api/appointments/waitlist?patientId=12345", "", true, 200),
+        // Nothing is offered.
+        call("accept_offer", "/api/appointments/waitlist/{id}/accept", "", true, 409),
+        call("decline_offer", "/api/appointments/waitlist/{id}/decline", "", true, 409),
+        call("leave_waitlist", "/api/appointments/waitlist/{id}", "", true, 200),
+        call("book_series", "/api/appointments/series", series, true, 201),
+        call("series_by_id", "/api/appointments/series/{id}", "", true, 200),
+        call(
+            "update_series",
+            "/api/appointments/series/{id}",
+            r#"{"scope": "all", "timeSlot": "10:30"}"#,
+            true,
+            200,
+        ),
+        call("cancel_series", "/api/appointments/series/{id}", "", true, 200),
         call("book_appointment", "/api/appointments", appointment, true, 201),
         call("list_appointments", "/api/appointments?patientId=12345", "", true, 200),
         call("appointment_by_id", "/api/appointments/{id}", "", true, 200),
@@ -345,9 +378,18 @@ impl Known {
     pub(crate) fn learn(&mut self, call: &Called, reply: &Reply) {
         let json = reply.json();
         let text = |member: &str| json[member].as_str().map(str::to_owned);
-        for member in
-            ["appointmentId", "feedId", "notificationId", "userId", "grantId", "consentId", "amendmentId"]
-        {
+        for member in [
+            "appointmentId",
+            "feedId",
+            "holdId",
+            "seriesId",
+            "waitlistId",
+            "notificationId",
+            "userId",
+            "grantId",
+            "consentId",
+            "amendmentId",
+        ] {
             if call.operation.method == contracts::endpoint::Method::Post
                 && let Some(id) = text(member)
             {

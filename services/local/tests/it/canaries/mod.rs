@@ -159,13 +159,31 @@ async fn appointments(scene: &mut Scene) {
     // Read-only, and the provider's.
     body.as_object_mut().unwrap().remove("timeZone");
     body["timeSlot"] = "11:00".into();
+    let why = body.as_object_mut().unwrap().remove("cancellationReason").unwrap();
     scene.carried_out.insert("update_appointment");
     let _ = scene.call(operation("update_appointment"), "/api/appointments/apt-canary", &body).await;
+    let off = json!({"status": "Cancelled", "cancellationReason": why});
+    let _ = scene.call(operation("update_appointment"), "/api/appointments/apt-canary", &off).await;
+    holds_series_and_waitlist(scene).await;
     for whose in [json!({"patientId": PATIENT}), json!({"providerId": PROVIDER})] {
         let made = scene.plant("create_feed", "/api/appointments/feeds", whose).await.json();
         let secret = text(&made["url"]).rsplit('/').next().unwrap().trim_end_matches(".ics");
         scene.planter.also(secret, "the secret of a calendar feed");
     }
+}
+
+async fn holds_series_and_waitlist(scene: &mut Scene) {
+    let slot = json!({"patientId": PATIENT, "providerId": PROVIDER, "appointmentDate": "2026-01-19", "timeSlot": "14:00"});
+    let _ = scene.plant("hold_slot", "/api/appointments/holds", slot).await;
+    let rule = json!({
+        "patientId": PATIENT, "providerId": PROVIDER, "appointmentDate": "2026-01-26", "timeSlot": "10:00",
+        "rrule": "FREQ=WEEKLY;COUNT=2",
+    });
+    let made = scene.plant("book_series", "/api/appointments/series", rule).await.json();
+    let path = format!("/api/appointments/series/{}", text(&made["seriesId"]));
+    let _ = scene.plant("update_series", &path, json!({"scope": "all", "status": "Cancelled"})).await;
+    let days = json!({"patientId": PATIENT, "from": "2026-01-19", "to": "2026-01-23"});
+    let _ = scene.plant("join_waitlist", "/api/appointments/waitlist", days).await;
 }
 
 async fn bills_and_records(scene: &mut Scene) {

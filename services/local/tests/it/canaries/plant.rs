@@ -10,7 +10,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 /// What stands in the clear on purpose, or is one of a few words that are in the schema of the database too: nothing to be planted.
-const NOT_PLANTED: [(&str, &str); 29] = [
+const NOT_PLANTED: [(&str, &str); 37] = [
     ("patientId", "an id: rows are found by it"),
     ("providerId", "an id"),
     ("appointmentId", "an id"),
@@ -25,6 +25,14 @@ const NOT_PLANTED: [(&str, &str); 29] = [
     ("roles", "one of a few words"),
     ("currency", "the stack's, read-only"),
     ("conflict", "read-only"),
+    ("cancelledBy", "one of a few words"),
+    ("holdId", "an id"),
+    ("seriesId", "an id"),
+    ("scope", "one of two words"),
+    ("rrule", "of a form of its own, which says when and nothing else"),
+    ("times", "the times of day that would do"),
+    ("from of join_waitlist", "the days that would do"),
+    ("to of join_waitlist", "the days that would do"),
     ("token", "made by the service, and looked for as it is"),
     ("refreshToken", "made by the service, and looked for as it is"),
     ("currentPassword", "what was planted before as a password"),
