@@ -22,6 +22,10 @@ pub(super) fn priority(operation: &Operation, service: ServiceName) -> Priority 
         (ServiceName::MedicalRecordsService | ServiceName::PatientService, _) => Priority::High,
         // A program that is told to wait asks again within the hour, and anybody may ask.
         (ServiceName::AppointmentService, Method::Get) if operation.id == "feed_calendar" => Priority::Low,
+        // A report that comes later says the same.
+        (ServiceName::AppointmentService, Method::Get) if operation.id == "appointment_statistics" => {
+            Priority::Low
+        }
         // Who is where when; a day's list is what a ward works by.
         (ServiceName::AppointmentService, Method::Get) if operation.id != "provider_slots" => Priority::High,
         (ServiceName::BillingService, Method::Get) if is_one => Priority::Normal,

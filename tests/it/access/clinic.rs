@@ -68,6 +68,11 @@ impl Whose {
                 "patientId": self.patient, "providerId": "nobody", "appointmentDate": "2030-01-07", "timeSlot": "10:00",
             })
             .to_string(),
+            // As if: nothing is moved.
+            "reschedule_all" => {
+                json!({"providerId": "prov1", "from": "2030-01-07", "to": "2030-01-07", "dryRun": true}).to_string()
+            }
+            "update_series" => json!({"scope": "all", "shiftDays": 99}).to_string(),
             "create_feed" => json!({"patientId": self.patient, "label": "two\nlines"}).to_string(),
             "request_amendment" => json!({"text": "The left hand.", "reason": "Mistyped."}).to_string(),
             "decide_amendment" => json!({"decision": "Accepted", "reason": "So it is."}).to_string(),

@@ -17,7 +17,7 @@ pub async fn statistics(
     if call.caller.reach() != Reach::Everyone || !call.caller.is_staff() {
         return Err(Error::Forbidden("Appointments are counted for who works here."));
     }
-    let search = Search::parse(&call.query, api.zone)?;
+    let search = Search::parse(&call.query, api.zone, api.now())?;
     let mut tx = api.db.read().await?;
     let report = statistics_tally(&mut tx, &api.db, search).await?.report();
     let answer = match call.query.format {

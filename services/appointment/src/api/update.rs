@@ -12,6 +12,7 @@ use crate::domain::notice;
 use crate::domain::status::is_the_patients_to_say;
 use crate::error::Error;
 use crate::store::appointment::{Kept, appointment_lock, appointment_update};
+use crate::store::hold::{hold_give_way, holder};
 
 /// So many may change one appointment at once, and each have its turn.
 const ATTEMPTS_MAX: u32 = 16;
@@ -80,6 +81,10 @@ async fn save(
     let what = notice::event(&kept.id, Some(&kept.appointment), after, outside_hours);
     db::retrying(&api.db, async |mut tx| {
         appointment_lock(&mut tx, after).await?;
+        if after.is_active() && after.plan != kept.appointment.plan {
+            let holder = holder(&api.db, &call.caller.user)?;
+            hold_give_way(&mut tx, &holder, after, after.span()?).await?;
+        }
         appointment_update(&mut tx, &api.db, kept, after, &call.caller.user).await?;
         api.publish(&mut tx, what.clone()).await?;
         Ok::<_, Error>(tx.commit().await?)

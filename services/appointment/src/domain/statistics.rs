@@ -13,6 +13,8 @@ use contracts::statistics::{Counts, Group, STATISTICS_DAYS_MAX, Statistics, Stat
 use super::local::instant_or_next;
 use super::span::Span;
 
+/// So many days are counted, if nothing is said.
+const DAYS_DEFAULT: TimeDelta = TimeDelta::days(30);
 /// What is called off later than that before its time is called off late.
 const LATE: TimeDelta = TimeDelta::hours(24);
 
@@ -46,10 +48,13 @@ pub struct Search {
 
 impl Search {
     /// Reads a filter; its dates are meant where the clinic is.
-    pub fn parse(filter: &StatisticsFilter, zone: Tz) -> Result<Self, Problem> {
+    pub fn parse(filter: &StatisticsFilter, zone: Tz, now: DateTime<Utc>) -> Result<Self, Problem> {
         let mut faults = Faults::new();
-        let from = faults.take("from", field::date(&filter.from));
-        let to = faults.take("to", field::date(&filter.to));
+        let today = now.with_timezone(&zone).date_naive();
+        let date = |text: &Option<String>| text.as_deref().map(field::date).transpose();
+        let from = faults.take("from", date(&filter.from));
+        let to = faults.take("to", date(&filter.to)).map(|to| to.unwrap_or(today));
+        let from = from.zip(to).map(|(from, to)| from.unwrap_or(to - DAYS_DEFAULT));
         if let (Some(from), Some(to)) = (from, to)
             && !(0..=i64::from(STATISTICS_DAYS_MAX)).contains(&(to - from).num_days())
         {
@@ -319,9 +324,9 @@ mod tests {
 
     fn report(by: StatisticsBy) -> Statistics {
         use AppointmentStatus as S;
-        let (from, to) = ("2026-01-01".to_owned(), "2026-12-31".to_owned());
+        let (from, to) = (Some("2026-01-01".to_owned()), Some("2026-12-31".to_owned()));
         let filter = StatisticsFilter { from, to, by, ..StatisticsFilter::default() };
-        let mut tally = Tally::new(Search::parse(&filter, Tz::Europe__Berlin).unwrap());
+        let mut tally = Tally::new(Search::parse(&filter, Tz::Europe__Berlin, DateTime::UNIX_EPOCH).unwrap());
         for status in [S::Completed, S::Completed, S::NoShow, S::Scheduled, S::InProgress] {
             tally.add(&counted("2026-01-19", status));
         }
@@ -374,9 +379,12 @@ mod tests {
     #[test]
     fn a_report_is_of_a_year_at_most() {
         let parse = |from: &str, to: &str| {
-            let filter =
-                StatisticsFilter { from: from.to_owned(), to: to.to_owned(), ..StatisticsFilter::default() };
-            Search::parse(&filter, Tz::Europe__Berlin)
+            let filter = StatisticsFilter {
+                from: Some(from.to_owned()),
+                to: Some(to.to_owned()),
+                ..StatisticsFilter::default()
+            };
+            Search::parse(&filter, Tz::Europe__Berlin, DateTime::UNIX_EPOCH)
         };
         assert!(parse("2026-01-01", "2027-01-02").is_ok());
         for (from, to) in [("2026-01-01", "2027-01-03"), ("2026-01-02", "2026-01-01"), ("x", "2026-01-01")] {

@@ -45,7 +45,15 @@ pub async fn look(api: &Api) -> Result<bool, Error> {
     let next = freed_next(&mut tx).await?;
     drop(tx);
     let Some((provider, upto)) = next else { return Ok(was_overdue) };
-    if let Some(profile) = api.peers.profile(&provider).await? {
+    let profile = match api.peers.profile(&provider).await {
+        // One whose hours are not understood must not be in the way of all others.
+        Err(Error::Schedule(error)) => {
+            tracing::warn!(%provider, %error, "nothing is offered with this provider");
+            None
+        }
+        profile => profile?,
+    };
+    if let Some(profile) = profile {
         offer_all(api, &provider, &profile).await?;
     }
     db::retrying(&api.db, async |mut tx| {

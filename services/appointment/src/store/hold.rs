@@ -151,6 +151,29 @@ pub async fn hold_consume(
     Ok(())
 }
 
+/// Gives way to an appointment that is moved to where whoever moves it holds a slot for its patient, or for nobody yet. Under the locks of that.
+pub async fn hold_give_way(
+    tx: &mut Tx,
+    holder: &[u8],
+    appointment: &Appointment,
+    span: Span,
+) -> Result<(), db::Error> {
+    on!(tx, |conn| sqlx::query(sql!(
+        "delete from slot_hold \
+         where provider_id = $1 and holder = $2 and starts_at <= $3 and ends_at >= $4 \
+           and (patient_id is null or patient_id = $5)"
+    ))
+    .bind(appointment.plan.provider.as_str())
+    .bind(holder)
+    .bind(span.starts_at)
+    .bind(span.ends_at)
+    .bind(appointment.patient.as_str())
+    .execute(conn)
+    .await
+    .map(drop))?;
+    Ok(())
+}
+
 /// Gives a slot back. Whether the caller held it.
 pub async fn hold_delete(tx: &mut Tx, id: &SlotHoldId, holder: &[u8]) -> Result<bool, db::Error> {
     let deleted = on!(tx, |conn| sqlx::query(sql!("delete from slot_hold where id = $1 and holder = $2"))
@@ -179,16 +202,15 @@ pub async fn hold_list(tx: &mut Tx, db: &Db, holder: &[u8]) -> Result<Vec<Kept>,
 
 /// What is held for a patient just now.
 pub async fn holds_of_patient(tx: &mut Tx, db: &Db, patient: &PatientId) -> Result<Vec<Kept>, db::Error> {
-    let rows: Vec<Row> =
-        on!(tx, |conn| {
-            sqlx::query_as(sql!(
+    let rows: Vec<Row> = on!(tx, |conn| {
+        sqlx::query_as(sql!(
         "select id, patient_id, expires_at, body from slot_hold where patient_id = $1 order by id limit $2"
     ))
     .bind(patient.as_str())
     .bind(BATCH)
     .fetch_all(conn)
     .await
-        })?;
+    })?;
     open(db, rows).await
 }
 

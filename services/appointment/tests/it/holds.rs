@@ -107,6 +107,15 @@ testkit::stack_tests! { services = [appointment::SERVICE, patient::SERVICE, prov
         let _ = put(&stack, Role::Admin, "apt1", &json!({"timeSlot": "10:45"})).await.expect(200);
     }
 
+    async fn an_appointment_is_moved_to_where_the_same_user_holds_a_slot(stack: Arc<TestStack>) {
+        clinic(&stack).await;
+        let _ = book(&stack, Role::Admin, &at("apt1", "12345", "prov001", "09:00")).await.expect(201);
+        let _ = hold(&stack, somebody("12345"), &slot("prov001", "11:00")).await.expect(201);
+        let _ = put(&stack, Role::Receptionist, "apt1", &json!({"timeSlot": "11:00"})).await.expect(409);
+        let _ = put(&stack, somebody("12345"), "apt1", &json!({"timeSlot": "11:00"})).await.expect(200);
+        assert!(held(&stack, somebody("12345")).await.is_empty());
+    }
+
     async fn holds_are_few_and_of_what_may_be_booked(stack: Arc<TestStack>) {
         clinic(&stack).await;
         patient(&stack, "67890").await;

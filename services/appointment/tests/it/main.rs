@@ -10,6 +10,7 @@ mod consent;
 mod events;
 mod feed_calendar;
 mod feeds;
+mod held_schema;
 mod history;
 mod holds;
 mod life;

@@ -107,7 +107,7 @@ api! {
 
     /// Count appointments by day, week, month, provider or kind of visit: as JSON, CSV or a picture.
     appointment_statistics: AppointmentStatistics = Get "/api/appointments/statistics" (query StatisticsFilter),
-        needs AppointmentsRead, answers 200 StatisticsReport, unaudited;
+        needs AppointmentsRead, answers 200 StatisticsReport;
 
     /// A provider's free slots: stated hours less what is booked.
     provider_slots: ProviderSlots = Get "/api/providers/{providerId}/slots" [provider_id: ProviderId] (query SlotFilter),

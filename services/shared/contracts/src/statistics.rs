@@ -44,10 +44,12 @@ pub enum StatisticsFormat {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StatisticsFilter {
-    /// Those that begin on this date (in the stack's time zone) or later, `YYYY-MM-DD`.
-    pub from: String,
-    /// On this date or earlier, at most 366 days later.
-    pub to: String,
+    /// Those that begin on this date (in the stack's time zone) or later, `YYYY-MM-DD`; 30 days before `to` if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// On this date or earlier, at most 366 days later; today if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
     /// By what; the day if not given.
     #[serde(default)]
     pub by: StatisticsBy,

@@ -184,6 +184,8 @@ async fn holds_series_and_waitlist(scene: &mut Scene) {
     let _ = scene.plant("update_series", &path, json!({"scope": "all", "status": "Cancelled"})).await;
     let days = json!({"patientId": PATIENT, "from": "2026-01-19", "to": "2026-01-23"});
     let _ = scene.plant("join_waitlist", "/api/appointments/waitlist", days).await;
+    let away = json!({"providerId": PROVIDER, "from": "2026-02-02", "to": "2026-02-03", "dryRun": true});
+    let _ = scene.plant("reschedule_all", "/api/appointments/reschedule", away).await;
 }
 
 async fn bills_and_records(scene: &mut Scene) {

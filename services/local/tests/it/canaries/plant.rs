@@ -10,7 +10,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 /// What stands in the clear on purpose, or is one of a few words that are in the schema of the database too: nothing to be planted.
-const NOT_PLANTED: [(&str, &str); 37] = [
+const NOT_PLANTED: [(&str, &str); 40] = [
     ("patientId", "an id: rows are found by it"),
     ("providerId", "an id"),
     ("appointmentId", "an id"),
@@ -28,6 +28,9 @@ const NOT_PLANTED: [(&str, &str); 37] = [
     ("cancelledBy", "one of a few words"),
     ("holdId", "an id"),
     ("seriesId", "an id"),
+    ("toProviderId", "an id"),
+    ("from of reschedule_all", "the days when a provider is away"),
+    ("to of reschedule_all", "the days when a provider is away"),
     ("scope", "one of two words"),
     ("rrule", "of a form of its own, which says when and nothing else"),
     ("times", "the times of day that would do"),
