@@ -5,14 +5,14 @@ use std::path::Path;
 
 use contracts::permission::Role;
 use settings::{
-    AccessSettings, AuthSettings, Database, IdentityProvider, Integrations, LogOff, OutsideRole,
+    AccessSettings, AuthSettings, CalDavSettings, CalendarSettings, Database, IdentityProvider, Integrations, LogOff, OutsideRole,
     OutsideSecondFactor, Peer, RetentionSettings, SecondFactor, SecretRef, ServiceName, ServiceSettings,
 };
 
 use super::connections::{of_a_pod, of_one_process};
 use super::{AUDIENCE, LocalDatabase, Placement, issuer, observability};
 use crate::Stack;
-use crate::spec::{IdentityProviderSpec, PersonsRole, RoleLogOff, SecondFactorSpec, Span};
+use crate::spec::{CalDav, Calendar, IdentityProviderSpec, PersonsRole, RoleLogOff, SecondFactorSpec, Span};
 
 /// What a service is told. For one that is switched off too: what it would be told.
 pub fn plan_service(stack: &Stack, service: ServiceName, placement: &Placement) -> ServiceSettings {
@@ -155,7 +155,19 @@ fn database_url() -> SecretRef {
 /// Only what the service speaks to: nobody else learns which secret it needs.
 fn integrations(stack: &Stack, service: ServiceName) -> Integrations {
     match service {
-        ServiceName::NotificationService => Integrations { mail: stack.integrations.mail.clone() },
+        ServiceName::NotificationService => {
+            Integrations { mail: stack.integrations.mail.clone(), ..Integrations::default() }
+        }
+        ServiceName::AppointmentService => {
+            let calendars = stack.integrations.calendars.iter().map(calendar).collect();
+            Integrations { calendars, ..Integrations::default() }
+        }
         _ => Integrations::default(),
     }
+}
+
+fn calendar(spec: &Calendar) -> CalendarSettings {
+    let Calendar { name, provider_id, poll_interval, caldav, google } = spec.clone();
+    let caldav = caldav.map(|CalDav { url, username, password }| CalDavSettings { url, username, password });
+    CalendarSettings { name, provider_id, poll_seconds: poll_interval.secs(), caldav, google }
 }

@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use settings::{MailSettings, SecretRef};
+use settings::{GoogleCalendarSettings, MailSettings, SecretRef};
 
 use super::{Span, forms, rules};
 
@@ -152,7 +152,7 @@ pub struct Calendar {
     pub caldav: Option<CalDav>,
     /// Google Calendar.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub google: Option<GoogleCalendar>,
+    pub google: Option<GoogleCalendarSettings>,
 }
 
 impl Calendar {
@@ -173,22 +173,6 @@ pub struct CalDav {
     pub username: String,
     /// Its password.
     pub password: SecretRef,
-}
-
-/// A Google calendar.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct GoogleCalendar {
-    /// The calendar's id, such as `primary`.
-    #[schemars(length(min = 1, max = 320))]
-    pub calendar_id: String,
-    /// The OAuth client's id.
-    #[schemars(length(min = 1, max = 320))]
-    pub client_id: String,
-    /// The OAuth client's secret.
-    pub client_secret: SecretRef,
-    /// The refresh token that the calendar's owner granted.
-    pub refresh_token: SecretRef,
 }
 
 /// Another health record system.

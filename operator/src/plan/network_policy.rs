@@ -2,7 +2,7 @@
 //! whose network does not know them is as open as before.
 //!
 //! What runs outside the stack has an address that is not known here. Then the port alone is allowed: DNS, the API server, a mail server, a
-//! database that somebody else runs, an object store, a Redis where limits are counted, a transit engine, an identity
+//! database that somebody else runs, an object store, a Redis where limits are counted, a transit engine, a calendar, an identity
 //! provider, a collector of traces, a Prometheus.
 
 use std::net::IpAddr;
@@ -81,6 +81,7 @@ fn service_policy(context: &Context<'_>, service: ServiceName) -> NetworkPolicy 
     let mut egress: Vec<_> = callees.map(|callee| to_service(context, *callee)).collect();
     egress.push(dns());
     egress.extend(config::settings(context, service).integrations.mail.iter().map(mail));
+    egress.extend(calendars(context, service));
     egress.extend(identity_providers(context, service));
     egress.extend(collector(context));
     let ingress = vec![admit(from, service.port()), admit_metrics(context)];
@@ -237,6 +238,23 @@ fn dns() -> NetworkPolicyEgressRule {
 
 fn mail(mail: &MailSettings) -> NetworkPolicyEgressRule {
     to(address(&mail.host).into_iter().collect(), &[mail.port])
+}
+
+/// Where calendars outside are that appointments are kept in step with.
+fn calendars(context: &Context<'_>, service: ServiceName) -> Vec<NetworkPolicyEgressRule> {
+    let calendars = config::settings(context, service).integrations.calendars;
+    let urls = calendars.iter().flat_map(|calendar| {
+        let caldav = calendar.caldav.iter().map(|caldav| &caldav.url);
+        let google = calendar.google.iter().flat_map(|google| [&google.url, &google.token_url]);
+        caldav.chain(google)
+    });
+    let mut egress = Vec::new();
+    for rule in urls.filter_map(|url| to_url(url)) {
+        if !egress.contains(&rule) {
+            egress.push(rule);
+        }
+    }
+    egress
 }
 
 /// Where the keys are unwrapped that the database's data is sealed under, by services and by Jobs.

@@ -1,6 +1,7 @@
 //! The handlers, a file each: authorise, load, decide, save, commit.
 
 pub mod book;
+pub mod calendars;
 pub mod cancel;
 pub mod events;
 pub mod export;
@@ -12,6 +13,8 @@ pub mod read;
 pub mod slots;
 pub mod update;
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use contracts::appointments::{Slot, Warning};
 use contracts::consents::DataClass;
@@ -22,6 +25,7 @@ use contracts::trail;
 use db::{Db, Tx};
 use http_kit::kit::BuildError;
 use http_kit::{Caller, Kit, Retention, View, access, relay};
+use settings::CalendarSettings;
 
 use crate::domain::appointment::Appointment;
 use crate::domain::notice;
@@ -46,9 +50,12 @@ fn is_with(caller: &Caller, provider: &str) -> bool {
 /// What every handler has.
 #[derive(Clone)]
 pub struct Api {
-    db: Db,
-    zone: chrono_tz::Tz,
-    peers: Peers,
+    pub(crate) db: Db,
+    /// The stack's.
+    pub(crate) zone: chrono_tz::Tz,
+    pub(crate) peers: Peers,
+    /// Calendars outside.
+    calendars: Arc<[CalendarSettings]>,
     /// For how many years appointments of erased patients are kept.
     years: u32,
     pub(crate) retention: Retention,
@@ -72,10 +79,11 @@ impl Api {
         let years = kit.settings.retention.appointments;
         let retention = Retention::new(&kit.db, years);
         let (zone, peers) = (kit.settings.time_zone.parse()?, Peers::new(kit)?);
-        Ok(Self { db: kit.db.clone(), zone, peers, years, retention })
+        let calendars = kit.settings.integrations.calendars.clone().into();
+        Ok(Self { db: kit.db.clone(), zone, peers, calendars, years, retention })
     }
 
-    fn now(&self) -> DateTime<Utc> {
+    pub(crate) fn now(&self) -> DateTime<Utc> {
         self.db.clock().now()
     }
 
@@ -148,7 +156,7 @@ impl Api {
     }
 
     /// Tells the others, in the transaction of what they are told.
-    async fn publish(&self, tx: &mut Tx, what: Option<What>) -> Result<(), db::Error> {
+    pub(crate) async fn publish(&self, tx: &mut Tx, what: Option<What>) -> Result<(), db::Error> {
         let Some(what) = what else { return Ok(()) };
         let event = Event { id: EventId::generate(self.db.random()), occurred_at: tx.now(), what };
         relay::publish(tx, &self.db, &event).await

@@ -55,13 +55,27 @@ pub struct Appointment {
 pub enum Conflict {
     /// The provider's profile is gone.
     ProviderRemoved,
+    /// An event in the provider's calendar outside takes the same time.
+    OutsideEvent,
+    /// It was moved in a calendar outside to where it cannot be, and stands as it did.
+    OutsideMove,
+    /// It was deleted in a calendar outside, and stands as it did.
+    OutsideDeletion,
 }
 
 impl Conflict {
     fn name(self) -> String {
         match self {
             Self::ProviderRemoved => "ProviderRemoved".to_owned(),
+            Self::OutsideEvent => "OutsideEvent".to_owned(),
+            Self::OutsideMove => "OutsideMove".to_owned(),
+            Self::OutsideDeletion => "OutsideDeletion".to_owned(),
         }
+    }
+
+    /// Whether it still is one when the appointment is at another time with the same provider.
+    fn outlasts_a_move(self) -> bool {
+        self == Self::ProviderRemoved
     }
 }
 
@@ -209,7 +223,8 @@ impl Appointment {
             // With another provider, or when it will not take place any more, there is nothing left to resolve.
             conflict: self
                 .conflict
-                .filter(|_| change.plan.provider == self.plan.provider && status::is_open(change.status)),
+                .filter(|_| change.plan.provider == self.plan.provider && status::is_open(change.status))
+                .filter(|conflict| conflict.outlasts_a_move() || change.plan == self.plan),
             ..self.clone()
         };
         if changed == *self {
@@ -238,6 +253,33 @@ impl Appointment {
         let conflict = Some(Conflict::ProviderRemoved);
         let matters = status::is_open(self.status) && self.conflict != conflict;
         matters.then(|| Self { conflict, ..self.clone() })
+    }
+
+    /// The appointment with something that somebody must resolve; `None` if that is no matter any more, or something else is to be resolved first.
+    pub fn conflicted(&self, conflict: Conflict) -> Option<Self> {
+        let matters = status::is_open(self.status) && self.conflict.is_none();
+        matters.then(|| Self { conflict: Some(conflict), ..self.clone() })
+    }
+
+    /// The appointment without this to be resolved; `None` if it is not.
+    pub fn resolved(&self, conflict: Conflict) -> Option<Self> {
+        (self.conflict == Some(conflict)).then(|| Self { conflict: None, ..self.clone() })
+    }
+
+    /// The appointment moved by its provider to another time, at their place: what a change by PUT would make of it. `None` if there is no such time, in
+    /// whole minutes and not longer than an appointment may be.
+    pub fn moved(&self, to: Span, zone: Tz) -> Result<Option<Self>, InvalidTransition> {
+        let status = status::follow(self.status, AppointmentStatus::Rescheduled)?;
+        let seconds = (to.ends_at - to.starts_at).num_seconds();
+        let minutes = u32::try_from(seconds / 60).ok().filter(|minutes| MINUTES.contains(minutes) && seconds % 60 == 0);
+        let plan = minutes.zip(local::name(zone, to.starts_at)).map(|(minutes, (date, time))| Plan {
+            provider: self.plan.provider.clone(),
+            date,
+            time,
+            minutes,
+        });
+        let conflict = self.conflict.filter(|conflict| conflict.outlasts_a_move());
+        Ok(plan.map(|plan| Self { plan, zone, status, conflict, ..self.clone() }))
     }
 
     /// As the API shows it.

@@ -5,7 +5,7 @@ use contracts::id::AppointmentId;
 use http_kit::View;
 use serde::{Deserialize, Serialize};
 
-use super::appointment::Appointment;
+use super::appointment::{Appointment, Conflict};
 use super::status;
 
 /// The member that is not shown to everybody.
@@ -35,6 +35,8 @@ pub enum Action {
     Cancelled,
     /// The provider's profile was removed.
     ProviderRemoved,
+    /// Something is to be resolved.
+    ConflictRaised,
 }
 
 impl Action {
@@ -46,6 +48,7 @@ impl Action {
             Self::Rescheduled => "Rescheduled",
             Self::Cancelled => "Cancelled",
             Self::ProviderRemoved => "ProviderRemoved",
+            Self::ConflictRaised => "ConflictRaised",
         }
     }
 
@@ -57,8 +60,10 @@ impl Action {
         };
         if after.status == AppointmentStatus::Cancelled && before.status != AppointmentStatus::Cancelled {
             Self::Cancelled
-        } else if after.conflict.is_some() && before.conflict.is_none() {
+        } else if after.conflict == Some(Conflict::ProviderRemoved) && before.conflict != after.conflict {
             Self::ProviderRemoved
+        } else if after.conflict.is_some() && before.conflict.is_none() {
+            Self::ConflictRaised
         } else if when_and_who(before) != when_and_who(after) {
             Self::Rescheduled
         } else {

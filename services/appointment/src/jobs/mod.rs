@@ -1,3 +1,4 @@
 //! Background work.
 
 pub mod care;
+pub mod outside;

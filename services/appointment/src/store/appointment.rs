@@ -15,6 +15,7 @@ use crate::domain::status;
 use crate::error::Error;
 use crate::store::care::care_tell;
 use crate::store::change::change_add;
+use crate::store::outside_busy::outside_check;
 
 /// An appointment as kept: the data with its id and version.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,7 +112,7 @@ pub async fn appointment_lock(tx: &mut Tx, appointment: &Appointment) -> Result<
 }
 
 /// The name of a provider's lock.
-pub(super) fn provider_lock(provider: &ProviderId) -> String {
+pub fn provider_lock(provider: &ProviderId) -> String {
     format!("provider:{provider}")
 }
 
@@ -129,6 +130,7 @@ pub async fn appointment_insert(
         return Err(no_patient());
     }
     provider_check(tx, &appointment.plan.provider).await?;
+    outside_check(tx, &appointment.plan.provider, span).await?;
     let (now, status) = (tx.now(), tag(db, id.as_str(), appointment.status)?);
     let body = match seal(db, id, appointment).await {
         Err(db::Error::KeyDestroyed { .. }) => return Err(no_patient()),
@@ -183,6 +185,9 @@ pub async fn appointment_update(
     let (now, span, status) = (tx.now(), after.span()?, tag(db, before.id.as_str(), after.status)?);
     if before.appointment.plan != after.plan {
         provider_check(tx, &after.plan.provider).await?;
+        if after.is_active() {
+            outside_check(tx, &after.plan.provider, span).await?;
+        }
     }
     let body = match seal(db, &before.id, after).await {
         Err(db::Error::KeyDestroyed { .. }) => return Err(Error::NotFound),

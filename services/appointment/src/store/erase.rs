@@ -186,5 +186,10 @@ pub async fn provider_remove(tx: &mut Tx, provider: &ProviderId) -> Result<(), d
     .execute(conn)
     .await
     .map(drop))?;
+    on!(tx, |conn| sqlx::query(sql!("delete from outside_busy where provider_id = $1"))
+        .bind(provider.as_str())
+        .execute(conn)
+        .await
+        .map(drop))?;
     feeds_of_provider_delete(tx, provider).await
 }

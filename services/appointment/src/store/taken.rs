@@ -10,7 +10,7 @@ use crate::domain::span::Span;
 /// More than fit into the time that is ever looked through, one after the other, for provider and patient each.
 const ROWS_MAX: i64 = 40_000;
 
-/// When a provider is booked within a range, or the patient, if one is to come; in no order. Each is looked up along its own index.
+/// When a provider is booked within a range, or busy with what stands in a calendar outside, or the patient is booked, if one is to come; in no order. Each is looked up along its own index.
 pub async fn taken(
     tx: &mut Tx,
     provider: &ProviderId,
@@ -27,6 +27,8 @@ pub async fn taken(
          union all \
          select starts_at, ends_at from appointment \
          where deleted_at is null and active and patient_id = $2 and starts_at > $3 and starts_at < $4 and id <> $5 \
+         union all \
+         select starts_at, ends_at from outside_busy where provider_id = $1 and ends_at > $7 and starts_at < $4 \
          limit $6"
     ))
     .bind(provider.as_str())
@@ -35,6 +37,7 @@ pub async fn taken(
     .bind(range.ends_at)
     .bind(but.map_or("", AppointmentId::as_str))
     .bind(ROWS_MAX)
+    .bind(range.starts_at)
     .fetch_all(conn)
     .await
     })?;

@@ -12,6 +12,8 @@ mod feeds;
 mod history;
 mod life;
 mod list;
+mod outside;
+mod outside_faults;
 mod patients_own;
 mod peers;
 mod schema;

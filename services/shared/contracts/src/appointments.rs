@@ -13,6 +13,7 @@ use crate::feeds::{CalendarText, Feed, FeedCreated, FeedFile, FeedFilter, FeedRe
 use crate::id::{AppointmentId, FeedId, PatientId, ProviderId};
 use crate::keys::ServiceKeys;
 use crate::merge_patch::MergePatch;
+use crate::outside_calendars::OutsideCalendar;
 use crate::page::Page;
 use crate::retention::{RetainedPage, RetainedSearch, RetentionRequest, ServiceRetention};
 
@@ -64,6 +65,10 @@ api! {
     /// The calendar of a feed, for calendar programs: `fileId` is its secret and `.ics`.
     feed_calendar: FeedCalendar = Get "/api/appointments/feeds/{feedId}/{fileId}" [feed_id: FeedId, file_id: FeedFile],
         public, answers 200 CalendarText;
+
+    /// The calendars outside that appointments are kept in step with, and how far each is.
+    list_outside_calendars: ListOutsideCalendars = Get "/api/appointments/calendars",
+        needs FeedsRead, answers 200 Page<OutsideCalendar>, unaudited;
 
     /// Take an event.
     deliver_to_appointments: DeliverToAppointments = Post "/internal/events" (body Event),
@@ -174,7 +179,9 @@ pub struct Appointment {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1000))]
     pub reason: Option<String>,
-    /// `ProviderRemoved`: the provider's profile is gone and somebody must move or cancel this; read-only.
+    /// What somebody must resolve; read-only. `ProviderRemoved`: the provider's profile is gone. `OutsideEvent`: an event in the provider's calendar
+    /// outside takes the same time. `OutsideMove`, `OutsideDeletion`: it was moved to where it cannot be, or deleted, in a calendar outside, and
+    /// stands as it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conflict: Option<String>,
 }
@@ -235,7 +242,7 @@ pub struct AppointmentChange {
     pub at: String,
     /// Who: a user's id, or `service:` and a name.
     pub by: String,
-    /// `Created`, `Updated`, `Rescheduled`, `Cancelled`, `ProviderRemoved`.
+    /// `Created`, `Updated`, `Rescheduled`, `Cancelled`, `ProviderRemoved`, `ConflictRaised`.
     pub action: String,
     /// Which members, from what to what, but for those that the caller is not shown.
     pub changes: Vec<FieldChange>,

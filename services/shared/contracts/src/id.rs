@@ -25,6 +25,7 @@ const ROUTE_WORDS: &[&str] = &[
     "audit",
     "availability",
     "break-glass",
+    "calendars",
     "care-team",
     "conflicts",
     "consents",

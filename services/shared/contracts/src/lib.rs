@@ -33,6 +33,7 @@ pub mod money;
 pub mod notifications;
 pub mod oidc;
 pub mod origin;
+pub mod outside_calendars;
 pub mod page;
 pub mod patients;
 pub mod permission;

@@ -12,6 +12,7 @@
 //! of access) is refused everywhere: to guess what is meant by it could open what is to be closed.
 
 mod access;
+mod calendars;
 mod calls;
 mod changes;
 mod cors;
@@ -26,6 +27,7 @@ mod stale;
 mod upstream;
 
 pub use access::AccessSettings;
+pub use calendars::{CalDavSettings, CalendarSettings, GoogleCalendarSettings};
 pub use calls::ServiceCalls;
 pub use changes::changes;
 pub use cors::Cors;

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AccessSettings, Address, Encryption, IdentityProvider, RetentionSettings, SecretRef, ServiceCalls,
+    AccessSettings, Address, CalendarSettings, Encryption, IdentityProvider, RetentionSettings, SecretRef, ServiceCalls,
     ServiceName, is_default, stale,
 };
 
@@ -200,6 +200,9 @@ pub struct Integrations {
     /// Outgoing mail; absent: mail goes only to the capture box.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mail: Option<MailSettings>,
+    /// Calendars that appointments are kept in step with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calendars: Vec<CalendarSettings>,
 }
 
 /// An SMTP submission server (RFC 6409).

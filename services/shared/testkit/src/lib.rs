@@ -26,6 +26,7 @@ pub mod oidc;
 pub mod patients;
 pub mod postgres;
 pub mod python;
+pub mod radicale;
 pub mod resource;
 pub mod running;
 pub mod s3;
@@ -35,6 +36,7 @@ pub mod thief;
 pub mod transit;
 
 pub use engines::TestDb;
+pub use radicale::Radicale;
 pub use resource::Resource;
 pub use running::Running;
 pub use s3::S3Server;
