@@ -14,6 +14,7 @@ mod life;
 mod list;
 mod outside;
 mod outside_faults;
+mod outside_google;
 mod patients_own;
 mod peers;
 mod schema;

@@ -149,7 +149,7 @@ calendar_tests! {
         let mut visit = at("apt-visible", "12345", "prov001", "10:00");
         visit["reason"] = json!("Knee pain");
         let _ = book(&stack, Role::Admin, &visit).await.expect(201);
-        let _ = book(&stack, Role::Admin, &at("elsewhere", "12345", "prov002", "11:00")).await.expect(201);
+        let _ = book(&stack, Role::Admin, &at("elsewhere", "12345", "prov002", "14:00")).await.expect(201);
         assert_eq!(standing(&stack).await["pending"], 1);
         let standing = look(&stack, "Ok").await;
         assert_eq!((&standing["pending"], &standing["error"], &standing["kind"]), (&json!(0), &Value::Null, &json!("CalDAV")));
@@ -172,7 +172,7 @@ calendar_tests! {
         // With another provider it is not there any more, and one who comes to this provider is.
         let _ = put(&stack, Role::Admin, "elsewhere", &json!({"providerId": "prov001"})).await.expect(200);
         look(&stack, "Ok").await;
-        assert_eq!(line(&server.text().await, "DTSTART"), "20260119T100000Z");
+        assert_eq!(line(&server.text().await, "DTSTART"), "20260119T130000Z");
         erase(&stack, "12345", ServiceName::AppointmentService).await;
         look(&stack, "Ok").await;
         assert!(!server.text().await.contains("BEGIN:VEVENT"));
