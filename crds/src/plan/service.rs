@@ -5,8 +5,9 @@ use std::path::Path;
 
 use contracts::permission::Role;
 use settings::{
-    AccessSettings, AuthSettings, CalDavSettings, CalendarSettings, Database, IdentityProvider, Integrations, LogOff, OutsideRole,
-    OutsideSecondFactor, Peer, RetentionSettings, SecondFactor, SecretRef, ServiceName, ServiceSettings,
+    AccessSettings, AuthSettings, CalDavSettings, CalendarSettings, Database, IdentityProvider, Integrations,
+    LogOff, OutsideRole, OutsideSecondFactor, Peer, RetentionSettings, SecondFactor, SecretRef, ServiceName,
+    ServiceSettings,
 };
 
 use super::connections::{of_a_pod, of_one_process};

@@ -238,7 +238,8 @@ fn only_the_notification_service_learns_where_mail_goes() {
 fn only_the_appointment_service_learns_where_calendars_are() {
     let stack = Stack::from_yaml(&sample("full")).unwrap();
     for settings in all(&stack, &Placement::Kubernetes) {
-        let names: Vec<_> = settings.integrations.calendars.iter().map(|calendar| calendar.name.as_str()).collect();
+        let names: Vec<_> =
+            settings.integrations.calendars.iter().map(|calendar| calendar.name.as_str()).collect();
         let expected: &[&str] =
             if settings.service == ServiceName::AppointmentService { &["dr-smith", "clinic"] } else { &[] };
         assert_eq!(names, expected, "{}", settings.service);

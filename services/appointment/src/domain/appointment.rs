@@ -271,7 +271,8 @@ impl Appointment {
     pub fn moved(&self, to: Span, zone: Tz) -> Result<Option<Self>, InvalidTransition> {
         let status = status::follow(self.status, AppointmentStatus::Rescheduled)?;
         let seconds = (to.ends_at - to.starts_at).num_seconds();
-        let minutes = u32::try_from(seconds / 60).ok().filter(|minutes| MINUTES.contains(minutes) && seconds % 60 == 0);
+        let minutes =
+            u32::try_from(seconds / 60).ok().filter(|minutes| MINUTES.contains(minutes) && seconds % 60 == 0);
         let plan = minutes.zip(local::name(zone, to.starts_at)).map(|(minutes, (date, time))| Plan {
             provider: self.plan.provider.clone(),
             date,

@@ -102,8 +102,10 @@ impl CalDav {
     pub(super) async fn fetch(&self, hrefs: &[String], reading: &Reading) -> Result<Vec<Found>, Fault> {
         let mut found = Vec::with_capacity(hrefs.len());
         for hrefs in hrefs.chunks(FETCHED_AT_ONCE) {
-            let asked: String =
-                hrefs.iter().map(|href| format!("<D:href>{}</D:href>", quick_xml::escape::escape(href.as_str()))).collect();
+            let asked: String = hrefs
+                .iter()
+                .map(|href| format!("<D:href>{}</D:href>", quick_xml::escape::escape(href.as_str())))
+                .collect();
             let body = format!(
                 "<?xml version=\"1.0\" encoding=\"utf-8\"?>\
                  <C:calendar-multiget xmlns:D=\"DAV:\" xmlns:C=\"urn:ietf:params:xml:ns:caldav\">\
@@ -113,7 +115,8 @@ impl CalDav {
             if answer.status != 207 {
                 return Err(answer.fault());
             }
-            let read = multistatus::parse(&answer.body).map_err(|_| Fault::Garbled("it is no multistatus"))?;
+            let read =
+                multistatus::parse(&answer.body).map_err(|_| Fault::Garbled("it is no multistatus"))?;
             for response in read.responses {
                 let href = self.path(&response.href).filter(|href| hrefs.contains(href));
                 if let (Some(href), Some(etag), Some(data)) = (href, response.etag, response.data) {

@@ -116,7 +116,8 @@ impl Whole {
 pub(super) async fn whole(request: RequestBuilder) -> Result<Whole, Fault> {
     let mut response = request.send().await.map_err(|error| unreachable(&error))?;
     let header = |name: &str| response.headers().get(name)?.to_str().ok().map(str::to_owned);
-    let (etag, retry_after) = (header("etag"), header("retry-after").and_then(|seconds| seconds.parse().ok()));
+    let (etag, retry_after) =
+        (header("etag"), header("retry-after").and_then(|seconds| seconds.parse().ok()));
     let (status, body) = (response.status().as_u16(), body(&mut response).await?);
     Ok(Whole { status, etag, retry_after, body })
 }

@@ -138,12 +138,24 @@ impl Item {
 
 impl Google {
     /// As the settings have it. The secrets are read whenever an access token is asked for, so that new ones are seen.
-    pub fn new(settings: &GoogleCalendarSettings, clock: Clock, secrets: Secrets) -> Result<Self, BuildError> {
+    pub fn new(
+        settings: &GoogleCalendarSettings,
+        clock: Clock,
+        secrets: Secrets,
+    ) -> Result<Self, BuildError> {
         let mut events: Url = settings.url.parse()?;
-        let mut path = events.path_segments_mut().map_err(|()| "integrations.calendars: the address has no path")?;
+        let mut path =
+            events.path_segments_mut().map_err(|()| "integrations.calendars: the address has no path")?;
         path.pop_if_empty().extend(["calendars", settings.calendar_id.as_str(), "events"]);
         drop(path);
-        Ok(Self { http: client()?, settings: settings.clone(), events, clock, secrets, access: Mutex::default() })
+        Ok(Self {
+            http: client()?,
+            settings: settings.clone(),
+            events,
+            clock,
+            secrets,
+            access: Mutex::default(),
+        })
     }
 
     /// The id of an event of ours: 32 of the letters that Google lets ids have.
@@ -163,7 +175,12 @@ impl Google {
                 query.extend_pairs([("singleEvents", "true"), ("showDeleted", "true"), ("maxResults", PAGE)]);
                 match token {
                     Some(token) => drop(query.append_pair("syncToken", token)),
-                    None => drop(query.extend_pairs([("timeMin", time(reading.from)), ("timeMax", time(reading.before))])),
+                    None => {
+                        drop(query.extend_pairs([
+                            ("timeMin", time(reading.from)),
+                            ("timeMax", time(reading.before)),
+                        ]))
+                    }
                 }
                 if let Some(page) = &page {
                     query.append_pair("pageToken", page);
@@ -225,7 +242,13 @@ impl Google {
     }
 
     /// Asks, with another access token if the one that there is does not count any more.
-    async fn ask(&self, method: &Method, url: Url, etag: Option<&str>, body: Option<&Value>) -> Result<Whole, Fault> {
+    async fn ask(
+        &self,
+        method: &Method,
+        url: Url,
+        etag: Option<&str>,
+        body: Option<&Value>,
+    ) -> Result<Whole, Fault> {
         let request = |token: &str| -> RequestBuilder {
             let mut request = self.http.request(method.clone(), url.clone()).bearer_auth(token);
             if let Some(etag) = etag.filter(|etag| !etag.is_empty()) {
@@ -271,7 +294,8 @@ impl Google {
 
 /// An event of ours as Google has it: when, and nothing else of it.
 fn body_of(id: &str, event: &calendar::Event) -> Value {
-    let time = |instant: DateTime<Utc>| json!({"dateTime": instant.to_rfc3339_opts(SecondsFormat::Secs, true)});
+    let time =
+        |instant: DateTime<Utc>| json!({"dateTime": instant.to_rfc3339_opts(SecondsFormat::Secs, true)});
     let status = match event.status {
         Status::Confirmed => "confirmed",
         Status::Tentative => "tentative",
@@ -309,7 +333,8 @@ fn fault(answer: &Whole) -> Fault {
 
 /// What an OAuth server says of a refresh token that was revoked, or of a client that is none any more (RFC 6749 §5.2).
 fn token_fault(answer: &Whole) -> Fault {
-    let error = serde_json::from_slice::<TokenError>(&answer.body).map(|answer| answer.error).unwrap_or_default();
+    let error =
+        serde_json::from_slice::<TokenError>(&answer.body).map(|answer| answer.error).unwrap_or_default();
     match error.as_str() {
         "invalid_grant" => Fault::Unauthorized("invalid_grant"),
         "invalid_client" => Fault::Unauthorized("invalid_client"),

@@ -77,7 +77,8 @@ impl Outside {
             return Ok(Self::CalDav(CalDav::new(caldav, secrets.clone())?));
         }
         let google = settings.google.as_ref();
-        let google = google.ok_or_else(|| format!("integrations.calendars: {} is of no kind", settings.name))?;
+        let google =
+            google.ok_or_else(|| format!("integrations.calendars: {} is of no kind", settings.name))?;
         Ok(Self::Google(Google::new(google, db.clock().clone(), secrets.clone())?))
     }
 
@@ -133,7 +134,9 @@ pub fn target(settings: &CalendarSettings) -> String {
     let provider = settings.provider_id.as_deref().unwrap_or_default();
     match (&settings.caldav, &settings.google) {
         (Some(caldav), _) => format!("caldav {provider} {} {}", caldav.url, caldav.username),
-        (_, Some(google)) => format!("google {provider} {} {} {}", google.url, google.calendar_id, google.client_id),
+        (_, Some(google)) => {
+            format!("google {provider} {} {} {}", google.url, google.calendar_id, google.client_id)
+        }
         _ => String::new(),
     }
 }

@@ -196,7 +196,10 @@ X:&lt;<![CDATA[&y;]]></C:calendar-data></prop><status>HTTP/1.1 200 OK</status></
         let read = parse(body.as_bytes()).unwrap();
         assert_eq!(read.sync_token.as_deref(), Some("http://a/1"));
         let [there, gone] = read.responses.as_slice() else { panic!("{read:?}") };
-        assert_eq!((there.href.as_str(), there.etag.as_deref(), there.status), ("/c/a%20b.ics", Some("\"1&\""), None));
+        assert_eq!(
+            (there.href.as_str(), there.etag.as_deref(), there.status),
+            ("/c/a%20b.ics", Some("\"1&\""), None)
+        );
         assert_eq!(there.data.as_deref(), Some("BEGIN:VCALENDAR\r\nX:<&y;"));
         assert_eq!((gone.href.as_str(), gone.status, gone.etag.as_deref()), ("/c/b.ics", Some(404), None));
     }

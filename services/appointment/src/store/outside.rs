@@ -51,11 +51,10 @@ pub struct Progress {
 pub async fn calendars_settle(db: &Db, calendars: &[(String, Vec<u8>)]) -> Result<(), db::Error> {
     db::retrying(db, async |mut tx| {
         tx.lock(&["outside"]).await?;
-        let kept: Vec<(String, Vec<u8>)> = on!(tx, |conn| sqlx::query_as(sql!(
-            "select name, target from outside_calendar order by name"
-        ))
-        .fetch_all(conn)
-        .await)?;
+        let kept: Vec<(String, Vec<u8>)> =
+            on!(tx, |conn| sqlx::query_as(sql!("select name, target from outside_calendar order by name"))
+                .fetch_all(conn)
+                .await)?;
         for (name, _) in kept.iter().filter(|kept| !calendars.contains(kept)) {
             calendar_forget(&mut tx, name).await?;
         }
@@ -173,7 +172,7 @@ pub async fn lease_return(db: &Db, lease: &Lease, outcome: &Outcome<'_>) -> Resu
         on!(tx, |conn| sqlx::query(sql!(
             "update outside_calendar set lease_by = null, lease_until = null, state = $2, error = $3, sync_token = $4, \
                  whole_at = $5, failures = $6, next_at = $7, \
-                 last_sync_at = case when $6 = 0 then $8 else last_sync_at end \
+                 last_sync_at = coalesce($8, last_sync_at) \
              where name = $1"
         ))
         .bind(&lease.calendar)
@@ -183,7 +182,7 @@ pub async fn lease_return(db: &Db, lease: &Lease, outcome: &Outcome<'_>) -> Resu
         .bind(outcome.whole_at)
         .bind(outcome.failures)
         .bind(outcome.next_at)
-        .bind(now)
+        .bind((outcome.failures == 0).then_some(now))
         .execute(conn)
         .await
         .map(drop))

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use contracts::id::{AppointmentId, ProviderId};
 use chrono::{DateTime, Utc};
+use contracts::id::{AppointmentId, ProviderId};
 use db::{Db, Tx, on, sql};
 
 use super::appointment::{Kept, Sealed};
@@ -11,7 +11,7 @@ use crate::domain::span::Span;
 use crate::error::Error;
 
 /// So many stretches of busy time are kept of one calendar.
-pub const STRETCHES_MAX: i64 = 50_000;
+const STRETCHES_MAX: usize = 50_000;
 
 /// What an object outside is known by here.
 pub fn object_hash(db: &Db, calendar: &str, href: &str) -> Result<Vec<u8>, db::Error> {
@@ -27,6 +27,16 @@ pub async fn objects_busy(tx: &mut Tx, calendar: &str) -> Result<BTreeSet<Vec<u8
     .fetch_all(conn)
     .await)?;
     Ok(rows.into_iter().collect())
+}
+
+/// How many more stretches of a calendar are kept.
+pub async fn busy_room(tx: &mut Tx, calendar: &str) -> Result<usize, db::Error> {
+    let kept: i64 =
+        on!(tx, |conn| sqlx::query_scalar(sql!("select count(*) from outside_busy where calendar = $1"))
+            .bind(calendar)
+            .fetch_one(conn)
+            .await)?;
+    Ok(STRETCHES_MAX.saturating_sub(usize::try_from(kept).unwrap_or(usize::MAX)))
 }
 
 /// When an object keeps its owner busy from now on. What has changed by that: the stretches that were not there before, and those that are not there
@@ -46,13 +56,9 @@ pub async fn busy_replace(
     .await)?;
     let before: BTreeSet<_> = before.into_iter().collect();
     let after: BTreeSet<_> = busy.iter().map(|span| (span.starts_at, span.ends_at)).collect();
-    let kept: i64 = on!(tx, |conn| sqlx::query_scalar(sql!("select count(*) from outside_busy where calendar = $1"))
-        .bind(calendar)
-        .fetch_one(conn)
-        .await)?;
-    let room = usize::try_from(STRETCHES_MAX - kept).unwrap_or_default();
-    for (starts_at, ends_at) in after.iter().take(room) {
-        on!(tx, |conn| sqlx::query(sql!(
+    for (starts_at, ends_at) in &after {
+        on!(tx, |conn| {
+            sqlx::query(sql!(
             "insert into outside_busy (calendar, object, starts_at, ends_at, provider_id) values ($1, $2, $3, $4, $5)"
         ))
         .bind(calendar)
@@ -62,7 +68,8 @@ pub async fn busy_replace(
         .bind(provider.as_str())
         .execute(conn)
         .await
-        .map(drop))?;
+        .map(drop)
+        })?;
     }
     let changed = before.symmetric_difference(&after);
     Ok(changed.map(|(starts_at, ends_at)| Span { starts_at: *starts_at, ends_at: *ends_at }).collect())
@@ -121,18 +128,11 @@ pub async fn appointments_within(
     Ok(kept)
 }
 
-/// The ids of the appointments within a time, of a provider or of all: what may be theirs in a calendar.
-pub async fn appointment_ids_within(
-    tx: &mut Tx,
-    provider: Option<&ProviderId>,
-    span: Span,
-) -> Result<Vec<AppointmentId>, db::Error> {
+/// The ids of the appointments within a time: what may be ours in a calendar.
+pub async fn appointment_ids_within(tx: &mut Tx, span: Span) -> Result<Vec<AppointmentId>, db::Error> {
     let rows: Vec<String> = on!(tx, |conn| sqlx::query_scalar(sql!(
-        "select id from appointment \
-         where deleted_at is null and ($1 or provider_id = $2) and starts_at >= $3 and starts_at < $4"
+        "select id from appointment where deleted_at is null and starts_at >= $1 and starts_at < $2"
     ))
-    .bind(provider.is_none())
-    .bind(provider.map_or("", ProviderId::as_str))
     .bind(span.starts_at)
     .bind(span.ends_at)
     .fetch_all(conn)

@@ -45,12 +45,14 @@ impl OutsideEvent {
 
 /// All that is known of a calendar, by where it is there.
 pub async fn events_known(tx: &mut Tx, calendar: &str) -> Result<HashMap<String, OutsideEvent>, db::Error> {
-    let rows: Vec<OutsideEvent> = on!(tx, |conn| sqlx::query_as(sql!(
+    let rows: Vec<OutsideEvent> = on!(tx, |conn| {
+        sqlx::query_as(sql!(
         "select appointment_id, href, etag, version, starts_at, ends_at from outside_event where calendar = $1"
     ))
     .bind(calendar)
     .fetch_all(conn)
-    .await)?;
+    .await
+    })?;
     Ok(rows.into_iter().map(|event| (event.href.clone(), event)).collect())
 }
 
@@ -77,12 +79,14 @@ pub async fn event_keep(tx: &mut Tx, calendar: &str, event: &OutsideEvent) -> Re
 
 /// Forgets one that is not there any more.
 pub async fn event_forget(tx: &mut Tx, calendar: &str, appointment: &str) -> Result<(), db::Error> {
-    on!(tx, |conn| sqlx::query(sql!("delete from outside_event where calendar = $1 and appointment_id = $2"))
-        .bind(calendar)
-        .bind(appointment)
-        .execute(conn)
-        .await
-        .map(drop))?;
+    on!(tx, |conn| sqlx::query(sql!(
+        "delete from outside_event where calendar = $1 and appointment_id = $2"
+    ))
+    .bind(calendar)
+    .bind(appointment)
+    .execute(conn)
+    .await
+    .map(drop))?;
     Ok(())
 }
 
@@ -151,7 +155,8 @@ pub async fn events_behind(
     provider: Option<&str>,
     after: &str,
 ) -> Result<Vec<Due>, db::Error> {
-    let rows: Vec<Row> = on!(tx, |conn| sqlx::query_as(sql!(
+    let rows: Vec<Row> = on!(tx, |conn| {
+        sqlx::query_as(sql!(
         "select a.id, a.version, a.starts_at, a.ends_at, a.updated_at, a.active, a.provider_id, r.removed_at, \
              e.href, e.etag, e.version as written, e.starts_at as there_from, e.ends_at as there_to \
          from outside_event e join appointment a on a.id = e.appointment_id \
@@ -166,7 +171,8 @@ pub async fn events_behind(
     .bind(after)
     .bind(BATCH)
     .fetch_all(conn)
-    .await)?;
+    .await
+    })?;
     rows.into_iter().map(|row| row.due(db, provider)).collect()
 }
 
@@ -178,7 +184,8 @@ pub async fn events_missing(
     provider: Option<&str>,
     (within, after): (Span, &str),
 ) -> Result<Vec<Due>, db::Error> {
-    let rows: Vec<Row> = on!(tx, |conn| sqlx::query_as(sql!(
+    let rows: Vec<Row> = on!(tx, |conn| {
+        sqlx::query_as(sql!(
         "select a.id, a.version, a.starts_at, a.ends_at, a.updated_at, a.active, a.provider_id, r.removed_at, \
              e.href, e.etag, e.version as written, e.starts_at as there_from, e.ends_at as there_to \
          from appointment a left join removed_provider r on r.id = a.provider_id \
@@ -195,7 +202,8 @@ pub async fn events_missing(
     .bind(after)
     .bind(BATCH)
     .fetch_all(conn)
-    .await)?;
+    .await
+    })?;
     rows.into_iter().map(|row| row.due(db, provider)).collect()
 }
 
@@ -206,7 +214,8 @@ pub async fn events_due(
     provider: Option<&str>,
     within: Span,
 ) -> Result<i64, db::Error> {
-    Ok(on!(tx, |conn| sqlx::query_scalar(sql!(
+    Ok(on!(tx, |conn| {
+        sqlx::query_scalar(sql!(
         "select (select count(*) from outside_event e join appointment a on a.id = e.appointment_id \
                  where e.calendar = $1 and (e.version < a.version or not a.active or not ($2 or a.provider_id = $3))) \
              + (select count(*) from appointment a \
@@ -220,5 +229,6 @@ pub async fn events_due(
     .bind(within.starts_at)
     .bind(within.ends_at)
     .fetch_one(conn)
-    .await)?)
+    .await
+    })?)
 }

@@ -1,5 +1,7 @@
 //! Appointments and a calendar outside, kept in step both ways: with a real Radicale, and with servers that answer anything.
 
+use appointment::store::outside::calendars_settle;
+use appointment::store::outside_event::{OutsideEvent, event_keep, events_known};
 use chrono::TimeDelta;
 use settings::{CalDavSettings, CalendarSettings, SecretRef, ServiceSettings};
 use testkit::Radicale;
@@ -29,8 +31,11 @@ fn caldav(port: u16) -> CalendarSettings {
 }
 
 /// A stack that is kept in step with this.
-pub(crate) fn run_with<T>(engine: db::Engine, calendar: &CalendarSettings, test: impl FnOnce(Arc<TestStack>) -> T)
-where
+pub(crate) fn run_with<T>(
+    engine: db::Engine,
+    calendar: &CalendarSettings,
+    test: impl FnOnce(Arc<TestStack>) -> T,
+) where
     T: Future<Output = ()> + Send + 'static,
 {
     let settings = |settings: &mut ServiceSettings| settings.integrations.calendars = vec![calendar.clone()];
@@ -137,7 +142,8 @@ async fn free(stack: &Arc<TestStack>, day: &str) -> Vec<String> {
 async fn history(stack: &Arc<TestStack>, id: &str) -> Vec<String> {
     let path = format!("/api/appointments/{id}/history");
     let items = call(stack, Role::Admin, Method::GET, &path, None).await.expect(200).json()["items"].clone();
-    let text = |item: &Value| format!("{} by {}", item["action"].as_str().unwrap(), item["by"].as_str().unwrap());
+    let text =
+        |item: &Value| format!("{} by {}", item["action"].as_str().unwrap(), item["by"].as_str().unwrap());
     items.as_array().unwrap().iter().map(text).collect()
 }
 
@@ -260,6 +266,39 @@ calendar_tests! {
         assert_eq!(get(&stack, "apt1").await.json()["conflict"], Value::Null);
         assert_eq!(history(&stack, "apt1").await, ["Created by usr_admin", "ConflictRaised by calendar:work", "Updated by calendar:work"]);
         let _ = put(&stack, Role::Admin, "apt2", &json!({"timeSlot": "13:45"})).await.expect(200);
+    }
+
+    async fn who_comes_after_a_worker_that_was_killed_knows_what_it_wrote(stack: Arc<TestStack>, port: u16) {
+        clinic(&stack).await;
+        let server = server(&stack, port).await;
+        let _ = book(&stack, Role::Admin, &at("apt1", "12345", "prov001", "10:00")).await.expect(201);
+        look(&stack, "Ok").await;
+        // Now what changes is told since then, and what was written here is no news any more.
+        look(&stack, "Ok").await;
+        let version = get(&stack, "apt1").await.header("etag").to_owned();
+        let db = stack.database(ServiceName::AppointmentService).db();
+        // Killed after the event was written there, and before that was noted.
+        let mut tx = db.read().await.unwrap();
+        let known = events_known(&mut tx, "work").await.unwrap();
+        drop(tx);
+        let event = known.into_values().next().unwrap();
+        let mut tx = db.begin().await.unwrap();
+        event_keep(&mut tx, "work", &OutsideEvent { etag: None, version: 0, ..event }).await.unwrap();
+        tx.commit().await.unwrap();
+        // It is found when it is written again: then all is looked at.
+        let _ = put(&stack, Role::Admin, "apt1", &json!({"reason": "Knee"})).await.expect(200);
+        assert_eq!(look(&stack, "Ok").await["pending"], 1);
+        assert_eq!(look(&stack, "Ok").await["pending"], 0);
+        // All that was known is lost; meanwhile the appointment is moved.
+        calendars_settle(db, &[]).await.unwrap();
+        let _ = put(&stack, Role::Admin, "apt1", &json!({"timeSlot": "11:00"})).await.expect(200);
+        calendars_settle(db, &[("work".to_owned(), vec![1])]).await.unwrap();
+        assert_eq!(look(&stack, "Ok").await["pending"], 0);
+        assert_eq!((server.text().await.matches("BEGIN:VEVENT").count(), line(&server.text().await, "DTSTART")), (1, "20260119T100000Z"));
+        let kept = get(&stack, "apt1").await;
+        assert_eq!((kept.json()["conflict"].clone(), kept.json()["timeSlot"].clone()), (Value::Null, json!("11:00")));
+        assert_eq!(history(&stack, "apt1").await, ["Created by usr_admin", "Updated by usr_admin", "Rescheduled by usr_admin"]);
+        assert_eq!((version.as_str(), kept.header("etag")), ("\"v1\"", "\"v3\""));
     }
 
     async fn an_outage_delays_and_loses_nothing_and_a_revoked_credential_is_shown_as_such(stack: Arc<TestStack>, port: u16) {

@@ -15,7 +15,12 @@ use super::outside::{look, run_with, standing};
 use super::*;
 
 /// A server that answers everything with this.
-async fn answering(port: u16, status: u16, headers: &'static [(&'static str, &'static str)], body: &'static str) {
+async fn answering(
+    port: u16,
+    status: u16,
+    headers: &'static [(&'static str, &'static str)],
+    body: &'static str,
+) {
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
     let answer = move || async move {
         let mut answer = axum::http::Response::builder().status(StatusCode::from_u16(status).unwrap());
@@ -64,12 +69,25 @@ fn whatever_a_server_answers_is_shown_as_what_it_is_and_nothing_is_lost() {
     let garbled = ("Garbled", "The calendar's server answers what cannot be read: it is no multistatus.");
     run(207, &[], "<html>", garbled);
     run(207, &[], "<!DOCTYPE a [<!ENTITY b 'c'>]><multistatus xmlns='DAV:'>&b;</multistatus>", garbled);
-    let tokenless = ("Garbled", "The calendar's server answers what cannot be read: what has changed has no sync-token.");
+    let tokenless =
+        ("Garbled", "The calendar's server answers what cannot be read: what has changed has no sync-token.");
     run(207, &[], "<multistatus xmlns='DAV:'/>", tokenless);
-    run(503, &[("retry-after", "7")], "", ("Unreachable", "The calendar's server does not serve us now (503)."));
+    let endless = ("Garbled", "The calendar's server answers more than can be read.");
+    run(207, &[], Box::leak("a".repeat(17 << 20).into_boxed_str()), endless);
+    run(
+        503,
+        &[("retry-after", "7")],
+        "",
+        ("Unreachable", "The calendar's server does not serve us now (503)."),
+    );
     let moved = ("Refused", "The calendar's server says that it is elsewhere (302): set its new address.");
     run(302, &[("location", "http://127.0.0.1:1/")], "", moved);
-    run(401, &[], "", ("CredentialRevoked", "The calendar's server does not take our credentials any more (401)."));
+    run(
+        401,
+        &[],
+        "",
+        ("CredentialRevoked", "The calendar's server does not take our credentials any more (401)."),
+    );
     run(404, &[], "", ("Refused", "The calendar's server refuses what it is asked (404)."));
 }
 

@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
+use axum::Router;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, patch, post};
-use axum::Router;
 use settings::{CalendarSettings, GoogleCalendarSettings, SecretRef};
 
 use super::outside::{look, run_with, standing};
@@ -66,7 +66,10 @@ impl Google {
     /// Writes an event as somebody would.
     fn write(&mut self, id: &str, changes: &Value) -> Value {
         self.changes += 1;
-        let (at, event) = self.events.entry(id.to_owned()).or_insert((0, json!({"kind": "calendar#event", "id": id, "status": "confirmed"})));
+        let (at, event) = self
+            .events
+            .entry(id.to_owned())
+            .or_insert((0, json!({"kind": "calendar#event", "id": id, "status": "confirmed"})));
         *at = self.changes;
         for (name, value) in changes.as_object().unwrap() {
             event[name] = value.clone();
@@ -82,16 +85,22 @@ impl Google {
 
 async fn token(State(fake): State<Fake>, body: String) -> Response {
     let mut google = within(&fake);
-    for part in ["grant_type=refresh_token", "refresh_token=granted", "client_id=client", "client_secret=secret"] {
+    for part in
+        ["grant_type=refresh_token", "refresh_token=granted", "client_id=client", "client_secret=secret"]
+    {
         assert!(body.contains(part), "{body}");
     }
     if google.is_revoked {
-        let body = json!({"error": "invalid_grant", "error_description": "Token has been expired or revoked."});
+        let body =
+            json!({"error": "invalid_grant", "error_description": "Token has been expired or revoked."});
         return answer(400, &body);
     }
     google.access_token += 1;
     let token = format!("access-{}", google.access_token);
-    answer(200, &json!({"access_token": token, "expires_in": 3599, "scope": "calendar", "token_type": "Bearer"}))
+    answer(
+        200,
+        &json!({"access_token": token, "expires_in": 3599, "scope": "calendar", "token_type": "Bearer"}),
+    )
 }
 
 async fn list(State(fake): State<Fake>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
@@ -99,7 +108,9 @@ async fn list(State(fake): State<Fake>, headers: HeaderMap, RawQuery(query): Raw
     let query: BTreeMap<String, String> = url.query_pairs().into_owned().collect();
     let mut google = within(&fake);
     let since = query.get("syncToken").map(|token| token.parse::<u64>().unwrap());
-    if let Some(refused) = google.refuse(&headers, format!("list {}", if since.is_some() { "changes" } else { "all" })) {
+    if let Some(refused) =
+        google.refuse(&headers, format!("list {}", if since.is_some() { "changes" } else { "all" }))
+    {
         return refused;
     }
     assert_eq!((query["singleEvents"].as_str(), query["showDeleted"].as_str()), ("true", "true"));
@@ -108,10 +119,16 @@ async fn list(State(fake): State<Fake>, headers: HeaderMap, RawQuery(query): Raw
     }
     // A token and a range together are a bad request.
     assert!(since.is_none() || !query.contains_key("timeMin"));
-    let items: Vec<_> = google.events.values().filter(|(at, _)| since.is_none_or(|since| *at > since)).map(|(_, event)| event.clone()).collect();
+    let items: Vec<_> = google
+        .events
+        .values()
+        .filter(|(at, _)| since.is_none_or(|since| *at > since))
+        .map(|(_, event)| event.clone())
+        .collect();
     // One a page.
     let page: usize = query.get("pageToken").map_or(0, |page| page.parse().unwrap());
-    let mut said = json!({"kind": "calendar#events", "items": items.iter().skip(page).take(1).collect::<Vec<_>>()});
+    let mut said =
+        json!({"kind": "calendar#events", "items": items.iter().skip(page).take(1).collect::<Vec<_>>()});
     if page + 1 < items.len() {
         said["nextPageToken"] = json!((page + 1).to_string());
     } else {
@@ -134,7 +151,12 @@ async fn insert(State(fake): State<Fake>, headers: HeaderMap, body: String) -> R
     answer(200, &google.write(id, &body))
 }
 
-async fn change(State(fake): State<Fake>, Path((_, id)): Path<(String, String)>, headers: HeaderMap, body: String) -> Response {
+async fn change(
+    State(fake): State<Fake>,
+    Path((_, id)): Path<(String, String)>,
+    headers: HeaderMap,
+    body: String,
+) -> Response {
     let body: Value = serde_json::from_str(&body).unwrap();
     let mut google = within(&fake);
     if let Some(refused) = google.refuse(&headers, "patch".to_owned()) {
@@ -147,7 +169,11 @@ async fn change(State(fake): State<Fake>, Path((_, id)): Path<(String, String)>,
     answer(200, &google.write(&id, &body))
 }
 
-async fn delete(State(fake): State<Fake>, Path((_, id)): Path<(String, String)>, headers: HeaderMap) -> Response {
+async fn delete(
+    State(fake): State<Fake>,
+    Path((_, id)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Response {
     let mut google = within(&fake);
     if let Some(refused) = google.refuse(&headers, "delete".to_owned()) {
         return refused;

@@ -8,8 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AccessSettings, Address, CalendarSettings, Encryption, IdentityProvider, RetentionSettings, SecretRef, ServiceCalls,
-    ServiceName, is_default, stale,
+    AccessSettings, Address, CalendarSettings, Encryption, IdentityProvider, RetentionSettings, SecretRef,
+    ServiceCalls, ServiceName, is_default, stale,
 };
 
 /// What a service is told; JSON in the file that `HEALTHCARE_SETTINGS` names.

@@ -83,7 +83,12 @@ impl Radicale {
             .args(["-c", SERVER, "--config", "", "--logging-level", "error", "--auth-type", "htpasswd"])
             .args(["--auth-htpasswd-encryption", "plain", "--auth-delay", "0.01"])
             .args(["--server-hosts", &format!("127.0.0.1:{}", self.port)])
-            .args(["--storage-filesystem-folder", &path("calendars"), "--auth-htpasswd-filename", &path("users")])
+            .args([
+                "--storage-filesystem-folder",
+                &path("calendars"),
+                "--auth-htpasswd-filename",
+                &path("users"),
+            ])
             .stdin(Stdio::piped())
             .spawn();
         self.child = Some(child.expect("Python starts"));

@@ -1,6 +1,7 @@
 //! What was changed there is taken in: our events that were moved or deleted, and the events of others, as far as they take a provider's time.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use contracts::trail::{self, Trail};
 
@@ -17,7 +18,8 @@ use crate::store::appointment::{
 use crate::store::feed::uid_of;
 use crate::store::outside::lease_hold;
 use crate::store::outside_busy::{
-    appointment_ids_within, appointments_within, busy_purge, busy_replace, is_busy_outside, object_hash, objects_busy,
+    appointment_ids_within, appointments_within, busy_purge, busy_replace, busy_room, is_busy_outside,
+    object_hash, objects_busy,
 };
 use crate::store::outside_event::{OutsideEvent, event_forget, event_keep, events_known};
 
@@ -45,18 +47,22 @@ struct Look {
     reading: Reading,
     schedule: Option<Schedule>,
     known: HashMap<String, OutsideEvent>,
+    /// How many more stretches of busy time are kept.
+    room: AtomicUsize,
 }
 
 impl Worker {
     /// Takes in what has changed there.
     pub(super) async fn pull(&self, progress: &Progress) -> Result<Report, Stop> {
-        let look = self.look().await?;
+        let mut look = self.look().await?;
         let changes = match self.outside.changes(self.token(progress), &look.reading).await {
             Err(Fault::TokenRefused) => self.outside.changes(None, &look.reading).await?,
             changes => changes?,
         };
-        let report =
-            Report { token: changes.token.clone(), is_whole: changes.is_whole, ..Report::default() };
+        let report = Report { token: changes.token.clone(), is_whole: changes.is_whole, ..Report::default() };
+        if changes.is_whole {
+            self.adopt(&mut look).await?;
+        }
         self.take_in(&look, changes).await?;
         Ok(report)
     }
@@ -69,11 +75,18 @@ impl Worker {
         let zone = schedule.as_ref().map_or(self.api.zone, |schedule| schedule.zone);
         let reading = self.reading(zone, self.api.now());
         let mut tx = self.db().read().await?;
-        let mut known = events_known(&mut tx, self.name()).await?;
-        // What is there from before it was known here is ours, too.
-        let ids = appointment_ids_within(&mut tx, self.provider.as_ref(), push::to_come(self.api.now())).await?;
+        let known = events_known(&mut tx, self.name()).await?;
+        let room = busy_room(&mut tx, self.name()).await?;
+        Ok(Look { reading, schedule, known, room: AtomicUsize::new(room) })
+    }
+
+    /// What is there from before it was known here is ours, too, be it with whom it may: a calendar may have been taken out of the settings, and put
+    /// back for another provider.
+    async fn adopt(&self, look: &mut Look) -> Result<(), Stop> {
+        let mut tx = self.db().read().await?;
+        let ids = appointment_ids_within(&mut tx, push::to_come(self.api.now())).await?;
         drop(tx);
-        let noted: BTreeSet<String> = known.values().map(|event| event.appointment_id.clone()).collect();
+        let noted: BTreeSet<String> = look.known.values().map(|event| event.appointment_id.clone()).collect();
         for id in ids.into_iter().filter(|id| !noted.contains(id.as_str())) {
             let href = self.outside.href(&uid_of(self.db(), id.as_str())?);
             let (appointment_id, long_ago) = (id.to_string(), DateTime::UNIX_EPOCH);
@@ -85,9 +98,9 @@ impl Worker {
                 starts_at: long_ago,
                 ends_at: long_ago,
             };
-            known.insert(href, event);
+            look.known.insert(href, event);
         }
-        Ok(Look { reading, schedule, known })
+        Ok(())
     }
 
     async fn take_in(&self, look: &Look, changes: Changes) -> Result<(), Stop> {
@@ -192,7 +205,9 @@ impl Worker {
             None => None,
         };
         // Of one that was erased nothing is left to decide: it is taken away there.
-        let Some(kept) = kept else { return self.keep(&OutsideEvent { etag, version: 0, ..known.clone() }).await };
+        let Some(kept) = kept else {
+            return self.keep(&OutsideEvent { etag, version: 0, ..known.clone() }).await;
+        };
         let stands = kept.appointment.span()?;
         trail::concerns(kept.appointment.patient.as_str());
         match became {
@@ -206,12 +221,14 @@ impl Worker {
                 self.keep(&OutsideEvent { etag, version, starts_at, ends_at, ..known.clone() }).await
             }
             Became::Moved(to) => match self.moved(look, &kept, known, to)? {
-                Some(after) => match self.save(&kept, &after, known, (etag.clone(), kept.version), look).await {
-                    Err(Stop::Ours(Error::Overlap(_) | Error::Invalid(_))) => {
-                        self.put_back(&kept, known, etag, Conflict::OutsideMove).await
+                Some(after) => {
+                    match self.save(&kept, &after, known, (etag.clone(), kept.version), look).await {
+                        Err(Stop::Ours(Error::Overlap(_) | Error::Invalid(_))) => {
+                            self.put_back(&kept, known, etag, Conflict::OutsideMove).await
+                        }
+                        outcome => outcome,
                     }
-                    outcome => outcome,
-                },
+                }
                 None => self.put_back(&kept, known, etag, Conflict::OutsideMove).await,
             },
             Became::Strange => self.put_back(&kept, known, etag, Conflict::OutsideMove).await,
@@ -296,12 +313,19 @@ impl Worker {
     }
 
     /// An event of somebody else's: when it keeps the provider busy, nobody is booked, and what is booked already is a conflict.
-    async fn theirs(&self, look: &Look, object: &[u8], busy: &[(DateTime<Utc>, DateTime<Utc>)]) -> Result<(), Stop> {
+    async fn theirs(
+        &self,
+        look: &Look,
+        object: &[u8],
+        busy: &[(DateTime<Utc>, DateTime<Utc>)],
+    ) -> Result<(), Stop> {
         let Some(provider) = &self.provider else { return Ok(()) };
         // Whoever's profile is gone has no time that could be taken.
         let busy = if look.schedule.is_some() { busy } else { &[] };
-        let busy: Vec<Span> =
-            busy.iter().map(|(starts_at, ends_at)| Span { starts_at: *starts_at, ends_at: *ends_at }).collect();
+        let room = look.room.load(Ordering::Relaxed);
+        let spans = busy.iter().map(|(starts_at, ends_at)| Span { starts_at: *starts_at, ends_at: *ends_at });
+        let busy: Vec<Span> = spans.take(room).collect();
+        look.room.store(room - busy.len(), Ordering::Relaxed);
         let take = db::retrying(self.db(), async |mut tx| {
             tx.lock(&[&provider_lock(provider)]).await?;
             lease_hold(&mut tx, &self.lease).await?;

@@ -1,6 +1,10 @@
 //! A turn at a calendar: taken when it is due, and what came of it kept.
 
 use super::*;
+use crate::store::outside::lease_hold;
+
+/// A third of how long a lease lasts.
+const HOLD_EVERY: Duration = Duration::from_secs(20);
 
 /// What a turn has to tell.
 #[derive(Default)]
@@ -19,7 +23,10 @@ impl Worker {
     /// Takes a turn if the calendar is due and nobody is at it. Whether it was.
     pub async fn turn(&self) -> Result<bool, Lost> {
         let Some(progress) = lease_take(self.db(), &self.lease).await? else { return Ok(false) };
-        let outcome = self.go(&progress).await;
+        let outcome = tokio::select! {
+            outcome = self.go(&progress) => outcome,
+            lost = self.hold_on() => Err(lost.into()),
+        };
         let now = self.api.now();
         match outcome {
             Ok(report) => self.succeeded(&progress, &report, now).await?,
@@ -27,6 +34,22 @@ impl Worker {
             Err(stop) => self.failed(&progress, &stop, now).await?,
         }
         Ok(true)
+    }
+
+    /// Says again and again that somebody is at it, however long the other side takes to answer. Ends if somebody else is.
+    async fn hold_on(&self) -> Lost {
+        loop {
+            tokio::time::sleep(HOLD_EVERY).await;
+            let held = db::retrying(self.db(), async |mut tx| {
+                lease_hold(&mut tx, &self.lease).await?;
+                Ok::<_, Lost>(tx.commit_unaudited().await?)
+            });
+            match held.await {
+                Err(Lost::Lease) => return Lost::Lease,
+                Err(error) => tracing::warn!(calendar = self.name(), %error, "a calendar could not be held"),
+                Ok(()) => {}
+            }
+        }
     }
 
     async fn go(&self, progress: &Progress) -> Result<Report, Stop> {

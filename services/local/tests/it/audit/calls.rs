@@ -101,6 +101,7 @@ fn of_appointments_and_bills() -> Vec<Called> {
         call("appointment_by_id", "/api/appointments/{id}", "", true, 200),
         call("update_appointment", "/api/appointments/{id}", r#"{"timeSlot": "11:00"}"#, true, 200),
         call("appointment_history", "/api/appointments/{id}/history", "", true, 200),
+        call("list_outside_calendars", "/api/appointments/calendars", "", false, 200),
         call("provider_slots", "/api/providers/prov001/slots", "", false, 200),
         call("create_bill", "/api/bills", bill, true, 201),
         call("list_bills", "/api/bills", "", true, 200),

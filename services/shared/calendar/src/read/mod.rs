@@ -74,7 +74,8 @@ pub fn read(text: &str, reading: &Reading) -> Result<Object, Unreadable> {
     let calendar = read_calendar(&unfolded).map_err(|_| Unreadable::Garbage)?;
     let zones = Zones::of(&calendar.components, reading.zone);
     let named = calendar.components.iter().filter(|component| component.name == "VEVENT");
-    let events: Vec<Event<'_>> = named.take(EVENTS_MAX + 1).filter_map(|event| Event::of(event, &zones)).collect();
+    let events: Vec<Event<'_>> =
+        named.take(EVENTS_MAX + 1).filter_map(|event| Event::of(event, &zones)).collect();
     if events.len() > EVENTS_MAX {
         return Err(Unreadable::Large);
     }
@@ -117,12 +118,16 @@ struct Event<'a> {
 impl<'a> Event<'a> {
     fn of(component: &'a Component<'a>, zones: &Zones) -> Option<Self> {
         let value = |name: &str| find(component, name).map(|property| property.val.as_str());
-        let says = |name: &str, what: &str| value(name).is_some_and(|is| is.trim().eq_ignore_ascii_case(what));
+        let says =
+            |name: &str, what: &str| value(name).is_some_and(|is| is.trim().eq_ignore_ascii_case(what));
         let starts = zones.moment(find(component, "DTSTART")?)?;
         let ends = find(component, "DTEND").and_then(|property| zones.moment(property));
         let instants = |name: &str| {
             let properties = component.properties.iter().filter(|property| property.name == name);
-            properties.flat_map(|property| zones.moments(property)).map(|moment| moment.instant).collect::<Vec<_>>()
+            properties
+                .flat_map(|property| zones.moments(property))
+                .map(|moment| moment.instant)
+                .collect::<Vec<_>>()
         };
         Some(Self {
             uid: value("UID")?,

@@ -28,7 +28,10 @@ fn an_event_is_when_it_says_it_is() {
     for (lines, expected) in [
         ("DTSTART:20260119T090000Z\nDTEND:20260119T093000Z", "01-19 09:00 to 01-19 09:30"),
         ("DTSTART;TZID=America/New_York:20260119T090000\nDURATION:PT1H30M", "01-19 14:00 to 01-19 15:30"),
-        ("DTSTART;TZID=/mozilla.org/20050126_1/America/New_York:20260119T090000\nDURATION:PT1H", "01-19 14:00 to 01-19 15:00"),
+        (
+            "DTSTART;TZID=/mozilla.org/20050126_1/America/New_York:20260119T090000\nDURATION:PT1H",
+            "01-19 14:00 to 01-19 15:00",
+        ),
         ("DTSTART;TZID=Pacific Standard Time:20260119T090000\nDURATION:PT1H", "01-19 17:00 to 01-19 18:00"),
         // Nobody knows the zone, or none is named: it is the owner's.
         ("DTSTART;TZID=Here:20260119T090000\nDURATION:P1DT1H", "01-19 08:00 to 01-20 09:00"),
@@ -64,9 +67,15 @@ fn what_takes_no_time_is_not_busy() {
 #[test]
 fn one_that_recurs_does_so_by_the_clock_on_the_wall() {
     let lines = "DTSTART;TZID=Europe/Berlin:20260323T090000\nDURATION:PT1H\nRRULE:FREQ=WEEKLY;COUNT=3";
-    assert_eq!(busy_of(lines), ["03-23 08:00 to 03-23 09:00", "03-30 07:00 to 03-30 08:00", "04-06 07:00 to 04-06 08:00"]);
+    assert_eq!(
+        busy_of(lines),
+        ["03-23 08:00 to 03-23 09:00", "03-30 07:00 to 03-30 08:00", "04-06 07:00 to 04-06 08:00"]
+    );
     let until = "DTSTART;VALUE=DATE:20260201\nRRULE:FREQ=MONTHLY;UNTIL=20260401";
-    assert_eq!(busy_of(until), ["01-31 23:00 to 02-01 23:00", "02-28 23:00 to 03-01 23:00", "03-31 22:00 to 04-01 22:00"]);
+    assert_eq!(
+        busy_of(until),
+        ["01-31 23:00 to 02-01 23:00", "02-28 23:00 to 03-01 23:00", "03-31 22:00 to 04-01 22:00"]
+    );
 }
 
 #[test]
@@ -77,7 +86,10 @@ fn an_occurrence_that_was_moved_called_off_or_left_out_is_so() {
         BEGIN:VEVENT\r\nUID:a\r\nRECURRENCE-ID:20260122T090000Z\r\nDTSTART:20260122T090000Z\r\nDURATION:PT1H\r\nSTATUS:CANCELLED\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n";
     let object = read(text, &reading()).unwrap();
     let hours: Vec<_> = object.busy.iter().map(|(from, _)| from.format("%d %H").to_string()).collect();
-    assert_eq!((hours, object.single), (vec!["19 09".to_owned(), "21 15".to_owned(), "23 09".to_owned()], None));
+    assert_eq!(
+        (hours, object.single),
+        (vec!["19 09".to_owned(), "21 15".to_owned(), "23 09".to_owned()], None)
+    );
 }
 
 #[test]
@@ -86,7 +98,8 @@ fn a_rule_without_an_end_ends_with_what_is_looked_at() {
     assert_eq!(busy_of(&lines("FREQ=WEEKLY")).len(), 56);
     // What comes back-to-back is one; what nobody means takes place once.
     assert_eq!(busy_of(&lines("FREQ=SECONDLY")).len(), 1);
-    for rule in ["FREQ=DAILY;INTERVAL=0", "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30", "FREQ=NEVER", "garbage", ""] {
+    for rule in ["FREQ=DAILY;INTERVAL=0", "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30", "FREQ=NEVER", "garbage", ""]
+    {
         assert_eq!(busy_of(&lines(rule)), ["01-19 09:00 to 01-19 09:30"], "{rule}");
     }
     let ancient = "DTSTART:19010119T090000Z\nDURATION:PT30M\nRRULE:FREQ=SECONDLY";
@@ -111,11 +124,21 @@ fn what_is_no_event_is_refused_and_what_is_too_large_too() {
 fn what_is_written_here_is_read_as_it_was_meant() {
     let (starts_at, ends_at) = (at("2026-01-19T09:00:00Z"), at("2026-01-19T09:30:00Z"));
     let event = Written {
-        uid: "u".to_owned(), sequence: 0, changed_at: starts_at, starts_at, ends_at, status: Status::Confirmed, summary: "Appointment".to_owned(),
+        uid: "u".to_owned(),
+        sequence: 0,
+        changed_at: starts_at,
+        starts_at,
+        ends_at,
+        status: Status::Confirmed,
+        summary: "Appointment".to_owned(),
     };
-    let text = Calendar { name: "n".to_owned(), method: None, refresh_minutes: None, events: vec![event] }.to_text();
+    let text =
+        Calendar { name: "n".to_owned(), method: None, refresh_minutes: None, events: vec![event] }.to_text();
     let span = (starts_at, ends_at);
-    assert_eq!(read(&text, &reading()), Ok(Object { uid: "u".to_owned(), single: Some(span), busy: vec![span] }));
+    assert_eq!(
+        read(&text, &reading()),
+        Ok(Object { uid: "u".to_owned(), single: Some(span), busy: vec![span] })
+    );
 }
 
 proptest! {

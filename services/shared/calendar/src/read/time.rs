@@ -115,7 +115,8 @@ pub(super) struct Zones {
 impl Zones {
     pub(super) fn of(components: &[Component<'_>], owner: Tz) -> Self {
         let explain = |component: &Component<'_>| {
-            let value = |name: &str| component.find_prop(name).map(|property| property.val.as_str().to_owned());
+            let value =
+                |name: &str| component.find_prop(name).map(|property| property.val.as_str().to_owned());
             Some((value("TZID")?, value("X-LIC-LOCATION")?.parse().ok()?))
         };
         let zones = components.iter().filter(|component| component.name == "VTIMEZONE");
@@ -129,7 +130,8 @@ impl Zones {
             let slashes = name.match_indices('/').map(|(at, _)| &name[at + 1..]);
             std::iter::once(name).chain(slashes).find_map(|name| name.parse().ok())
         };
-        let windows = || WINDOWS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, zone)| *zone);
+        let windows =
+            || WINDOWS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, zone)| *zone);
         iana().or_else(|| self.explained.get(name).copied()).or_else(windows).unwrap_or(self.owner)
     }
 
@@ -157,7 +159,9 @@ pub(super) fn parse(text: &str, zone: Tz) -> Option<Moment> {
     let is_plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte.eq_ignore_ascii_case(&b'T'));
     let (local, is_date) = match text.len() {
         8 if is_plain => (NaiveDate::parse_from_str(text, "%Y%m%d").ok()?.and_time(NaiveTime::MIN), true),
-        15 if is_plain => (NaiveDateTime::parse_from_str(&text.to_ascii_uppercase(), "%Y%m%dT%H%M%S").ok()?, false),
+        15 if is_plain => {
+            (NaiveDateTime::parse_from_str(&text.to_ascii_uppercase(), "%Y%m%dT%H%M%S").ok()?, false)
+        }
         _ => return None,
     };
     Some(Moment { instant: instant(zone, local)?, zone, is_date })
