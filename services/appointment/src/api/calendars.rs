@@ -1,6 +1,7 @@
 //! `GET /api/appointments/calendars`: for staff, and of a clinician's own.
 
 use contracts::appointments::ListOutsideCalendars;
+use contracts::id::ProviderId;
 use contracts::outside_calendars::OutsideCalendar;
 use contracts::page::Page;
 use db::Tx;
@@ -32,7 +33,7 @@ pub async fn calendars(
 
 /// Whether it is a caller's to see: a clinician's own, and everybody else's on the staff.
 fn is_for(caller: &Caller, settings: &CalendarSettings) -> bool {
-    let own = caller.provider_id.as_ref().map(|own| own.as_str());
+    let own = caller.provider_id.as_ref().map(ProviderId::as_str);
     !caller.is_carer() || (own.is_some() && own == settings.provider_id.as_deref())
 }
 

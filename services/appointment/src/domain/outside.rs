@@ -91,12 +91,12 @@ mod tests {
 
     #[test]
     fn whoever_fails_waits_longer_each_time_and_not_for_ever() {
-        let minute = Duration::from_secs(60);
+        let minute = Duration::from_mins(1);
         let waits: Vec<_> = (0..7).map(|failures| backoff(minute, failures, None).num_seconds()).collect();
         assert_eq!(waits, [60, 120, 240, 480, 900, 900, 900]);
         assert_eq!(backoff(minute, 1, Some(600)).num_seconds(), 600);
         assert_eq!(backoff(minute, 1, Some(u64::MAX)).num_seconds(), 3600);
-        assert_eq!(backoff(Duration::from_secs(86_400), i64::MAX, None).num_seconds(), 86_400);
+        assert_eq!(backoff(Duration::from_hours(24), i64::MAX, None).num_seconds(), 86_400);
     }
 
     #[test]

@@ -102,10 +102,10 @@ impl CalDav {
     pub(super) async fn fetch(&self, hrefs: &[String], reading: &Reading) -> Result<Vec<Found>, Fault> {
         let mut found = Vec::with_capacity(hrefs.len());
         for hrefs in hrefs.chunks(FETCHED_AT_ONCE) {
-            let asked: String = hrefs
-                .iter()
-                .map(|href| format!("<D:href>{}</D:href>", quick_xml::escape::escape(href.as_str())))
-                .collect();
+            let mut asked = String::new();
+            for href in hrefs {
+                asked.extend(["<D:href>", &quick_xml::escape::escape(href.as_str()), "</D:href>"]);
+            }
             let body = format!(
                 "<?xml version=\"1.0\" encoding=\"utf-8\"?>\
                  <C:calendar-multiget xmlns:D=\"DAV:\" xmlns:C=\"urn:ietf:params:xml:ns:caldav\">\

@@ -58,10 +58,8 @@ impl Fault {
         match self {
             Self::Unreachable | Self::Slow | Self::NotNow(..) => State::Unreachable,
             Self::Unauthorized(_) | Self::Secret(_) => State::CredentialRevoked,
-            Self::Moved(_) | Self::Refused(_) => State::Refused,
+            Self::Moved(_) | Self::Refused(_) | Self::TokenRefused | Self::Changed => State::Refused,
             Self::Endless | Self::Garbled(_) => State::Garbled,
-            // Both are mended by the next look.
-            Self::TokenRefused | Self::Changed => State::Ok,
         }
     }
 
@@ -71,11 +69,6 @@ impl Fault {
             Self::NotNow(_, seconds) => *seconds,
             _ => None,
         }
-    }
-
-    /// Whether it is about one event alone: the others go on.
-    pub fn is_of_one_event(&self) -> bool {
-        matches!(self, Self::Changed | Self::Refused(_))
     }
 }
 

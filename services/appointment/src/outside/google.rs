@@ -174,14 +174,10 @@ impl Google {
                 let mut query = url.query_pairs_mut();
                 query.extend_pairs([("singleEvents", "true"), ("showDeleted", "true"), ("maxResults", PAGE)]);
                 match token {
-                    Some(token) => drop(query.append_pair("syncToken", token)),
-                    None => {
-                        drop(query.extend_pairs([
-                            ("timeMin", time(reading.from)),
-                            ("timeMax", time(reading.before)),
-                        ]))
-                    }
-                }
+                    Some(token) => query.append_pair("syncToken", token),
+                    None => query
+                        .extend_pairs([("timeMin", time(reading.from)), ("timeMax", time(reading.before))]),
+                };
                 if let Some(page) = &page {
                     query.append_pair("pageToken", page);
                 }

@@ -24,7 +24,7 @@ pub enum Outside {
     /// A `CalDAV` collection.
     CalDav(CalDav),
     /// A Google calendar.
-    Google(Google),
+    Google(Box<Google>),
 }
 
 /// What has changed in a calendar since it was asked last.
@@ -79,7 +79,7 @@ impl Outside {
         let google = settings.google.as_ref();
         let google =
             google.ok_or_else(|| format!("integrations.calendars: {} is of no kind", settings.name))?;
-        Ok(Self::Google(Google::new(google, db.clock().clone(), secrets.clone())?))
+        Ok(Self::Google(Box::new(Google::new(google, db.clock().clone(), secrets.clone())?)))
     }
 
     /// What has changed since the token was told; without one, all that there is.

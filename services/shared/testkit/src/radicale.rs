@@ -1,4 +1,4 @@
-//! A real CalDAV server for tests: Radicale, from the Python package index. It keeps its calendars in a temporary folder, so that it can be stopped
+//! A real `CalDAV` server for tests: Radicale, from the Python package index. It keeps its calendars in a temporary folder, so that it can be stopped
 //! and started again as after an outage.
 //!
 //! It ends with the test, however that ends: it reads the end of a pipe that the kernel closes with the test's process.

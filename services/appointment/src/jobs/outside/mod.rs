@@ -3,6 +3,7 @@
 //! All that is known is in the database: whoever dies in the middle, wherever that is, leaves nothing that the next one does not see. One worker is at
 //! a calendar at a time, among all replicas, and keeps what it has found out only while that is so.
 
+mod meter;
 mod pull;
 mod push;
 mod turn;
@@ -19,11 +20,13 @@ use http_kit::Kit;
 use http_kit::kit::BuildError;
 use settings::CalendarSettings;
 
+use meter::Turns;
+
 use crate::api::Api;
 use crate::domain::outside::{State, ahead, backoff, is_whole_due};
 use crate::error::Error;
 use crate::outside::{Fault, Outside, target};
-use crate::store::outside::{Lease, Lost, Outcome, Progress, calendars_settle, lease_return, lease_take};
+use crate::store::outside::{Lease, Lost, Progress, calendars_settle};
 
 /// How often it is looked whether a calendar is due.
 const TICK: Duration = Duration::from_secs(1);
@@ -70,6 +73,7 @@ pub struct Worker {
     settings: CalendarSettings,
     provider: Option<ProviderId>,
     lease: Lease,
+    turns: Turns,
 }
 
 impl Worker {
@@ -85,11 +89,12 @@ impl Worker {
     fn actor(&self) -> String {
         format!("calendar:{}", self.name())
     }
+}
 
-    fn reading(&self, zone: chrono_tz::Tz, now: DateTime<Utc>) -> Reading {
-        let span = ahead(now);
-        Reading { zone, from: span.starts_at, before: span.ends_at }
-    }
+/// What of a calendar is looked at.
+fn reading(zone: chrono_tz::Tz, now: DateTime<Utc>) -> Reading {
+    let span = ahead(now);
+    Reading { zone, from: span.starts_at, before: span.ends_at }
 }
 
 /// The workers at the calendars of the settings; what is known of others goes.
@@ -100,6 +105,10 @@ pub async fn workers(kit: &Kit, api: &Api) -> Result<Vec<Worker>, BuildError> {
         settled.push((settings.name.clone(), kit.db.vault().blind("calendar target", &target(settings))?));
     }
     calendars_settle(&kit.db, &settled).await?;
+    let turns = Turns::default();
+    if !calendars.is_empty() {
+        turns.register(&kit.world.metrics);
+    }
     let worker = |settings: &CalendarSettings| {
         Ok(Worker {
             api: api.clone(),
@@ -107,6 +116,7 @@ pub async fn workers(kit: &Kit, api: &Api) -> Result<Vec<Worker>, BuildError> {
             provider: settings.provider_id.clone().map(ProviderId::trusted),
             lease: Lease { calendar: settings.name.clone(), by: kit.db.random().id("wrk") },
             settings: settings.clone(),
+            turns: turns.clone(),
         })
     };
     calendars.iter().map(worker).collect()

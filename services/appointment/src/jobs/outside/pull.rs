@@ -6,7 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use contracts::trail::{self, Trail};
 
 use super::turn::Report;
-use super::*;
+use calendar::read::Reading;
+use chrono::{DateTime, Utc};
+
+use super::{Error, Fault, Progress, Stop, Worker, push, reading};
 use crate::domain::appointment::{Appointment, Conflict};
 use crate::domain::notice;
 use crate::domain::span::Span;
@@ -73,7 +76,7 @@ impl Worker {
             None => None,
         };
         let zone = schedule.as_ref().map_or(self.api.zone, |schedule| schedule.zone);
-        let reading = self.reading(zone, self.api.now());
+        let reading = reading(zone, self.api.now());
         let mut tx = self.db().read().await?;
         let known = events_known(&mut tx, self.name()).await?;
         let room = busy_room(&mut tx, self.name()).await?;
@@ -181,7 +184,8 @@ impl Worker {
     ) -> Result<(), Stop> {
         let mut attempt = 1;
         loop {
-            match trail::within(Some(self.trail()), self.follow(look, known, etag, became)).await {
+            let follow = self.follow(look, known, etag, became);
+            match Box::pin(trail::within(Some(self.trail()), follow)).await {
                 // It was changed here, too: decided anew, on what it is now.
                 Err(Stop::Ours(Error::Changed)) if attempt < ATTEMPTS_MAX => attempt += 1,
                 outcome => return outcome,
@@ -220,7 +224,7 @@ impl Worker {
                 let (starts_at, ends_at) = (to.starts_at, to.ends_at);
                 self.keep(&OutsideEvent { etag, version, starts_at, ends_at, ..known.clone() }).await
             }
-            Became::Moved(to) => match self.moved(look, &kept, known, to)? {
+            Became::Moved(to) => match self.moved(look, &kept, known, to) {
                 Some(after) => {
                     match self.save(&kept, &after, known, (etag.clone(), kept.version), look).await {
                         Err(Stop::Ours(Error::Overlap(_) | Error::Invalid(_))) => {
@@ -239,21 +243,13 @@ impl Worker {
 
     /// The appointment as it was moved there; `None` if it cannot be so: it was changed here since it was written there, nobody knows the provider's
     /// place, or it is to be in the past or at no time that there is.
-    fn moved(
-        &self,
-        look: &Look,
-        kept: &Kept,
-        known: &OutsideEvent,
-        to: Span,
-    ) -> Result<Option<Appointment>, Stop> {
+    fn moved(&self, look: &Look, kept: &Kept, known: &OutsideEvent, to: Span) -> Option<Appointment> {
         let is_ours_newer = kept.version != known.version;
         let zone = look.schedule.as_ref().map(|schedule| schedule.zone);
         let zone = if self.provider.is_none() { Some(kept.appointment.zone) } else { zone };
-        let Some(zone) = zone.filter(|_| !is_ours_newer && to.starts_at >= self.api.now()) else {
-            return Ok(None);
-        };
+        let zone = zone.filter(|_| !is_ours_newer && to.starts_at >= self.api.now())?;
         // What has been, or does not take place any more, is not moved.
-        Ok(kept.appointment.moved(to, zone).unwrap_or_default())
+        kept.appointment.moved(to, zone).unwrap_or_default()
     }
 
     /// Moves the appointment, as its provider would by PUT.
@@ -353,7 +349,7 @@ impl Worker {
             let commit = if is_any_changed { tx.commit().await } else { tx.commit_unaudited().await };
             Ok::<_, Stop>(commit?)
         });
-        trail::within(Some(self.trail()), take).await
+        Box::pin(trail::within(Some(self.trail()), take)).await
     }
 
     /// What an appointment becomes by what was done outside stands in the audit.

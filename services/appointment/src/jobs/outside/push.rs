@@ -3,12 +3,15 @@
 use chrono::TimeDelta;
 
 use super::turn::Report;
-use super::*;
+use super::{DateTime, Fault, Stop, Utc, Worker, ahead};
 use crate::domain::span::Span;
 use crate::store::outside::lease_hold;
 use crate::store::outside_event::{
     Due, OutsideEvent, event_forget, event_keep, events_behind, events_missing,
 };
+
+/// Events that a server stumbles over before it is left alone.
+const TROUBLES_MAX: u32 = 3;
 
 impl Worker {
     /// Writes what is there not as it is here: what belongs there is put, what does not is deleted.
@@ -24,7 +27,8 @@ impl Worker {
                 }
             }
         }
-        Ok(())
+        // The others were written; the calendar waits for those.
+        report.trouble.take().map_or(Ok(()), |fault| Err(fault.into()))
     }
 
     async fn due(&self, is_there: bool, after: &str) -> Result<Vec<Due>, Stop> {
@@ -47,6 +51,11 @@ impl Worker {
             Err(Stop::Outside(Fault::Refused(status))) => {
                 let (events, _) = report.refused.unwrap_or_default();
                 report.refused = Some((events + 1, status));
+            }
+            // One event that a server stumbles over is in nobody's way; a server that is down is not asked for each.
+            Err(Stop::Outside(fault @ Fault::NotNow(..))) if report.troubles < TROUBLES_MAX => {
+                report.troubles += 1;
+                report.trouble.get_or_insert(fault);
             }
             outcome => outcome?,
         }

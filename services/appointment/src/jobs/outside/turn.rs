@@ -1,7 +1,11 @@
 //! A turn at a calendar: taken when it is due, and what came of it kept.
 
-use super::*;
-use crate::store::outside::lease_hold;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{Fault, Lost, Progress, SOON, State, Stop, Worker, backoff, is_whole_due};
+use crate::store::outside::{Outcome, lease_hold, lease_return, lease_take};
 
 /// A third of how long a lease lasts.
 const HOLD_EVERY: Duration = Duration::from_secs(20);
@@ -11,6 +15,9 @@ const HOLD_EVERY: Duration = Duration::from_secs(20);
 pub(super) struct Report {
     /// Events that the other side refuses, and with which status.
     pub(super) refused: Option<(u32, u16)>,
+    /// How often it could not just now, and how the first time.
+    pub(super) troubles: u32,
+    pub(super) trouble: Option<Fault>,
     /// Whether something was changed there while it was written here.
     pub(super) is_overtaken: bool,
     /// What to ask with next time.
@@ -72,6 +79,7 @@ impl Worker {
             failures: 0,
             next_at: now + if report.is_overtaken { SOON.min(poll) } else { poll },
         };
+        self.turns.count(self.name(), outcome.state);
         lease_return(self.db(), &self.lease, &outcome).await
     }
 
@@ -92,6 +100,7 @@ impl Worker {
             failures: progress.failures + 1,
             next_at: now + backoff(self.settings.poll_interval(), progress.failures, asked),
         };
+        self.turns.count(self.name(), outcome.state);
         lease_return(self.db(), &self.lease, &outcome).await
     }
 
