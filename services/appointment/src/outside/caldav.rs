@@ -70,7 +70,7 @@ impl CalDav {
                     (None, false) => {}
                 }
             }
-            let next = part.sync_token.ok_or(Fault::Garbled("what has changed has no sync-token"))?;
+            let next = part.next.ok_or(Fault::Garbled("what has changed has no sync-token"))?;
             let is_stuck = token.as_ref() == Some(&next);
             changes.token = Some(next.clone());
             if is_last || is_stuck {

@@ -28,7 +28,7 @@ pub enum Outside {
 }
 
 /// What has changed in a calendar since it was asked last.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Changes {
     /// Each object that was changed or is gone, once.
     pub objects: Vec<Found>,

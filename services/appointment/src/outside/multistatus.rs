@@ -23,7 +23,7 @@ pub struct Multistatus {
     /// Of each object.
     pub responses: Vec<Response>,
     /// What to ask with next time (RFC 6578 §6.4).
-    pub sync_token: Option<String>,
+    pub next: Option<String>,
 }
 
 /// What was answered of one object.
@@ -158,7 +158,7 @@ impl Reading {
                 }
                 self.read.responses.push(std::mem::take(response));
             }
-            ([Element::Multistatus], Element::Token) => self.read.sync_token = word(),
+            ([Element::Multistatus], Element::Token) => self.read.next = word(),
             ([Element::Multistatus, Element::Response], Element::Href) => {
                 response.href = word().unwrap_or_default();
             }
@@ -194,7 +194,7 @@ mod tests {
 X:&lt;<![CDATA[&y;]]></C:calendar-data></prop><status>HTTP/1.1 200 OK</status></propstat></response>
             <response><href>/c/b.ics</href><status>HTTP/1.1 404 Not Found</status></response></multistatus>"#;
         let read = parse(body.as_bytes()).unwrap();
-        assert_eq!(read.sync_token.as_deref(), Some("http://a/1"));
+        assert_eq!(read.next.as_deref(), Some("http://a/1"));
         let [there, gone] = read.responses.as_slice() else { panic!("{read:?}") };
         assert_eq!(
             (there.href.as_str(), there.etag.as_deref(), there.status),

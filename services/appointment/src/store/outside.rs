@@ -36,7 +36,7 @@ pub struct Lease {
 }
 
 /// How far a calendar is.
-#[derive(Clone, Debug, FromRow)]
+#[derive(Clone, FromRow)]
 pub struct Progress {
     /// What to ask with for what has changed since.
     pub sync_token: Option<String>,
@@ -148,7 +148,7 @@ pub async fn lease_hold(tx: &mut Tx, lease: &Lease) -> Result<(), Lost> {
 }
 
 /// What came of being at a calendar.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Outcome<'a> {
     /// Where it stands now.
     pub state: State,
