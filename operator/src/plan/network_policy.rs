@@ -1,8 +1,8 @@
 //! Network policies: nothing may speak to anything, and then just the flows that exist. They say by label whom a pod may speak to; a cluster
 //! whose network does not know them is as open as before.
 //!
-//! What runs outside the stack has an address that is not known here. Then the port alone is allowed: DNS, the API server, a mail server, a
-//! database that somebody else runs, an object store, a Redis where limits are counted, a transit engine, an identity
+//! What runs outside the stack has an address that is not known here. Then the port alone is allowed: DNS, the API server, mail servers,
+//! whoever takes text and push messages, a database that somebody else runs, an object store, a Redis where limits are counted, a transit engine, an identity
 //! provider, a collector of traces, a Prometheus.
 
 use std::net::IpAddr;
@@ -26,6 +26,7 @@ pub const POSTGRES_PORT: u16 = 5432;
 /// managed clusters (443), minikube (8443) and `MicroK8s` (16443).
 const API_SERVER_PORTS: [u16; 4] = [443, 6443, 8443, 16443];
 const DNS_PORT: u16 = 53;
+const HTTPS_PORT: u16 = 443;
 
 /// A policy for all pods, one for each part, and those of the database; unless the stack wants none.
 pub(super) fn plan(context: &Context<'_>) -> Vec<Object> {
@@ -80,7 +81,7 @@ fn service_policy(context: &Context<'_>, service: ServiceName) -> NetworkPolicy 
     let callees = callees(service).iter().filter(|callee| context.stack.is_enabled(**callee));
     let mut egress: Vec<_> = callees.map(|callee| to_service(context, *callee)).collect();
     egress.push(dns());
-    egress.extend(config::settings(context, service).integrations.mail.iter().map(mail));
+    egress.extend(channels(context, service));
     egress.extend(identity_providers(context, service));
     egress.extend(collector(context));
     let ingress = vec![admit(from, service.port()), admit_metrics(context)];
@@ -233,6 +234,19 @@ fn namespaces(names: &[String]) -> Option<NetworkPolicyPeer> {
 /// To anywhere: name servers run in pods, on nodes and outside.
 fn dns() -> NetworkPolicyEgressRule {
     NetworkPolicyEgressRule { to: None, ports: Some(vec![at("UDP", DNS_PORT), at("TCP", DNS_PORT)]) }
+}
+
+/// Where messages go. A phone's own push service, and where its key is taken to for a token, are everybody's: `https`, wherever they are.
+fn channels(context: &Context<'_>, service: ServiceName) -> Vec<NetworkPolicyEgressRule> {
+    let outside = config::settings(context, service).integrations;
+    let mut egress: Vec<_> = outside.mail.iter().chain(&outside.mail_fallback).map(mail).collect();
+    egress.extend(outside.sms.iter().chain(&outside.sms_fallback).filter_map(|sms| to_url(&sms.url)));
+    if let Some(push) = &outside.push {
+        egress.extend(push.fcm.iter().filter_map(|fcm| to_url(&fcm.url)));
+        egress.push(to(Vec::new(), &[HTTPS_PORT]));
+    }
+    egress.dedup();
+    egress
 }
 
 fn mail(mail: &MailSettings) -> NetworkPolicyEgressRule {

@@ -13,6 +13,9 @@ pub enum Error {
     /// The patient was erased, or the caller may not know of them.
     #[error("no such patient")]
     UnknownPatient,
+    /// The address is written to no more.
+    #[error("the address is suppressed")]
+    Suppressed,
     /// The request is at fault.
     #[error("the request is not valid: {}", .0.code)]
     Invalid(Box<Problem>),
@@ -40,6 +43,7 @@ impl Failure for Error {
     fn problem(&self) -> Problem {
         match self {
             Self::NotFound => Problem::new(ProblemCode::NotFound),
+            Self::Suppressed => Problem::new(ProblemCode::Suppressed),
             Self::UnknownPatient => {
                 Problem::new(ProblemCode::InvalidFields).fault("patientId", "must be the id of a patient")
             }

@@ -17,6 +17,7 @@ pub(super) struct Whose {
     user: String,
     /// The id of a calendar feed, and the last segment of its address.
     feed: [String; 2],
+    device: String,
 }
 
 impl Whose {
@@ -32,6 +33,8 @@ impl Whose {
             "{userId}" => &self.user,
             "{feedId}" => &self.feed[0],
             "{fileId}" => &self.feed[1],
+            "{deviceId}" => &self.device,
+            "{suppressionId}" => "supp_none",
             "{providerId}" => "prov1",
             "{roleId}" => "lab",
             "{grantId}" => "grant",
@@ -50,7 +53,9 @@ impl Whose {
                 "patientId": self.patient, "providerId": "nobody", "appointmentDate": "2030-01-07", "timeSlot": "10:00",
             })
             .to_string(),
-            "create_feed" => json!({"patientId": self.patient, "label": "two\nlines"}).to_string(),
+            "create_feed" | "register_device" => {
+                json!({"patientId": self.patient, "label": "two\nlines"}).to_string()
+            }
             "request_amendment" => json!({"text": "The left hand.", "reason": "Mistyped."}).to_string(),
             "decide_amendment" => json!({"decision": "Accepted", "reason": "So it is."}).to_string(),
             "disagree_with_denial" => json!({"text": "It was the left one."}).to_string(),
@@ -68,7 +73,7 @@ impl Whose {
 
     /// Whether an answer knows of this patient's things: a list holds them, a booking and a feed find nothing wrong with whose they are.
     pub(super) fn is_shown(&self, operation: &str, reply: &Reply) -> bool {
-        if matches!(operation, "book_appointment" | "create_feed") {
+        if matches!(operation, "book_appointment" | "create_feed" | "register_device") {
             return !reply.faults().contains(&"patientId".to_owned());
         }
         let answer = reply.json();
@@ -129,8 +134,11 @@ async fn one(admin: &Client, ids: [&'static str; 4], provider: &str) -> Whose {
     let made = create(admin, "/api/appointments/feeds", &json!({"patientId": patient})).await;
     let file = made["url"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
     let feed = [made["feedId"].as_str().unwrap().to_owned(), file];
+    let device = json!({"token": format!("token of {patient}").replace(' ', "-"), "patientId": patient});
+    let made = create(admin, "/api/notifications/devices", &device).await;
+    let device = made["deviceId"].as_str().unwrap().to_owned();
     let notification = sent["notificationId"].as_str().unwrap().to_owned();
-    Whose { patient, appointment, bill, record, consent, notification, user, feed }
+    Whose { patient, appointment, bill, record, consent, notification, user, feed, device }
 }
 
 async fn user(admin: &Client, name: &str, role: Role, patient: &str) -> String {

@@ -12,7 +12,7 @@ use crate::store::notification::notification_search;
 
 /// The kinds.
 pub fn kinds() -> Kinds<Api, Error> {
-    Kinds::new().of("notifications", notifications)
+    Kinds::new().of("notifications", notifications).of("devices", super::devices::of_patient)
 }
 
 async fn notifications(api: Api, wanted: Wanted) -> Result<Page<Shown>, Error> {

@@ -1,5 +1,8 @@
 //! The handlers: authorise, load, decide, save, commit.
 
+pub mod callbacks;
+pub mod deliveries;
+pub mod devices;
 pub mod events;
 pub mod export;
 pub mod list;
@@ -14,14 +17,16 @@ use http_kit::kit::BuildError;
 use http_kit::{Kit, Retention};
 use settings::ServiceName;
 
+use crate::channels::Channels;
 use crate::jobs::deliver::Delivery;
-use crate::mail::Mailer;
 
 /// What every handler has.
 #[derive(Clone)]
 pub struct Api {
     pub(crate) db: Db,
     pub(crate) delivery: Delivery,
+    /// Push services of the clinic's own.
+    own_hosts: Vec<String>,
     /// `None` where the stack has no such service.
     providers: Option<ProvidersClient>,
     /// Who is told of emergencies, beside who treats the patient.
@@ -34,14 +39,16 @@ pub struct Api {
 impl Api {
     /// From the kit.
     pub fn new(kit: &Kit) -> Result<Self, BuildError> {
-        let mail = kit.settings.integrations.mail.as_ref();
-        let mailer = mail.map(|mail| Mailer::new(mail, kit.world.secrets.clone())).transpose()?;
+        let outside = &kit.settings.integrations;
+        let channels = Channels::new(outside, &kit.world)?;
+        let web_push = outside.push.as_ref().and_then(|push| push.web_push.as_ref());
         let years = kit.settings.retention.notifications;
         Ok(Self {
             years,
             retention: Retention::new(&kit.db, years),
             db: kit.db.clone(),
-            delivery: Delivery::new(kit.db.clone(), mailer),
+            delivery: Delivery::new(kit.db.clone(), channels),
+            own_hosts: web_push.map(|it| it.own_hosts.clone()).unwrap_or_default(),
             providers: kit.optional_transport(ServiceName::ProviderService)?.map(ProvidersClient::new),
             privacy_officer: privacy_officer(kit),
         })

@@ -6,15 +6,18 @@
 
 use contracts::endpoint::Endpoint;
 use contracts::id::{NotificationId, PatientId};
-use contracts::notifications::{NotificationSent, NotificationStatus, SendEmail, SendPush, SendSms};
+use contracts::notifications::{Channel, NotificationSent, NotificationStatus, SendEmail, SendPush, SendSms};
 use http_kit::{Answer, Call, Caller, Receipt, access};
 
 use super::{Api, lock_patient};
 use crate::domain::delivery::Verdict;
 use crate::domain::notification::Draft;
 use crate::error::Error;
-use crate::store::claim::{Claim, Claimed, notification_note};
+use crate::jobs::deliver::{is_kept_back, note};
+use crate::store::claim::{Claim, Claimed};
+use crate::store::device::device_find;
 use crate::store::notification::{Start, notification_insert};
+use crate::store::suppression::suppression_of;
 
 /// Sends mail.
 pub async fn email(api: Api, call: Call<SendEmail>) -> Result<Answer<SendEmail>, Error> {
@@ -36,6 +39,7 @@ where
     E: Endpoint<Reply = NotificationSent>,
 {
     check_patient(&api, caller, draft.patient.as_ref()).await?;
+    check_address(&api, &draft).await?;
     let id = api.new_id();
     if !api.delivery.has_way(draft.channel) {
         let sent = answer(&id, NotificationStatus::Sent, 1);
@@ -45,7 +49,9 @@ where
     let claim = Claim::new(api.db.random());
     let queued = answer(&id, NotificationStatus::Queued, 1);
     let created_at = keep(&api, &id, &draft, &Start::Claimed(claim.clone()), &receipt, &queued).await?;
-    let claimed = Claimed { id, version: 1, created_at, content: draft.content, attempt: 1, claim };
+    let Draft { channel, content, .. } = draft;
+    let (since, unsure) = (created_at, None);
+    let claimed = Claimed { id, version: 1, created_at, since, channel, content, unsure, attempt: 1, claim };
     // A task of its own: a caller who hangs up must not leave the attempt without its note, and the mail be sent twice.
     let attempt = tokio::spawn(async move { attempt(&api, &claimed, &receipt).await });
     match attempt.await {
@@ -68,6 +74,19 @@ async fn check_patient(api: &Api, caller: &Caller, patient: Option<&PatientId>) 
     let Some(patient) = patient else { return Ok(()) };
     let mut tx = api.db.read().await?;
     if access::reaches(&mut tx, caller, patient).await? { Ok(()) } else { Err(Error::UnknownPatient) }
+}
+
+/// Refuses an address that is written to no more.
+async fn check_address(api: &Api, draft: &Draft) -> Result<(), Error> {
+    let Draft { channel, content, .. } = draft;
+    let mut tx = api.db.read().await?;
+    let device = match channel {
+        Channel::Push => device_find(&mut tx, &api.db, &content.to).await?,
+        Channel::Email | Channel::Sms => None,
+    };
+    let to = device.as_ref().map_or(content.to.as_str(), |kept| kept.device.address());
+    let cause = suppression_of(&mut tx, &api.db, *channel, to).await?;
+    if is_kept_back(*channel, cause, content.critical) { Err(Error::Suppressed) } else { Ok(()) }
 }
 
 /// Commits the notification, and the answer to be given if nothing more comes of it.
@@ -94,15 +113,15 @@ async fn attempt<E>(api: &Api, claimed: &Claimed, receipt: &Receipt) -> Result<O
 where
     E: Endpoint<Reply = NotificationSent>,
 {
-    let verdict = api.delivery.attempt(claimed).await;
-    let status = match &verdict {
-        Verdict::Sent => NotificationStatus::Sent,
+    let attempted = api.delivery.attempt(claimed).await;
+    let status = match &attempted.verdict {
+        Verdict::Sent(_) => NotificationStatus::Sent,
         Verdict::Failed(_) => NotificationStatus::Failed,
-        Verdict::Again(..) => NotificationStatus::Queued,
+        Verdict::Again { .. } => NotificationStatus::Queued,
     };
     let answer = answer(&claimed.id, status, claimed.version + 1);
     let mut tx = api.db.begin().await?;
-    if !notification_note(&mut tx, claimed, &verdict).await? {
+    if !note(&mut tx, &api.db, claimed, &attempted).await? {
         return Ok(None);
     }
     receipt.commit(tx, &answer).await?;

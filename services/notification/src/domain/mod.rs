@@ -1,7 +1,10 @@
 //! What a notification is and how its delivery goes: pure rules, no SQL, no HTTP, no clock.
 
 pub mod delivery;
+pub mod device;
 pub mod emergency;
+pub mod endpoint;
 pub mod notification;
 pub mod outside_hours;
+pub mod reply_word;
 pub mod search;

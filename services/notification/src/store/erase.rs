@@ -4,6 +4,7 @@ use chrono::Datelike;
 use contracts::id::PatientId;
 use db::{Db, Fate, Item, Tx, on, sql};
 
+use crate::store::device::devices_erase;
 use crate::store::notification::Sealed;
 
 /// So many are looked at in one go.
@@ -29,7 +30,9 @@ pub async fn notifications_erase(
         .execute(conn)
         .await
         .map(|done| done.rows_affected()))?;
-    db::erasure_shredded(tx, db, patient.as_str(), &[("notifications", gone.saturating_sub(aside))]).await
+    let devices = devices_erase(tx, patient).await?;
+    let gone = [("notifications", gone.saturating_sub(aside)), ("devices", devices)];
+    db::erasure_shredded(tx, db, patient.as_str(), &gone).await
 }
 
 /// Returns how many are.
@@ -63,13 +66,15 @@ async fn keep_aside(
 }
 
 async fn batch(tx: &mut Tx, patient: &PatientId, after: &str) -> Result<Vec<Sealed>, db::Error> {
-    Ok(on!(tx, |conn| sqlx::query_as(sql!(
-        "select id, version, created_at, channel, status, patient_id, body, sent_at, error from notification \
+    Ok(on!(tx, |conn| {
+        sqlx::query_as(sql!(
+        "select id, version, created_at, channel, status, patient_id, body, sent_at, delivered_at, error, provider_code from notification \
          where patient_id = $1 and id > $2 order by id limit $3"
     ))
     .bind(patient.as_str())
     .bind(after)
     .bind(BATCH)
     .fetch_all(conn)
-    .await)?)
+    .await
+    })?)
 }

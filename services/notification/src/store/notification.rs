@@ -15,9 +15,13 @@ use crate::store::claim::{Claim, LEASE};
 /// Days for which a notification is kept after the month in which it was asked for.
 const KEEP_DAYS: u32 = 400;
 /// What a name that this version does not know would be; the table's checks keep such out.
-const STATUSES: [NotificationStatus; 3] =
-    [NotificationStatus::Queued, NotificationStatus::Sent, NotificationStatus::Failed];
-const CHANNELS: [Channel; 3] = [Channel::Email, Channel::Sms, Channel::Push];
+pub(super) const STATUSES: [NotificationStatus; 4] = [
+    NotificationStatus::Queued,
+    NotificationStatus::Sent,
+    NotificationStatus::Delivered,
+    NotificationStatus::Failed,
+];
+pub(super) const CHANNELS: [Channel; 3] = [Channel::Email, Channel::Sms, Channel::Push];
 
 /// Where a new notification starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +45,9 @@ pub struct Sealed {
     patient_id: Option<String>,
     body: Vec<u8>,
     sent_at: Option<DateTime<Utc>>,
+    delivered_at: Option<DateTime<Utc>>,
     error: Option<String>,
+    provider_code: Option<String>,
 }
 
 fn period(created_at: DateTime<Utc>) -> Period {
@@ -81,6 +87,16 @@ impl Sealed {
         self.created_at
     }
 
+    /// The way it goes.
+    pub fn channel(&self) -> Option<Channel> {
+        CHANNELS.into_iter().find(|channel| channel_name(*channel) == self.channel)
+    }
+
+    /// Its present version.
+    pub fn version(&self) -> i64 {
+        self.version
+    }
+
     /// Whom it concerns, if it concerns somebody.
     pub fn patient(&self) -> Option<PatientId> {
         self.patient_id.clone().map(PatientId::trusted)
@@ -90,21 +106,23 @@ impl Sealed {
     pub async fn open(self, db: &Db) -> Result<Option<Notification>, db::Error> {
         let patient = self.patient_id.as_deref();
         let content = content(db, &self.id, patient, self.created_at, &self.body).await?;
-        let channel = CHANNELS.into_iter().find(|channel| channel_name(*channel) == self.channel);
+        let channel = self.channel();
         let status = STATUSES.into_iter().find(|status| status_name(*status) == self.status);
         Ok(content.zip(channel).zip(status).map(|((content, channel), status)| Notification {
             draft: Draft { channel, content, patient: self.patient() },
             id: NotificationId::trusted(self.id),
             version: self.version,
             created_at: self.created_at,
-            status,
+            status: if self.delivered_at.is_some() { NotificationStatus::Delivered } else { status },
             sent_at: self.sent_at,
+            delivered_at: self.delivered_at,
             error: self.error,
+            provider_code: self.provider_code,
         }))
     }
 }
 
-fn channel_name(channel: Channel) -> &'static str {
+pub(super) fn channel_name(channel: Channel) -> &'static str {
     match channel {
         Channel::Email => "Email",
         Channel::Sms => "Sms",
@@ -116,6 +134,7 @@ pub(super) fn status_name(status: NotificationStatus) -> &'static str {
     match status {
         NotificationStatus::Queued => "Queued",
         NotificationStatus::Sent => "Sent",
+        NotificationStatus::Delivered => "Delivered",
         NotificationStatus::Failed => "Failed",
     }
 }
@@ -176,7 +195,7 @@ pub async fn notification_find(tx: &mut Tx, id: &NotificationId) -> Result<Optio
     let now = tx.now();
     Ok(on!(tx, |conn| {
         sqlx::query_as(sql!(
-        "select id, version, created_at, channel, status, patient_id, body, sent_at, error from notification \
+        "select id, version, created_at, channel, status, patient_id, body, sent_at, delivered_at, error, provider_code from notification \
          where id = $1 and expires_at > $2"
     ))
     .bind(id.as_str())
@@ -216,10 +235,11 @@ fn names(search: &Search) -> (&'static str, &'static str) {
 async fn to_addressee(tx: &mut Tx, search: &Search, addressee: &[u8]) -> Result<Vec<Sealed>, db::Error> {
     let (now, after, (channel, status)) = (tx.now(), search.window.below(), names(search));
     let patient = search.patient.as_ref().map_or("", |id| id.as_str());
-    Ok(on!(tx, |conn| sqlx::query_as(sql!(
-        "select id, version, created_at, channel, status, patient_id, body, sent_at, error from notification \
+    Ok(on!(tx, |conn| {
+        sqlx::query_as(sql!(
+        "select id, version, created_at, channel, status, patient_id, body, sent_at, delivered_at, error, provider_code from notification \
          where addressee = $1 and expires_at > $2 and (created_at, id) < ($3, $4) \
-           and ($5 = '' or channel = $5) and ($6 = '' or status = $6) and ($7 = '' or patient_id = $7) \
+           and ($5 = '' or channel = $5) and ($6 = '' or case when delivered_at is null then status else 'Delivered' end = $6) and ($7 = '' or patient_id = $7) \
          order by created_at desc, id desc limit $8"
     ))
     .bind(addressee)
@@ -231,15 +251,17 @@ async fn to_addressee(tx: &mut Tx, search: &Search, addressee: &[u8]) -> Result<
     .bind(patient)
     .bind(search.window.rows())
     .fetch_all(conn)
-    .await)?)
+    .await
+    })?)
 }
 
 async fn of_patient(tx: &mut Tx, search: &Search, patient: &PatientId) -> Result<Vec<Sealed>, db::Error> {
     let (now, after, (channel, status)) = (tx.now(), search.window.below(), names(search));
-    Ok(on!(tx, |conn| sqlx::query_as(sql!(
-        "select id, version, created_at, channel, status, patient_id, body, sent_at, error from notification \
+    Ok(on!(tx, |conn| {
+        sqlx::query_as(sql!(
+        "select id, version, created_at, channel, status, patient_id, body, sent_at, delivered_at, error, provider_code from notification \
          where patient_id = $1 and expires_at > $2 and (created_at, id) < ($3, $4) \
-           and ($5 = '' or channel = $5) and ($6 = '' or status = $6) \
+           and ($5 = '' or channel = $5) and ($6 = '' or case when delivered_at is null then status else 'Delivered' end = $6) \
          order by created_at desc, id desc limit $7"
     ))
     .bind(patient.as_str())
@@ -250,7 +272,8 @@ async fn of_patient(tx: &mut Tx, search: &Search, patient: &PatientId) -> Result
     .bind(status)
     .bind(search.window.rows())
     .fetch_all(conn)
-    .await)?)
+    .await
+    })?)
 }
 
 /// What concerns nobody is nobody's whom they treat.
@@ -263,9 +286,9 @@ async fn of_theirs(
     let (now, after, (channel, status)) = (tx.now(), search.window.below(), names(search));
     Ok(on!(tx, |conn| {
         sqlx::query_as(sql!(
-        "select id, version, created_at, channel, status, patient_id, body, sent_at, error from notification \
+        "select id, version, created_at, channel, status, patient_id, body, sent_at, delivered_at, error, provider_code from notification \
          where expires_at > $1 and (created_at, id) < ($2, $3) \
-           and ($4 = '' or channel = $4) and ($5 = '' or status = $5) and ($7 or addressee = $8) and patient_id in ( \
+           and ($4 = '' or channel = $4) and ($5 = '' or case when delivered_at is null then status else 'Delivered' end = $5) and ($7 or addressee = $8) and patient_id in ( \
              select patient_id from care where provider_id = $9 and until > $1 \
              union select patient_id from glass where user_id = $10 and until > $1 \
              union select $11) \
@@ -289,10 +312,11 @@ async fn of_theirs(
 
 async fn of_all(tx: &mut Tx, search: &Search) -> Result<Vec<Sealed>, db::Error> {
     let (now, after, (channel, status)) = (tx.now(), search.window.below(), names(search));
-    Ok(on!(tx, |conn| sqlx::query_as(sql!(
-        "select id, version, created_at, channel, status, patient_id, body, sent_at, error from notification \
+    Ok(on!(tx, |conn| {
+        sqlx::query_as(sql!(
+        "select id, version, created_at, channel, status, patient_id, body, sent_at, delivered_at, error, provider_code from notification \
          where expires_at > $1 and (created_at, id) < ($2, $3) \
-           and ($4 = '' or channel = $4) and ($5 = '' or status = $5) \
+           and ($4 = '' or channel = $4) and ($5 = '' or case when delivered_at is null then status else 'Delivered' end = $5) \
          order by created_at desc, id desc limit $6"
     ))
     .bind(now)
@@ -302,7 +326,8 @@ async fn of_all(tx: &mut Tx, search: &Search) -> Result<Vec<Sealed>, db::Error> 
     .bind(status)
     .bind(search.window.rows())
     .fetch_all(conn)
-    .await)?)
+    .await
+    })?)
 }
 
 /// Takes away what has had its time.

@@ -3,10 +3,16 @@
 
 mod bad_input;
 mod care;
+mod channels;
+mod devices;
 mod events;
+mod fakes;
 mod list;
 mod mail;
+mod mail_faults;
+mod push;
 mod send;
+mod sms;
 
 use std::sync::Arc;
 

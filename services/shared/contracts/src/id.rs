@@ -25,9 +25,11 @@ const ROUTE_WORDS: &[&str] = &[
     "audit",
     "availability",
     "break-glass",
+    "callbacks",
     "care-team",
     "conflicts",
     "consents",
+    "devices",
     "email",
     "erasure",
     "export",
@@ -47,6 +49,7 @@ const ROUTE_WORDS: &[&str] = &[
     "slots",
     "sms",
     "statistics",
+    "suppressions",
     "users",
 ];
 
@@ -157,6 +160,10 @@ ids! {
     ConsentId = "cns",
     /// A notification that was sent or is to be.
     NotificationId = "notif",
+    /// A device that push messages go to.
+    DeviceId = "dev",
+    /// An address that is written to no more.
+    SuppressionId = "supp",
     /// A user: whoever can log in.
     UserId = "usr",
     /// A session: from a login until it ends.

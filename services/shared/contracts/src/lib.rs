@@ -16,6 +16,8 @@ pub mod care_team;
 pub mod client;
 pub mod consents;
 pub mod deadline;
+pub mod deliveries;
+pub mod devices;
 pub mod endpoint;
 pub mod erasure;
 pub mod event;

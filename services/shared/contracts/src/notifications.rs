@@ -6,10 +6,15 @@ use serde::{Deserialize, Serialize};
 use crate::api;
 use crate::audit::{AuditEvents, AuditSearch};
 use crate::audit_verification::{ServiceVerification, VerificationQuery};
+use crate::deliveries::{
+    NotificationStatistics, SmsCallbackQuery, SmsForm, StatisticsFilter, Suppression, SuppressionFilter,
+    SuppressionLifted, Twiml,
+};
+use crate::devices::{Device, DeviceFilter, DeviceRemoved, DeviceRequest};
 use crate::erasure::ServiceErasure;
 use crate::event::{Accepted, Event};
 use crate::export::{ExportPage, ExportSearch};
-use crate::id::{NotificationId, PatientId};
+use crate::id::{DeviceId, NotificationId, PatientId, SuppressionId};
 use crate::keys::ServiceKeys;
 use crate::page::Page;
 use crate::retention::{RetainedPage, RetainedSearch, RetentionRequest, ServiceRetention};
@@ -36,6 +41,42 @@ api! {
     /// Retrieve a notification by ID.
     notification_by_id: NotificationById = Get "/api/notifications/{notificationId}" [notification_id: NotificationId],
         needs NotificationsRead, answers 200 Notification;
+
+    /// Hand on once more a notification that has failed.
+    replay_notification: ReplayNotification = Post "/api/notifications/{notificationId}/replay" [notification_id: NotificationId],
+        needs NotificationsSend, answers 202 NotificationSent;
+
+    /// How many notifications went which way, and where they stand.
+    notification_statistics: CountNotifications = Get "/api/notifications/statistics" (query StatisticsFilter),
+        needs NotificationsRead, answers 200 NotificationStatistics, unaudited;
+
+    /// Register a device for push messages.
+    register_device: RegisterDevice = Post "/api/notifications/devices" (body DeviceRequest),
+        signed_in, answers 201 Device;
+
+    /// List somebody's devices.
+    list_devices: ListDevices = Get "/api/notifications/devices" (query DeviceFilter),
+        signed_in, answers 200 Page<Device>;
+
+    /// Remove a device.
+    remove_device: RemoveDevice = Delete "/api/notifications/devices/{deviceId}" [device_id: DeviceId],
+        signed_in, answers 200 DeviceRemoved;
+
+    /// List addresses that are written to no more.
+    list_suppressions: ListSuppressions = Get "/api/notifications/suppressions" (query SuppressionFilter),
+        needs NotificationsSuppress, answers 200 Page<Suppression>;
+
+    /// Write to an address again.
+    lift_suppression: LiftSuppression = Delete "/api/notifications/suppressions/{suppressionId}" [suppression_id: SuppressionId],
+        needs NotificationsSuppress, answers 200 SuppressionLifted;
+
+    /// Take an SMS provider's word on what became of a message; it signs for it.
+    sms_status: SmsStatus = Post "/api/notifications/callbacks/sms" (query SmsCallbackQuery) (form SmsForm),
+        public, answers 200 Twiml;
+
+    /// Take a text message that somebody wrote; the SMS provider signs for it.
+    sms_inbound: SmsInbound = Post "/api/notifications/callbacks/sms/inbound" (form SmsForm),
+        public, answers 200 Twiml;
 
     /// Take an event.
     deliver_to_notifications: DeliverToNotifications = Post "/internal/events" (body Event),
@@ -88,7 +129,9 @@ pub enum NotificationStatus {
     Queued,
     /// Handed on; or, without an adapter for its channel, kept in the capture box.
     Sent,
-    /// Refused for good; `error` says why.
+    /// Arrived, as the provider told.
+    Delivered,
+    /// Refused for good, or come back; `error` says why.
     Failed,
 }
 
@@ -108,6 +151,9 @@ pub struct EmailRequest {
     /// Whom it concerns: it is then sealed under their key, and goes when they go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patient_id: Option<String>,
+    /// Whether it is written to an address that is suppressed too, where the law allows it: never to a number that said STOP.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub critical: bool,
 }
 
 /// A text message to send.
@@ -123,13 +169,16 @@ pub struct SmsRequest {
     /// Whom it concerns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patient_id: Option<String>,
+    /// Whether it is written to an address that is suppressed too, where the law allows it: never to a number that said STOP.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub critical: bool,
 }
 
 /// A push notification to send.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PushRequest {
-    /// The device's token.
+    /// The device's token, or the id of a device that is registered here.
     #[schemars(length(min = 1, max = 4096))]
     pub to: String,
     /// One line.
@@ -141,6 +190,9 @@ pub struct PushRequest {
     /// Whom it concerns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patient_id: Option<String>,
+    /// Whether it is written to an address that is suppressed too, where the law allows it: never to a number that said STOP.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub critical: bool,
 }
 
 /// The answer: 201 when sent, or refused for good by whoever it was handed to; 202 when queued, to be tried again for a day.
@@ -176,11 +228,17 @@ pub struct Notification {
     /// Why it failed, or has not gone out yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// The provider's own code for why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider_code: Option<String>,
     /// When it was asked for, RFC 3339 in UTC.
     pub created_at: String,
     /// When it was handed on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent_at: Option<String>,
+    /// When it arrived, if the provider told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivered_at: Option<String>,
 }
 
 /// Which notifications.

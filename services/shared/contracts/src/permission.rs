@@ -93,6 +93,8 @@ permissions! {
     NotificationsRead = "notifications:read",
     /// Send notifications.
     NotificationsSend = "notifications:send",
+    /// See which addresses are written to no more, and lift that.
+    NotificationsSuppress = "notifications:suppress",
     /// See users and roles.
     UsersRead = "users:read",
     /// Create, change and disable users.

@@ -57,6 +57,8 @@ problem_codes! {
         "The time is past, or outside the provider's stated hours. `slots` has the nearest free ones. Staff may book it all the same.";
     InvalidTransition = "invalid-transition" 409 "Not possible in this state",
         "The resource's present status does not allow this change. `detail` names both.";
+    Suppressed = "suppressed" 409 "This address is written to no more",
+        "Whoever has it said STOP or complained, or there is no such address. `critical: true` writes to it all the same where the law allows it; to a number that said STOP nothing does. Whoever has the number lifts it by START, an administrator anything else.";
     ConcurrentChange = "concurrent-change" 409 "Others change it at the same time",
         "Others changed it again and again while this change was being made. Read it again, then decide.";
     IdempotencyInFlight = "idempotency-in-flight" 409 "The same request is under way",

@@ -43,6 +43,8 @@ pub struct Call<E: Endpoint> {
     pub client_address: Option<String>,
     /// What the client calls itself (`User-Agent`). Its own word; never logged.
     pub user_agent: Option<String>,
+    /// What an SMS provider signs its calls with (`X-Twilio-Signature`).
+    pub signature: Option<String>,
 }
 
 /// What comes of reading a request.
@@ -98,7 +100,8 @@ pub(crate) async fn parse<E: Endpoint>(
     let if_match = IfMatch::read(&parts.headers);
     let client_address = header(parts, "x-forwarded-for").map(str::to_owned);
     let user_agent = header(parts, "user-agent").map(str::to_owned);
-    let call = Call { path, query, body, caller, if_match, receipt, client_address, user_agent };
+    let signature = header(parts, "x-twilio-signature").map(str::to_owned);
+    let call = Call { path, query, body, caller, if_match, receipt, client_address, user_agent, signature };
     Ok(Parsed::Call(Box::new(call)))
 }
 

@@ -14,6 +14,7 @@
 mod access;
 mod calls;
 mod changes;
+mod channels;
 mod cors;
 mod encryption;
 mod gateway;
@@ -28,6 +29,7 @@ mod upstream;
 pub use access::AccessSettings;
 pub use calls::ServiceCalls;
 pub use changes::changes;
+pub use channels::{FcmSettings, PushSettings, SmsSettings, WebPushSettings};
 pub use cors::Cors;
 pub use encryption::{Encryption, KekProvider, Transit};
 pub use gateway::{

@@ -8,8 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AccessSettings, Address, Encryption, IdentityProvider, RetentionSettings, SecretRef, ServiceCalls,
-    ServiceName, is_default, stale,
+    AccessSettings, Address, Encryption, IdentityProvider, PushSettings, RetentionSettings, SecretRef,
+    ServiceCalls, ServiceName, SmsSettings, is_default, stale,
 };
 
 /// What a service is told; JSON in the file that `HEALTHCARE_SETTINGS` names.
@@ -200,6 +200,21 @@ pub struct Integrations {
     /// Outgoing mail; absent: mail goes only to the capture box.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mail: Option<MailSettings>,
+    /// Whoever takes mail, in this order, when the first surely did not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mail_fallback: Vec<MailSettings>,
+    /// Outgoing text messages; absent: they go only to the capture box.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sms: Option<SmsSettings>,
+    /// Whoever takes text messages, in this order, when the first surely did not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sms_fallback: Vec<SmsSettings>,
+    /// Outgoing push messages; absent: they go only to the capture box.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub push: Option<PushSettings>,
+    /// Where the gateway is reached from outside, such as `https://clinic.example`: providers tell there what became of messages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_url: Option<String>,
 }
 
 /// An SMTP submission server (RFC 6409).

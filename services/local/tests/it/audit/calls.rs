@@ -164,6 +164,23 @@ fn of_records_and_notifications() -> Vec<Called> {
         ),
         call("list_notifications", "/api/notifications?patientId=12345", "", true, 200),
         call("notification_by_id", "/api/notifications/{id}", "", false, 200),
+        // There is nothing that would take it.
+        call("replay_notification", "/api/notifications/{id}/replay", "", false, 409),
+        call("notification_statistics", "/api/notifications/statistics", "", false, 200),
+        call(
+            "register_device",
+            "/api/notifications/devices",
+            r#"{"token": "token1", "patientId": "12345"}"#,
+            true,
+            201,
+        ),
+        call("list_devices", "/api/notifications/devices?patientId=12345", "", true, 200),
+        call("remove_device", "/api/notifications/devices/dev_none", "", false, 404),
+        call("list_suppressions", "/api/notifications/suppressions", "", false, 200),
+        call("lift_suppression", "/api/notifications/suppressions/supp_none", "", false, 404),
+        // Nobody has signed it.
+        call("sms_status", "/api/notifications/callbacks/sms", "MessageStatus=delivered", false, 404),
+        call("sms_inbound", "/api/notifications/callbacks/sms/inbound", "Body=STOP", false, 404),
     ]
 }
 

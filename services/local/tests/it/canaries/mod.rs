@@ -207,6 +207,21 @@ async fn notifications(scene: &mut Scene) {
         let path = format!("/api/notifications/{channel}");
         let _ = scene.plant(id, &path, json!({"patientId": PATIENT})).await;
     }
+    let subscription = json!({"endpoint": "https://canary-push.example.com/canary-endpoint", "keys": {
+        "p256dh": "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
+        "auth": "BTBZMqHH6r4Tts7J_aSIgg",
+    }});
+    scene.planter.also("canary-push", "a push service");
+    scene.planter.also("canary-endpoint", "a browser's endpoint");
+    let device = json!({"patientId": PATIENT, "subscription": subscription});
+    let _ = scene.plant("register_device", "/api/notifications/devices", device).await;
+    // Nobody has signed it: nothing of it is kept.
+    for (id, path) in [("sms_status", "sms"), ("sms_inbound", "sms/inbound")] {
+        scene.carried_out.insert(id);
+        let path = format!("/api/notifications/callbacks/{path}");
+        let request = scene.stack.request(ServiceName::NotificationService, Method::POST, &path);
+        let _ = send(request.form(&[("Body", "canary")])).await.expect(404);
+    }
 }
 
 async fn users(scene: &mut Scene) {
