@@ -13,6 +13,7 @@ mod privacy;
 mod restored;
 mod rotation;
 mod security_page;
+mod sender;
 mod signing_keys;
 mod supply_chain;
 mod traces;

@@ -9,6 +9,7 @@ use super::{Span, forms, rules};
 /// Systems outside the stack. What is left out is not spoken to: messages then go to the capture box alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-validations" = rules::integrations()))]
 pub struct IntegrationsSpec {
     /// The server that takes outgoing mail.
     #[serde(skip_serializing_if = "Option::is_none")]

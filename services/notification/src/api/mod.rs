@@ -40,7 +40,8 @@ impl Api {
     /// From the kit.
     pub fn new(kit: &Kit) -> Result<Self, BuildError> {
         let outside = &kit.settings.integrations;
-        let channels = Channels::new(outside, &kit.world)?;
+        let around = (&kit.world.secrets, &kit.world.clock, &kit.world.random);
+        let channels = Channels::new(outside, around)?;
         let web_push = outside.push.as_ref().and_then(|push| push.web_push.as_ref());
         let years = kit.settings.retention.notifications;
         Ok(Self {

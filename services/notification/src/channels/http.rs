@@ -14,7 +14,8 @@ use crate::domain::delivery::Outcome;
 use crate::domain::endpoint::is_public;
 
 const CONNECT_MAX: Duration = Duration::from_secs(2);
-const ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// A hundred of an SMS provider's messages, with room.
+const ANSWER_BYTES_MAX: usize = 512 * 1024;
 
 /// An answer: its status, in how many seconds to ask again if it says so, and its body.
 pub(super) struct Answer {

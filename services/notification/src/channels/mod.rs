@@ -14,10 +14,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use contracts::ambient::{Clock, Random};
 use contracts::deliveries::SmsForm;
 use contracts::id::NotificationId;
 use contracts::notifications::Channel;
-use http_kit::kit::{BoxFuture, BuildError, World};
+use db::Secrets;
+use http_kit::kit::{BoxFuture, BuildError};
 use settings::Integrations;
 
 use crate::domain::delivery::Outcome;
@@ -78,8 +80,10 @@ pub struct Channels {
 
 impl Channels {
     /// Those that the settings name.
-    pub fn new(settings: &Integrations, world: &World) -> Result<Self, BuildError> {
-        let World { secrets, clock, random, .. } = world;
+    pub fn new(
+        settings: &Integrations,
+        (secrets, clock, random): (&Secrets, &Clock, &Random),
+    ) -> Result<Self, BuildError> {
         let mut channels = Self::default();
         for mail in settings.mail.iter().chain(&settings.mail_fallback) {
             channels.mail.push(Arc::new(Mailer::new(mail, secrets.clone())?));

@@ -22,7 +22,7 @@ use crate::domain::device::Target;
 /// Where the provider tells what became of a message.
 pub const STATUS_PATH: &str = "/api/notifications/callbacks/sms";
 /// So many of the newest messages to a number are looked through.
-const LOOKED_THROUGH: &str = "50";
+const LOOKED_THROUGH: &str = "100";
 /// The two clocks may be apart so far.
 const SKEW: TimeDelta = TimeDelta::minutes(2);
 

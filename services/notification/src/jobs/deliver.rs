@@ -1,12 +1,13 @@
 //! Hands queued notifications on: at least once, with ever longer pauses, for a day; several at once, and no more than that.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::notifications::Channel;
 use db::Db;
-use tokio::sync::{Notify, Semaphore};
-use tokio::task::JoinSet;
+use tokio::sync::Notify;
+use tokio::task::{JoinError, JoinSet};
 
 use crate::channels::{Channels, LookUp, Outgoing};
 use crate::domain::delivery::{Attempted, Cause, Outcome, Refusal, Verdict, decide};
@@ -16,7 +17,7 @@ use crate::store::device::{device_find, device_forget};
 use crate::store::outcome::notification_is_known_as;
 use crate::store::suppression::{suppression_of, suppression_put};
 
-/// Claimed at a time. With [`AT_ONCE`], and five adapters each as slow as they may be, tried within the lease.
+/// Claimed at a time. With what waits already, and [`AT_ONCE`], all are tried within the lease, though four adapters be as slow as they may.
 const BATCH: u32 = 48;
 /// Handed on at the same time.
 const AT_ONCE: usize = 16;
@@ -182,35 +183,44 @@ pub async fn note(
     notification_note(tx, db, claimed, attempted).await
 }
 
-/// Delivers for as long as the future lives.
+/// Delivers for as long as the future lives. What is claimed waits for its turn; more is claimed when hardly anything waits, so that one that is slow keeps
+/// nobody else.
 pub async fn run(delivery: Delivery) {
-    let at_once = Arc::new(Semaphore::new(AT_ONCE));
+    let (mut waiting, mut under_way) = (VecDeque::new(), JoinSet::new());
     loop {
-        match notifications_claim(&delivery.db, BATCH).await {
-            Ok(claimed) if claimed.is_empty() => wait(&delivery).await,
-            Ok(claimed) => deliver_all(&delivery, claimed, &at_once).await,
-            Err(error) => {
-                tracing::warn!(%error, "the queue cannot be read");
-                wait(&delivery).await;
+        if waiting.len() < AT_ONCE {
+            waiting.extend(claim(&delivery).await);
+        }
+        while under_way.len() < AT_ONCE
+            && let Some(claimed) = waiting.pop_front()
+        {
+            let delivery = delivery.clone();
+            under_way.spawn(async move { deliver(&delivery, &claimed).await });
+        }
+        if waiting.is_empty() && under_way.len() < AT_ONCE {
+            tokio::select! {
+                Some(ended) = under_way.join_next() => tell_of(&ended),
+                () = wait(&delivery) => {}
             }
+        } else if let Some(ended) = under_way.join_next().await {
+            tell_of(&ended);
+        }
+        while let Some(ended) = under_way.try_join_next() {
+            tell_of(&ended);
         }
     }
 }
 
-async fn deliver_all(delivery: &Delivery, claimed: Vec<Claimed>, at_once: &Arc<Semaphore>) {
-    let mut under_way = JoinSet::new();
-    for claimed in claimed {
-        let Ok(permit) = Arc::clone(at_once).acquire_owned().await else { return };
-        let delivery = delivery.clone();
-        under_way.spawn(async move {
-            deliver(&delivery, &claimed).await;
-            drop(permit);
-        });
-    }
-    while let Some(ended) = under_way.join_next().await {
-        if let Err(error) = ended {
-            tracing::error!(%error, "an attempt ended early");
-        }
+async fn claim(delivery: &Delivery) -> Vec<Claimed> {
+    notifications_claim(&delivery.db, BATCH).await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "the queue cannot be read");
+        Vec::new()
+    })
+}
+
+fn tell_of(ended: &Result<(), JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "an attempt ended early");
     }
 }
 

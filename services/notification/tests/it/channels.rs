@@ -6,7 +6,7 @@ use settings::{Integrations, SecretRef, SmsSettings};
 use testkit::smtp::free_port;
 
 use super::*;
-use crate::fakes::{Asked, Say};
+use testkit::fake::{Asked, Say};
 
 pub(crate) const SERVICES: &[http_kit::Service] = &[notification::SERVICE];
 pub(crate) const TOKEN: &str = "the account's token";

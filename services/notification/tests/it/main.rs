@@ -6,7 +6,6 @@ mod care;
 mod channels;
 mod devices;
 mod events;
-mod fakes;
 mod list;
 mod mail;
 mod mail_faults;

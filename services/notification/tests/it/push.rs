@@ -11,7 +11,7 @@ use settings::{FcmSettings, Integrations, PushSettings, WebPushSettings};
 
 use super::*;
 use crate::channels::*;
-use crate::fakes::{Asked, Fake, Say};
+use testkit::fake::{Asked, Fake, Say};
 
 fn both(outside: &mut Integrations, [port, _]: [u16; 2]) {
     outside.push = Some(PushSettings {

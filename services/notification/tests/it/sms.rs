@@ -7,7 +7,7 @@ use settings::Integrations;
 
 use super::*;
 use crate::channels::*;
-use crate::fakes::{Fake, Say};
+use testkit::fake::{Fake, Say};
 
 const CREATE: &str = "/2010-04-01/Accounts/AC1/Messages.json";
 const TEXT: &str = "Your appointment is scheduled for August 1, 2024, at 10:00 AM.";

@@ -21,6 +21,7 @@
 pub mod collector;
 pub mod contents;
 pub mod engines;
+pub mod fake;
 pub mod forgery;
 pub mod oidc;
 pub mod patients;

@@ -1,4 +1,4 @@
-//! Providers over HTTP as they document themselves, as far as a sender sees them.
+//! [`Fake`]: a server over HTTP that answers as a test tells it, and keeps what it was asked.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -10,29 +10,38 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// A request as it came.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Asked {
-    pub(crate) method: String,
-    pub(crate) path: String,
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: Vec<u8>,
+pub struct Asked {
+    /// The method.
+    pub method: String,
+    /// Path and query.
+    pub path: String,
+    /// The headers.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
 }
 
 impl Asked {
-    pub(crate) fn header(&self, name: &str) -> &str {
+    /// A header's text; empty if it is not there.
+    pub fn header(&self, name: &str) -> &str {
         let found = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
         found.map_or("", |(_, value)| value)
     }
 
-    pub(crate) fn form(&self, name: &str) -> Option<String> {
-        let pairs =
-            reqwest::Url::parse(&format!("http://x/?{}", String::from_utf8_lossy(&self.body))).unwrap();
+    /// A member of the form that the body is.
+    ///
+    /// # Panics
+    /// Never.
+    pub fn form(&self, name: &str) -> Option<String> {
+        let pairs = reqwest::Url::parse(&format!("http://x/?{}", String::from_utf8_lossy(&self.body)))
+            .expect("an address");
         pairs.query_pairs().find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
     }
 }
 
 /// What is answered.
 #[derive(Clone, Debug)]
-pub(crate) enum Say {
+pub enum Say {
     /// A status, further headers, and a body.
     This(u16, &'static str, String),
     /// Nothing: the connection stays open.
@@ -44,17 +53,21 @@ pub(crate) enum Say {
 type Answers = Arc<dyn Fn(&Asked) -> Say + Send + Sync>;
 
 /// A server that answers as it is told, and keeps what it was asked.
-pub(crate) struct Fake {
-    pub(crate) at: SocketAddr,
+pub struct Fake {
+    /// Where it listens.
+    pub at: SocketAddr,
     asked: Arc<Mutex<Vec<Asked>>>,
     next: Arc<Mutex<VecDeque<Say>>>,
 }
 
 impl Fake {
-    /// On this port: what is next, or else by this rule.
-    pub(crate) async fn start(port: u16, rule: impl Fn(&Asked) -> Say + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
-        let at = listener.local_addr().unwrap();
+    /// On this port of 127.0.0.1, or any for 0: what is next, or else by this rule.
+    ///
+    /// # Panics
+    /// If the port is taken.
+    pub async fn start(port: u16, rule: impl Fn(&Asked) -> Say + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("the port");
+        let at = listener.local_addr().expect("its address");
         let (asked, next) = (Arc::<Mutex<Vec<Asked>>>::default(), Arc::<Mutex<VecDeque<Say>>>::default());
         let (kept, queue, rule): (_, _, Answers) = (Arc::clone(&asked), Arc::clone(&next), Arc::new(rule));
         tokio::spawn(async move {
@@ -66,16 +79,18 @@ impl Fake {
         Self { at, asked, next }
     }
 
-    /// The next answers, whatever is asked.
-    pub(crate) fn next(&self, say: Say) {
+    /// The answer to whatever is asked next.
+    pub fn next(&self, say: Say) {
         self.next.lock().unwrap_or_else(PoisonError::into_inner).push_back(say);
     }
 
-    pub(crate) fn asked(&self) -> Vec<Asked> {
+    /// What it was asked.
+    pub fn asked(&self) -> Vec<Asked> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(crate) fn posted(&self) -> Vec<Asked> {
+    /// What was posted to it.
+    pub fn posted(&self) -> Vec<Asked> {
         self.asked().into_iter().filter(|asked| asked.method == "POST").collect()
     }
 }
