@@ -102,6 +102,11 @@ bench-gateway: ## The gateway beside nginx, HAProxy, Envoy, Traefik; see docs/be
 	cargo build --release --package gateway --bins --example balancing --example hung
 	scripts/bench-gateway $(PARTS)
 
+.PHONY: bench-notifications
+bench-notifications: ## 100,000 mails due within a minute, handed on to a mail server on this machine; see docs/benchmarks/notifications.md (COUNT=n)
+	for engine in sqlite postgres; do echo "$$engine"; \
+		cargo run --quiet --release --package notification --example burst -- $(or $(COUNT),100000) "$$engine"; done
+
 .PHONY: bench-operator
 bench-operator: ## The operator: start, drift, 100 to 1,000 stacks; see docs/benchmarks/operator.md (root; PARTS="real kwok scale")
 	scripts/prepare cluster

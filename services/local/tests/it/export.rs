@@ -184,7 +184,7 @@ testkit::stack_tests! {
             "appointment-service/appointments.json", "appointment-service/history.json", "appointment-service/feeds.json", "appointment-service/accesses.json",
             "billing-service/bills.json", "billing-service/accesses.json",
             "medical-records-service/records.json", "medical-records-service/break-glass.json", "medical-records-service/accesses.json",
-            "notification-service/notifications.json", "notification-service/accesses.json",
+            "notification-service/notifications.json", "notification-service/devices.json", "notification-service/accesses.json",
             "auth-service/users.json", "auth-service/sessions.json", "auth-service/accesses.json",
         ]);
         assert_eq!(export.manifest.asked_by.roles, ["privacy-officer"]);
@@ -194,7 +194,7 @@ testkit::stack_tests! {
     async fn of_whom_nothing_more_is_held_there_is_an_export_too(stack: Arc<TestStack>) {
         testkit::patients::register(&stack, "12345").await;
         let export = export(&stack, Who::patient("12345"), "/api/patients/12345/export").await;
-        assert_eq!(export.manifest.files.len(), 18);
+        assert_eq!(export.manifest.files.len(), 19);
         // Whoever was asked for their part has that in their audit by now.
         let is_full = |file: &&contracts::export::ExportFile| file.items > 0 && file.kind != "accesses";
         let full: Vec<_> = export.manifest.files.iter().filter(is_full).map(|file| file.name.as_str()).collect();

@@ -86,8 +86,8 @@ pub async fn inbound(api: Api, call: Call<SmsInbound>) -> Result<Answer<SmsInbou
     Ok(Answer::new(Twiml(if is_help { HELP } else { NOTHING }.to_owned())))
 }
 
-/// By the text; or by what the provider made of it, where it looks after such words itself and has answered already.
-fn word(form: &SmsForm) -> Option<ReplyWord> {
+/// What an inbound message means: by the text; or by what the provider made of it, where it looks after such words itself and has answered already.
+pub fn word(form: &SmsForm) -> Option<ReplyWord> {
     let told = form.get("OptOutType").and_then(reply_word);
     told.or_else(|| form.get("Body").and_then(reply_word))
 }
@@ -108,13 +108,16 @@ async fn is_first(tx: &mut Tx, form: &SmsForm, what: &str) -> Result<bool, Error
 }
 
 /// What is news of a message.
-enum News {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// It arrived.
     Delivered,
+    /// It came back.
     Bounced(Refusal),
 }
 
-/// By <https://www.twilio.com/docs/messaging/api/message-resource#message-status-values>; what is on its way is no news.
-fn news(form: &SmsForm) -> Option<News> {
+/// What is told, by <https://www.twilio.com/docs/messaging/api/message-resource#message-status-values>; what is on its way is no news.
+pub fn news(form: &SmsForm) -> Option<News> {
     match form.get("MessageStatus")? {
         "delivered" | "read" => Some(News::Delivered),
         "undelivered" | "failed" | "canceled" => {

@@ -65,7 +65,7 @@ pub mod etag;
 #[cfg(feature = "service")]
 pub mod export;
 #[cfg(feature = "service")]
-mod form;
+pub mod form;
 #[cfg(feature = "service")]
 pub mod json;
 #[cfg(feature = "service")]
