@@ -103,7 +103,7 @@ bench-gateway: ## The gateway beside nginx, HAProxy, Envoy, Traefik; see docs/be
 	scripts/bench-gateway $(PARTS)
 
 .PHONY: bench-notifications
-bench-notifications: ## 100,000 mails due within a minute, handed on to a mail server on this machine; see docs/benchmarks/notifications.md (COUNT=n)
+bench-notifications: ## 100,000 mails due within a minute, handed on to a mail server on this machine: time, lateness, memory (COUNT=n)
 	for engine in sqlite postgres; do echo "$$engine"; \
 		cargo run --quiet --release --package notification --example burst -- $(or $(COUNT),100000) "$$engine"; done
 

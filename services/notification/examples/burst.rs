@@ -69,11 +69,8 @@ async fn take(stream: TcpStream) -> std::io::Result<()> {
 }
 
 async fn measure(count: u32, engine: Engine) {
-    let mut server = Command::new(std::env::current_exe().unwrap())
-        .arg("sink")
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut server =
+        Command::new(std::env::current_exe().unwrap()).arg("sink").stdout(Stdio::piped()).spawn().unwrap();
     let mut port = String::new();
     let told = server.stdout.take().unwrap();
     std::io::BufRead::read_line(&mut std::io::BufReader::new(told), &mut port).unwrap();
@@ -132,7 +129,8 @@ async fn fill(db: &Db, count: u32) {
         content: Content {
             to: "johndoe@example.com".to_owned(),
             subject: Some("Appointment Reminder".to_owned()),
-            body: "This is a reminder for your appointment scheduled for August 1, 2024, at 10:00 AM.".to_owned(),
+            body: "This is a reminder for your appointment scheduled for August 1, 2024, at 10:00 AM."
+                .to_owned(),
             ..Content::default()
         },
         patient: None,
@@ -145,7 +143,8 @@ async fn fill(db: &Db, count: u32) {
             notification_insert(&mut tx, db, &id, &draft, &Start::Due).await.unwrap();
             let due = tx.now() + WITHIN * i32::try_from(*at).unwrap() / i32::try_from(count).unwrap();
             let text = sql!("update notification set next_attempt_at = $1, replayed_at = $1 where id = $2");
-            on!(tx, |conn| sqlx::query(text).bind(due).bind(id.as_str()).execute(conn).await.map(drop)).unwrap();
+            on!(tx, |conn| sqlx::query(text).bind(due).bind(id.as_str()).execute(conn).await.map(drop))
+                .unwrap();
         }
         tx.commit().await.unwrap();
     }

@@ -23,10 +23,17 @@ use crate::store::suppression::{Suppression, suppression_find, suppression_lift,
 /// Days that the figures are of, if nothing else is asked for; and at most.
 const DAYS: u64 = 30;
 const DAYS_MAX: u64 = 400;
+const REASON_CHARS_MAX: usize = 200;
 
 /// Hands on once more what has failed, for another day.
 pub async fn replay(api: Api, call: Call<ReplayNotification>) -> Result<Answer<ReplayNotification>, Error> {
     let (id,) = call.path;
+    let mut faults = Faults::new();
+    let reason = call.body.reason.as_deref().map(|reason| field::line(reason, REASON_CHARS_MAX)).transpose();
+    let reason = faults.take("reason", reason);
+    if let Some(reason) = faults.finish(reason)? {
+        trail::because(&reason);
+    }
     let mut tx = api.db.read().await?;
     let found = notification_find(&mut tx, &id).await?.ok_or(Error::NotFound)?;
     if let Some(patient) = found.patient() {

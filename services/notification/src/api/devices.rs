@@ -82,6 +82,10 @@ pub async fn of_patient(api: Api, wanted: Wanted) -> Result<Page<Shown>, Error> 
 
 /// Whose devices are meant: the patient's who is named, or the caller's own.
 async fn owner(api: &Api, caller: &Caller, patient: Option<&str>) -> Result<Owner, Error> {
+    // The stack's own parts have none.
+    if caller.is_part() {
+        return Err(Error::NotFound);
+    }
     let Some(patient) = patient else {
         let own = caller.own().cloned().map(Owner::Patient);
         return Ok(own.unwrap_or_else(|| Owner::User(caller.user.clone())));

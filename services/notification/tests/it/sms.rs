@@ -11,6 +11,7 @@ use testkit::fake::{Fake, Say};
 
 const CREATE: &str = "/2010-04-01/Accounts/AC1/Messages.json";
 const TEXT: &str = "Your appointment is scheduled for August 1, 2024, at 10:00 AM.";
+const WHY: &str = r#"{"reason": "The number was away."}"#;
 const NOW: &str = "Thu, 15 Jan 2026 09:00:01 +0000";
 
 fn one(outside: &mut Integrations, [port, _]: [u16; 2]) {
@@ -192,11 +193,11 @@ channel_tests! {
         let read = get(&stack, &path).await.json();
         assert_eq!((&read["status"], &read["providerCode"]), (&"Failed".into(), &"30003".into()));
         let replay = format!("{path}/replay");
-        assert_eq!(call(&stack, Role::Receptionist, Method::POST, &replay, None).await.expect(202).json()["status"], "Queued");
+        assert_eq!(call(&stack, Role::Receptionist, Method::POST, &replay, Some(WHY)).await.expect(200).json()["status"], "Queued");
         let read = until_not(&stack, "Queued", &path).await;
         assert_eq!((&read["status"], read.get("providerCode")), (&"Sent".into(), None));
         assert_eq!(provider.posted().len(), 2);
-        let _ = call(&stack, Role::Receptionist, Method::POST, &replay, None).await.expect(409);
+        let _ = call(&stack, Role::Receptionist, Method::POST, &replay, Some("{}")).await.expect(409);
         // What was told before, told once more, is no news.
         let _ = tell(&stack, &status(&id), &form, TOKEN).await.expect(200);
         assert_eq!(get(&stack, &path).await.json()["status"], "Sent");

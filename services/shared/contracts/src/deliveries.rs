@@ -12,7 +12,7 @@ use crate::id::SuppressionId;
 use crate::notifications::{Channel, NotificationStatus};
 
 /// A form of an SMS provider, as it is: all of it is signed, also what is not known here.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SmsForm(pub BTreeMap<String, String>);
 
@@ -21,6 +21,31 @@ impl SmsForm {
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
+}
+
+impl JsonSchema for SmsForm {
+    fn schema_name() -> Cow<'static, str> {
+        "SmsForm".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schemars::json_schema!({
+            "type": "object",
+            "description": "A form as Twilio posts it.",
+            "properties": {},
+            "additionalProperties": { "type": "string" }
+        })
+    }
+}
+
+/// Why a notification is handed on once more.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReplayRequest {
+    /// For the audit. One line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 200))]
+    pub reason: Option<String>,
 }
 
 /// Which notification a provider tells of.

@@ -41,6 +41,7 @@ const ROUTE_WORDS: &[&str] = &[
     "preferences",
     "push",
     "refresh",
+    "replay",
     "reports",
     "review",
     "roles",

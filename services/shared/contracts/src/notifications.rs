@@ -7,8 +7,8 @@ use crate::api;
 use crate::audit::{AuditEvents, AuditSearch};
 use crate::audit_verification::{ServiceVerification, VerificationQuery};
 use crate::deliveries::{
-    NotificationStatistics, SmsCallbackQuery, SmsForm, StatisticsFilter, Suppression, SuppressionFilter,
-    SuppressionLifted, Twiml,
+    NotificationStatistics, ReplayRequest, SmsCallbackQuery, SmsForm, StatisticsFilter, Suppression,
+    SuppressionFilter, SuppressionLifted, Twiml,
 };
 use crate::devices::{Device, DeviceFilter, DeviceRemoved, DeviceRequest};
 use crate::erasure::ServiceErasure;
@@ -43,8 +43,8 @@ api! {
         needs NotificationsRead, answers 200 Notification;
 
     /// Hand on once more a notification that has failed.
-    replay_notification: ReplayNotification = Post "/api/notifications/{notificationId}/replay" [notification_id: NotificationId],
-        needs NotificationsSend, answers 202 NotificationSent;
+    replay_notification: ReplayNotification = Post "/api/notifications/{notificationId}/replay" [notification_id: NotificationId] (body ReplayRequest),
+        needs NotificationsSend, answers 200 NotificationSent;
 
     /// How many notifications went which way, and where they stand.
     notification_statistics: CountNotifications = Get "/api/notifications/statistics" (query StatisticsFilter),

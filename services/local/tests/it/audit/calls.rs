@@ -165,7 +165,7 @@ fn of_records_and_notifications() -> Vec<Called> {
         call("list_notifications", "/api/notifications?patientId=12345", "", true, 200),
         call("notification_by_id", "/api/notifications/{id}", "", false, 200),
         // There is nothing that would take it.
-        call("replay_notification", "/api/notifications/{id}/replay", "", false, 409),
+        call("replay_notification", "/api/notifications/{id}/replay", "{}", false, 409),
         call("notification_statistics", "/api/notifications/statistics", "", false, 200),
         call(
             "register_device",

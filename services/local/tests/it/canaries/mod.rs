@@ -203,10 +203,19 @@ async fn amendments(scene: &mut Scene, path: &str) {
 }
 
 async fn notifications(scene: &mut Scene) {
+    let mut sent = Value::Null;
     for (id, channel) in [("send_email", "email"), ("send_sms", "sms"), ("send_push", "push")] {
         let path = format!("/api/notifications/{channel}");
-        let _ = scene.plant(id, &path, json!({"patientId": PATIENT})).await;
+        sent = scene.plant(id, &path, json!({"patientId": PATIENT})).await.json();
     }
+    // There is nothing that would take it: it is refused, and why it was wanted is in the audit.
+    let replay = operation("replay_notification");
+    let body = scene.planter.body(replay);
+    scene.carried_out.insert(replay.id);
+    let path = format!("/api/notifications/{}/replay", text(&sent["notificationId"]));
+    let service = ServiceName::NotificationService;
+    let refused = scene.stack.call(service, Role::Admin, Method::POST, &path, Some(&body.to_string())).await;
+    let _ = refused.expect(409);
     let subscription = json!({"endpoint": "https://canary-push.example.com/canary-endpoint", "keys": {
         "p256dh": "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
         "auth": "BTBZMqHH6r4Tts7J_aSIgg",

@@ -7,7 +7,7 @@ use contracts::operations;
 use settings::Method;
 
 /// Whatever anybody may call without signing in. A new one must be added here, on purpose.
-const PUBLIC: [&str; 10] = [
+const PUBLIC: [&str; 12] = [
     "login",
     "identity_providers",
     "start_oidc",
@@ -19,10 +19,13 @@ const PUBLIC: [&str; 10] = [
     "jwks",
     // Calendar programs do not sign in: the address is the secret.
     "feed_calendar",
+    // SMS providers sign each call.
+    "sms_status",
+    "sms_inbound",
 ];
 
 /// What everybody may do who is signed in: see to what is their own, and ask whether the gateway is well.
-const SIGNED_IN: [&str; 7] = [
+const SIGNED_IN: [&str; 10] = [
     "me",
     "change_password",
     "remove_second_factor",
@@ -30,16 +33,21 @@ const SIGNED_IN: [&str; 7] = [
     "revoke_session",
     "revoke_sessions",
     "gateway_status",
+    "register_device",
+    "list_devices",
+    "remove_device",
 ];
 
 /// What whoever is asked for a second factor may do before they have one, and nothing else.
 const ENROLLING: [&str; 3] = ["second_factor", "offer_second_factor", "confirm_second_factor"];
 
 /// Whatever leaves no entry in the audit: it shows nobody's data and changes nobody's rights. A new one must be added here, on purpose.
-const UNAUDITED: [&str; 16] = [
+const UNAUDITED: [&str; 17] = [
     "identity_providers",
     "start_oidc",
     "provider_slots",
+    // Counts, of nobody in particular.
+    "notification_statistics",
     "list_roles",
     "jwks",
     "revocations",
