@@ -155,7 +155,13 @@ fn database_url() -> SecretRef {
 /// Only what the service speaks to: nobody else learns which secret it needs.
 fn integrations(stack: &Stack, service: ServiceName) -> Integrations {
     match service {
-        ServiceName::NotificationService => Integrations { mail: stack.integrations.mail.clone() },
+        ServiceName::NotificationService => {
+            Integrations { mail: stack.integrations.mail.clone(), ..Integrations::default() }
+        }
+        ServiceName::ProviderService => Integrations {
+            npi_registry: stack.integrations.npi_registry.clone(),
+            ..Integrations::default()
+        },
         _ => Integrations::default(),
     }
 }

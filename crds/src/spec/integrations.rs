@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use settings::{MailSettings, SecretRef};
+use settings::{MailSettings, NpiRegistrySettings, SecretRef};
 
 use super::{Span, forms, rules};
 
@@ -32,6 +32,9 @@ pub struct IntegrationsSpec {
     /// Another health record system, spoken to in FHIR R4.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ehr: Option<Ehr>,
+    /// The registry that knows providers' NPIs, such as NPPES; left out, credentials are verified by people alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub npi_registry: Option<NpiRegistrySettings>,
 }
 
 /// A provider with Twilio's REST API, or one that speaks it.

@@ -62,7 +62,7 @@ const fn callees(service: ServiceName) -> &'static [ServiceName] {
         }
         S::BillingService | S::MedicalRecordsService => &[S::PatientService, S::AuthService],
         S::NotificationService => &[S::ProviderService, S::AuthService],
-        S::ProviderService => &[S::AppointmentService, S::AuthService],
+        S::ProviderService => &[S::AppointmentService, S::NotificationService, S::AuthService],
         // It reads what each has in its audit, and what their keys are wrapped under.
         S::AuthService => &S::ALL,
     }
@@ -81,6 +81,7 @@ fn service_policy(context: &Context<'_>, service: ServiceName) -> NetworkPolicy 
     let mut egress: Vec<_> = callees.map(|callee| to_service(context, *callee)).collect();
     egress.push(dns());
     egress.extend(config::settings(context, service).integrations.mail.iter().map(mail));
+    egress.extend(npi_registry(context, service));
     egress.extend(identity_providers(context, service));
     egress.extend(collector(context));
     let ingress = vec![admit(from, service.port()), admit_metrics(context)];
@@ -237,6 +238,11 @@ fn dns() -> NetworkPolicyEgressRule {
 
 fn mail(mail: &MailSettings) -> NetworkPolicyEgressRule {
     to(address(&mail.host).into_iter().collect(), &[mail.port])
+}
+
+/// Where providers' NPIs are looked up.
+fn npi_registry(context: &Context<'_>, service: ServiceName) -> Option<NetworkPolicyEgressRule> {
+    to_url(&config::settings(context, service).integrations.npi_registry?.url)
 }
 
 /// Where the keys are unwrapped that the database's data is sealed under, by services and by Jobs.

@@ -2,9 +2,11 @@
 
 use contracts::appointments::Slot;
 use contracts::client::ClientError;
+use contracts::credentials::NotBookable;
 use contracts::problem::{Problem, ProblemCode};
 use http_kit::Failure;
 
+use crate::domain::referral::NotPossible;
 use crate::domain::status::InvalidTransition;
 use crate::domain::week::BadSchedule;
 
@@ -26,9 +28,15 @@ pub enum Error {
     /// Past, or outside the provider's hours, and the caller may not book there.
     #[error("the time is outside the provider's hours")]
     OutsideHours(Vec<Slot>),
+    /// The provider takes no new bookings; and whether the caller is told why.
+    #[error("the provider takes no new bookings")]
+    NotBookable(NotBookable, bool),
     /// The status does not allow it.
     #[error(transparent)]
     Transition(#[from] InvalidTransition),
+    /// The referral's status does not allow it, or it is somebody else's to do.
+    #[error(transparent)]
+    Referral(#[from] NotPossible),
     /// The request is at fault.
     #[error("the request is not valid: {}", .0.code)]
     Invalid(Box<Problem>),
@@ -66,13 +74,27 @@ impl Failure for Error {
             Self::Forbidden(why) => Problem::new(ProblemCode::Forbidden).detail(*why),
             Self::Overlap(slots) => with_slots(ProblemCode::AppointmentOverlap, slots),
             Self::OutsideHours(slots) => with_slots(ProblemCode::OutsideHours, slots),
+            Self::NotBookable(why, is_told) => {
+                let why = if *is_told { told(*why) } else { "Please choose another, or ask the clinic." };
+                Problem::new(ProblemCode::ProviderNotBookable)
+                    .detail(format!("The provider takes no new bookings. {why}"))
+            }
             Self::Transition(error) => Problem::new(ProblemCode::InvalidTransition).detail(error.to_string()),
+            Self::Referral(error) => Problem::new(ProblemCode::InvalidTransition).detail(error.to_string()),
             Self::Invalid(problem) => (**problem).clone(),
             Self::Changed => Problem::new(ProblemCode::ConcurrentChange),
             Self::Peer(error) => http_kit::problem::of_client(error),
             Self::Schedule(error) => Problem::new(ProblemCode::Unavailable).detail(error.to_string()),
             Self::Db(error) => http_kit::problem::of_db(error),
         }
+    }
+}
+
+fn told(why: NotBookable) -> &'static str {
+    match why {
+        NotBookable::CredentialRevoked => "A credential of theirs was revoked.",
+        NotBookable::CredentialExpired => "A credential of theirs has expired and is to be renewed.",
+        NotBookable::Excluded => "They stand on the list of exclusions from federal programmes.",
     }
 }
 

@@ -45,6 +45,11 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::feeds::list)
             .on(api::feeds::revoke)
             .on(api::feed_calendar::calendar)
+            .on(api::referrals::create::create)
+            .on(api::referrals::read::list)
+            .on(api::referrals::read::by_id)
+            .on(api::referrals::accept::accept)
+            .on(api::referrals::decline::decline)
             .on(api::events::take)
             .on_export::<appointments::ExportOfAppointments, _>(api::export::kinds())
             .on_erasure::<appointments::ErasureOfAppointments, _, _>(|api, patient| async move {

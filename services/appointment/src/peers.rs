@@ -2,6 +2,7 @@
 
 use contracts::client::found;
 use contracts::consents::Denials;
+use contracts::credentials::NotBookable;
 use contracts::event::What;
 use contracts::id::{PatientId, ProviderId};
 use contracts::patients::PatientsClient;
@@ -36,6 +37,12 @@ impl Peers {
     /// What a patient does not share, if an event tells that it has changed.
     pub(crate) async fn denials(&self, what: &What) -> Result<Option<Denials>, Error> {
         Ok(consents::ask(&self.patients, what).await?)
+    }
+
+    /// Why a provider takes no new bookings, if that is so. A provider service of the version before has no word of it: then they do.
+    pub(crate) async fn not_bookable(&self, id: &ProviderId) -> Result<Option<NotBookable>, Error> {
+        let standing = found(self.providers.standing_of_provider(id).await)?;
+        Ok(standing.and_then(|standing| standing.not_bookable))
     }
 
     /// A provider's place and hours, if there is such a provider.

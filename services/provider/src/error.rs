@@ -3,6 +3,8 @@
 use contracts::problem::{Problem, ProblemCode};
 use http_kit::Failure;
 
+use crate::domain::credential::NotPossible;
+
 /// Why a provider could not be served.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -12,6 +14,18 @@ pub enum Error {
     /// The id was used before.
     #[error("the provider id is taken")]
     Taken,
+    /// The provider has as many credentials as may be.
+    #[error("too many credentials")]
+    Credentials,
+    /// The provider has an NPI, or it is another's.
+    #[error("the provider has an NPI, or this one is another's")]
+    NpiTaken,
+    /// What stands there does not allow it.
+    #[error(transparent)]
+    NotPossible(#[from] NotPossible),
+    /// It was changed while the registry was asked.
+    #[error("the credential changed meanwhile")]
+    Changed,
     /// The request is at fault.
     #[error("the request is not valid: {}", .0.code)]
     Invalid(Box<Problem>),
@@ -37,6 +51,12 @@ impl Failure for Error {
         match self {
             Self::NotFound => Problem::new(ProblemCode::NotFound),
             Self::Taken => Problem::new(ProblemCode::AlreadyExists).fault("providerId", "is taken"),
+            Self::Credentials => Problem::new(ProblemCode::InvalidTransition)
+                .detail("The provider has 50 credentials already: delete one that is of no use any more."),
+            Self::NpiTaken => Problem::new(ProblemCode::AlreadyExists)
+                .fault("number", "is another provider's NPI, or this one has an NPI already"),
+            Self::NotPossible(error) => Problem::new(ProblemCode::InvalidTransition).detail(error.to_string()),
+            Self::Changed => Problem::new(ProblemCode::ConcurrentChange),
             Self::Invalid(problem) => (**problem).clone(),
             Self::Db(error) => http_kit::problem::of_db(error),
         }

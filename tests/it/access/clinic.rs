@@ -17,6 +17,9 @@ pub(super) struct Whose {
     user: String,
     /// The id of a calendar feed, and the last segment of its address.
     feed: [String; 2],
+    /// A credential of the provider who stands in paths.
+    credential: String,
+    referral: String,
 }
 
 impl Whose {
@@ -32,6 +35,8 @@ impl Whose {
             "{userId}" => &self.user,
             "{feedId}" => &self.feed[0],
             "{fileId}" => &self.feed[1],
+            "{credentialId}" => &self.credential,
+            "{referralId}" => &self.referral,
             "{providerId}" => "prov1",
             "{roleId}" => "lab",
             "{grantId}" => "grant",
@@ -51,6 +56,11 @@ impl Whose {
             })
             .to_string(),
             "create_feed" => json!({"patientId": self.patient, "label": "two\nlines"}).to_string(),
+            "create_referral" => json!({
+                "patientId": self.patient, "fromProviderId": "nobody", "specialization": "Cardiology", "reason": "Murmur.",
+            })
+            .to_string(),
+            "decline_referral" => json!({"reason": "No room."}).to_string(),
             "request_amendment" => json!({"text": "The left hand.", "reason": "Mistyped."}).to_string(),
             "decide_amendment" => json!({"decision": "Accepted", "reason": "So it is."}).to_string(),
             "disagree_with_denial" => json!({"text": "It was the left one."}).to_string(),
@@ -68,7 +78,7 @@ impl Whose {
 
     /// Whether an answer knows of this patient's things: a list holds them, a booking and a feed find nothing wrong with whose they are.
     pub(super) fn is_shown(&self, operation: &str, reply: &Reply) -> bool {
-        if matches!(operation, "book_appointment" | "create_feed") {
+        if matches!(operation, "book_appointment" | "create_feed" | "create_referral") {
             return !reply.faults().contains(&"patientId".to_owned());
         }
         let answer = reply.json();
@@ -90,13 +100,16 @@ pub(super) async fn fill(admin: &Client) -> [Whose; 2] {
         let _ = create(admin, "/api/providers", &provider).await;
     }
     let _ = create(admin, "/api/auth/roles", &json!({"role": "lab", "permissions": ["records:read"]})).await;
+    let licence = json!({"kind": "license", "number": "MD-1234"});
+    let added = create(admin, "/api/providers/prov1/credentials", &licence).await;
+    let credential = added["credentialId"].as_str().unwrap();
     [
-        one(admin, ["p-mine", "a-mine", "b-mine", "r-mine"], "prov1").await,
-        one(admin, ["p-theirs", "a-theirs", "b-theirs", "r-theirs"], "prov2").await,
+        one(admin, ["p-mine", "a-mine", "b-mine", "r-mine"], ("prov1", credential)).await,
+        one(admin, ["p-theirs", "a-theirs", "b-theirs", "r-theirs"], ("prov2", credential)).await,
     ]
 }
 
-async fn one(admin: &Client, ids: [&'static str; 4], provider: &str) -> Whose {
+async fn one(admin: &Client, ids: [&'static str; 4], (provider, credential): (&str, &str)) -> Whose {
     let [patient, appointment, bill, record] = ids;
     let body = json!({
         "patientId": patient, "name": "John Doe", "dob": "1980-01-01", "contactInfo": {"phone": "+1234567890"},
@@ -129,8 +142,14 @@ async fn one(admin: &Client, ids: [&'static str; 4], provider: &str) -> Whose {
     let made = create(admin, "/api/appointments/feeds", &json!({"patientId": patient})).await;
     let file = made["url"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
     let feed = [made["feedId"].as_str().unwrap().to_owned(), file];
+    let body = json!({
+        "patientId": patient, "fromProviderId": provider, "specialization": "Cardiology", "reason": format!("reason of {patient}"),
+    });
+    let referred = create(admin, "/api/referrals", &body).await;
+    let referral = referred["referralId"].as_str().unwrap().to_owned();
+    let credential = credential.to_owned();
     let notification = sent["notificationId"].as_str().unwrap().to_owned();
-    Whose { patient, appointment, bill, record, consent, notification, user, feed }
+    Whose { patient, appointment, bill, record, consent, notification, user, feed, credential, referral }
 }
 
 async fn user(admin: &Client, name: &str, role: Role, patient: &str) -> String {

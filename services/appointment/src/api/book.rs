@@ -1,21 +1,25 @@
 //! `POST /api/appointments`
 
-use contracts::appointments::{AppointmentBooked, BookAppointment};
-use contracts::id::AppointmentId;
-use contracts::problem::Faults;
+use contracts::appointments::{AppointmentBooked, AppointmentRequest, BookAppointment};
+use contracts::id::{AppointmentId, ReferralId};
+use contracts::problem::{Faults, Problem};
+use db::Tx;
 use http_kit::{Answer, Call, Caller};
 
 use super::{Api, Wanted};
-use crate::domain::appointment::{Appointment, Booking};
+use crate::domain::appointment::{Appointment, Booking, fault};
 use crate::domain::notice;
+use crate::domain::referral::{Entry, NotPossible, Step};
 use crate::domain::span::Span;
 use crate::domain::week::Schedule;
 use crate::error::Error;
 use crate::store::appointment::{appointment_insert, appointment_lock};
+use crate::store::referral::referral_update;
 
 /// Books an appointment. Whether the time is free, the database decides.
 pub async fn book(api: Api, call: Call<BookAppointment>) -> Result<Answer<BookAppointment>, Error> {
     let booking = Booking::parse(&call.body)?;
+    let referral = referral_of(&call.body)?;
     let (appointment, span, schedule) = placed(&api, &call.caller, &booking).await?;
     let wanted = Wanted { appointment: &appointment, id: None, span, schedule: &schedule };
     let warnings = api.judge(&call.caller, &wanted).await?;
@@ -26,12 +30,43 @@ pub async fn book(api: Api, call: Call<BookAppointment>) -> Result<Answer<BookAp
     let outcome = db::retrying(&api.db, async |mut tx| {
         appointment_lock(&mut tx, &appointment).await?;
         appointment_insert(&mut tx, &api.db, &id, &appointment, span, &call.caller.user).await?;
+        if let Some(referral) = &referral {
+            from_referral(&api, &mut tx, &call.caller, (referral, &id, &appointment)).await?;
+        }
         api.publish(&mut tx, what.clone()).await?;
         Ok::<_, Error>(call.receipt.commit(tx, &answer).await?)
     })
     .await;
     api.offering(outcome, &wanted).await?;
     Ok(answer)
+}
+
+/// The referral that an appointment is booked from, if it is from one.
+fn referral_of(request: &AppointmentRequest) -> Result<Option<ReferralId>, Problem> {
+    let referral = request.referral_id.as_deref().map(ReferralId::parse).transpose();
+    referral.map_err(|error| fault("referralId", error))
+}
+
+/// Ties the appointment to its referral, of the same patient and to this provider.
+async fn from_referral(
+    api: &Api,
+    tx: &mut Tx,
+    caller: &Caller,
+    (referral, id, appointment): (&ReferralId, &AppointmentId, &Appointment),
+) -> Result<(), Error> {
+    let unknown = || fault("referralId", "must be the id of a referral of this patient to this provider");
+    let kept = match api.visible_referral(tx, caller, referral).await {
+        Ok(kept) if kept.referral.patient == appointment.patient => kept,
+        Ok(_) | Err(Error::NotFound) => return Err(unknown().into()),
+        Err(error) => return Err(error),
+    };
+    let step = Step::Book(id.clone(), appointment.plan.provider.clone());
+    let after = match kept.referral.after(step, api.today()) {
+        Err(NotPossible::Other) => return Err(unknown().into()),
+        after => after?,
+    };
+    let entry = Entry { by: caller.user.clone(), status: after.status, reason: None };
+    referral_update(tx, &api.db, (&kept, &after), &entry).await
 }
 
 /// The appointment at its provider's place, if patient and provider are there. To a patient, other patients are not, and to a clinician those whom

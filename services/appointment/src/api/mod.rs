@@ -9,6 +9,7 @@ pub mod feeds;
 pub mod history;
 pub mod list;
 pub mod read;
+pub mod referrals;
 pub mod slots;
 pub mod update;
 
@@ -120,8 +121,12 @@ impl Api {
         Ok(false)
     }
 
-    /// Judges a time by the clock and the provider's hours: staff are warned, everybody else is refused.
+    /// Judges a booking by whether the provider takes any, and by the clock and their hours: outside these staff are warned, everybody else is
+    /// refused.
     async fn judge(&self, caller: &Caller, wanted: &Wanted<'_>) -> Result<Vec<Warning>, Error> {
+        if let Some(why) = self.peers.not_bookable(&wanted.appointment.plan.provider).await? {
+            return Err(Error::NotBookable(why, caller.is_staff()));
+        }
         let warnings = notice::warnings(wanted.schedule, wanted.span, self.now());
         if warnings.is_empty() || caller.is_staff() {
             return Ok(warnings);

@@ -6,6 +6,7 @@ pub mod feed;
 pub mod history;
 pub mod local;
 pub mod notice;
+pub mod referral;
 pub mod search;
 pub mod slots;
 pub mod span;

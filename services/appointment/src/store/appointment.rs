@@ -15,6 +15,7 @@ use crate::domain::status;
 use crate::error::Error;
 use crate::store::care::care_tell;
 use crate::store::change::change_add;
+use crate::store::referral::referral_follow;
 
 /// An appointment as kept: the data with its id and version.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -212,7 +213,11 @@ pub async fn appointment_update(
     let version = before.version + 1;
     care_tell(tx, db, vec![seeing(&before.id, version, after, span).notice()]).await?;
     let entry = Entry::of(by, &before.id, Some(&before.appointment), after);
-    Ok(change_add(tx, db, &before.id, &after.patient, version, &entry).await?)
+    change_add(tx, db, &before.id, &after.patient, version, &entry).await?;
+    if before.appointment.status != after.status {
+        referral_follow(tx, db, &before.id, after.status, by).await?;
+    }
+    Ok(())
 }
 
 fn seeing(id: &AppointmentId, version: i64, appointment: &Appointment, span: Span) -> Seeing {

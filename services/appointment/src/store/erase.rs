@@ -11,6 +11,7 @@ use sqlx::FromRow;
 
 use crate::store::appointment::{Kept, Sealed, provider_lock};
 use crate::store::change::change_list;
+use crate::store::referral::{Kept as KeptReferral, referral_changes, referral_search, referrals_erase, Search};
 use crate::store::feed::{feeds_of_patient_delete, feeds_of_provider_delete};
 
 /// So many are looked at in one go.
@@ -43,6 +44,7 @@ pub async fn patient_erase(tx: &mut Tx, db: &Db, patient: &PatientId, years: u32
     let hold = db::legal_hold_on(tx, patient.as_str()).await?;
     if years > 0 || hold.is_some() {
         keep_aside(tx, db, patient, (years, hold)).await?;
+        keep_referrals_aside(tx, db, patient, (years, hold)).await?;
     }
     let now = tx.now();
     // The bodies first: whoever is changing one of these rows is waited for here, and what they add to the history goes with the rest.
@@ -74,9 +76,10 @@ pub async fn patient_erase(tx: &mut Tx, db: &Db, patient: &PatientId, years: u32
     .execute(conn)
     .await
     .map(drop))?;
+    let referrals = referrals_erase(tx, patient).await?;
     let feeds = feeds_of_patient_delete(tx, patient).await?;
     db::access_forget(tx, patient.as_str()).await?;
-    let shredded = [("appointments", appointments), ("history", changes), ("feeds", feeds)];
+    let shredded = [("appointments", appointments), ("history", changes), ("feeds", feeds), ("referrals", referrals)];
     db::erasure_shredded(tx, db, patient.as_str(), &shredded).await
 }
 
@@ -172,6 +175,43 @@ async fn clear(tx: &mut Tx, kept: &Kept) -> Result<(), db::Error> {
     .await
     .map(|done| done.rows_affected()))?;
     if cleared == 1 { Ok(()) } else { Err(db::Error::LostRace) }
+}
+
+async fn keep_referrals_aside(
+    tx: &mut Tx,
+    db: &Db,
+    patient: &PatientId,
+    (years, hold): (u32, Option<i64>),
+) -> Result<(), db::Error> {
+    let this_year = db::retention_year(tx.now());
+    let window = Window { after: None, limit: contracts::page::LIMIT_MAX };
+    let mut search = Search { patient: Some(patient.clone()), provider: None, window };
+    loop {
+        let referrals = referral_search(tx, db, &search, None).await?;
+        let Some((last, _)) = referrals.last() else { return Ok(()) };
+        search.window.after = Some(last.clone());
+        for (_, kept) in referrals {
+            let from_year = i64::from(kept.updated_at.year());
+            if let Fate::Kept(how) = db::fate_at_erasure(from_year, Some(years), hold, this_year) {
+                referral_aside(tx, db, &kept, (from_year, how)).await?;
+            }
+        }
+    }
+}
+
+/// With its history. The row goes with all the others of the patient's.
+async fn referral_aside(
+    tx: &mut Tx,
+    db: &Db,
+    kept: &KeptReferral,
+    (from_year, how): (i64, db::Kept),
+) -> Result<(), db::Error> {
+    let patient = &kept.referral.patient;
+    let history = referral_changes(tx, db, (&kept.id, patient), View::Whole).await?;
+    let view = kept.referral.view((&kept.id, kept.created_at), View::Whole, tx.now().date_naive());
+    let shown = contracts::referrals::Referral { history, ..view };
+    let item = Item { kind: "referrals", id: kept.id.as_str(), patient: patient.as_str(), from_year };
+    db::retained_put(tx, db, item, how, &shown).await
 }
 
 /// Notes that a provider's profile is gone: nothing can be booked with them any more.

@@ -5,6 +5,7 @@ pub mod care;
 pub mod change;
 pub mod erase;
 pub mod feed;
+pub mod referral;
 pub mod renewal;
 pub mod search;
 pub mod taken;

@@ -10,7 +10,7 @@ use http_kit::{Answer, Call, access, erasure, relay, retention};
 
 use super::Api;
 use crate::domain::notification::Draft;
-use crate::domain::{emergency, outside_hours};
+use crate::domain::{credential_expiring, emergency, outside_hours, referral};
 use crate::error::Error;
 use crate::store::erase::notifications_erase;
 use crate::store::notification::{Start, notification_insert};
@@ -68,6 +68,14 @@ async fn letters(api: &Api, what: &What) -> Result<Vec<Draft>, Error> {
     if let Some(notice) = outside_hours::notice(what) {
         let email = mailbox(api, &notice.provider_id, notice.appointment_id.as_str()).await?;
         return Ok(email.map(|email| outside_hours::letter(notice, &email)).into_iter().collect());
+    }
+    if let Some(notice) = credential_expiring::notice(what) {
+        let email = mailbox(api, &notice.provider_id, notice.credential_id.as_str()).await?;
+        return Ok(email.map(|email| credential_expiring::letter(notice, &email)).into_iter().collect());
+    }
+    if let Some(notice) = referral::notice(what) {
+        let email = mailbox(api, &notice.provider_id, notice.referral_id.as_str()).await?;
+        return Ok(email.map(|email| referral::letter(notice, &email)).into_iter().collect());
     }
     let What::GlassBroken(notice) = what else { return Ok(Vec::new()) };
     let officer = api.privacy_officer.as_ref().map(|officer| emergency::to_officer(notice, officer));

@@ -1,6 +1,8 @@
 //! The handlers, a file each: load, decide, save, commit. Whoever may see providers may see each of them.
 
 pub mod add;
+pub mod compliance;
+pub mod credentials;
 pub mod read;
 pub mod remove;
 pub mod search;
@@ -10,8 +12,10 @@ use chrono_tz::Tz;
 use contracts::id::ProviderId;
 use db::{Db, Tx};
 use http_kit::Kit;
+use http_kit::kit::BuildError;
 
 use crate::error::Error;
+use crate::registry::Registry;
 use crate::store::provider::{Kept, provider_find};
 
 /// What every handler has.
@@ -19,13 +23,16 @@ use crate::store::provider::{Kept, provider_find};
 pub struct Api {
     db: Db,
     /// The time where the clinic is.
-    time_zone: Tz,
+    pub(crate) time_zone: Tz,
+    /// `None` where the stack asks none.
+    pub(crate) registry: Option<Registry>,
 }
 
 impl Api {
     /// From the kit.
-    pub fn new(kit: &Kit) -> Result<Self, chrono_tz::ParseError> {
-        Ok(Self { db: kit.db.clone(), time_zone: kit.settings.time_zone.parse()? })
+    pub fn new(kit: &Kit) -> Result<Self, BuildError> {
+        let registry = kit.settings.integrations.npi_registry.as_ref().map(Registry::new).transpose()?;
+        Ok(Self { db: kit.db.clone(), time_zone: kit.settings.time_zone.parse()?, registry })
     }
 
     /// The provider, if there is one.

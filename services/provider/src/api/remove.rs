@@ -7,17 +7,20 @@ use http_kit::{Answer, Call, relay};
 
 use super::Api;
 use crate::error::Error;
+use crate::store::credential::{credentials_delete, credentials_lock};
 use crate::store::provider::provider_delete;
 
 /// Removes a provider's profile here, and tells the services that hold something of theirs.
 pub async fn remove(api: Api, call: Call<RemoveProvider>) -> Result<Answer<RemoveProvider>, Error> {
     let (id,) = &call.path;
     let version = db::retrying(&api.db, async |mut tx| {
+        credentials_lock(&mut tx, id).await?;
         let kept = api.found(&mut tx, id).await?;
         call.if_match.check(kept.version)?;
         if !provider_delete(&mut tx, id, kept.version).await? {
             return Err(Error::Db(db::Error::LostRace));
         }
+        credentials_delete(&mut tx, id).await?;
         let event = Event {
             id: EventId::generate(api.db.random()),
             occurred_at: tx.now(),

@@ -1,5 +1,11 @@
 //! What a provider is: pure rules, no SQL, no HTTP, no clock.
 
 pub mod availability;
+pub mod compliance;
+pub mod credential;
+pub mod csv;
+pub mod npi;
 pub mod provider;
+pub mod registry;
+pub mod reminder;
 pub mod search;

@@ -1,4 +1,6 @@
 //! Where providers are kept: SQL and sealing, and nothing that decides.
 
+pub mod credential;
 pub mod provider;
+pub mod reminder;
 pub mod renewal;

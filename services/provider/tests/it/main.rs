@@ -2,8 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "a test says so by failing")]
 
 mod bad_input;
+mod compliance;
+mod credentials;
 mod index;
 mod life;
+mod registry;
 mod search;
 
 use std::sync::Arc;

@@ -10,10 +10,13 @@ use crate::erasure::ServiceErasure;
 use crate::event::{Accepted, Event};
 use crate::export::{ExportPage, ExportSearch};
 use crate::feeds::{CalendarText, Feed, FeedCreated, FeedFile, FeedFilter, FeedRequest, FeedRevoked};
-use crate::id::{AppointmentId, FeedId, PatientId, ProviderId};
+use crate::id::{AppointmentId, FeedId, PatientId, ProviderId, ReferralId};
 use crate::keys::ServiceKeys;
 use crate::merge_patch::MergePatch;
 use crate::page::Page;
+use crate::referrals::{
+    AcceptRequest, DeclineRequest, Referral, ReferralFilter, ReferralRequest, ReferralSaved,
+};
 use crate::retention::{RetainedPage, RetainedSearch, RetentionRequest, ServiceRetention};
 
 api! {
@@ -64,6 +67,28 @@ api! {
     /// The calendar of a feed, for calendar programs: `fileId` is its secret and `.ics`.
     feed_calendar: FeedCalendar = Get "/api/appointments/feeds/{feedId}/{fileId}" [feed_id: FeedId, file_id: FeedFile],
         public, answers 200 CalendarText;
+
+    /// Refer a patient to another provider, or to a speciality.
+    create_referral: CreateReferral = Post "/api/referrals" (body ReferralRequest),
+        needs AppointmentsWrite, answers 201 ReferralSaved;
+
+    /// List referrals, newest first.
+    list_referrals: ListReferrals = Get "/api/referrals" (query ReferralFilter),
+        needs AppointmentsRead, answers 200 Page<Referral>;
+
+    /// Retrieve a referral, and what was done with it.
+    referral_by_id: ReferralById = Get "/api/referrals/{referralId}" [referral_id: ReferralId],
+        needs AppointmentsRead, answers 200 Referral;
+
+    /// Accept a referral.
+    accept_referral: AcceptReferral = Post "/api/referrals/{referralId}/accept" [referral_id: ReferralId]
+        (body AcceptRequest),
+        needs AppointmentsWrite, answers 200 ReferralSaved;
+
+    /// Decline a referral.
+    decline_referral: DeclineReferral = Post "/api/referrals/{referralId}/decline" [referral_id: ReferralId]
+        (body DeclineRequest),
+        needs AppointmentsWrite, answers 200 ReferralSaved;
 
     /// Take an event.
     deliver_to_appointments: DeliverToAppointments = Post "/internal/events" (body Event),
@@ -145,6 +170,9 @@ pub struct AppointmentRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1000))]
     pub reason: Option<String>,
+    /// The referral that it is booked from, of the same patient and to this provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub referral_id: Option<String>,
 }
 
 /// An appointment.

@@ -8,7 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use settings::ServiceName;
 
-use crate::id::{AppointmentId, EventId, GrantId, PatientId, ProviderId, UserId};
+use crate::id::{AppointmentId, CredentialId, EventId, GrantId, PatientId, ProviderId, ReferralId, UserId};
+use crate::referrals::ReferralStatus;
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -46,6 +47,9 @@ pub enum What {
         /// Who.
         provider_id: ProviderId,
     },
+    /// A provider's credential ends soon.
+    #[serde(rename = "credential.expiring.v1", rename_all = "camelCase")]
+    CredentialExpiring(CredentialNotice),
     /// An appointment was booked.
     #[serde(rename = "appointment.booked.v1", rename_all = "camelCase")]
     AppointmentBooked(AppointmentNotice),
@@ -55,6 +59,9 @@ pub enum What {
     /// An appointment was cancelled.
     #[serde(rename = "appointment.cancelled.v1", rename_all = "camelCase")]
     AppointmentCancelled(AppointmentNotice),
+    /// A referral was made, or something came of it.
+    #[serde(rename = "referral.changed.v1", rename_all = "camelCase")]
+    ReferralChanged(ReferralNotice),
     /// Who treats whom, or does no more.
     #[serde(rename = "care.told.v1", rename_all = "camelCase")]
     CareTold {
@@ -96,6 +103,33 @@ pub struct AppointmentNotice {
     /// Staff booked it outside the provider's hours, or in the past: the provider is told.
     #[serde(default)]
     pub outside_hours: bool,
+}
+
+/// Which referral, where it stands, and who is to be told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReferralNotice {
+    /// Which.
+    pub referral_id: ReferralId,
+    /// Whose.
+    pub patient_id: PatientId,
+    /// Who is told: to whom it is while it is new, and who made it from then on.
+    pub provider_id: ProviderId,
+    /// Where it stands.
+    pub status: ReferralStatus,
+}
+
+/// Which credential ends soon, and whose.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CredentialNotice {
+    /// Which.
+    pub credential_id: CredentialId,
+    /// Whose.
+    pub provider_id: ProviderId,
+    /// Its last day, `YYYY-MM-DD`.
+    #[schemars(extend("format" = "date"))]
+    pub expires_on: String,
 }
 
 /// That somebody treats somebody, as far as one source says. The highest version of a source counts.
@@ -172,9 +206,11 @@ impl What {
             Self::PatientErasedUnderHold(_) => "patient.erased-under-hold.v1",
             Self::HoldChanged(_) => "hold.changed.v1",
             Self::ProviderRemoved { .. } => "provider.removed.v1",
+            Self::CredentialExpiring(_) => "credential.expiring.v1",
             Self::AppointmentBooked(_) => "appointment.booked.v1",
             Self::AppointmentRescheduled(_) => "appointment.rescheduled.v1",
             Self::AppointmentCancelled(_) => "appointment.cancelled.v1",
+            Self::ReferralChanged(_) => "referral.changed.v1",
             Self::CareTold { .. } => "care.told.v1",
             Self::GlassBroken(_) => "glass.broken.v1",
             Self::GlassShut(_) => "glass.shut.v1",
@@ -195,10 +231,11 @@ impl What {
             | Self::PatientErasedUnderHold(_)
             | Self::HoldChanged(_)
             | Self::ConsentChanged { .. } => service == S::PatientService,
-            Self::ProviderRemoved { .. } => service == S::ProviderService,
-            Self::AppointmentBooked(_) | Self::AppointmentRescheduled(_) | Self::AppointmentCancelled(_) => {
-                service == S::AppointmentService
-            }
+            Self::ProviderRemoved { .. } | Self::CredentialExpiring(_) => service == S::ProviderService,
+            Self::AppointmentBooked(_)
+            | Self::AppointmentRescheduled(_)
+            | Self::AppointmentCancelled(_)
+            | Self::ReferralChanged(_) => service == S::AppointmentService,
             Self::CareTold { care } => care.iter().all(of_source),
             Self::GlassBroken(_) | Self::GlassShut(_) => service == S::MedicalRecordsService,
         }
@@ -226,7 +263,11 @@ impl What {
                 S::BillingService,
                 S::NotificationService,
             ],
-            Self::AppointmentBooked(_) | Self::AppointmentRescheduled(_) | Self::AppointmentCancelled(_) => {
+            Self::CredentialExpiring(_)
+            | Self::ReferralChanged(_)
+            | Self::AppointmentBooked(_)
+            | Self::AppointmentRescheduled(_)
+            | Self::AppointmentCancelled(_) => {
                 &[S::NotificationService]
             }
             Self::GlassBroken(_) | Self::GlassShut(_) => {

@@ -26,8 +26,10 @@ const ROUTE_WORDS: &[&str] = &[
     "availability",
     "break-glass",
     "care-team",
+    "compliance",
     "conflicts",
     "consents",
+    "credentials",
     "email",
     "erasure",
     "export",
@@ -141,8 +143,12 @@ ids! {
     PatientId = "pat",
     /// A provider: whoever treats.
     ProviderId = "prov",
+    /// A provider's credential.
+    CredentialId = "cred",
     /// An appointment.
     AppointmentId = "apt",
+    /// A referral.
+    ReferralId = "ref",
     /// A calendar feed.
     FeedId = "feed",
     /// A bill.

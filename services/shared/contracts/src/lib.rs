@@ -14,7 +14,9 @@ pub mod break_glass;
 pub mod care_team;
 #[cfg(feature = "client")]
 pub mod client;
+pub mod compliance;
 pub mod consents;
+pub mod credentials;
 pub mod deadline;
 pub mod endpoint;
 pub mod erasure;
@@ -39,6 +41,7 @@ pub mod permission;
 pub mod problem;
 pub mod providers;
 pub mod records;
+pub mod referrals;
 pub mod retention;
 pub mod role_name;
 pub mod second_factor;

@@ -55,6 +55,8 @@ problem_codes! {
         "The provider or the patient has another appointment at that time. `slots` has the nearest free ones.";
     OutsideHours = "outside-hours" 409 "Outside the provider's hours",
         "The time is past, or outside the provider's stated hours. `slots` has the nearest free ones. Staff may book it all the same.";
+    ProviderNotBookable = "provider-not-bookable" 409 "The provider takes no new bookings",
+        "A credential of the provider has expired or was revoked, or they are excluded from federal programmes. Appointments that stand already stay; choose another provider, or ask whoever looks after credentials.";
     InvalidTransition = "invalid-transition" 409 "Not possible in this state",
         "The resource's present status does not allow this change. `detail` names both.";
     ConcurrentChange = "concurrent-change" 409 "Others change it at the same time",

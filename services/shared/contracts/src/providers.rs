@@ -6,7 +6,12 @@ use serde::{Deserialize, Serialize};
 use crate::api;
 use crate::audit::{AuditEvents, AuditSearch};
 use crate::audit_verification::{ServiceVerification, VerificationQuery};
-use crate::id::ProviderId;
+use crate::compliance::{ComplianceCsv, ComplianceEntry, ComplianceFileFilter, ComplianceFilter};
+use crate::credentials::{
+    Credential, CredentialDeleted, CredentialRequest, CredentialSaved, Credentials, ProviderStanding,
+    RevocationRequest, VerificationRequest,
+};
+use crate::id::{CredentialId, ProviderId};
 use crate::keys::ServiceKeys;
 use crate::merge_patch::MergePatch;
 use crate::page::Page;
@@ -35,6 +40,52 @@ api! {
     /// Remove a provider's profile.
     remove_provider: RemoveProvider = Delete "/api/providers/{providerId}" [provider_id: ProviderId],
         needs ProvidersWrite, answers 200 ProviderDeleted;
+
+    /// Record a provider's credential.
+    add_credential: AddCredential = Post "/api/providers/{providerId}/credentials" [provider_id: ProviderId]
+        (body CredentialRequest),
+        needs ProvidersWrite, answers 201 CredentialSaved;
+
+    /// A provider's credentials.
+    list_credentials: ListCredentials = Get "/api/providers/{providerId}/credentials" [provider_id: ProviderId],
+        needs ProvidersRead, answers 200 Credentials, unaudited;
+
+    /// A provider's credential, and what was done with it.
+    credential_by_id: CredentialById = Get "/api/providers/{providerId}/credentials/{credentialId}"
+        [provider_id: ProviderId, credential_id: CredentialId],
+        needs ProvidersRead, answers 200 Credential, unaudited;
+
+    /// Change a provider's credential, or renew it.
+    update_credential: UpdateCredential = Put "/api/providers/{providerId}/credentials/{credentialId}"
+        [provider_id: ProviderId, credential_id: CredentialId] (body MergePatch<Credential>),
+        needs ProvidersWrite, answers 200 CredentialSaved;
+
+    /// Delete a provider's credential.
+    delete_credential: DeleteCredential = Delete "/api/providers/{providerId}/credentials/{credentialId}"
+        [provider_id: ProviderId, credential_id: CredentialId],
+        needs ProvidersWrite, answers 200 CredentialDeleted;
+
+    /// Verify a provider's credential, by what somebody has looked at or by the registry.
+    verify_credential: VerifyCredential = Post "/api/providers/{providerId}/credentials/{credentialId}/verify"
+        [provider_id: ProviderId, credential_id: CredentialId] (body VerificationRequest),
+        needs ProvidersWrite, answers 200 CredentialSaved;
+
+    /// Note that a provider's credential was revoked: they take no new bookings.
+    revoke_credential: RevokeCredential = Post "/api/providers/{providerId}/credentials/{credentialId}/revoke"
+        [provider_id: ProviderId, credential_id: CredentialId] (body RevocationRequest),
+        needs ProvidersWrite, answers 200 CredentialSaved;
+
+    /// Which providers lack what among their credentials.
+    compliance_report: ComplianceReport = Get "/api/providers/compliance" (query ComplianceFilter),
+        needs ProvidersWrite, answers 200 Page<ComplianceEntry>, unaudited;
+
+    /// The same as a file, whole.
+    compliance_file: ComplianceFile = Get "/api/providers/compliance/csv" (query ComplianceFileFilter),
+        needs ProvidersWrite, answers 200 ComplianceCsv, unaudited;
+
+    /// Whether a provider can be booked.
+    standing_of_provider: StandingOfProvider = Get "/internal/providers/{providerId}/standing" [provider_id: ProviderId],
+        needs InternalCall, answers 200 ProviderStanding, unaudited;
 
     /// What this service wrote in the audit.
     audit_of_providers: AuditOfProviders = Get "/internal/audit" (query AuditSearch),

@@ -200,6 +200,18 @@ pub struct Integrations {
     /// Outgoing mail; absent: mail goes only to the capture box.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mail: Option<MailSettings>,
+    /// The registry that knows providers' NPIs; absent: credentials are verified by people alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub npi_registry: Option<NpiRegistrySettings>,
+}
+
+/// A registry of National Provider Identifiers that speaks as NPPES does (version 2.1).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NpiRegistrySettings {
+    /// Its address, such as `https://npiregistry.cms.hhs.gov/api/`.
+    #[schemars(length(min = 1, max = 2048), regex(pattern = r"^https?://[^\s/?#@]+([/?][^\s#]*)?$"))]
+    pub url: String,
 }
 
 /// An SMTP submission server (RFC 6409).

@@ -11,6 +11,7 @@ use settings::ServiceName;
 use testkit::stack::{Who, send};
 use testkit::{Reply, TestStack};
 
+const CREDENTIALS: &str = "/api/providers/prov001/credentials";
 const VERIFICATION: &str = "/internal/audit/verification";
 
 /// A call of each operation, in an order in which each can be answered.
@@ -46,6 +47,7 @@ fn call(id: &str, path: &str, body: &str, about: bool, status: u16) -> Called {
 
 fn of_patients() -> Vec<Called> {
     let john = r#"{"patientId": "12345", "name": "John Doe", "dob": "1980-01-01", "contactInfo": {"phone": "+1234567890"}}"#;
+    let seen = r#"{"method": "manual", "evidence": "Certificate seen."}"#;
     let consent = r#"{"who": {"role": "billing"}, "what": ["records"]}"#;
     let provider = r#"{"providerId": "prov001", "name": "Dr. Jane Doe", "specialization": "Cardiology",
         "contactInfo": {"phone": "+1234567890", "email": "janedoe@example.com"},
@@ -55,6 +57,16 @@ fn of_patients() -> Vec<Called> {
         call("list_providers", "/api/providers", "", false, 200),
         call("provider_by_id", "/api/providers/prov001", "", false, 200),
         call("update_provider", "/api/providers/prov001", r#"{"name": "Dr. Doe"}"#, false, 200),
+        call("add_credential", CREDENTIALS, r#"{"kind": "license", "number": "MD-1234"}"#, false, 201),
+        call("list_credentials", CREDENTIALS, "", false, 200),
+        call("credential_by_id", "/api/providers/prov001/credentials/{id}", "", false, 200),
+        call("update_credential", "/api/providers/prov001/credentials/{id}", r#"{"state": "NY"}"#, false, 200),
+        call("verify_credential", "/api/providers/prov001/credentials/{id}/verify", seen, false, 200),
+        call("revoke_credential", "/api/providers/prov001/credentials/{id}/revoke", r#"{"reason": "By the board."}"#, false, 200),
+        call("delete_credential", "/api/providers/prov001/credentials/{id}", "", false, 200),
+        call("compliance_report", "/api/providers/compliance", "", false, 200),
+        call("compliance_file", "/api/providers/compliance/csv", "", false, 200),
+        call("standing_of_provider", "/internal/providers/prov001/standing", "", false, 200),
         call("register_patient", "/api/patients", john, true, 201),
         call("list_patients", "/api/patients?name=John", "", true, 200),
         call("patient_by_id", "/api/patients/12345", "", true, 200),
@@ -79,6 +91,7 @@ fn of_patients() -> Vec<Called> {
 }
 
 fn of_appointments_and_bills() -> Vec<Called> {
+    let referral = r#"{"patientId": "12345", "fromProviderId": "prov001", "specialization": "Cardiology", "reason": "Murmur."}"#;
     let bill = r#"{"billId": "bill789", "patientId": "12345", "totalAmount": 50.0, "status": "Issued",
         "services": [{"serviceId": "srv001", "description": "Consultation", "amount": 50.0}]}"#;
     let bill_changed = r#"{"services": [{"serviceId": "srv001", "description": "Consultation", "amount": 120.0}], "totalAmount": 120.0}"#;
@@ -96,6 +109,11 @@ fn of_appointments_and_bills() -> Vec<Called> {
             404,
         ),
         call("revoke_feed", "/api/appointments/feeds/{id}", "", true, 200),
+        call("create_referral", "/api/referrals", referral, true, 201),
+        call("list_referrals", "/api/referrals?patientId=12345", "", true, 200),
+        call("referral_by_id", "/api/referrals/{id}", "", true, 200),
+        call("accept_referral", "/api/referrals/{id}/accept", r#"{"providerId": "prov001"}"#, true, 200),
+        call("decline_referral", "/api/referrals/{id}/decline", r#"{"reason": "No room."}"#, true, 200),
         call("book_appointment", "/api/appointments", appointment, true, 201),
         call("list_appointments", "/api/appointments?patientId=12345", "", true, 200),
         call("appointment_by_id", "/api/appointments/{id}", "", true, 200),
@@ -345,9 +363,9 @@ impl Known {
     pub(crate) fn learn(&mut self, call: &Called, reply: &Reply) {
         let json = reply.json();
         let text = |member: &str| json[member].as_str().map(str::to_owned);
-        for member in
-            ["appointmentId", "feedId", "notificationId", "userId", "grantId", "consentId", "amendmentId"]
-        {
+        for member in [
+            "appointmentId", "feedId", "notificationId", "userId", "grantId", "consentId", "amendmentId", "credentialId", "referralId",
+        ] {
             if call.operation.method == contracts::endpoint::Method::Post
                 && let Some(id) = text(member)
             {

@@ -132,10 +132,25 @@ async fn people(scene: &mut Scene) {
     provider["providerId"] = PROVIDER.into();
     let _ = scene.plant("add_provider", "/api/providers", provider).await;
     let _ = scene.plant("update_provider", &format!("/api/providers/{PROVIDER}"), monday).await;
+    credentials(scene).await;
     let _ = scene.plant("place_hold", &format!("/api/patients/{PATIENT}/hold"), json!({})).await;
     let team = format!("/api/patients/{PATIENT}/care-team/{PROVIDER}");
     let _ = scene.plant("join_care_team", &team, json!({})).await;
     consents(scene).await;
+}
+
+/// One that is renewed and verified; what was revoked would stop the bookings.
+async fn credentials(scene: &mut Scene) {
+    let path = format!("/api/providers/{PROVIDER}/credentials");
+    let added = scene.plant("add_credential", &path, json!({"kind": "license"})).await.json();
+    let one = format!("{path}/{}", text(&added["credentialId"]));
+    let _ = scene.plant("update_credential", &one, json!({})).await;
+    let _ = scene.plant("verify_credential", &format!("{one}/verify"), json!({"method": "manual"})).await;
+    let other = scene.plant("add_credential", &path, json!({"kind": "dea"})).await.json();
+    let other = format!("{path}/{}", text(&other["credentialId"]));
+    let _ = scene.plant("revoke_credential", &format!("{other}/revoke"), json!({})).await;
+    let delete = operation("delete_credential");
+    let _ = scene.call(delete, &other, &Value::Null).await;
 }
 
 /// One that names a provider, and one that names a user.
@@ -149,7 +164,16 @@ async fn consents(scene: &mut Scene) {
     }
 }
 
+async fn referrals(scene: &mut Scene) {
+    let fits = json!({"patientId": PATIENT, "fromProviderId": PROVIDER});
+    let made = scene.plant("create_referral", "/api/referrals", fits).await.json();
+    let one = format!("/api/referrals/{}", text(&made["referralId"]));
+    let _ = scene.plant("accept_referral", &format!("{one}/accept"), json!({"providerId": PROVIDER})).await;
+    let _ = scene.plant("decline_referral", &format!("{one}/decline"), json!({})).await;
+}
+
 async fn appointments(scene: &mut Scene) {
+    referrals(scene).await;
     let fits = json!({
         "appointmentId": "apt-canary", "patientId": PATIENT, "providerId": PROVIDER,
         "appointmentDate": "2026-01-19", "timeSlot": "10:00",

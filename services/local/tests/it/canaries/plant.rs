@@ -10,7 +10,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 /// What stands in the clear on purpose, or is one of a few words that are in the schema of the database too: nothing to be planted.
-const NOT_PLANTED: [(&str, &str); 29] = [
+const NOT_PLANTED: [(&str, &str); 39] = [
     ("patientId", "an id: rows are found by it"),
     ("providerId", "an id"),
     ("appointmentId", "an id"),
@@ -25,6 +25,16 @@ const NOT_PLANTED: [(&str, &str); 29] = [
     ("roles", "one of a few words"),
     ("currency", "the stack's, read-only"),
     ("conflict", "read-only"),
+    ("kind", "one of a few words"),
+    ("method", "one of a few words"),
+    ("result", "one of a few words"),
+    ("expiresOn", "the last day is what those that end are found by"),
+    ("credentialId", "an id"),
+    ("fromProviderId", "an id"),
+    ("toProviderId", "an id"),
+    ("referralId", "an id"),
+    ("urgency", "one of a few words"),
+    ("history", "read-only"),
     ("token", "made by the service, and looked for as it is"),
     ("refreshToken", "made by the service, and looked for as it is"),
     ("currentPassword", "what was planted before as a password"),
@@ -146,7 +156,7 @@ impl Planter {
         let form = schema.get("pattern").or_else(|| schema.get("format"));
         let planted = match (place.name(), form) {
             // Of the last century, each another day.
-            ("dob", Some(_)) => {
+            ("dob" | "issuedOn", Some(_)) => {
                 format!("19{:02}-{:02}-{:02}", 11 + number % 40, 1 + number % 12, 1 + number % 28)
             }
             ("phone", _) | ("to", Some(_)) => format!("+4915553{number:06}"),
