@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 const BIRD: &str = "canary";
 
 /// What is done as it should be: answered well, with words in it.
-const GOOD: [(&str, &str, &str); 16] = [
+const GOOD: [(&str, &str, &str); 18] = [
     (
         "POST",
         "/api/patients",
@@ -30,6 +30,16 @@ const GOOD: [(&str, &str, &str); 16] = [
         "POST",
         "/api/appointments",
         r#"{"patientId": "p1", "providerId": "d1", "appointmentDate": "2030-01-07", "timeSlot": "10:00", "status": "Scheduled"}"#,
+    ),
+    (
+        "POST",
+        "/api/providers/d1/credentials",
+        r#"{"kind": "license", "number": "CANARY-1", "state": "Canarystate", "specialty": "Canaryology"}"#,
+    ),
+    (
+        "POST",
+        "/api/referrals",
+        r#"{"patientId": "p1", "fromProviderId": "d1", "specialization": "Canaryology", "reason": "Canaryreferral"}"#,
     ),
     ("POST", "/api/appointments/feeds", r#"{"patientId": "p1", "label": "Canaryphone"}"#),
     (

@@ -158,10 +158,9 @@ fn integrations(stack: &Stack, service: ServiceName) -> Integrations {
         ServiceName::NotificationService => {
             Integrations { mail: stack.integrations.mail.clone(), ..Integrations::default() }
         }
-        ServiceName::ProviderService => Integrations {
-            npi_registry: stack.integrations.npi_registry.clone(),
-            ..Integrations::default()
-        },
+        ServiceName::ProviderService => {
+            Integrations { npi_registry: stack.integrations.npi_registry.clone(), ..Integrations::default() }
+        }
         _ => Integrations::default(),
     }
 }

@@ -299,8 +299,8 @@ mod tests {
     use std::fs;
     use std::path::{Path, PathBuf};
 
-    use contracts::event::{AppointmentNotice, What};
-    use contracts::id::{AppointmentId, PatientId, ProviderId};
+    use contracts::event::{AppointmentNotice, CredentialNotice, What};
+    use contracts::id::{AppointmentId, CredentialId, PatientId, ProviderId};
 
     use super::*;
 
@@ -327,7 +327,7 @@ mod tests {
         callees.collect()
     }
 
-    /// The services that a service tells of what happened; the first word of an event's name says whose it is.
+    /// The services that a service tells of what happened.
     fn told(service: ServiceName) -> BTreeSet<ServiceName> {
         let notice = || AppointmentNotice {
             appointment_id: AppointmentId::parse("a").unwrap(),
@@ -338,11 +338,16 @@ mod tests {
         let events = [
             What::PatientErased { patient_id: PatientId::parse("p").unwrap() },
             What::ProviderRemoved { provider_id: ProviderId::parse("d").unwrap() },
+            What::CredentialExpiring(CredentialNotice {
+                credential_id: CredentialId::parse("c").unwrap(),
+                provider_id: ProviderId::parse("d").unwrap(),
+                expires_on: "2026-03-01".to_owned(),
+            }),
             What::AppointmentBooked(notice()),
             What::AppointmentRescheduled(notice()),
             What::AppointmentCancelled(notice()),
         ];
-        let own = events.iter().filter(|event| event.name().split('.').next() == Some(service.short()));
+        let own = events.iter().filter(|event| event.is_told_by(service));
         own.flat_map(What::subscribers).copied().collect()
     }
 

@@ -55,7 +55,9 @@ impl Failure for Error {
                 .detail("The provider has 50 credentials already: delete one that is of no use any more."),
             Self::NpiTaken => Problem::new(ProblemCode::AlreadyExists)
                 .fault("number", "is another provider's NPI, or this one has an NPI already"),
-            Self::NotPossible(error) => Problem::new(ProblemCode::InvalidTransition).detail(error.to_string()),
+            Self::NotPossible(error) => {
+                Problem::new(ProblemCode::InvalidTransition).detail(error.to_string())
+            }
             Self::Changed => Problem::new(ProblemCode::ConcurrentChange),
             Self::Invalid(problem) => (**problem).clone(),
             Self::Db(error) => http_kit::problem::of_db(error),

@@ -89,5 +89,9 @@ impl Registry {
 
 /// The address has the NPI in it, and is left out.
 fn unreachable(error: reqwest::Error) -> Silent {
-    Silent::Unreachable(if error.is_timeout() { "in time".to_owned() } else { error.without_url().to_string() })
+    Silent::Unreachable(if error.is_timeout() {
+        "in time".to_owned()
+    } else {
+        error.without_url().to_string()
+    })
 }

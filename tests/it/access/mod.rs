@@ -92,9 +92,11 @@ fn outcome(reply: &Reply, operation: &Operation, whose: &Whose) -> Outcome {
 fn members(operation: &Operation) -> &'static [&'static str] {
     match operation.id {
         "patient_by_id" | "list_patients" => &["medicalHistory"],
-        "appointment_by_id" | "list_appointments" | "appointment_history" | "referral_by_id" | "list_referrals" => {
-            &["reason"]
-        }
+        "appointment_by_id"
+        | "list_appointments"
+        | "appointment_history"
+        | "referral_by_id"
+        | "list_referrals" => &["reason"],
         _ => &[],
     }
 }

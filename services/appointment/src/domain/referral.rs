@@ -174,7 +174,12 @@ impl Referral {
     }
 
     /// As the API shows it.
-    pub fn view(&self, (id, created_at): (&ReferralId, DateTime<Utc>), view: View, today: NaiveDate) -> wire::Referral {
+    pub fn view(
+        &self,
+        (id, created_at): (&ReferralId, DateTime<Utc>),
+        view: View,
+        today: NaiveDate,
+    ) -> wire::Referral {
         wire::Referral {
             referral_id: id.to_string(),
             patient_id: self.patient.to_string(),
@@ -241,7 +246,8 @@ mod tests {
     #[test]
     fn it_goes_to_somebody_else_or_to_a_speciality() {
         let with = |to: &str| {
-            let text = format!(r#"{{"patientId": "12345", "fromProviderId": "prov001", "reason": "Murmur."{to}}}"#);
+            let text =
+                format!(r#"{{"patientId": "12345", "fromProviderId": "prov001", "reason": "Murmur."{to}}}"#);
             read(&text).map_err(|problem| problem.errors[0].field.clone())
         };
         assert!(with(r#", "specialization": "Cardiology""#).is_ok());
@@ -291,7 +297,10 @@ mod tests {
     fn it_follows_its_appointment() {
         let booked = referral().after(book(), day("2026-03-01")).unwrap();
         let completed = booked.follow(AppointmentStatus::Completed).unwrap();
-        assert_eq!((completed.status, completed.appointment), (ReferralStatus::Completed, booked.appointment.clone()));
+        assert_eq!(
+            (completed.status, completed.appointment),
+            (ReferralStatus::Completed, booked.appointment.clone())
+        );
         let again = booked.follow(AppointmentStatus::Cancelled).unwrap();
         assert_eq!((again.status, again.appointment), (ReferralStatus::Accepted, None));
         assert_eq!(booked.follow(AppointmentStatus::CheckedIn), None);

@@ -11,8 +11,10 @@ use sqlx::FromRow;
 
 use crate::store::appointment::{Kept, Sealed, provider_lock};
 use crate::store::change::change_list;
-use crate::store::referral::{Kept as KeptReferral, referral_changes, referral_search, referrals_erase, Search};
 use crate::store::feed::{feeds_of_patient_delete, feeds_of_provider_delete};
+use crate::store::referral::{
+    Kept as KeptReferral, Search, referral_changes, referral_search, referrals_erase,
+};
 
 /// So many are looked at in one go.
 const BATCH: i64 = 100;
@@ -79,7 +81,8 @@ pub async fn patient_erase(tx: &mut Tx, db: &Db, patient: &PatientId, years: u32
     let referrals = referrals_erase(tx, patient).await?;
     let feeds = feeds_of_patient_delete(tx, patient).await?;
     db::access_forget(tx, patient.as_str()).await?;
-    let shredded = [("appointments", appointments), ("history", changes), ("feeds", feeds), ("referrals", referrals)];
+    let shredded =
+        [("appointments", appointments), ("history", changes), ("feeds", feeds), ("referrals", referrals)];
     db::erasure_shredded(tx, db, patient.as_str(), &shredded).await
 }
 

@@ -148,7 +148,9 @@ pub async fn referral_update(
         Err(Error::Invalid(_)) => return Err(Error::NotFound),
         sealed => sealed?,
     };
-    let updated = on!(tx, |conn| sqlx::query(sql!(
+    let updated =
+        on!(tx, |conn| {
+            sqlx::query(sql!(
         "update referral set version = $3, updated_at = $4, to_provider = $5, appointment_id = $6, body = $7 \
          where id = $1 and version = $2"
     ))
@@ -161,8 +163,9 @@ pub async fn referral_update(
     .bind(&body)
     .execute(conn)
     .await
-    .map(|done| done.rows_affected()))
-    .map_err(db::Error::from)?;
+    .map(|done| done.rows_affected())
+        })
+        .map_err(db::Error::from)?;
     if updated == 0 {
         return Err(Error::Db(db::Error::LostRace));
     }
@@ -229,12 +232,14 @@ pub async fn referral_changes(
     (id, patient): (&ReferralId, &PatientId),
     view: View,
 ) -> Result<Vec<ReferralChange>, db::Error> {
-    let rows: Vec<(i64, DateTime<Utc>, Vec<u8>)> = on!(tx, |conn| sqlx::query_as(sql!(
+    let rows: Vec<(i64, DateTime<Utc>, Vec<u8>)> = on!(tx, |conn| {
+        sqlx::query_as(sql!(
         "select version, changed_at, body from referral_change where referral_id = $1 order by version limit 200"
     ))
     .bind(id.as_str())
     .fetch_all(conn)
-    .await)?;
+    .await
+    })?;
     let subject = Subject::Patient(patient.as_str());
     let mut changes = Vec::with_capacity(rows.len());
     for (version, at, body) in rows {
@@ -247,12 +252,14 @@ pub async fn referral_changes(
 
 /// The referral, if there is one.
 pub async fn referral_find(tx: &mut Tx, id: &ReferralId) -> Result<Option<Sealed>, db::Error> {
-    Ok(on!(tx, |conn| sqlx::query_as(sql!(
+    Ok(on!(tx, |conn| {
+        sqlx::query_as(sql!(
         "select id, version, patient_id, from_provider, to_provider, created_at, updated_at, body from referral where id = $1"
     ))
     .bind(id.as_str())
     .fetch_optional(conn)
-    .await)?)
+    .await
+    })?)
 }
 
 /// A stretch of the list: of a patient, of whom it is known that they may be seen; or of all, without what they deny the seeker. To somebody who sees whom they
@@ -279,7 +286,8 @@ pub async fn referral_search(
 
 async fn of_patient(tx: &mut Tx, search: &Search, patient: &PatientId) -> Result<Vec<Sealed>, db::Error> {
     let below = search.window.below();
-    Ok(on!(tx, |conn| sqlx::query_as(sql!(
+    Ok(on!(tx, |conn| {
+        sqlx::query_as(sql!(
         "select id, version, patient_id, from_provider, to_provider, created_at, updated_at, body from referral \
          where patient_id = $1 and (created_at, id) < ($2, $3) and ($4 or from_provider = $5 or to_provider = $5) \
          order by created_at desc, id desc limit $6"
@@ -291,12 +299,14 @@ async fn of_patient(tx: &mut Tx, search: &Search, patient: &PatientId) -> Result
     .bind(search.provider.as_ref().map_or("", ProviderId::as_str))
     .bind(search.window.rows())
     .fetch_all(conn)
-    .await)?)
+    .await
+    })?)
 }
 
 async fn of_theirs(tx: &mut Tx, search: &Search, seeker: &Seeker) -> Result<Vec<Sealed>, db::Error> {
     let (below, now) = (search.window.below(), tx.now());
-    Ok(on!(tx, |conn| sqlx::query_as(sql!(
+    Ok(on!(tx, |conn| {
+        sqlx::query_as(sql!(
         "select * from ( \
              select a.id, a.version, a.patient_id, a.from_provider, a.to_provider, a.created_at, a.updated_at, a.body, \
                  (select min(d.consent) from denial d where d.patient_id = a.patient_id and d.until > $8 \
@@ -326,12 +336,14 @@ async fn of_theirs(tx: &mut Tx, search: &Search, seeker: &Seeker) -> Result<Vec<
     .bind(&seeker.names)
     .bind(search.window.rows())
     .fetch_all(conn)
-    .await)?)
+    .await
+    })?)
 }
 
 async fn of_all(tx: &mut Tx, search: &Search, seeker: &Seeker) -> Result<Vec<Sealed>, db::Error> {
     let (below, now) = (search.window.below(), tx.now());
-    Ok(on!(tx, |conn| sqlx::query_as(sql!(
+    Ok(on!(tx, |conn| {
+        sqlx::query_as(sql!(
         "select * from ( \
              select a.id, a.version, a.patient_id, a.from_provider, a.to_provider, a.created_at, a.updated_at, a.body, \
                  (select min(d.consent) from denial d where d.patient_id = a.patient_id and d.until > $5 \
@@ -354,7 +366,8 @@ async fn of_all(tx: &mut Tx, search: &Search, seeker: &Seeker) -> Result<Vec<Sea
     .bind(seeker.is_exempt)
     .bind(search.window.rows())
     .fetch_all(conn)
-    .await)?)
+    .await
+    })?)
 }
 
 /// Takes all of a patient's away, with their history, under [`db::erasure_lock`]. How many there were.

@@ -4,7 +4,9 @@ use super::*;
 
 async fn credential(stack: &Arc<TestStack>, rest: &str, body: &Value) -> Value {
     let path = format!("/api/providers/prov001/credentials{rest}");
-    let reply = stack.call(ServiceName::ProviderService, Role::Admin, Method::POST, &path, Some(&body.to_string())).await;
+    let reply = stack
+        .call(ServiceName::ProviderService, Role::Admin, Method::POST, &path, Some(&body.to_string()))
+        .await;
     assert!((200..300).contains(&reply.status), "{}", reply.text);
     reply.json()
 }

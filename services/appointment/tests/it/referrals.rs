@@ -35,8 +35,14 @@ async fn answer(stack: &Arc<TestStack>, who: impl Into<Who>, id: &str, how: &str
 }
 
 async fn listed(stack: &Arc<TestStack>, who: impl Into<Who>, query: &str) -> Vec<String> {
-    let page = call(stack, who, Method::GET, &format!("/api/referrals?{query}"), None).await.expect(200).json();
-    page["items"].as_array().unwrap().iter().map(|item| item["referralId"].as_str().unwrap().to_owned()).collect()
+    let page =
+        call(stack, who, Method::GET, &format!("/api/referrals?{query}"), None).await.expect(200).json();
+    page["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| item["referralId"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 /// How often somebody was told of a referral: the notification service, which is to take it in, does not run here.

@@ -181,7 +181,7 @@ testkit::stack_tests! {
         let names: Vec<_> = export.manifest.files.iter().map(|file| file.name.as_str()).collect();
         assert_eq!(names, [
             "patient-service/patient.json", "patient-service/care-team.json", "patient-service/consents.json", "patient-service/accesses.json",
-            "appointment-service/appointments.json", "appointment-service/history.json", "appointment-service/feeds.json", "appointment-service/accesses.json",
+            "appointment-service/appointments.json", "appointment-service/history.json", "appointment-service/feeds.json", "appointment-service/referrals.json", "appointment-service/accesses.json",
             "billing-service/bills.json", "billing-service/accesses.json",
             "medical-records-service/records.json", "medical-records-service/break-glass.json", "medical-records-service/accesses.json",
             "notification-service/notifications.json", "notification-service/accesses.json",

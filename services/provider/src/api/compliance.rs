@@ -13,6 +13,7 @@ use crate::domain::csv;
 use crate::domain::search::{Key, Search};
 use crate::error::Error;
 use crate::store::credential::credentials_of;
+use crate::store::exclusion::exclusions_found;
 use crate::store::provider::{Kept, provider_search};
 
 /// Looked through at a time.
@@ -33,13 +34,16 @@ pub async fn file(api: Api, call: Call<ComplianceFile>) -> Result<Answer<Complia
     let mut faults = Faults::new();
     let wanted = Wanted::parse(call.query.code, call.query.within_days, &mut faults);
     let wanted = faults.finish_query(wanted)?;
-    let mut text = csv::line(["providerId", "name", "finding", "credentialId", "kind", "expiresOn"]);
+    let mut text =
+        csv::line(["providerId", "name", "finding", "credentialId", "kind", "expiresOn", "exclusionId"]);
     for (_, entry) in lacking(&api, wanted, None, CSV_PROVIDERS_MAX).await? {
         for finding in &entry.findings {
             let (code, kind) = (word(&finding.code), finding.kind.as_ref().map(word).unwrap_or_default());
             let of = |text: &Option<String>| text.clone().unwrap_or_default();
             let (credential, last) = (of(&finding.credential_id), of(&finding.expires_on));
-            let cells = [entry.provider_id.as_str(), &entry.name, &code, &credential, &kind, &last];
+            let exclusion = of(&finding.exclusion_id);
+            let cells =
+                [entry.provider_id.as_str(), &entry.name, &code, &credential, &kind, &last, &exclusion];
             text += &csv::line(cells);
         }
     }
@@ -69,8 +73,12 @@ async fn lacking(
         for (key, Kept { id, provider, .. }) in providers {
             search.window.after = Some(key.clone());
             let credentials = credentials_of(&mut tx, &api.db, &id).await?;
-            let credentials: Vec<_> = credentials.into_iter().map(|kept| (kept.id, kept.credential)).collect();
-            let findings = wanted.findings(&credentials, today(&provider, tx.now()));
+            let credentials: Vec<_> =
+                credentials.into_iter().map(|kept| (kept.id, kept.credential)).collect();
+            let mut findings = wanted.findings(&credentials, today(&provider, tx.now()));
+            let excluded = exclusions_found(&mut tx, &api.db, (&id, &provider.name)).await?;
+            findings
+                .extend(wanted.exclusions(excluded.iter().map(|it| (it.id.as_str(), it.by, it.decision))));
             if !findings.is_empty() {
                 let (provider_id, name) = (id.to_string(), provider.name);
                 found.push((key, ComplianceEntry { provider_id, name, findings }));

@@ -3,6 +3,7 @@
 pub mod add;
 pub mod compliance;
 pub mod credentials;
+pub mod exclusions;
 pub mod read;
 pub mod remove;
 pub mod search;

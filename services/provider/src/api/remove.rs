@@ -8,6 +8,7 @@ use http_kit::{Answer, Call, relay};
 use super::Api;
 use crate::error::Error;
 use crate::store::credential::{credentials_delete, credentials_lock};
+use crate::store::exclusion::exclusion_reviews_delete;
 use crate::store::provider::provider_delete;
 
 /// Removes a provider's profile here, and tells the services that hold something of theirs.
@@ -21,6 +22,7 @@ pub async fn remove(api: Api, call: Call<RemoveProvider>) -> Result<Answer<Remov
             return Err(Error::Db(db::Error::LostRace));
         }
         credentials_delete(&mut tx, id).await?;
+        exclusion_reviews_delete(&mut tx, id).await?;
         let event = Event {
             id: EventId::generate(api.db.random()),
             occurred_at: tx.now(),

@@ -5,6 +5,7 @@ use contracts::compliance::{
     ComplianceCode as Code, ComplianceFinding, WITHIN_DAYS_DEFAULT, WITHIN_DAYS_MAX,
 };
 use contracts::credentials::{CredentialKind, CredentialStatus};
+use contracts::exclusions::{ExclusionDecision, MatchedBy};
 use contracts::id::CredentialId;
 use contracts::problem::Faults;
 
@@ -31,18 +32,22 @@ impl Wanted {
     }
 
     /// What a provider with these credentials lacks on a day, of what is asked for.
-    pub fn findings(self, credentials: &[(CredentialId, Credential)], today: NaiveDate) -> Vec<ComplianceFinding> {
+    pub fn findings(
+        self,
+        credentials: &[(CredentialId, Credential)],
+        today: NaiveDate,
+    ) -> Vec<ComplianceFinding> {
         let is_good = |credential: &Credential| {
             !matches!(credential.status(today), CredentialStatus::Expired | CredentialStatus::Revoked)
         };
         let mut licences = credentials.iter().filter(|(_, it)| it.kind == CredentialKind::License);
         let mut found = Vec::new();
         if !licences.any(|(_, licence)| is_good(licence)) {
-            let (credential_id, kind, expires_on) = (None, None, None);
-            found.push(ComplianceFinding { code: Code::NoLicense, credential_id, kind, expires_on });
+            found.push(of_nothing(Code::NoLicense, None));
         }
         for (id, credential) in credentials {
-            let ends_soon = credential.expires_on.is_some_and(|last| (last - today).num_days() <= self.within_days);
+            let ends_soon =
+                credential.expires_on.is_some_and(|last| (last - today).num_days() <= self.within_days);
             let of_status = match credential.status(today) {
                 CredentialStatus::Expired => Some(Code::Expired),
                 CredentialStatus::Revoked => Some(Code::Revoked),
@@ -56,10 +61,40 @@ impl Wanted {
                 credential_id: Some(id.to_string()),
                 kind: Some(credential.kind),
                 expires_on: credential.expires_on.map(|day| day.to_string()),
+                exclusion_id: None,
             }));
         }
-        found.retain(|finding| self.code.is_none_or(|code| finding.code == code));
+        found.retain(|finding| self.wants(finding.code));
         found
+    }
+
+    /// What a provider lacks who was found at such entries of the list of exclusions, of what is asked for.
+    pub fn exclusions<'a>(
+        self,
+        found: impl Iterator<Item = (&'a str, MatchedBy, Option<ExclusionDecision>)>,
+    ) -> Vec<ComplianceFinding> {
+        let code = |by: MatchedBy, decision: Option<ExclusionDecision>| match (by, decision) {
+            (MatchedBy::Npi, _) | (_, Some(ExclusionDecision::Confirmed)) => Some(Code::Excluded),
+            (MatchedBy::Name, None) => Some(Code::ExclusionMatch),
+            (MatchedBy::Name, Some(ExclusionDecision::Dismissed)) => None,
+        };
+        let found = found.filter_map(|(id, by, decision)| Some((id, code(by, decision)?)));
+        found.filter(|(_, code)| self.wants(*code)).map(|(id, code)| of_nothing(code, Some(id))).collect()
+    }
+
+    fn wants(self, code: Code) -> bool {
+        self.code.is_none_or(|wanted| wanted == code)
+    }
+}
+
+/// A finding that is about no credential.
+fn of_nothing(code: Code, exclusion: Option<&str>) -> ComplianceFinding {
+    ComplianceFinding {
+        code,
+        credential_id: None,
+        kind: None,
+        expires_on: None,
+        exclusion_id: exclusion.map(str::to_owned),
     }
 }
 

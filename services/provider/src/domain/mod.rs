@@ -4,6 +4,7 @@ pub mod availability;
 pub mod compliance;
 pub mod credential;
 pub mod csv;
+pub mod exclusion;
 pub mod npi;
 pub mod provider;
 pub mod registry;

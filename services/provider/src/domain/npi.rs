@@ -11,7 +11,11 @@ const DIGITS: usize = 10;
 
 /// Reads one.
 pub fn parse(text: &str) -> Result<String, BadField> {
-    let bad = || BadField::new("must be an NPI: ten digits, beginning with 1 or 2, of which the last checks the others");
+    let bad = || {
+        BadField::new(
+            "must be an NPI: ten digits, beginning with 1 or 2, of which the last checks the others",
+        )
+    };
     let digits: Option<Vec<u32>> = text.chars().map(|c| c.to_digit(10)).collect();
     let digits = digits.filter(|digits| digits.len() == DIGITS).ok_or_else(bad)?;
     let is_good = matches!(digits[0], 1 | 2) && sum(&digits).is_multiple_of(10);
@@ -54,7 +58,16 @@ mod tests {
 
     #[test]
     fn what_is_no_npi_is_refused() {
-        for text in ["", "1234567890", "123456789", "12345678931", "0234567893", "١٢٣٤٥٦٧٨٩٣", " 1234567893", "123456789X"] {
+        for text in [
+            "",
+            "1234567890",
+            "123456789",
+            "12345678931",
+            "0234567893",
+            "١٢٣٤٥٦٧٨٩٣",
+            " 1234567893",
+            "123456789X",
+        ] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

@@ -105,7 +105,8 @@ impl Taxonomy {
     /// Whether it names the licence: by its letters and digits, and by the state if the credential has one.
     fn has(&self, credential: &Credential) -> bool {
         let license = self.license.as_deref().map(letters);
-        let is_numbered = license.is_some_and(|license| !license.is_empty() && license == letters(&credential.number));
+        let is_numbered =
+            license.is_some_and(|license| !license.is_empty() && license == letters(&credential.number));
         let state = self.state.as_deref().map(letters);
         is_numbered && credential.state.as_deref().is_none_or(|own| state == Some(letters(own)))
     }

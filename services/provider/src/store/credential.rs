@@ -1,7 +1,9 @@
 //! The `credential` table, and `credential_change`: what was done with each.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use contracts::credentials::{CREDENTIALS_MAX, CredentialChange, CredentialKind, HISTORY_SHOWN_MAX, NotBookable};
+use contracts::credentials::{
+    CREDENTIALS_MAX, CredentialChange, CredentialKind, HISTORY_SHOWN_MAX, NotBookable,
+};
 use contracts::id::{CredentialId, ProviderId};
 use db::{ConstraintKind, Db, Place, Subject, Tx, on, sql};
 use sqlx::FromRow;
@@ -141,13 +143,15 @@ pub async fn credential_find(
     db: &Db,
     (provider, id): (&ProviderId, &CredentialId),
 ) -> Result<Option<Kept>, db::Error> {
-    let row: Option<Row> = on!(tx, |conn| sqlx::query_as(sql!(
+    let row: Option<Row> = on!(tx, |conn| {
+        sqlx::query_as(sql!(
         "select id, provider_id, version, asked_since, body from credential where id = $1 and provider_id = $2"
     ))
     .bind(id.as_str())
     .bind(provider.as_str())
     .fetch_optional(conn)
-    .await)?;
+    .await
+    })?;
     match row {
         Some(row) => opened(db, row).await.map(Some),
         None => Ok(None),
@@ -156,12 +160,14 @@ pub async fn credential_find(
 
 /// All of a provider's, oldest first.
 pub async fn credentials_of(tx: &mut Tx, db: &Db, provider: &ProviderId) -> Result<Vec<Kept>, db::Error> {
-    let rows: Vec<Row> = on!(tx, |conn| sqlx::query_as(sql!(
+    let rows: Vec<Row> = on!(tx, |conn| {
+        sqlx::query_as(sql!(
         "select id, provider_id, version, asked_since, body from credential where provider_id = $1 order by created_at, id"
     ))
     .bind(provider.as_str())
     .fetch_all(conn)
-    .await)?;
+    .await
+    })?;
     let mut kept = Vec::with_capacity(rows.len());
     for row in rows {
         kept.push(opened(db, row).await?);
@@ -249,13 +255,15 @@ pub async fn credential_changes(
     db: &Db,
     id: &CredentialId,
 ) -> Result<Vec<CredentialChange>, db::Error> {
-    let rows: Vec<(i64, DateTime<Utc>, Vec<u8>)> = on!(tx, |conn| sqlx::query_as(sql!(
+    let rows: Vec<(i64, DateTime<Utc>, Vec<u8>)> = on!(tx, |conn| {
+        sqlx::query_as(sql!(
         "select version, changed_at, body from credential_change where credential_id = $1 order by version desc limit $2"
     ))
     .bind(id.as_str())
     .bind(i64::from(HISTORY_SHOWN_MAX))
     .fetch_all(conn)
-    .await)?;
+    .await
+    })?;
     let mut changes = Vec::with_capacity(rows.len());
     for (version, at, body) in rows {
         let row = row_name(id, version);
@@ -266,11 +274,7 @@ pub async fn credential_changes(
 }
 
 /// Takes one that the registry is to be asked about now, and puts the next time off: nobody else takes it until then.
-pub async fn credential_to_ask(
-    tx: &mut Tx,
-    db: &Db,
-    next: DateTime<Utc>,
-) -> Result<Option<Kept>, db::Error> {
+pub async fn credential_to_ask(tx: &mut Tx, db: &Db, next: DateTime<Utc>) -> Result<Option<Kept>, db::Error> {
     let now = tx.now();
     let row: Option<Row> = on!(tx, |conn| sqlx::query_as(sql!(
         "update credential set ask_at = $2 where ask_at <= $1 and id = ( \

@@ -1,6 +1,7 @@
 //! Where providers are kept: SQL and sealing, and nothing that decides.
 
 pub mod credential;
+pub mod exclusion;
 pub mod provider;
 pub mod reminder;
 pub mod renewal;

@@ -37,7 +37,8 @@ pub async fn credentials_ending(
     until: NaiveDate,
     limit: i64,
 ) -> Result<Vec<Ending>, db::Error> {
-    Ok(on!(tx, |conn| sqlx::query_as(sql!(
+    Ok(on!(tx, |conn| {
+        sqlx::query_as(sql!(
         "select id, provider_id, expires_on, told_days from credential \
          where expires_on is not null and revoked_at is null and (expires_on, id) > ($1, $2) and expires_on <= $3 \
          order by expires_on, id limit $4"
@@ -47,7 +48,8 @@ pub async fn credentials_ending(
     .bind(until)
     .bind(limit)
     .fetch_all(conn)
-    .await)?)
+    .await
+    })?)
 }
 
 /// Notes that somebody is told, if nobody was told of as little or less, and it still ends then; tells whether so.

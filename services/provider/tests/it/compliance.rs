@@ -16,9 +16,11 @@ async fn report(stack: &Arc<TestStack>, query: &str) -> Value {
 
 /// Three: without a licence, with one that is over, and with one that ends in March and whom nobody has verified.
 async fn fill(stack: &Arc<TestStack>) {
-    for (id, name) in [("none", "=1+1"), ("over", "Doe, \"Jo\""), ("soon", "Jane Doe"), ("good", "Jane Doe")] {
+    for (id, name) in [("none", "=1+1"), ("over", "Doe, \"Jo\""), ("soon", "Jane Doe"), ("good", "Jane Doe")]
+    {
         stack.clock.advance(chrono::TimeDelta::seconds(1));
-        let body = JANE.replace("prov001", id).replace("\"Dr. Jane Doe\"", &serde_json::to_string(name).unwrap());
+        let body =
+            JANE.replace("prov001", id).replace("\"Dr. Jane Doe\"", &serde_json::to_string(name).unwrap());
         let _ = PROVIDERS.post(stack, &body).await.expect(201);
     }
     credential(stack, "over", r#"{"kind": "license", "number": "1", "expiresOn": "2026-01-01"}"#).await;
@@ -33,7 +35,8 @@ async fn fill(stack: &Arc<TestStack>) {
 
 fn who(report: &Value) -> Vec<String> {
     let line = |item: &Value| {
-        let codes: Vec<_> = item["findings"].as_array().unwrap().iter().map(|it| it["code"].as_str().unwrap()).collect();
+        let codes: Vec<_> =
+            item["findings"].as_array().unwrap().iter().map(|it| it["code"].as_str().unwrap()).collect();
         format!("{} {}", item["providerId"].as_str().unwrap(), codes.join(" "))
     };
     report["items"].as_array().unwrap().iter().map(line).collect()
@@ -65,10 +68,10 @@ testkit::stack_tests! { services = [provider::SERVICE];
         assert_eq!(file.header("content-type"), "text/csv; charset=utf-8");
         assert_eq!(
             file.text,
-            "providerId,name,finding,credentialId,kind,expiresOn\r\nover,\"Doe, \"\"Jo\"\"\",NoLicense,,,\r\nnone,\"'=1+1\",NoLicense,,,\r\n"
+            "providerId,name,finding,credentialId,kind,expiresOn,exclusionId\r\nover,\"Doe, \"\"Jo\"\"\",NoLicense,,,,\r\nnone,\"'=1+1\",NoLicense,,,,\r\n"
         );
         let whole = PROVIDERS.call(&stack, Role::Admin, Method::GET, "/api/providers/compliance/csv", None).await.expect(200);
-        assert!(whole.text.contains(",Expiring,cred_") && whole.text.contains(",license,2026-03-01\r\n"), "{}", whole.text);
+        assert!(whole.text.contains(",Expiring,cred_") && whole.text.contains(",license,2026-03-01,\r\n"), "{}", whole.text);
     }
 
     async fn bad_queries_and_those_who_may_not_are_refused(stack: Arc<TestStack>) {

@@ -12,7 +12,13 @@ const NPI: &str = r#"{"kind": "npi", "number": "1234567893"}"#;
 /// The tests begin on 2026-01-15.
 const LICENSE: &str = r#"{"kind": "license", "number": "MD-1234", "state": "NY", "issuedOn": "2020-01-01", "expiresOn": "2026-03-01"}"#;
 
-async fn call(stack: &Arc<TestStack>, who: impl Into<testkit::stack::Who>, method: Method, rest: &str, body: Option<&str>) -> Reply {
+async fn call(
+    stack: &Arc<TestStack>,
+    who: impl Into<testkit::stack::Who>,
+    method: Method,
+    rest: &str,
+    body: Option<&str>,
+) -> Reply {
     PROVIDERS.call(stack, who, method, &format!("/api/providers/prov001/credentials{rest}"), body).await
 }
 
@@ -35,7 +41,8 @@ async fn read(stack: &Arc<TestStack>, id: &str) -> Value {
 /// Why they cannot be booked.
 async fn stop(stack: &Arc<TestStack>) -> Value {
     let path = "/internal/providers/prov001/standing";
-    PROVIDERS.call(stack, Role::Service, Method::GET, path, None).await.expect(200).json()["notBookable"].clone()
+    PROVIDERS.call(stack, Role::Service, Method::GET, path, None).await.expect(200).json()["notBookable"]
+        .clone()
 }
 
 fn actions(credential: &Value) -> Vec<String> {
@@ -287,17 +294,26 @@ async fn wait_for_answer(db: &Db, id: &str) {
     let mut tx = db.begin().await.unwrap();
     let now = tx.now();
     let (provider, id) = ("prov001".parse().unwrap(), id.parse().unwrap());
-    let kept = provider::store::credential::credential_find(&mut tx, db, (&provider, &id)).await.unwrap().unwrap();
+    let kept =
+        provider::store::credential::credential_find(&mut tx, db, (&provider, &id)).await.unwrap().unwrap();
     let action = provider::domain::credential::Action::Asked;
     let after = kept.credential.after(action, now.date_naive()).unwrap();
-    let entry = provider::domain::credential::Entry { by: "usr_1".to_owned(), action, stands: after.stands, evidence: None };
-    provider::store::credential::credential_update(&mut tx, db, (&kept, &after), Some(now), &entry).await.unwrap();
+    let entry = provider::domain::credential::Entry {
+        by: "usr_1".to_owned(),
+        action,
+        stands: after.stands,
+        evidence: None,
+    };
+    provider::store::credential::credential_update(&mut tx, db, (&kept, &after), Some(now), &entry)
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
 }
 
 fn with_dead_registry(settings: &mut settings::ServiceSettings) {
     // Nothing listens there.
-    settings.integrations.npi_registry = Some(settings::NpiRegistrySettings { url: "http://127.0.0.1:1/api/".to_owned() });
+    settings.integrations.npi_registry =
+        Some(settings::NpiRegistrySettings { url: "http://127.0.0.1:1/api/".to_owned() });
 }
 
 testkit::stack_tests! { services = [provider::SERVICE], settings = with_dead_registry;

@@ -4,6 +4,7 @@
 mod bad_input;
 mod compliance;
 mod credentials;
+mod exclusions;
 mod index;
 mod life;
 mod registry;

@@ -52,7 +52,8 @@ impl FakeRegistry {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/api/", listener.local_addr().unwrap());
         let mood = Arc::new(Mutex::new(Mood::Found));
-        let router = axum::Router::new().route("/api/", axum::routing::get(answer)).with_state(Arc::clone(&mood));
+        let router =
+            axum::Router::new().route("/api/", axum::routing::get(answer)).with_state(Arc::clone(&mood));
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self { url, mood }
     }

@@ -31,6 +31,10 @@ pub enum ComplianceCode {
     Rejected,
     /// Nobody has verified a credential yet.
     Unverified,
+    /// They stand on the list of exclusions: no new bookings.
+    Excluded,
+    /// Somebody of their name stands there, and nobody has looked yet whether it is they.
+    ExclusionMatch,
 }
 
 /// Something that a provider lacks.
@@ -49,6 +53,9 @@ pub struct ComplianceFinding {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date"))]
     pub expires_on: Option<String>,
+    /// Which entry of the list of exclusions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exclusion_id: Option<String>,
 }
 
 /// A provider who lacks something.

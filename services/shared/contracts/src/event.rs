@@ -267,9 +267,7 @@ impl What {
             | Self::ReferralChanged(_)
             | Self::AppointmentBooked(_)
             | Self::AppointmentRescheduled(_)
-            | Self::AppointmentCancelled(_) => {
-                &[S::NotificationService]
-            }
+            | Self::AppointmentCancelled(_) => &[S::NotificationService],
             Self::GlassBroken(_) | Self::GlassShut(_) => {
                 &[S::AppointmentService, S::PatientService, S::BillingService, S::NotificationService]
             }

@@ -32,6 +32,7 @@ const ROUTE_WORDS: &[&str] = &[
     "credentials",
     "email",
     "erasure",
+    "exclusions",
     "export",
     "feeds",
     "history",

@@ -21,6 +21,7 @@ pub mod deadline;
 pub mod endpoint;
 pub mod erasure;
 pub mod event;
+pub mod exclusions;
 pub mod export;
 pub mod feeds;
 pub mod field;

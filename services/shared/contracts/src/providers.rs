@@ -11,6 +11,10 @@ use crate::credentials::{
     Credential, CredentialDeleted, CredentialRequest, CredentialSaved, Credentials, ProviderStanding,
     RevocationRequest, VerificationRequest,
 };
+use crate::exclusions::{
+    ExclusionListStatus, ExclusionLists, ExclusionMatchFilter, ExclusionMatches, ExclusionPart,
+    ExclusionReviewRequest, ExclusionReviewed,
+};
 use crate::id::{CredentialId, ProviderId};
 use crate::keys::ServiceKeys;
 use crate::merge_patch::MergePatch;
@@ -48,12 +52,12 @@ api! {
 
     /// A provider's credentials.
     list_credentials: ListCredentials = Get "/api/providers/{providerId}/credentials" [provider_id: ProviderId],
-        needs ProvidersRead, answers 200 Credentials, unaudited;
+        needs ProvidersRead, answers 200 Credentials;
 
     /// A provider's credential, and what was done with it.
     credential_by_id: CredentialById = Get "/api/providers/{providerId}/credentials/{credentialId}"
         [provider_id: ProviderId, credential_id: CredentialId],
-        needs ProvidersRead, answers 200 Credential, unaudited;
+        needs ProvidersRead, answers 200 Credential;
 
     /// Change a provider's credential, or renew it.
     update_credential: UpdateCredential = Put "/api/providers/{providerId}/credentials/{credentialId}"
@@ -77,11 +81,28 @@ api! {
 
     /// Which providers lack what among their credentials.
     compliance_report: ComplianceReport = Get "/api/providers/compliance" (query ComplianceFilter),
-        needs ProvidersWrite, answers 200 Page<ComplianceEntry>, unaudited;
+        needs ProvidersWrite, answers 200 Page<ComplianceEntry>;
 
     /// The same as a file, whole.
     compliance_file: ComplianceFile = Get "/api/providers/compliance/csv" (query ComplianceFileFilter),
-        needs ProvidersWrite, answers 200 ComplianceCsv, unaudited;
+        needs ProvidersWrite, answers 200 ComplianceCsv;
+
+    /// Take in a part of the list of those whom federal programmes exclude (OIG LEIE).
+    put_exclusions: PutExclusions = Put "/api/providers/exclusions" (body ExclusionPart),
+        needs ProvidersWrite, answers 200 ExclusionListStatus;
+
+    /// The lists of exclusions that are here.
+    list_exclusions: ListExclusions = Get "/api/providers/exclusions",
+        needs ProvidersWrite, answers 200 ExclusionLists;
+
+    /// The providers who stand on the list of exclusions, or somebody of their name.
+    list_exclusion_matches: ListExclusionMatches = Get "/api/providers/exclusions/matches" (query ExclusionMatchFilter),
+        needs ProvidersWrite, answers 200 Page<ExclusionMatches>;
+
+    /// Say whether a provider is who stands on the list of exclusions.
+    review_exclusion: ReviewExclusion = Post "/api/providers/{providerId}/exclusion-review" [provider_id: ProviderId]
+        (body ExclusionReviewRequest),
+        needs ProvidersWrite, answers 200 ExclusionReviewed;
 
     /// Whether a provider can be booked.
     standing_of_provider: StandingOfProvider = Get "/internal/providers/{providerId}/standing" [provider_id: ProviderId],

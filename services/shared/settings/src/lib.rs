@@ -40,7 +40,8 @@ pub use prometheus::Prometheus;
 pub use retention::RetentionSettings;
 pub use service::{
     AuthSettings, Database, Integrations, InternalTls, LogFormat, LogOff, MailSettings, MailTls,
-    NpiRegistrySettings, Observability, PasswordPolicy, Peer, SecondFactor, ServiceSettings, Tracing, TracingHeader,
+    NpiRegistrySettings, Observability, PasswordPolicy, Peer, SecondFactor, ServiceSettings, Tracing,
+    TracingHeader,
 };
 pub use stale::REVOCATIONS_STALE_SECONDS;
 pub use upstream::{Balancing, Concurrency, Ejection, HealthCheck, Protocol, Upstream};

@@ -86,9 +86,5 @@ impl Api {
 }
 
 fn saved(kept: &Kept, after: &Referral) -> ReferralSaved {
-    ReferralSaved {
-        referral_id: kept.id.clone(),
-        patient_id: after.patient.clone(),
-        status: after.status,
-    }
+    ReferralSaved { referral_id: kept.id.clone(), patient_id: after.patient.clone(), status: after.status }
 }

@@ -47,6 +47,11 @@ fn call(id: &str, path: &str, body: &str, about: bool, status: u16) -> Called {
 
 fn of_patients() -> Vec<Called> {
     let john = r#"{"patientId": "12345", "name": "John Doe", "dob": "1980-01-01", "contactInfo": {"phone": "+1234567890"}}"#;
+    let excluded = r#"{"edition": "2026-01-10", "part": 1, "parts": 1, "csv": "COLUMNS\n"}"#.replace(
+        "COLUMNS",
+        "LASTNAME,FIRSTNAME,MIDNAME,BUSNAME,SPECIALTY,NPI,DOB,STATE,EXCLTYPE,EXCLDATE,REINDATE",
+    );
+    let review = r#"{"exclusionId": "none", "decision": "Dismissed", "note": "Somebody else."}"#;
     let seen = r#"{"method": "manual", "evidence": "Certificate seen."}"#;
     let consent = r#"{"who": {"role": "billing"}, "what": ["records"]}"#;
     let provider = r#"{"providerId": "prov001", "name": "Dr. Jane Doe", "specialization": "Cardiology",
@@ -60,12 +65,28 @@ fn of_patients() -> Vec<Called> {
         call("add_credential", CREDENTIALS, r#"{"kind": "license", "number": "MD-1234"}"#, false, 201),
         call("list_credentials", CREDENTIALS, "", false, 200),
         call("credential_by_id", "/api/providers/prov001/credentials/{id}", "", false, 200),
-        call("update_credential", "/api/providers/prov001/credentials/{id}", r#"{"state": "NY"}"#, false, 200),
+        call(
+            "update_credential",
+            "/api/providers/prov001/credentials/{id}",
+            r#"{"state": "NY"}"#,
+            false,
+            200,
+        ),
         call("verify_credential", "/api/providers/prov001/credentials/{id}/verify", seen, false, 200),
-        call("revoke_credential", "/api/providers/prov001/credentials/{id}/revoke", r#"{"reason": "By the board."}"#, false, 200),
+        call(
+            "revoke_credential",
+            "/api/providers/prov001/credentials/{id}/revoke",
+            r#"{"reason": "By the board."}"#,
+            false,
+            200,
+        ),
         call("delete_credential", "/api/providers/prov001/credentials/{id}", "", false, 200),
         call("compliance_report", "/api/providers/compliance", "", false, 200),
         call("compliance_file", "/api/providers/compliance/csv", "", false, 200),
+        call("put_exclusions", "/api/providers/exclusions", &excluded, false, 200),
+        call("list_exclusions", "/api/providers/exclusions", "", false, 200),
+        call("list_exclusion_matches", "/api/providers/exclusions/matches", "", false, 200),
+        call("review_exclusion", "/api/providers/prov001/exclusion-review", review, false, 422),
         call("standing_of_provider", "/internal/providers/prov001/standing", "", false, 200),
         call("register_patient", "/api/patients", john, true, 201),
         call("list_patients", "/api/patients?name=John", "", true, 200),
@@ -364,7 +385,15 @@ impl Known {
         let json = reply.json();
         let text = |member: &str| json[member].as_str().map(str::to_owned);
         for member in [
-            "appointmentId", "feedId", "notificationId", "userId", "grantId", "consentId", "amendmentId", "credentialId", "referralId",
+            "appointmentId",
+            "feedId",
+            "notificationId",
+            "userId",
+            "grantId",
+            "consentId",
+            "amendmentId",
+            "credentialId",
+            "referralId",
         ] {
             if call.operation.method == contracts::endpoint::Method::Post
                 && let Some(id) = text(member)

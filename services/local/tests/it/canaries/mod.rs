@@ -151,6 +151,32 @@ async fn credentials(scene: &mut Scene) {
     let _ = scene.plant("revoke_credential", &format!("{other}/revoke"), json!({})).await;
     let delete = operation("delete_credential");
     let _ = scene.call(delete, &other, &Value::Null).await;
+    let npi = json!({"kind": "npi", "number": "1234567893"});
+    let _ = scene.call(operation("add_credential"), &path, &npi).await;
+    scene.planter.also("1234567893", "an NPI");
+    exclusions(scene).await;
+}
+
+/// Who is found by their NPI, and then is not any more: they could not be booked.
+async fn exclusions(scene: &mut Scene) {
+    let (put, path) = (operation("put_exclusions"), "/api/providers/exclusions");
+    scene.carried_out.insert(put.id);
+    let word = scene.planter.body(put)["csv"].clone();
+    for (edition, npi) in [("2026-01-01", "1234567893"), ("2026-01-02", "0000000000")] {
+        let columns = "LASTNAME,FIRSTNAME,MIDNAME,BUSNAME,SPECIALTY,NPI,DOB,STATE,EXCLTYPE,EXCLDATE,REINDATE";
+        let csv = format!("{columns}\n{},{},,,,{npi},,,,,\n", text(&word), text(&word));
+        let _ = scene.call(put, path, &json!({"edition": edition, "part": 1, "parts": 1, "csv": csv})).await;
+        if edition == "2026-01-01" {
+            let found = scene
+                .call(operation("list_exclusion_matches"), &format!("{path}/matches"), &Value::Null)
+                .await
+                .json();
+            let review = json!({"exclusionId": found["items"][0]["matches"][0]["exclusionId"], "decision": "Confirmed"});
+            let _ = scene
+                .plant("review_exclusion", &format!("/api/providers/{PROVIDER}/exclusion-review"), review)
+                .await;
+        }
+    }
 }
 
 /// One that names a provider, and one that names a user.

@@ -10,7 +10,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 /// What stands in the clear on purpose, or is one of a few words that are in the schema of the database too: nothing to be planted.
-const NOT_PLANTED: [(&str, &str); 39] = [
+const NOT_PLANTED: [(&str, &str); 41] = [
     ("patientId", "an id: rows are found by it"),
     ("providerId", "an id"),
     ("appointmentId", "an id"),
@@ -30,6 +30,8 @@ const NOT_PLANTED: [(&str, &str); 39] = [
     ("result", "one of a few words"),
     ("expiresOn", "the last day is what those that end are found by"),
     ("credentialId", "an id"),
+    ("edition", "the day of a public list"),
+    ("exclusionId", "an id"),
     ("fromProviderId", "an id"),
     ("toProviderId", "an id"),
     ("referralId", "an id"),

@@ -36,7 +36,7 @@ const SIGNED_IN: [&str; 7] = [
 const ENROLLING: [&str; 3] = ["second_factor", "offer_second_factor", "confirm_second_factor"];
 
 /// Whatever leaves no entry in the audit: it shows nobody's data and changes nobody's rights. A new one must be added here, on purpose.
-const UNAUDITED: [&str; 16] = [
+const UNAUDITED: [&str; 17] = [
     "identity_providers",
     "start_oidc",
     "provider_slots",
@@ -46,6 +46,8 @@ const UNAUDITED: [&str; 16] = [
     "gateway_status",
     "list_providers",
     "provider_by_id",
+    // Asked with each booking, which is audited itself.
+    "standing_of_provider",
     // What auth asks for a call that it audits itself.
     "keys_of_patients",
     "keys_of_appointments",
