@@ -148,9 +148,8 @@ pub async fn referral_update(
         Err(Error::Invalid(_)) => return Err(Error::NotFound),
         sealed => sealed?,
     };
-    let updated =
-        on!(tx, |conn| {
-            sqlx::query(sql!(
+    let updated = on!(tx, |conn| {
+        sqlx::query(sql!(
         "update referral set version = $3, updated_at = $4, to_provider = $5, appointment_id = $6, body = $7 \
          where id = $1 and version = $2"
     ))
@@ -164,8 +163,8 @@ pub async fn referral_update(
     .execute(conn)
     .await
     .map(|done| done.rows_affected())
-        })
-        .map_err(db::Error::from)?;
+    })
+    .map_err(db::Error::from)?;
     if updated == 0 {
         return Err(Error::Db(db::Error::LostRace));
     }

@@ -54,7 +54,8 @@ fn row_name(edition: NaiveDate, id: &str) -> String {
 /// A keyed hash as text, of a fixed length.
 fn token(db: &Db, field: &str, value: &str) -> Result<String, db::Error> {
     let hash = db.vault().blind(field, value)?;
-    Ok(hash.iter().map(|byte| format!("{byte:02x}")).collect())
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or_default();
+    Ok(hash.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect())
 }
 
 /// The day of the list that counts.
@@ -249,10 +250,10 @@ pub async fn exclusions_found(
         let name = row_name(edition, &id);
         let entry = db.vault().open_json(&Subject::Service, place(&name), &body).await?;
         let by = if by_npi { MatchedBy::Npi } else { MatchedBy::Name };
-        let decision = confirmed.map(|confirmed| match confirmed {
-            true => ExclusionDecision::Confirmed,
-            false => ExclusionDecision::Dismissed,
-        });
+        let word = |is_confirmed| {
+            if is_confirmed { ExclusionDecision::Confirmed } else { ExclusionDecision::Dismissed }
+        };
+        let decision = confirmed.map(word);
         found.push(Found { id, by, entry, decision });
     }
     Ok(found)
