@@ -51,6 +51,7 @@ fn every_fault_is_told_at_once() {
         duration_minutes: Some(481),
         status: Some(AppointmentStatus::Completed),
         reason: Some("a\0".to_owned()),
+        referral_id: None,
     };
     assert_eq!(
         fields(Booking::parse(&bad).unwrap_err()),

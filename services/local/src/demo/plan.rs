@@ -105,6 +105,7 @@ fn booking(
         duration_minutes: None,
         status: None,
         reason: None,
+        referral_id: None,
     }
 }
 
