@@ -11,6 +11,8 @@ pub mod domain;
 mod error;
 pub mod jobs;
 pub mod mail;
+pub mod peers;
+pub mod planner;
 pub mod store;
 
 use contracts::notifications;
@@ -37,6 +39,15 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::send::push)
             .on(api::list::list)
             .on(api::read::by_id)
+            .on(api::preferences::of_patient)
+            .on(api::preferences::update_of_patient)
+            .on(api::preferences::of_provider)
+            .on(api::preferences::update_of_provider)
+            .on(api::templates::list)
+            .on(api::templates::by_type)
+            .on(api::templates::replace)
+            .on(api::templates::delete)
+            .on(api::templates::preview)
             .on(api::events::take)
             .on_export::<notifications::ExportOfNotifications, _>(api::export::kinds())
             .on_erasure::<notifications::ErasureOfNotifications, _, _>(|api, patient| async move {
@@ -50,7 +61,11 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on_verification::<notifications::VerifyAuditOfNotifications>()
             .finish()?;
         let deliver = jobs::deliver::run(api.delivery.clone());
+        let remind = jobs::remind::run(api.planner.clone());
         let forget = jobs::forget::run(api.db);
-        Ok(App { router, jobs: vec![Box::pin(deliver), Box::pin(forget), Box::pin(retention.run())] })
+        Ok(App {
+            router,
+            jobs: vec![Box::pin(deliver), Box::pin(remind), Box::pin(forget), Box::pin(retention.run())],
+        })
     })
 }

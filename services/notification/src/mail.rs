@@ -174,7 +174,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_adds_a_header(subject in "\\PC{1,200}|[a-zA-Z:\\r\\n @.]{1,80}", body in "[\\PC\\r\\n:]{1,200}") {
-            let content = Content { to: "a@example.com".to_owned(), subject: Some(subject), body };
+            let content = Content { to: "a@example.com".to_owned(), subject: Some(subject), body, ..Content::default() };
             let expected = [
                 "From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted", "MIME-Version", "Content-Type",
                 "Content-Transfer-Encoding",

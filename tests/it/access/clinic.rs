@@ -34,6 +34,8 @@ impl Whose {
             "{fileId}" => &self.feed[1],
             "{providerId}" => "prov1",
             "{roleId}" => "lab",
+            "{type}" => "reminder",
+            "{language}" => "en",
             "{grantId}" => "grant",
             "{amendmentId}" => "amd_none",
             "{sessionId}" => "ses_none",

@@ -20,7 +20,7 @@ pub async fn book(api: Api, call: Call<BookAppointment>) -> Result<Answer<BookAp
     let wanted = Wanted { appointment: &appointment, id: None, span, schedule: &schedule };
     let warnings = api.judge(&call.caller, &wanted).await?;
     let id = booking.id.unwrap_or_else(|| AppointmentId::generate(api.db.random()));
-    let what = notice::event(&id, None, &appointment, !warnings.is_empty());
+    let what = notice::event((&id, 1), None, &appointment, !warnings.is_empty());
     let booked = AppointmentBooked { appointment_id: id.clone(), status: "Created".to_owned(), warnings };
     let answer = Answer::new(booked).located(&id).version(1);
     let outcome = db::retrying(&api.db, async |mut tx| {

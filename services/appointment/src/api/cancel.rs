@@ -21,7 +21,8 @@ pub async fn cancel(api: Api, call: Call<CancelAppointment>) -> Result<Answer<Ca
             Err(Error::Changed) => return Err(Error::Db(db::Error::LostRace)),
             outcome => outcome?,
         }
-        api.publish(&mut tx, notice::event(id, Some(&kept.appointment), &after, false)).await?;
+        let what = notice::event((id, kept.version + 1), Some(&kept.appointment), &after, false);
+        api.publish(&mut tx, what).await?;
         tx.commit().await?;
         Ok::<_, Error>(kept.version + 1)
     })

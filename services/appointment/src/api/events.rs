@@ -8,6 +8,7 @@ use db::Tx;
 use http_kit::{Answer, Call, access, consents, erasure, relay, retention};
 
 use super::Api;
+use crate::domain::notice;
 use crate::error::Error;
 use crate::store::appointment::appointment_update;
 use crate::store::erase::{patient_erase, provider_remove};
@@ -60,9 +61,11 @@ async fn conflicts(api: &Api, tx: &mut Tx, provider: &ProviderId, by: &str) -> R
         match appointment_update(tx, &api.db, &kept, &after, by).await {
             Err(Error::Changed) => return Err(Error::Db(db::Error::LostRace)),
             // The patient is being erased: there is nothing left to resolve.
-            Err(Error::NotFound) => {}
+            Err(Error::NotFound) => continue,
             outcome => outcome?,
         }
+        let what = notice::event((&kept.id, kept.version + 1), Some(&kept.appointment), &after, false);
+        api.publish(tx, what).await?;
     }
     Ok(())
 }

@@ -73,7 +73,7 @@ async fn save(
     after: &Appointment,
     outside_hours: bool,
 ) -> Result<(), Error> {
-    let what = notice::event(&kept.id, Some(&kept.appointment), after, outside_hours);
+    let what = notice::event((&kept.id, kept.version + 1), Some(&kept.appointment), after, outside_hours);
     db::retrying(&api.db, async |mut tx| {
         appointment_lock(&mut tx, after).await?;
         appointment_update(&mut tx, &api.db, kept, after, &call.caller.user).await?;

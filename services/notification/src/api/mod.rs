@@ -3,8 +3,10 @@
 pub mod events;
 pub mod export;
 pub mod list;
+pub mod preferences;
 pub mod read;
 pub mod send;
+pub mod templates;
 
 use contracts::field::Email;
 use contracts::id::{NotificationId, PatientId};
@@ -16,12 +18,14 @@ use settings::ServiceName;
 
 use crate::jobs::deliver::Delivery;
 use crate::mail::Mailer;
+use crate::planner::Planner;
 
 /// What every handler has.
 #[derive(Clone)]
 pub struct Api {
     pub(crate) db: Db,
     pub(crate) delivery: Delivery,
+    pub(crate) planner: Planner,
     /// `None` where the stack has no such service.
     providers: Option<ProvidersClient>,
     /// Who is told of emergencies, beside who treats the patient.
@@ -36,12 +40,14 @@ impl Api {
     pub fn new(kit: &Kit) -> Result<Self, BuildError> {
         let mail = kit.settings.integrations.mail.as_ref();
         let mailer = mail.map(|mail| Mailer::new(mail, kit.world.secrets.clone())).transpose()?;
+        let delivery = Delivery::new(kit.db.clone(), mailer);
         let years = kit.settings.retention.notifications;
         Ok(Self {
             years,
             retention: Retention::new(&kit.db, years),
             db: kit.db.clone(),
-            delivery: Delivery::new(kit.db.clone(), mailer),
+            planner: Planner::new(kit, delivery.clone())?,
+            delivery,
             providers: kit.optional_transport(ServiceName::ProviderService)?.map(ProvidersClient::new),
             privacy_officer: privacy_officer(kit),
         })

@@ -6,45 +6,58 @@
 
 use contracts::endpoint::Endpoint;
 use contracts::id::{NotificationId, PatientId};
-use contracts::notifications::{NotificationSent, NotificationStatus, SendEmail, SendPush, SendSms};
+use contracts::notifications::{
+    NotificationSent, NotificationStatus, NotificationType, SendEmail, SendPush, SendSms,
+};
 use http_kit::{Answer, Call, Caller, Receipt, access};
 
 use super::{Api, lock_patient};
 use crate::domain::delivery::Verdict;
 use crate::domain::notification::Draft;
+use crate::domain::preference::is_always_sent;
+use crate::domain::visit::Person;
 use crate::error::Error;
 use crate::store::claim::{Claim, Claimed, notification_note};
-use crate::store::notification::{Start, notification_insert};
+use crate::store::notification::{Start, notification_insert, notification_mark};
+use crate::store::preference::{known_at, preference_find};
 
 /// Sends mail.
 pub async fn email(api: Api, call: Call<SendEmail>) -> Result<Answer<SendEmail>, Error> {
-    send(api, Draft::email(&call.body)?, (&call.caller, call.receipt)).await
+    send(api, (Draft::email(&call.body)?, call.body.kind), (&call.caller, call.receipt)).await
 }
 
 /// Sends a text message.
 pub async fn sms(api: Api, call: Call<SendSms>) -> Result<Answer<SendSms>, Error> {
-    send(api, Draft::sms(&call.body)?, (&call.caller, call.receipt)).await
+    send(api, (Draft::sms(&call.body)?, call.body.kind), (&call.caller, call.receipt)).await
 }
 
 /// Sends a push notification.
 pub async fn push(api: Api, call: Call<SendPush>) -> Result<Answer<SendPush>, Error> {
-    send(api, Draft::push(&call.body)?, (&call.caller, call.receipt)).await
+    send(api, (Draft::push(&call.body)?, call.body.kind), (&call.caller, call.receipt)).await
 }
 
-async fn send<E>(api: Api, draft: Draft, (caller, receipt): (&Caller, Receipt)) -> Result<Answer<E>, Error>
+async fn send<E>(
+    api: Api,
+    (mut draft, kind): (Draft, Option<NotificationType>),
+    (caller, receipt): (&Caller, Receipt),
+) -> Result<Answer<E>, Error>
 where
     E: Endpoint<Reply = NotificationSent>,
 {
     check_patient(&api, caller, draft.patient.as_ref()).await?;
+    let kind = kind.unwrap_or_default();
+    draft.content.critical |= is_always_sent(kind);
+    check_wished(&api, &draft, kind).await?;
     let id = api.new_id();
     if !api.delivery.has_way(draft.channel) {
         let sent = answer(&id, NotificationStatus::Sent, 1);
-        keep(&api, &id, &draft, &Start::Kept, &receipt, &sent).await?;
+        keep(&api, &id, (&draft, kind), &Start::Kept, &receipt, &sent).await?;
         return Ok(sent);
     }
     let claim = Claim::new(api.db.random());
     let queued = answer(&id, NotificationStatus::Queued, 1);
-    let created_at = keep(&api, &id, &draft, &Start::Claimed(claim.clone()), &receipt, &queued).await?;
+    let created_at =
+        keep(&api, &id, (&draft, kind), &Start::Claimed(claim.clone()), &receipt, &queued).await?;
     let claimed = Claimed { id, version: 1, created_at, content: draft.content, attempt: 1, claim };
     // A task of its own: a caller who hangs up must not leave the attempt without its note, and the mail be sent twice.
     let attempt = tokio::spawn(async move { attempt(&api, &claimed, &receipt).await });
@@ -70,11 +83,30 @@ async fn check_patient(api: &Api, caller: &Caller, patient: Option<&PatientId>) 
     if access::reaches(&mut tx, caller, patient).await? { Ok(()) } else { Err(Error::UnknownPatient) }
 }
 
+/// Refuses what the person does not wish. An address that several share, and that nobody is named with, is refused as soon as one of them does not.
+async fn check_wished(api: &Api, draft: &Draft, kind: NotificationType) -> Result<(), Error> {
+    if draft.content.critical {
+        return Ok(());
+    }
+    let mut tx = api.db.read().await?;
+    let people = match &draft.patient {
+        Some(patient) => vec![patient.clone()],
+        None => known_at(&mut tx, &api.db, &draft.content.to).await?,
+    };
+    for patient in people {
+        let preference = preference_find(&mut tx, &api.db, &Person::Patient(patient)).await?;
+        if preference.is_some_and(|(_, wishes)| !wishes.wishes(draft.channel, kind)) {
+            return Err(Error::OptedOut);
+        }
+    }
+    Ok(())
+}
+
 /// Commits the notification, and the answer to be given if nothing more comes of it.
 async fn keep<E: Endpoint>(
     api: &Api,
     id: &NotificationId,
-    draft: &Draft,
+    (draft, kind): (&Draft, NotificationType),
     start: &Start,
     receipt: &Receipt,
     answer: &Answer<E>,
@@ -82,6 +114,9 @@ async fn keep<E: Endpoint>(
     db::retrying(&api.db, async |mut tx| {
         lock_patient(&mut tx, draft.patient.as_ref()).await?;
         notification_insert(&mut tx, &api.db, id, draft, start).await?;
+        if kind != NotificationType::Message {
+            notification_mark(&mut tx, id, kind).await?;
+        }
         let now = tx.now();
         receipt.commit(tx, answer).await?;
         Ok(now)

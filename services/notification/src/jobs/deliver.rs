@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use crate::domain::delivery::{Outcome, Verdict, decide};
 use crate::mail::Mailer;
 use crate::store::claim::{Claimed, notification_next_due, notification_note, notifications_claim};
+use crate::store::scheduled::queued_is_wanted;
 
 /// Claimed at a time: tried one after the other, all within the lease.
 const BATCH: u32 = 16;
@@ -75,6 +76,14 @@ pub async fn run(delivery: Delivery) {
 }
 
 async fn deliver(delivery: &Delivery, claimed: &Claimed) {
+    // What it tells of may have changed while it waited for its turn.
+    match queued_is_wanted(&delivery.db, &claimed.id, &claimed.claim).await {
+        Ok(true) => {}
+        Ok(false) => return,
+        Err(error) => {
+            return tracing::warn!(%error, notification = %claimed.id, "it is not known whether this is to be sent");
+        }
+    }
     let verdict = delivery.attempt(claimed).await;
     let noted = async {
         let mut tx = delivery.db.begin().await?;

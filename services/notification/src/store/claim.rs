@@ -114,7 +114,7 @@ pub async fn notification_note(tx: &mut Tx, claimed: &Claimed, verdict: &Verdict
     let noted = on!(tx, |conn| {
         sqlx::query(sql!(
         "update notification set version = version + 1, status = $2, sent_at = $3, error = $4, next_attempt_at = $5, claim = null \
-         where id = $1 and status = 'Queued' and ($2 = 'Sent' or claim = $6)"
+         where id = $1 and ((status = 'Queued' and ($2 = 'Sent' or claim = $6)) or (status = 'Withdrawn' and $2 = 'Sent'))"
     ))
     .bind(claimed.id.as_str())
     .bind(status_name(status))

@@ -3,3 +3,7 @@
 pub mod claim;
 pub mod erase;
 pub mod notification;
+pub mod preference;
+pub mod scheduled;
+pub mod template;
+pub mod told;

@@ -251,6 +251,7 @@ fn what_a_crash_left_queued_goes_out_once_the_claim_has_run_out() {
                         to: "johndoe@example.com".to_owned(),
                         subject: None,
                         body: "Hello".to_owned(),
+                        ..Content::default()
                     },
                     patient: None,
                 };

@@ -6,7 +6,10 @@ mod care;
 mod events;
 mod list;
 mod mail;
+mod preferences;
+mod reminders;
 mod send;
+mod templates;
 
 use std::sync::Arc;
 

@@ -55,6 +55,9 @@ pub enum What {
     /// An appointment was cancelled.
     #[serde(rename = "appointment.cancelled.v1", rename_all = "camelCase")]
     AppointmentCancelled(AppointmentNotice),
+    /// An appointment was neither moved nor cancelled, and stands otherwise: confirmed, missed, over, or with something to resolve.
+    #[serde(rename = "appointment.changed.v1", rename_all = "camelCase")]
+    AppointmentChanged(AppointmentNotice),
     /// Who treats whom, or does no more.
     #[serde(rename = "care.told.v1", rename_all = "camelCase")]
     CareTold {
@@ -83,7 +86,7 @@ pub const TEAM: &str = "team";
 /// So many stand in one event at most.
 pub const CARE_MAX: u32 = 100;
 
-/// Which appointment, and what the people in it must be told.
+/// Which appointment, and what the people in it must be told. Why somebody comes is not in it, nor who they are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AppointmentNotice {
@@ -96,6 +99,33 @@ pub struct AppointmentNotice {
     /// Staff booked it outside the provider's hours, or in the past: the provider is told.
     #[serde(default)]
     pub outside_hours: bool,
+    /// As it is now. Left out by the version before this one, which runs beside it during a rollout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planned: Option<PlannedAppointment>,
+}
+
+/// An appointment as whoever reminds of it must know it. The highest version counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PlannedAppointment {
+    /// Counts the appointment's changes.
+    pub version: i64,
+    /// When it begins.
+    pub starts_at: DateTime<Utc>,
+    /// How long it takes.
+    pub duration_minutes: u32,
+    /// The IANA time zone in which date and time were agreed: the provider's place.
+    pub time_zone: String,
+    /// Where it stands, as the API has it: a text, since the version after this one may know more of them.
+    pub status: String,
+    /// Whether it is still to take place.
+    pub is_open: bool,
+    /// Whether somebody has to resolve something about it.
+    #[serde(default)]
+    pub has_conflict: bool,
+    /// With whom it was, if it has just been moved to somebody else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former_provider_id: Option<ProviderId>,
 }
 
 /// That somebody treats somebody, as far as one source says. The highest version of a source counts.
@@ -165,6 +195,17 @@ impl What {
         }
     }
 
+    /// The appointment that it is about, if it is about one.
+    pub const fn appointment(&self) -> Option<&AppointmentNotice> {
+        match self {
+            Self::AppointmentBooked(notice)
+            | Self::AppointmentRescheduled(notice)
+            | Self::AppointmentCancelled(notice)
+            | Self::AppointmentChanged(notice) => Some(notice),
+            _ => None,
+        }
+    }
+
     /// The name, as it stands in `type`.
     pub const fn name(&self) -> &'static str {
         match self {
@@ -175,6 +216,7 @@ impl What {
             Self::AppointmentBooked(_) => "appointment.booked.v1",
             Self::AppointmentRescheduled(_) => "appointment.rescheduled.v1",
             Self::AppointmentCancelled(_) => "appointment.cancelled.v1",
+            Self::AppointmentChanged(_) => "appointment.changed.v1",
             Self::CareTold { .. } => "care.told.v1",
             Self::GlassBroken(_) => "glass.broken.v1",
             Self::GlassShut(_) => "glass.shut.v1",
@@ -196,9 +238,10 @@ impl What {
             | Self::HoldChanged(_)
             | Self::ConsentChanged { .. } => service == S::PatientService,
             Self::ProviderRemoved { .. } => service == S::ProviderService,
-            Self::AppointmentBooked(_) | Self::AppointmentRescheduled(_) | Self::AppointmentCancelled(_) => {
-                service == S::AppointmentService
-            }
+            Self::AppointmentBooked(_)
+            | Self::AppointmentRescheduled(_)
+            | Self::AppointmentCancelled(_)
+            | Self::AppointmentChanged(_) => service == S::AppointmentService,
             Self::CareTold { care } => care.iter().all(of_source),
             Self::GlassBroken(_) | Self::GlassShut(_) => service == S::MedicalRecordsService,
         }
@@ -226,9 +269,10 @@ impl What {
                 S::BillingService,
                 S::NotificationService,
             ],
-            Self::AppointmentBooked(_) | Self::AppointmentRescheduled(_) | Self::AppointmentCancelled(_) => {
-                &[S::NotificationService]
-            }
+            Self::AppointmentBooked(_)
+            | Self::AppointmentRescheduled(_)
+            | Self::AppointmentCancelled(_)
+            | Self::AppointmentChanged(_) => &[S::NotificationService],
             Self::GlassBroken(_) | Self::GlassShut(_) => {
                 &[S::AppointmentService, S::PatientService, S::BillingService, S::NotificationService]
             }

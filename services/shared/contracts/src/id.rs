@@ -37,6 +37,7 @@ const ROUTE_WORDS: &[&str] = &[
     "logout",
     "me",
     "preferences",
+    "providers",
     "push",
     "refresh",
     "reports",
@@ -47,6 +48,7 @@ const ROUTE_WORDS: &[&str] = &[
     "slots",
     "sms",
     "statistics",
+    "templates",
     "users",
 ];
 

@@ -36,6 +36,7 @@ pub mod origin;
 pub mod page;
 pub mod patients;
 pub mod permission;
+pub mod preferences;
 pub mod problem;
 pub mod providers;
 pub mod records;
@@ -46,6 +47,7 @@ pub mod secret;
 mod shared;
 pub mod stand_in;
 pub mod target;
+pub mod templates;
 #[cfg(feature = "deadline")]
 pub mod trail;
 

@@ -93,6 +93,8 @@ permissions! {
     NotificationsRead = "notifications:read",
     /// Send notifications.
     NotificationsSend = "notifications:send",
+    /// Change what notifications of appointments say.
+    NotificationsWrite = "notifications:write",
     /// See users and roles.
     UsersRead = "users:read",
     /// Create, change and disable users.

@@ -59,6 +59,8 @@ problem_codes! {
         "The resource's present status does not allow this change. `detail` names both.";
     ConcurrentChange = "concurrent-change" 409 "Others change it at the same time",
         "Others changed it again and again while this change was being made. Read it again, then decide.";
+    OptedOut = "opted-out" 409 "They do not wish it",
+        "The person does not wish to be written to of this, or by this channel. What they must know all the same is sent with `critical: true`.";
     IdempotencyInFlight = "idempotency-in-flight" 409 "The same request is under way",
         "A request with this Idempotency-Key has not been answered yet. Ask again shortly.";
     Gone = "gone" 410 "Deleted",

@@ -68,7 +68,8 @@ impl Tells {
             | Permission::BillsRead
             | Permission::BillsWrite
             | Permission::NotificationsRead
-            | Permission::NotificationsSend => Self::Care,
+            | Permission::NotificationsSend
+            | Permission::NotificationsWrite => Self::Care,
             Permission::ProvidersRead
             | Permission::ProvidersWrite
             | Permission::UsersRead

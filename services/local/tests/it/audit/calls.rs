@@ -109,6 +109,10 @@ fn of_appointments_and_bills() -> Vec<Called> {
     ]
 }
 
+const PREFERENCES: &str = "/api/notifications/preferences/12345";
+const PREFERENCES_OF_PROVIDER: &str = "/api/notifications/preferences/providers/prov001";
+const TEMPLATE: &str = "/api/notifications/templates/reminder/en";
+
 fn of_records_and_notifications() -> Vec<Called> {
     let record = r#"{"recordId": "rec001", "patientId": "12345", "date": "2024-08-01", "diagnosis": "Flu",
         "treatment": "Rest", "prescriptions": ["Tylenol"]}"#;
@@ -164,6 +168,21 @@ fn of_records_and_notifications() -> Vec<Called> {
         ),
         call("list_notifications", "/api/notifications?patientId=12345", "", true, 200),
         call("notification_by_id", "/api/notifications/{id}", "", false, 200),
+        call("update_preferences_of_patient", PREFERENCES, r#"{"language": "de"}"#, true, 200),
+        call("preferences_of_patient", PREFERENCES, "", true, 200),
+        call("update_preferences_of_provider", PREFERENCES_OF_PROVIDER, r#"{"language": "de"}"#, false, 200),
+        call("preferences_of_provider", PREFERENCES_OF_PROVIDER, "", false, 200),
+        call("list_templates", "/api/notifications/templates", "", false, 200),
+        call("replace_template", TEMPLATE, r#"{"subject": "Hello", "text": "Come."}"#, false, 200),
+        call("template_by_type", TEMPLATE, "", false, 200),
+        call(
+            "preview_template",
+            "/api/notifications/templates/reminder/en/preview",
+            r#"{"subject": "Hello", "text": "Come."}"#,
+            false,
+            200,
+        ),
+        call("delete_template", TEMPLATE, "", false, 200),
     ]
 }
 

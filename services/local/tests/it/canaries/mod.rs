@@ -207,6 +207,16 @@ async fn notifications(scene: &mut Scene) {
         let path = format!("/api/notifications/{channel}");
         let _ = scene.plant(id, &path, json!({"patientId": PATIENT})).await;
     }
+    for (id, whose) in [
+        ("update_preferences_of_patient", PATIENT.to_owned()),
+        ("update_preferences_of_provider", format!("providers/{PROVIDER}")),
+    ] {
+        let path = format!("/api/notifications/preferences/{whose}");
+        let _ = scene.plant(id, &path, json!({})).await;
+    }
+    let template = "/api/notifications/templates/reminder/en";
+    let _ = scene.plant("replace_template", template, json!({})).await;
+    let _ = scene.plant("preview_template", &format!("{template}/preview"), json!({})).await;
 }
 
 async fn users(scene: &mut Scene) {

@@ -10,7 +10,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 /// What stands in the clear on purpose, or is one of a few words that are in the schema of the database too: nothing to be planted.
-const NOT_PLANTED: [(&str, &str); 29] = [
+const NOT_PLANTED: [(&str, &str); 34] = [
     ("patientId", "an id: rows are found by it"),
     ("providerId", "an id"),
     ("appointmentId", "an id"),
@@ -36,6 +36,11 @@ const NOT_PLANTED: [(&str, &str); 29] = [
     ("finding", "one of a few words"),
     ("decision", "one of a few words"),
     ("amendments", "read-only"),
+    ("type", "one of a few words"),
+    ("language", "one of four words"),
+    ("channels", "each one of three words"),
+    ("optOuts", "each one of a few words"),
+    ("quietHours", "times of day"),
     ("token_type_hint", "one of two words"),
     ("code of offer_second_factor", "there is none yet"),
     ("code of confirm_second_factor", "computed from the secret, which is looked for"),
