@@ -68,8 +68,8 @@ impl Peers {
     pub async fn reached(&self, person: &Person) -> Result<Option<Reached>, ClientError> {
         match (person, &self.patients, &self.providers) {
             (Person::Patient(id), Some(patients), _) => {
-                let known = found(patients.patient_by_id(id).await)?;
-                Ok(known.map(|patient| Reached { contact: patient.contact_info, name: None }))
+                let known = found(patients.contact_of_patient(id).await)?;
+                Ok(known.map(|known| Reached { contact: known.contact_info, name: None }))
             }
             (Person::Provider(id), _, Some(providers)) => {
                 let known = found(providers.provider_by_id(id).await)?;

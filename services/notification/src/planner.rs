@@ -249,9 +249,10 @@ impl Known {
             Some(Ok(Some(_))) => {}
             Some(Err(_)) | None => {
                 let wishes = self.preference(person).wishes(due.channel, due.kind);
-                return Ok(match wishes {
-                    true => Ready::Send(due.channel, content.clone()),
-                    false => Ready::Withdraw("Whom it is to does not wish it."),
+                return Ok(if wishes {
+                    Ready::Send(due.channel, content.clone())
+                } else {
+                    Ready::Withdraw("Whom it is to does not wish it.")
                 });
             }
         }

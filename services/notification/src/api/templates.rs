@@ -62,6 +62,7 @@ pub async fn delete(api: Api, call: Call<DeleteTemplate>) -> Result<Answer<Delet
 }
 
 /// What somebody would read. Nothing is kept.
+#[expect(clippy::unused_async, reason = "handlers are")]
 pub async fn preview(_: Api, call: Call<PreviewTemplate>) -> Result<Answer<PreviewTemplate>, Error> {
     let (_, language) = known(call.path)?;
     let said = Template::read(&call.body)?.render(language, &Facts::sample());

@@ -241,10 +241,8 @@ pub async fn scheduled_note(
         sealed => sealed?,
     };
     let to = db.vault().blind("to", &addressee(&content.to))?;
-    let (status, next_attempt_at, sent_at) = match has_way {
-        true => (Status::Queued, Some(now), None),
-        false => (Status::Sent, None, Some(now)),
-    };
+    let (status, next_attempt_at, sent_at) =
+        if has_way { (Status::Queued, Some(now), None) } else { (Status::Sent, None, Some(now)) };
     let noted = on!(tx, |conn| {
         sqlx::query(sql!(
         "update notification set version = version + 1, status = $3, channel = $4, addressee = $5, body = $6, next_attempt_at = $7, \

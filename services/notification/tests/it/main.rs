@@ -6,6 +6,7 @@ mod care;
 mod events;
 mod list;
 mod mail;
+mod outage;
 mod preferences;
 mod reminders;
 mod send;

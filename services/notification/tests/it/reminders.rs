@@ -200,10 +200,19 @@ testkit::stack_tests! { services = [patient::SERVICE, provider::SERVICE, notific
         let due = scheduled_claim(db, 16).await.unwrap();
         assert_eq!(due.len(), 2);
         assert!(scheduled_claim(db, 16).await.unwrap().is_empty());
+        // Whoever claimed them died: a minute later somebody else does, and what the dead one notes counts no more.
+        test.clock().advance(TimeDelta::seconds(60));
+        let again = scheduled_claim(db, 16).await.unwrap();
+        let ids = |due: &[notification::store::scheduled::Due]| due.iter().map(|due| due.id.clone()).collect::<Vec<_>>();
+        assert_eq!(ids(&again), ids(&due));
+        let mut tx = db.begin().await.unwrap();
+        let send = Ready::Send(due[0].channel, due[0].waiting.content.clone());
+        assert!(!scheduled_note(&mut tx, db, &due[0], &send, true).await.unwrap());
+        tx.rollback().await.unwrap();
         // Cancelled while it is being made ready: it is not sent.
         let _ = tell(&stack, "cancelled", 2, STARTS).await;
         let mut tx = db.begin().await.unwrap();
-        for due in &due {
+        for due in &again {
             let send = Ready::Send(due.channel, due.waiting.content.clone());
             assert!(!scheduled_note(&mut tx, db, due, &send, true).await.unwrap());
         }

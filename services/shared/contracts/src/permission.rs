@@ -121,6 +121,8 @@ permissions! {
     KeysCollect = "keys:collect",
     /// Ask what patients do not share, to keep to it. No person has it.
     ConsentsCollect = "consents:collect",
+    /// Ask where a patient is reached, to write to them. No person has it.
+    ContactsCollect = "contacts:collect",
     /// Read all that another service holds of a patient, and what it did away with. No person has it.
     HoldingsCollect = "holdings:collect",
     /// Have another service take away what has had its time. No person has it.
@@ -138,6 +140,7 @@ impl Permission {
                 | Self::AuditCollect
                 | Self::KeysCollect
                 | Self::ConsentsCollect
+                | Self::ContactsCollect
                 | Self::RevocationsRead
                 | Self::HoldingsCollect
                 | Self::RetentionCarry
@@ -378,6 +381,7 @@ impl Role {
                 P::AuditCollect,
                 P::KeysCollect,
                 P::ConsentsCollect,
+                P::ContactsCollect,
                 P::HoldingsCollect,
                 P::RetentionCarry,
                 P::RevocationsRead,

@@ -51,6 +51,7 @@ impl Tells {
             | Permission::ConsentsRead
             | Permission::ConsentsWrite
             | Permission::ConsentsCollect
+            | Permission::ContactsCollect
             | Permission::RecordsRead
             | Permission::RecordsWrite
             | Permission::RecordsDelete

@@ -74,6 +74,7 @@ fn of_patients() -> Vec<Called> {
         call("record_consent", "/api/patients/12345/consents", consent, true, 201),
         call("list_consents", "/api/patients/12345/consents", "", true, 200),
         call("denials_of_patient", "/internal/consents/12345", "", true, 200),
+        call("contact_of_patient", "/internal/contacts/12345", "", true, 200),
         call("withdraw_consent", "/api/patients/12345/consents/{id}", "", true, 200),
     ]
 }
