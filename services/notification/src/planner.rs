@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use contracts::event::What;
-use contracts::id::NotificationId;
+use contracts::id::{NotificationId, PatientId};
 use contracts::notifications::{Channel, NotificationType as Kind};
 use contracts::templates::Language;
 use db::{Db, Tx};
@@ -24,7 +24,7 @@ use crate::domain::visit::{Person, Visit, told_at_once};
 use crate::error::Error;
 use crate::jobs::deliver::Delivery;
 use crate::peers::{Answers, Peers, Reached};
-use crate::store::preference::preference_find;
+use crate::store::preference::{known_address_put, preference_find};
 use crate::store::scheduled::{Due, Planned, Ready, Waiting, planned_insert, scheduled_withdraw};
 use crate::store::template::{KeptTemplate, template_list};
 use crate::store::told::told_take;
@@ -36,6 +36,21 @@ pub struct Planner {
     pub(crate) delivery: Delivery,
     pub(crate) peers: Peers,
     due: Arc<Notify>,
+}
+
+/// What is to be done of what happened to an appointment.
+#[derive(Default)]
+pub struct Plan {
+    planned: Vec<Planned>,
+    /// A patient who has preferences, and where they are reached now.
+    reached: Option<(PatientId, Vec<String>)>,
+}
+
+impl Plan {
+    /// Whether nothing is to be sent.
+    pub fn is_empty(&self) -> bool {
+        self.planned.is_empty()
+    }
 }
 
 /// What is known of those who are written to.
@@ -64,13 +79,13 @@ impl Planner {
     }
 
     /// What is to be sent of what happened to an appointment. While it is not known where somebody is reached, the event is to come again.
-    pub async fn plan(&self, what: &What) -> Result<Vec<Planned>, Error> {
+    pub async fn plan(&self, what: &What) -> Result<Plan, Error> {
         let now = self.db.clock().now();
         let visit = what.appointment().and_then(Visit::of).filter(|visit| now < visit.starts_at);
-        let Some(visit) = visit else { return Ok(Vec::new()) };
+        let Some(visit) = visit else { return Ok(Plan::default()) };
         let at_once = told_at_once(what, &visit);
         if at_once.is_empty() && !visit.stands {
-            return Ok(Vec::new());
+            return Ok(Plan::default());
         }
         let told = at_once.iter().map(|(_, person)| person.clone());
         let known = self.known(told.chain(visit.people()).collect()).await?;
@@ -83,7 +98,10 @@ impl Planner {
         for person in visit.people() {
             planned.extend(known.reminders(&person, &visit, now)?);
         }
-        Ok(planned)
+        let patient = Person::Patient(visit.patient.clone());
+        let has_wishes = known.preferences.contains_key(&patient);
+        let reached = known.reached(&patient).filter(|_| has_wishes).map(Reached::addresses);
+        Ok(Plan { planned, reached: reached.map(|reached| (visit.patient, reached)) })
     }
 
     /// The reminders of somebody's appointments, as they wish from now on.
@@ -106,7 +124,7 @@ impl Planner {
 
     /// Takes in what happened to an appointment, in the transaction that accepts the event, under the patient's lock: what was to be told of it before is
     /// withdrawn, and what is to be told now is planned.
-    pub async fn take_in(&self, tx: &mut Tx, what: &What, planned: &[Planned]) -> Result<(), Error> {
+    pub async fn take_in(&self, tx: &mut Tx, what: &What, plan: &Plan) -> Result<(), Error> {
         let Some(notice) = what.appointment() else { return Ok(()) };
         let is_about_status = matches!(what, What::AppointmentChanged(_));
         let Some(visit) = Visit::of(notice) else {
@@ -123,7 +141,10 @@ impl Planner {
         if !(is_about_status && visit.stands) {
             scheduled_withdraw(tx, &visit.id).await?;
         }
-        self.insert(tx, planned).await
+        if let Some((patient, addresses)) = &plan.reached {
+            known_address_put(tx, &self.db, patient, addresses).await?;
+        }
+        self.insert(tx, &plan.planned).await
     }
 
     /// Plans all of these.

@@ -89,7 +89,7 @@ pub(crate) async fn provider(stack: &TestStack) {
 /// Waits until patient and provider were told of an appointment, and a reminder or two is planned for each.
 async fn until_told(stack: &TestStack, appointment: &str) {
     let path = format!("/api/notifications?appointmentId={appointment}");
-    for _ in 0..400 {
+    for _ in 0..2_400 {
         let list = stack.call(Notifications, Role::Admin, Method::GET, &path, None).await.expect(200).json();
         if list["items"].as_array().map(Vec::len) == Some(6) {
             return;

@@ -23,7 +23,7 @@ pub async fn take(
     let event = &call.body;
     relay::check_teller(&call.caller, event)?;
     let letters = letters(&api, &event.what).await?;
-    let planned = api.planner.plan(&event.what).await?;
+    let plan = api.planner.plan(&event.what).await?;
     let erased = event.what.erased();
     let first_time = db::retrying(&api.db, async |mut tx| {
         let written_of = letters.iter().filter_map(|letter| letter.patient.as_ref());
@@ -37,13 +37,13 @@ pub async fn take(
             access::take_in(&mut tx, &event.what).await?;
             retention::take_hold(&mut tx, &event.what).await?;
             take_in(&api, &mut tx, &letters, erased).await?;
-            api.planner.take_in(&mut tx, &event.what, &planned).await?;
+            api.planner.take_in(&mut tx, &event.what, &plan).await?;
             tx.commit().await?;
         }
         Ok::<_, Error>(first_time)
     })
     .await?;
-    if !(letters.is_empty() && planned.is_empty()) {
+    if !(letters.is_empty() && plan.is_empty()) {
         api.planner.wake();
     }
     if let Some(patient) = erased {

@@ -81,6 +81,11 @@ testkit::stack_tests! { services = [patient::SERVICE, provider::SERVICE, notific
         // The number is another patient's too, who wishes it.
         let _ = send(&stack, "sms", &about(SMS, "67890")).await.expect(201);
         let _ = send(&stack, "email", MAIL).await.expect(201);
+        // They have another number since, as is learned when they are written to.
+        let moved = r#"{"contactInfo": {"phone": "+4930123456"}}"#;
+        let _ = stack.call(ServiceName::PatientService, Role::Admin, Method::PUT, "/api/patients/12345", Some(moved)).await.expect(200);
+        let _ = tell(&stack, "booked", 1, STARTS).await;
+        let _ = send(&stack, "sms", &SMS.replace("+1234567890", "+4930123456")).await.expect(409);
         let critical = send(&stack, "sms", &with(SMS, r#""critical": true"#)).await.expect(201);
         assert_eq!(get(&stack, critical.header("location")).await.json()["critical"], true);
         let security = send(&stack, "sms", &with(SMS, r#""type": "security""#)).await.expect(201);

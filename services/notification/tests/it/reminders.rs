@@ -56,7 +56,7 @@ pub(crate) async fn told(stack: &Arc<TestStack>, query: &str) -> Vec<String> {
 /// Waits until this is so.
 pub(crate) async fn until_told(stack: &Arc<TestStack>, query: &str, expected: &[&str]) {
     let mut last = Vec::new();
-    for _ in 0..400 {
+    for _ in 0..2_400 {
         last = told(stack, query).await;
         if last == expected {
             return;
