@@ -58,7 +58,8 @@ where
     let queued = answer(&id, NotificationStatus::Queued, 1);
     let created_at =
         keep(&api, &id, (&draft, kind), &Start::Claimed(claim.clone()), &receipt, &queued).await?;
-    let claimed = Claimed { id, version: 1, created_at, content: draft.content, attempt: 1, claim };
+    let (content, since) = (draft.content, created_at);
+    let claimed = Claimed { id, version: 1, created_at, since, content, attempt: 1, claim };
     // A task of its own: a caller who hangs up must not leave the attempt without its note, and the mail be sent twice.
     let attempt = tokio::spawn(async move { attempt(&api, &claimed, &receipt).await });
     match attempt.await {

@@ -49,7 +49,7 @@ impl Delivery {
             None => Outcome::NotNow("The stack has no mail server.".to_owned()),
         };
         let chance = u64::from_le_bytes(self.db.random().bytes());
-        let verdict = decide(outcome, claimed.attempt, claimed.created_at, self.db.clock().now(), chance);
+        let verdict = decide(outcome, claimed.attempt, claimed.since, self.db.clock().now(), chance);
         if let Verdict::Failed(why) | Verdict::Again(_, why) = &verdict {
             tracing::warn!(notification = %claimed.id, attempt = claimed.attempt, why, "mail was not handed on");
         }

@@ -40,6 +40,8 @@ pub struct Claimed {
     pub version: i64,
     /// When it was asked for.
     pub created_at: DateTime<Utc>,
+    /// From when it is tried for a day: when it was asked for, or was to be sent.
+    pub since: DateTime<Utc>,
     /// What it says and to whom.
     pub content: Content,
     /// Which attempt this is, from 1.
@@ -56,6 +58,7 @@ struct Row {
     patient_id: Option<String>,
     body: Vec<u8>,
     attempts: i64,
+    send_at: Option<DateTime<Utc>>,
 }
 
 /// Claims up to `limit` notifications that are due. No two claimers get the same one.
@@ -69,7 +72,7 @@ pub async fn notifications_claim(db: &Db, limit: u32) -> Result<Vec<Claimed>, db
         "update notification set claim = $1, next_attempt_at = $2, attempts = attempts + 1 \
          where next_attempt_at <= $3 and id in ( \
              select id from notification where next_attempt_at <= $3 order by next_attempt_at, id limit $4) \
-         returning id, version, created_at, patient_id, body, attempts"
+         returning id, version, created_at, patient_id, body, attempts, send_at"
     ))
     .bind(claim.bytes())
     .bind(now + LEASE)
@@ -85,6 +88,7 @@ pub async fn notifications_claim(db: &Db, limit: u32) -> Result<Vec<Claimed>, db
             id: NotificationId::trusted(row.id),
             version: row.version,
             created_at: row.created_at,
+            since: row.send_at.unwrap_or(row.created_at),
             content,
             attempt: u32::try_from(row.attempts).unwrap_or(u32::MAX),
             claim: claim.clone(),

@@ -61,19 +61,19 @@ api! {
         needs NotificationsRead, answers 200 Page<MessageTemplate>;
 
     /// Read what one kind of notification says in a language.
-    template_by_type: TemplateByType = Get "/api/notifications/templates/{type}/{language}" [kind: NotificationType, language: Language],
+    template_by_type: TemplateByType = Get "/api/notifications/templates/{typeId}/{languageId}" [kind: NotificationType, language: Language],
         needs NotificationsRead, answers 200 MessageTemplate;
 
     /// Have it say something else.
-    replace_template: ReplaceTemplate = Put "/api/notifications/templates/{type}/{language}" [kind: NotificationType, language: Language] (body TemplateRequest),
+    replace_template: ReplaceTemplate = Put "/api/notifications/templates/{typeId}/{languageId}" [kind: NotificationType, language: Language] (body TemplateRequest),
         needs NotificationsWrite, answers 200 TemplateChanged;
 
     /// Have it say again what it said at first.
-    delete_template: DeleteTemplate = Delete "/api/notifications/templates/{type}/{language}" [kind: NotificationType, language: Language],
+    delete_template: DeleteTemplate = Delete "/api/notifications/templates/{typeId}/{languageId}" [kind: NotificationType, language: Language],
         needs NotificationsWrite, answers 200 TemplateChanged;
 
     /// See what somebody would read of an appointment that is made up.
-    preview_template: PreviewTemplate = Post "/api/notifications/templates/{type}/{language}/preview" [kind: NotificationType, language: Language] (body TemplateRequest),
+    preview_template: PreviewTemplate = Post "/api/notifications/templates/{typeId}/{languageId}/preview" [kind: NotificationType, language: Language] (body TemplateRequest),
         needs NotificationsWrite, answers 200 TemplatePreview;
 
     /// Take an event.
