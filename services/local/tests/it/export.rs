@@ -82,7 +82,7 @@ async fn post(stack: &TestStack, service: ServiceName, path: &str, body: &str) -
 
 pub(crate) async fn provider(stack: &TestStack) {
     let body = r#"{"providerId": "prov001", "name": "Dr. Jane Roe", "specialization": "Cardiology",
-        "contactInfo": {"phone": "+1234567890"}, "availability": [{"day": "Monday", "slots": ["09:00-17:00"]}]}"#;
+        "contactInfo": {"phone": "+4930123456"}, "availability": [{"day": "Monday", "slots": ["09:00-17:00"]}]}"#;
     let _ = post(stack, Providers, "/api/providers", body).await;
 }
 
