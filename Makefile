@@ -102,11 +102,20 @@ bench-gateway: ## The gateway beside nginx, HAProxy, Envoy, Traefik; see docs/be
 	cargo build --release --package gateway --bins --example balancing --example hung
 	scripts/bench-gateway $(PARTS)
 
+.PHONY: bench-notifications
+bench-notifications: ## 100,000 mails due within a minute, handed on to a mail server on this machine: time, lateness, memory (COUNT=n)
+	for engine in sqlite postgres; do echo "$$engine"; \
+		cargo run --quiet --release --package notification --example burst -- $(or $(COUNT),100000) "$$engine"; done
+
 .PHONY: bench-operator
 bench-operator: ## The operator: start, drift, 100 to 1,000 stacks; see docs/benchmarks/operator.md (root; PARTS="real kwok scale")
 	scripts/prepare cluster
 	scripts/test-images
 	scripts/bench-operator $(PARTS)
+
+.PHONY: bench-slots
+bench-slots: ## A search for free slots in 90 days of a provider with 1,000 appointments; see docs/benchmarks/scheduling.md
+	cargo run --release --package appointment --example slots
 
 .PHONY: bench-build
 bench-build: ## Clean and warm build times, and the number of crates

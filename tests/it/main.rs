@@ -4,6 +4,7 @@
 
 mod access;
 mod audit;
+mod availability;
 mod bad_input;
 mod canaries;
 mod documented;
@@ -13,6 +14,7 @@ mod privacy;
 mod restored;
 mod rotation;
 mod security_page;
+mod sender;
 mod signing_keys;
 mod supply_chain;
 mod traces;

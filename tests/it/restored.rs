@@ -196,8 +196,9 @@ fn lists(id: &str) -> Vec<(String, usize)> {
         ("/api/bills?status=Issued".to_owned(), 1),
         ("/api/records".to_owned(), 1),
         of("/api/records", 1),
-        ("/api/notifications".to_owned(), 1),
-        of("/api/notifications", 1),
+        // What tells of their appointment comes when it comes.
+        ("/api/notifications?type=message".to_owned(), 1),
+        (format!("/api/notifications?type=message&patientId={id}"), 1),
     ]
 }
 

@@ -50,7 +50,7 @@ async fn a_booking_is_one_trace_through_the_gateway_and_three_services() {
         assert_eq!(below.parent, above.id, "{} of {} is below {}", below.name, below.part, above.name);
         assert!(above.start <= below.start && below.end <= above.end, "{below:#?}\n{above:#?}");
     }
-    find(&of_it, "provider-service", 2, "GET /api/providers/{providerId}");
+    find(&of_it, "provider-service", 2, "GET /internal/schedules/{providerId}");
     assert!(of_it.iter().all(|span| span.stack == "default/clinic" && span.error.is_none()), "{of_it:#?}");
 
     let everything = format!("{spans:?}").to_lowercase();

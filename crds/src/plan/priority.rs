@@ -7,6 +7,9 @@
 use contracts::endpoint::Operation;
 use settings::{Method, Priority, ServiceName};
 
+/// What asks when somebody can be booked: it waits behind who is where today.
+const OF_SLOTS: [&str; 3] = ["provider_slots", "next_slots", "availability_events"];
+
 /// An operation's priority.
 pub(super) fn priority(operation: &Operation, service: ServiceName) -> Priority {
     let is_one = operation.path.contains('{');
@@ -22,8 +25,12 @@ pub(super) fn priority(operation: &Operation, service: ServiceName) -> Priority 
         (ServiceName::MedicalRecordsService | ServiceName::PatientService, _) => Priority::High,
         // A program that is told to wait asks again within the hour, and anybody may ask.
         (ServiceName::AppointmentService, Method::Get) if operation.id == "feed_calendar" => Priority::Low,
+        // A report that comes later says the same.
+        (ServiceName::AppointmentService, Method::Get) if operation.id == "appointment_statistics" => {
+            Priority::Low
+        }
         // Who is where when; a day's list is what a ward works by.
-        (ServiceName::AppointmentService, Method::Get) if operation.id != "provider_slots" => Priority::High,
+        (ServiceName::AppointmentService, Method::Get) if !OF_SLOTS.contains(&operation.id) => Priority::High,
         (ServiceName::BillingService, Method::Get) if is_one => Priority::Normal,
         (ServiceName::AppointmentService, _) | (ServiceName::ProviderService, Method::Get) => {
             Priority::Normal

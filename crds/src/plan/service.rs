@@ -5,14 +5,18 @@ use std::path::Path;
 
 use contracts::permission::Role;
 use settings::{
-    AccessSettings, AuthSettings, Database, IdentityProvider, Integrations, LogOff, OutsideRole,
-    OutsideSecondFactor, Peer, RetentionSettings, SecondFactor, SecretRef, ServiceName, ServiceSettings,
+    AccessSettings, AuthSettings, CalDavSettings, CalendarSettings, Database, FcmSettings, IdentityProvider,
+    Integrations, LogOff, OutsideRole, OutsideSecondFactor, Peer, PushSettings, RetentionSettings,
+    SecondFactor, SecretRef, ServiceName, ServiceSettings, SmsSettings, WebPushSettings,
 };
 
 use super::connections::{of_a_pod, of_one_process};
 use super::{AUDIENCE, LocalDatabase, Placement, issuer, observability};
 use crate::Stack;
-use crate::spec::{IdentityProviderSpec, PersonsRole, RoleLogOff, SecondFactorSpec, Span};
+use crate::spec::{
+    CalDav, Calendar, Fcm, IdentityProviderSpec, PersonsRole, PushSpec, RoleLogOff, SecondFactorSpec,
+    SmsSpec, Span, WebPush,
+};
 
 /// What a service is told. For one that is switched off too: what it would be told.
 pub fn plan_service(stack: &Stack, service: ServiceName, placement: &Placement) -> ServiceSettings {
@@ -155,7 +159,52 @@ fn database_url() -> SecretRef {
 /// Only what the service speaks to: nobody else learns which secret it needs.
 fn integrations(stack: &Stack, service: ServiceName) -> Integrations {
     match service {
-        ServiceName::NotificationService => Integrations { mail: stack.integrations.mail.clone() },
+        ServiceName::NotificationService => {
+            let outside = &stack.integrations;
+            Integrations {
+                mail: outside.mail.clone(),
+                mail_fallback: outside.mail_fallback.clone(),
+                sms: outside.sms.as_ref().map(sms),
+                sms_fallback: outside.sms_fallback.iter().map(sms).collect(),
+                push: outside.push.as_ref().map(push),
+                public_url: outside.public_url.clone(),
+                ..Integrations::default()
+            }
+        }
+        ServiceName::AppointmentService => {
+            let calendars = stack.integrations.calendars.iter().map(calendar).collect();
+            Integrations { calendars, ..Integrations::default() }
+        }
+        ServiceName::ProviderService => {
+            Integrations { npi_registry: stack.integrations.npi_registry.clone(), ..Integrations::default() }
+        }
         _ => Integrations::default(),
     }
+}
+
+fn sms(spec: &SmsSpec) -> SmsSettings {
+    let SmsSpec { url, account_sid, auth_token, from } = spec.clone();
+    SmsSettings { url, account_sid, auth_token, from }
+}
+
+fn push(spec: &PushSpec) -> PushSettings {
+    let PushSpec { fcm, web_push } = spec.clone();
+    PushSettings {
+        fcm: fcm.map(|Fcm { url, project_id, service_account }| FcmSettings {
+            url,
+            project_id,
+            service_account,
+        }),
+        web_push: web_push.map(|WebPush { vapid_key, contact, own_hosts }| WebPushSettings {
+            vapid_key,
+            contact,
+            own_hosts,
+        }),
+    }
+}
+
+fn calendar(spec: &Calendar) -> CalendarSettings {
+    let Calendar { name, provider_id, poll_interval, caldav, google } = spec.clone();
+    let caldav = caldav.map(|CalDav { url, username, password }| CalDavSettings { url, username, password });
+    CalendarSettings { name, provider_id, poll_seconds: poll_interval.secs(), caldav, google }
 }

@@ -2,24 +2,38 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use settings::{MailSettings, SecretRef};
+use settings::{GoogleCalendarSettings, MailSettings, NpiRegistrySettings, SecretRef};
 
 use super::{Span, forms, rules};
 
 /// Systems outside the stack. What is left out is not spoken to: messages then go to the capture box alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-validations" = rules::integrations()))]
 pub struct IntegrationsSpec {
     /// The server that takes outgoing mail.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-validations" = rules::mail()))]
     pub mail: Option<MailSettings>,
+    /// Servers that take it, in this order, when the first surely did not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4), extend("x-kubernetes-list-type" = "atomic", "x-kubernetes-validations" = rules::mail_fallback()))]
+    pub mail_fallback: Vec<MailSettings>,
     /// The provider that takes text messages.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sms: Option<SmsSpec>,
+    /// Providers that take them, in this order, when the first surely did not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4), extend("x-kubernetes-list-type" = "atomic"))]
+    pub sms_fallback: Vec<SmsSpec>,
     /// Push messages to phones and browsers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub push: Option<PushSpec>,
+    /// Where the gateway is reached from outside, such as `https://clinic.example`. Providers tell there what became of messages; left out: they
+    /// tell nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 320), regex(pattern = forms::ENDPOINT))]
+    pub public_url: Option<String>,
     /// The provider that takes card payments.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub payments: Option<Payments>,
@@ -32,6 +46,9 @@ pub struct IntegrationsSpec {
     /// Another health record system, spoken to in FHIR R4.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ehr: Option<Ehr>,
+    /// The registry that knows providers' NPIs, such as NPPES; left out, credentials are verified by people alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub npi_registry: Option<NpiRegistrySettings>,
 }
 
 /// A provider with Twilio's REST API, or one that speaks it.
@@ -75,11 +92,21 @@ pub struct PushSpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Fcm {
+    /// Its address. Left out: Google's.
+    #[serde(default = "Fcm::default_url")]
+    #[schemars(length(min = 1, max = 2048), regex(pattern = forms::URL))]
+    pub url: String,
     /// The project.
     #[schemars(length(min = 1, max = 64), regex(pattern = forms::PROJECT))]
     pub project_id: String,
     /// The service account's JSON key.
     pub service_account: SecretRef,
+}
+
+impl Fcm {
+    fn default_url() -> String {
+        "https://fcm.googleapis.com".to_owned()
+    }
 }
 
 /// Web Push.
@@ -91,6 +118,10 @@ pub struct WebPush {
     /// Whom push services may contact: `mailto:` or `https:`.
     #[schemars(length(min = 1, max = 320), regex(pattern = forms::CONTACT))]
     pub contact: String,
+    /// Push services of the clinic's own, by host: these alone may have an address that is not public.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 253), regex(pattern = forms::HOST_OR_ADDRESS)), extend("x-kubernetes-list-type" = "set"))]
+    pub own_hosts: Vec<String>,
 }
 
 /// A provider with Stripe's REST API, or one that speaks it.
@@ -152,7 +183,7 @@ pub struct Calendar {
     pub caldav: Option<CalDav>,
     /// Google Calendar.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub google: Option<GoogleCalendar>,
+    pub google: Option<GoogleCalendarSettings>,
 }
 
 impl Calendar {
@@ -173,22 +204,6 @@ pub struct CalDav {
     pub username: String,
     /// Its password.
     pub password: SecretRef,
-}
-
-/// A Google calendar.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct GoogleCalendar {
-    /// The calendar's id, such as `primary`.
-    #[schemars(length(min = 1, max = 320))]
-    pub calendar_id: String,
-    /// The OAuth client's id.
-    #[schemars(length(min = 1, max = 320))]
-    pub client_id: String,
-    /// The OAuth client's secret.
-    pub client_secret: SecretRef,
-    /// The refresh token that the calendar's owner granted.
-    pub refresh_token: SecretRef,
 }
 
 /// Another health record system.

@@ -344,6 +344,24 @@ pub(super) fn mail() -> Vec<Rule> {
     vec![rule("has(self.username) == has(self.password)", "must have both username and password, or neither")]
 }
 
+pub(super) fn integrations() -> Vec<Rule> {
+    let needs = |name: &str, fallback: &str| {
+        rule(
+            format!("!has(self.{fallback}) || size(self.{fallback}) == 0 || has(self.{name})"),
+            &format!("must be left out without {name}"),
+        )
+        .field_path(format!(".{fallback}"))
+    };
+    vec![needs("mail", "mailFallback"), needs("sms", "smsFallback")]
+}
+
+pub(super) fn mail_fallback() -> Vec<Rule> {
+    vec![rule(
+        "self.all(mail, has(mail.username) == has(mail.password))",
+        "each must have both username and password, or neither",
+    )]
+}
+
 pub(super) fn push() -> Vec<Rule> {
     vec![rule("has(self.fcm) || has(self.webPush)", "must have fcm, webPush or both")]
 }

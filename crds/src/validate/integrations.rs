@@ -10,7 +10,18 @@ const PATH: &str = "spec.integrations";
 
 pub(super) fn check(spec: &IntegrationsSpec, faults: &mut Faults) {
     if let Some(mail) = &spec.mail {
-        check_mail(mail, faults);
+        check_mail(&format!("{PATH}.mail"), mail, faults);
+    }
+    for (index, mail) in spec.mail_fallback.iter().enumerate() {
+        check_mail(&format!("{PATH}.mailFallback[{index}]"), mail, faults);
+    }
+    for (name, first, others) in [
+        ("mail", spec.mail.is_some(), spec.mail_fallback.is_empty()),
+        ("sms", spec.sms.is_some(), spec.sms_fallback.is_empty()),
+    ] {
+        if !first && !others {
+            faults.add(format!("{PATH}.{name}Fallback"), format!("must be left out without {name}"));
+        }
     }
     if spec.push.as_ref().is_some_and(|push| push.fcm.is_none() && push.web_push.is_none()) {
         faults.add(format!("{PATH}.push"), "must have fcm, webPush or both");
@@ -23,9 +34,9 @@ pub(super) fn check(spec: &IntegrationsSpec, faults: &mut Faults) {
     }
 }
 
-fn check_mail(mail: &MailSettings, faults: &mut Faults) {
+fn check_mail(path: &str, mail: &MailSettings, faults: &mut Faults) {
     if mail.username.is_some() != mail.password.is_some() {
-        faults.add(format!("{PATH}.mail"), "must have both username and password, or neither");
+        faults.add(path, "must have both username and password, or neither");
     }
     let address = match mail.from.rsplit_once('<') {
         Some((_, rest)) => rest.strip_suffix('>').unwrap_or_default(),
@@ -38,7 +49,7 @@ fn check_mail(mail: &MailSettings, faults: &mut Faults) {
             && !address.contains(char::is_whitespace)
     });
     if !well_formed || mail.from.contains(char::is_control) {
-        faults.add(format!("{PATH}.mail.from"), "must be a mailbox such as Clinic <no-reply@clinic.example>");
+        faults.add(format!("{path}.from"), "must be a mailbox such as Clinic <no-reply@clinic.example>");
     }
 }
 

@@ -253,6 +253,10 @@ fn values_that_contradict_each_other_are_named() {
             "integrations: { mail: { host: a, port: 25, from: clinic, username: u } }",
             "spec.integrations.mail: must have both username and password, or neither\nspec.integrations.mail.from: must be a mailbox such as Clinic <no-reply@clinic.example>",
         ),
+        (
+            "integrations: { mailFallback: [{ host: a, port: 25, from: clinic, username: u }] }",
+            "spec.integrations.mailFallback: must be left out without mail\nspec.integrations.mailFallback[0]: must have both username and password, or neither\nspec.integrations.mailFallback[0].from: must be a mailbox such as Clinic <no-reply@clinic.example>",
+        ),
         ("integrations: { push: {} }", "spec.integrations.push: must have fcm, webPush or both"),
         (
             "integrations: { calendars: [{ name: a, pollInterval: 1s }] }",

@@ -224,12 +224,24 @@ fn the_same_name_in_another_namespace_is_another_issuer() {
 }
 
 #[test]
-fn only_the_notification_service_learns_where_mail_goes() {
+fn only_the_notification_service_learns_where_messages_go() {
     let stack = Stack::from_yaml(&sample("full")).unwrap();
     for settings in all(&stack, &Placement::Kubernetes) {
-        assert_eq!(
-            settings.integrations.mail.is_some(),
-            settings.service == ServiceName::NotificationService
-        );
+        let (outside, told) = (settings.integrations, settings.service == ServiceName::NotificationService);
+        assert_eq!(outside.mail.is_some() && outside.sms.is_some() && outside.push.is_some(), told);
+        assert_eq!((outside.mail_fallback.len(), outside.sms_fallback.len()), (told.into(), told.into()));
+        assert_eq!(outside.public_url.is_some(), told);
+    }
+}
+
+#[test]
+fn only_the_appointment_service_learns_where_calendars_are() {
+    let stack = Stack::from_yaml(&sample("full")).unwrap();
+    for settings in all(&stack, &Placement::Kubernetes) {
+        let names: Vec<_> =
+            settings.integrations.calendars.iter().map(|calendar| calendar.name.as_str()).collect();
+        let expected: &[&str] =
+            if settings.service == ServiceName::AppointmentService { &["dr-smith", "clinic"] } else { &[] };
+        assert_eq!(names, expected, "{}", settings.service);
     }
 }

@@ -1,8 +1,8 @@
 //! Network policies: nothing may speak to anything, and then just the flows that exist. They say by label whom a pod may speak to; a cluster
 //! whose network does not know them is as open as before.
 //!
-//! What runs outside the stack has an address that is not known here. Then the port alone is allowed: DNS, the API server, a mail server, a
-//! database that somebody else runs, an object store, a Redis where limits are counted, a transit engine, an identity
+//! What runs outside the stack has an address that is not known here. Then the port alone is allowed: DNS, the API server, mail servers,
+//! whoever takes text and push messages, a database that somebody else runs, an object store, a Redis where limits are counted, a transit engine, a calendar, an identity
 //! provider, a collector of traces, a Prometheus.
 
 use std::net::IpAddr;
@@ -26,6 +26,7 @@ pub const POSTGRES_PORT: u16 = 5432;
 /// managed clusters (443), minikube (8443) and `MicroK8s` (16443).
 const API_SERVER_PORTS: [u16; 4] = [443, 6443, 8443, 16443];
 const DNS_PORT: u16 = 53;
+const HTTPS_PORT: u16 = 443;
 
 /// A policy for all pods, one for each part, and those of the database; unless the stack wants none.
 pub(super) fn plan(context: &Context<'_>) -> Vec<Object> {
@@ -61,8 +62,8 @@ const fn callees(service: ServiceName) -> &'static [ServiceName] {
             &[S::PatientService, S::ProviderService, S::NotificationService, S::AuthService]
         }
         S::BillingService | S::MedicalRecordsService => &[S::PatientService, S::AuthService],
-        S::NotificationService => &[S::ProviderService, S::AuthService],
-        S::ProviderService => &[S::AppointmentService, S::AuthService],
+        S::NotificationService => &[S::PatientService, S::ProviderService, S::AuthService],
+        S::ProviderService => &[S::AppointmentService, S::NotificationService, S::AuthService],
         // It reads what each has in its audit, and what their keys are wrapped under.
         S::AuthService => &S::ALL,
     }
@@ -80,7 +81,9 @@ fn service_policy(context: &Context<'_>, service: ServiceName) -> NetworkPolicy 
     let callees = callees(service).iter().filter(|callee| context.stack.is_enabled(**callee));
     let mut egress: Vec<_> = callees.map(|callee| to_service(context, *callee)).collect();
     egress.push(dns());
-    egress.extend(config::settings(context, service).integrations.mail.iter().map(mail));
+    egress.extend(channels(context, service));
+    egress.extend(calendars(context, service));
+    egress.extend(npi_registry(context, service));
     egress.extend(identity_providers(context, service));
     egress.extend(collector(context));
     let ingress = vec![admit(from, service.port()), admit_metrics(context)];
@@ -235,8 +238,43 @@ fn dns() -> NetworkPolicyEgressRule {
     NetworkPolicyEgressRule { to: None, ports: Some(vec![at("UDP", DNS_PORT), at("TCP", DNS_PORT)]) }
 }
 
+/// Where messages go. A phone's own push service, and where its key is taken to for a token, are everybody's: `https`, wherever they are.
+fn channels(context: &Context<'_>, service: ServiceName) -> Vec<NetworkPolicyEgressRule> {
+    let outside = config::settings(context, service).integrations;
+    let mut egress: Vec<_> = outside.mail.iter().chain(&outside.mail_fallback).map(mail).collect();
+    egress.extend(outside.sms.iter().chain(&outside.sms_fallback).filter_map(|sms| to_url(&sms.url)));
+    if let Some(push) = &outside.push {
+        egress.extend(push.fcm.iter().filter_map(|fcm| to_url(&fcm.url)));
+        egress.push(to(Vec::new(), &[HTTPS_PORT]));
+    }
+    egress.dedup();
+    egress
+}
+
 fn mail(mail: &MailSettings) -> NetworkPolicyEgressRule {
     to(address(&mail.host).into_iter().collect(), &[mail.port])
+}
+
+/// Where calendars outside are that appointments are kept in step with.
+fn calendars(context: &Context<'_>, service: ServiceName) -> Vec<NetworkPolicyEgressRule> {
+    let calendars = config::settings(context, service).integrations.calendars;
+    let urls = calendars.iter().flat_map(|calendar| {
+        let caldav = calendar.caldav.iter().map(|caldav| &caldav.url);
+        let google = calendar.google.iter().flat_map(|google| [&google.url, &google.token_url]);
+        caldav.chain(google)
+    });
+    let mut egress = Vec::new();
+    for rule in urls.filter_map(|url| to_url(url)) {
+        if !egress.contains(&rule) {
+            egress.push(rule);
+        }
+    }
+    egress
+}
+
+/// Where providers' NPIs are looked up.
+fn npi_registry(context: &Context<'_>, service: ServiceName) -> Option<NetworkPolicyEgressRule> {
+    to_url(&config::settings(context, service).integrations.npi_registry?.url)
 }
 
 /// Where the keys are unwrapped that the database's data is sealed under, by services and by Jobs.
@@ -293,8 +331,8 @@ mod tests {
     use std::fs;
     use std::path::{Path, PathBuf};
 
-    use contracts::event::{AppointmentNotice, What};
-    use contracts::id::{AppointmentId, PatientId, ProviderId};
+    use contracts::event::{AppointmentNotice, CredentialNotice, What};
+    use contracts::id::{AppointmentId, CredentialId, PatientId, ProviderId};
 
     use super::*;
 
@@ -321,22 +359,29 @@ mod tests {
         callees.collect()
     }
 
-    /// The services that a service tells of what happened; the first word of an event's name says whose it is.
+    /// The services that a service tells of what happened.
     fn told(service: ServiceName) -> BTreeSet<ServiceName> {
         let notice = || AppointmentNotice {
             appointment_id: AppointmentId::parse("a").unwrap(),
             patient_id: PatientId::parse("p").unwrap(),
             provider_id: ProviderId::parse("d").unwrap(),
             outside_hours: false,
+            planned: None,
         };
         let events = [
             What::PatientErased { patient_id: PatientId::parse("p").unwrap() },
             What::ProviderRemoved { provider_id: ProviderId::parse("d").unwrap() },
+            What::ProviderScheduleChanged { provider_id: ProviderId::parse("d").unwrap(), version: 1 },
+            What::CredentialExpiring(CredentialNotice {
+                credential_id: CredentialId::parse("c").unwrap(),
+                provider_id: ProviderId::parse("d").unwrap(),
+                expires_on: "2026-03-01".to_owned(),
+            }),
             What::AppointmentBooked(notice()),
             What::AppointmentRescheduled(notice()),
             What::AppointmentCancelled(notice()),
         ];
-        let own = events.iter().filter(|event| event.name().split('.').next() == Some(service.short()));
+        let own = events.iter().filter(|event| event.is_told_by(service));
         own.flat_map(What::subscribers).copied().collect()
     }
 

@@ -1,10 +1,13 @@
 //! What can go wrong here, and how each is shown.
 
-use contracts::appointments::Slot;
+use contracts::appointments::{Busy, Slot};
 use contracts::client::ClientError;
+use contracts::credentials::NotBookable;
 use contracts::problem::{Problem, ProblemCode};
+use contracts::series::OccurrenceRefused;
 use http_kit::Failure;
 
+use crate::domain::referral::NotPossible;
 use crate::domain::status::InvalidTransition;
 use crate::domain::week::BadSchedule;
 
@@ -22,13 +25,22 @@ pub enum Error {
     Forbidden(&'static str),
     /// Provider or patient have another appointment at that time.
     #[error("the time is taken")]
-    Overlap(Vec<Slot>),
+    Overlap(Box<Taken>),
     /// Past, or outside the provider's hours, and the caller may not book there.
     #[error("the time is outside the provider's hours")]
     OutsideHours(Vec<Slot>),
+    /// The provider takes no new bookings; and whether the caller is told why.
+    #[error("the provider takes no new bookings")]
+    NotBookable(NotBookable, bool),
+    /// Some times of a series cannot be had.
+    #[error("some times of the series are taken")]
+    SeriesOverlap(Vec<OccurrenceRefused>),
     /// The status does not allow it.
     #[error(transparent)]
     Transition(#[from] InvalidTransition),
+    /// The referral's status does not allow it, or it is somebody else's to do.
+    #[error(transparent)]
+    Referral(#[from] NotPossible),
     /// The request is at fault.
     #[error("the request is not valid: {}", .0.code)]
     Invalid(Box<Problem>),
@@ -44,6 +56,15 @@ pub enum Error {
     /// The database.
     #[error(transparent)]
     Db(#[from] db::Error),
+}
+
+/// What is in the way of a time that was asked for, and what is free instead. Of what the database refused nothing is known yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// What is in the way.
+    pub conflict: Option<Busy>,
+    /// What is free instead.
+    pub slots: Vec<Slot>,
 }
 
 impl From<Problem> for Error {
@@ -64,15 +85,35 @@ impl Failure for Error {
             Self::NotFound => Problem::new(ProblemCode::NotFound),
             Self::Taken => Problem::new(ProblemCode::AlreadyExists).fault("appointmentId", "is taken"),
             Self::Forbidden(why) => Problem::new(ProblemCode::Forbidden).detail(*why),
-            Self::Overlap(slots) => with_slots(ProblemCode::AppointmentOverlap, slots),
+            Self::Overlap(taken) => Problem {
+                conflict: taken.conflict.clone().map(Box::new),
+                ..with_slots(ProblemCode::AppointmentOverlap, &taken.slots)
+            },
+            Self::SeriesOverlap(occurrences) => {
+                Problem { occurrences: occurrences.clone(), ..Problem::new(ProblemCode::AppointmentOverlap) }
+            }
             Self::OutsideHours(slots) => with_slots(ProblemCode::OutsideHours, slots),
+            Self::NotBookable(why, is_told) => {
+                let why = if *is_told { told(*why) } else { "Please choose another, or ask the clinic." };
+                Problem::new(ProblemCode::ProviderNotBookable)
+                    .detail(format!("The provider takes no new bookings. {why}"))
+            }
             Self::Transition(error) => Problem::new(ProblemCode::InvalidTransition).detail(error.to_string()),
+            Self::Referral(error) => Problem::new(ProblemCode::InvalidTransition).detail(error.to_string()),
             Self::Invalid(problem) => (**problem).clone(),
             Self::Changed => Problem::new(ProblemCode::ConcurrentChange),
             Self::Peer(error) => http_kit::problem::of_client(error),
             Self::Schedule(error) => Problem::new(ProblemCode::Unavailable).detail(error.to_string()),
             Self::Db(error) => http_kit::problem::of_db(error),
         }
+    }
+}
+
+fn told(why: NotBookable) -> &'static str {
+    match why {
+        NotBookable::CredentialRevoked => "A credential of theirs was revoked.",
+        NotBookable::CredentialExpired => "A credential of theirs has expired and is to be renewed.",
+        NotBookable::Excluded => "They stand on the list of exclusions from federal programmes.",
     }
 }
 

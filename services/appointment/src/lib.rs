@@ -1,5 +1,5 @@
-//! The appointment service: booking, moving and cancelling appointments, their history, the providers' free slots, and
-//! calendar feeds.
+//! The appointment service: holding slots, booking, moving and cancelling appointments, their history, the providers' free slots, calendar feeds, and
+//! calendars outside that appointments are kept in step with.
 //!
 //! That nobody is booked twice at once is a fact of the database (an exclusion constraint, a trigger), not a check before the write.
 //! Each appointment is one body sealed under its patient's key, and so is each entry of its history.
@@ -11,6 +11,7 @@ pub mod api;
 pub mod domain;
 mod error;
 pub mod jobs;
+pub mod outside;
 mod peers;
 pub mod store;
 
@@ -31,8 +32,11 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
     Box::pin(async move {
         let api = api::Api::new(&kit)?;
         let (care, retention) = (jobs::care::run(kit.db.clone()), api.retention.clone());
+        let review = api.review();
+        let (holds, waitlist) = (jobs::holds::run(kit.db.clone()), jobs::waitlist::run(api.clone()));
         renewal::renew(&kit.db, store::renewal::some).await?;
         let renewal = renewal::run(kit.db.clone(), store::renewal::some);
+        let calendars = jobs::outside::workers(&kit, &api).await?;
         let router = Routes::new(&kit, api, appointments::API)
             .on(api::book::book)
             .on(api::list::list)
@@ -40,11 +44,35 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::update::update)
             .on(api::cancel::cancel)
             .on(api::history::history)
+            .on(api::holds::hold)
+            .on(api::holds::list)
+            .on(api::holds::release)
+            .on(api::series::book)
+            .on(api::series::by_id)
+            .on(api::series_change::update)
+            .on(api::series_change::cancel)
+            .on(api::waitlist::join)
+            .on(api::waitlist::list)
+            .on(api::waitlist::leave)
+            .on(api::waitlist::accept)
+            .on(api::waitlist::decline)
+            .on(api::reschedule::all)
+            .on(api::statistics::statistics)
             .on(api::slots::slots)
+            .on(api::next_slots::next)
+            .on(api::availability_events::stream)
+            .on(api::conflicts::list)
+            .on(api::conflicts::resolve)
             .on(api::feeds::create)
             .on(api::feeds::list)
             .on(api::feeds::revoke)
             .on(api::feed_calendar::calendar)
+            .on(api::calendars::calendars)
+            .on(api::referrals::create::create)
+            .on(api::referrals::read::list)
+            .on(api::referrals::read::by_id)
+            .on(api::referrals::accept::accept)
+            .on(api::referrals::decline::decline)
             .on(api::events::take)
             .on_export::<appointments::ExportOfAppointments, _>(api::export::kinds())
             .on_erasure::<appointments::ErasureOfAppointments, _, _>(|api, patient| async move {
@@ -57,6 +85,17 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on_keys::<appointments::KeysOfAppointments>()
             .on_verification::<appointments::VerifyAuditOfAppointments>()
             .finish()?;
-        Ok(App { router, jobs: vec![Box::pin(care), Box::pin(renewal), Box::pin(retention.run())] })
+        let mut jobs: Vec<BoxFuture<'static, ()>> = vec![
+            Box::pin(care),
+            Box::pin(holds),
+            Box::pin(waitlist),
+            Box::pin(review),
+            Box::pin(renewal),
+            Box::pin(retention.run()),
+        ];
+        for calendar in calendars {
+            jobs.push(Box::pin(jobs::outside::run(calendar)));
+        }
+        Ok(App { router, jobs })
     })
 }

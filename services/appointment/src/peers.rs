@@ -1,11 +1,14 @@
 //! What this service asks of the others.
 
-use contracts::client::found;
+use contracts::client::{ClientError, found};
 use contracts::consents::Denials;
+use contracts::credentials::NotBookable;
 use contracts::event::What;
 use contracts::id::{PatientId, ProviderId};
 use contracts::patients::PatientsClient;
-use contracts::providers::ProvidersClient;
+use contracts::problem::ProblemCode;
+use contracts::providers::{ProviderFilter, ProvidersClient};
+use contracts::schedules::Schedules;
 use http_kit::kit::BuildError;
 use http_kit::{Kit, consents};
 use settings::ServiceName;
@@ -18,6 +21,13 @@ use crate::error::Error;
 pub(crate) struct Peers {
     patients: PatientsClient,
     providers: ProvidersClient,
+}
+
+/// What a provider does, and when.
+#[derive(Debug)]
+pub(crate) struct Profile {
+    pub(crate) specialization: String,
+    pub(crate) schedule: Schedule,
 }
 
 impl Peers {
@@ -38,9 +48,36 @@ impl Peers {
         Ok(consents::ask(&self.patients, what).await?)
     }
 
-    /// A provider's place and hours, if there is such a provider.
+    /// Why a provider takes no new bookings, if that is so. A provider service of the version before has no word of it: then they do.
+    pub(crate) async fn not_bookable(&self, id: &ProviderId) -> Result<Option<NotBookable>, Error> {
+        let standing = found(self.providers.standing_of_provider(id).await)?;
+        Ok(standing.and_then(|standing| standing.not_bookable))
+    }
+
+    /// A provider as far as who waits must know them, if there is such a provider.
+    pub(crate) async fn profile(&self, id: &ProviderId) -> Result<Option<Profile>, Error> {
+        let Some(known) = found(self.providers.schedule_of_provider(id).await)? else { return Ok(None) };
+        let schedule = Schedule::with_time_off(&known)?;
+        Ok(Some(Profile { specialization: known.provider.specialization, schedule }))
+    }
+
+    /// A provider's places, hours and time off, if there is such a provider.
     pub(crate) async fn schedule(&self, id: &ProviderId) -> Result<Option<Schedule>, Error> {
+        if let Some(schedule) = found(self.providers.schedule_of_provider(id).await)? {
+            return Ok(Some(Schedule::with_time_off(&schedule)?));
+        }
+        // The version before this one does not know of schedules, and says of everybody's that there is none.
         let provider = found(self.providers.provider_by_id(id).await)?;
         Ok(provider.as_ref().map(Schedule::of).transpose()?)
+    }
+
+    /// The schedules of those whom a filter finds. What is wrong with the filter, their service says.
+    pub(crate) async fn schedules(&self, filter: &ProviderFilter) -> Result<Schedules, Error> {
+        match self.providers.schedules_of_providers(filter).await {
+            Err(ClientError::Problem(problem)) if problem.code == ProblemCode::InvalidQuery => {
+                Err(Error::Invalid(problem))
+            }
+            outcome => Ok(outcome?),
+        }
     }
 }

@@ -21,6 +21,7 @@ use contracts::permission::Role;
 use contracts::problem::ProblemCode;
 use contracts::providers::ProvidersClient;
 use contracts::records::RecordsClient;
+use contracts::slot_holds::CancelQuery;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use http_kit::kit::World;
 use http_kit::serve;
@@ -36,12 +37,17 @@ const DONE: &str = "demo-loaded";
 /// So many requests at a time: SQLite has one writer a service anyway.
 const AT_ONCE: usize = 8;
 
-/// Invented people must get no real mail.
+/// Invented people must get no real mail, and nobody else what is written to them: their numbers may be somebody's.
 pub fn refuse_real_mail(stack: &Stack) -> Result<(), Fault> {
-    if stack.integrations.mail.is_none() {
-        return Ok(());
+    let outside = &stack.integrations;
+    let (sms, push) = (outside.sms.is_some(), outside.push.is_some());
+    let ways = [("mail", outside.mail.is_some()), ("sms", sms), ("push", push)];
+    match ways.iter().find(|(_, given)| *given) {
+        None => Ok(()),
+        Some((way, _)) => Err(Fault::asked(format!(
+            "--demo invents people with addresses: take spec.integrations.{way} out first"
+        ))),
     }
-    Err(Fault::asked("--demo invents people with addresses: take spec.integrations.mail out first"))
 }
 
 /// Loads the clinic, once for a data folder. After a crash in the middle it goes on where it stopped.
@@ -128,7 +134,7 @@ impl Loader {
             known(self.appointments.update_appointment(&id, &patch).await)?;
         }
         if visit.cancelled {
-            known(self.appointments.cancel_appointment(&id).await)?;
+            known(self.appointments.cancel_appointment(&id, &CancelQuery::default()).await)?;
         }
         Ok(())
     }

@@ -232,11 +232,8 @@ fn tell_what_waits_for_a_cluster(stack: &Stack) {
         ("spec.gateway.ingress", stack.gateway.ingress.is_some()),
         ("spec.database.backup", stack.backup.is_some()),
         ("spec.database.restoreFrom", stack.restore_from.is_some()),
-        ("spec.integrations.sms", outside.sms.is_some()),
-        ("spec.integrations.push", outside.push.is_some()),
         ("spec.integrations.payments", outside.payments.is_some()),
         ("spec.integrations.payers", !outside.payers.is_empty()),
-        ("spec.integrations.calendars", !outside.calendars.is_empty()),
         ("spec.integrations.ehr", outside.ehr.is_some()),
     ];
     let without: Vec<_> = settings.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect();

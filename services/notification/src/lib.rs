@@ -1,16 +1,19 @@
-//! The notification service: sends mail, and keeps everything that was to be sent in a capture box.
+//! The notification service: sends mail, text messages and push messages, and keeps everything that was to be sent in a capture box.
 //!
-//! Mail goes out over SMTP where the stack names a server; SMS and push have no adapter yet (a later issue brings them), so that
-//! what is asked for stands in the capture box as `Sent` and goes nowhere. The same holds for mail without a server.
+//! A channel that the stack names nobody for keeps to the capture box: what is asked for stands there as `Sent` and goes nowhere.
 //!
-//! A mail's row is committed before the first attempt, and what came of it after: a crash in between may send it twice, never not at
-//! all. Each attempt carries the same `Message-ID`, so that a second copy can be known.
+//! A row is committed before the first attempt, and what came of it after: after a crash in between it is handed on again, never not at all. Each
+//! attempt carries the same identity (`Message-ID`, topic, tag), so that a second copy can be known; an SMS provider, which knows none, is asked
+//! first whether it has it.
 
 pub mod api;
+pub mod channels;
 pub mod domain;
 mod error;
 pub mod jobs;
 pub mod mail;
+pub mod peers;
+pub mod planner;
 pub mod store;
 
 use contracts::notifications;
@@ -35,8 +38,26 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::send::email)
             .on(api::send::sms)
             .on(api::send::push)
+            .on(api::deliveries::replay)
+            .on(api::deliveries::statistics)
+            .on(api::devices::register)
+            .on(api::devices::list)
+            .on(api::devices::remove)
+            .on(api::deliveries::suppressions)
+            .on(api::deliveries::lift)
+            .on(api::callbacks::status)
+            .on(api::callbacks::inbound)
             .on(api::list::list)
             .on(api::read::by_id)
+            .on(api::preferences::of_patient)
+            .on(api::preferences::update_of_patient)
+            .on(api::preferences::of_provider)
+            .on(api::preferences::update_of_provider)
+            .on(api::templates::list)
+            .on(api::templates::by_type)
+            .on(api::templates::replace)
+            .on(api::templates::delete)
+            .on(api::templates::preview)
             .on(api::events::take)
             .on_export::<notifications::ExportOfNotifications, _>(api::export::kinds())
             .on_erasure::<notifications::ErasureOfNotifications, _, _>(|api, patient| async move {
@@ -50,7 +71,11 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on_verification::<notifications::VerifyAuditOfNotifications>()
             .finish()?;
         let deliver = jobs::deliver::run(api.delivery.clone());
+        let remind = jobs::remind::run(api.planner.clone());
         let forget = jobs::forget::run(api.db);
-        Ok(App { router, jobs: vec![Box::pin(deliver), Box::pin(forget), Box::pin(retention.run())] })
+        Ok(App {
+            router,
+            jobs: vec![Box::pin(deliver), Box::pin(remind), Box::pin(forget), Box::pin(retention.run())],
+        })
     })
 }

@@ -1,25 +1,28 @@
 //! [`Mailer`]: mail over SMTP (RFC 5321, submission RFC 6409).
 
 use std::error::Error;
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
 
-use chrono::{DateTime, Utc};
-use contracts::id::NotificationId;
 use db::{SecretError, Secrets};
+use http_kit::kit::BoxFuture;
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, SinglePart};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Tls, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
-use lettre::transport::smtp::{self, AsyncSmtpTransportBuilder};
+use lettre::transport::smtp::{self, AsyncSmtpTransportBuilder, PoolConfig};
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use settings::{MailSettings, MailTls, SecretRef};
+use zeroize::Zeroizing;
 
-use crate::domain::delivery::Outcome;
-use crate::domain::notification::Content;
+use crate::channels::{Adapter, Outgoing, TIMEOUT};
+use crate::domain::delivery::{Cause, Outcome, Refusal};
+use crate::domain::device::Target;
 
-/// An attempt that takes longer has failed: a caller waits for it.
-pub const TIMEOUT: Duration = Duration::from_secs(3);
+/// Connections that are kept open to one server: it is not asked for more at once.
+const CONNECTIONS_MAX: u32 = 16;
+/// There is no such mailbox or domain, or there is no more (RFC 3463 §3.2, RFC 7505). Policy and content are of the message.
+const NO_MAILBOX: [&str; 5] = ["5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10"];
 
 /// Refusals of ourselves and not of the message, for an operator to mend within the day: authentication (RFC 4954 §6, RFC 5321
 /// §4.2.3's 530) and a host that takes no mail at all (RFC 7504).
@@ -31,7 +34,11 @@ pub struct Mailer {
     from: Mailbox,
     login: Option<(String, SecretRef)>,
     secrets: Secrets,
+    /// With the password that it was made with.
+    pool: Mutex<Option<(Zeroizing<String>, Transport)>>,
 }
+
+type Transport = AsyncSmtpTransport<Tokio1Executor>;
 
 /// The mail settings cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -66,49 +73,58 @@ impl Mailer {
             .port(settings.port)
             .tls(tls)
             .hello_name(ClientId::Domain(from.email.domain().to_owned()))
-            .timeout(Some(TIMEOUT));
-        Ok(Self { server, from, login, secrets })
+            .timeout(Some(TIMEOUT))
+            .pool_config(PoolConfig::new().max_size(CONNECTIONS_MAX));
+        Ok(Self { server, from, login, secrets, pool: Mutex::default() })
     }
 
-    /// One attempt.
-    pub async fn send(&self, id: &NotificationId, content: &Content, asked_at: DateTime<Utc>) -> Outcome {
-        let Ok(message) = self.compose(id, content, asked_at) else {
-            return Outcome::Refused("It cannot be written as mail.".to_owned());
+    async fn send(&self, message: &Outgoing) -> Outcome {
+        let Ok(mail) = self.compose(message) else {
+            return Outcome::refused("It cannot be written as mail.");
         };
         let server = match self.server() {
             Ok(server) => server,
-            Err(error) => return Outcome::NotNow(format!("The mail server's password is missing: {error}.")),
+            Err(error) => {
+                return Outcome::not_now(&format!("The mail server's password is missing: {error}."));
+            }
         };
-        match tokio::time::timeout(TIMEOUT, server.send(message)).await {
-            Ok(Ok(_)) => Outcome::Sent,
-            Ok(Err(error)) => not_sent(&error),
-            Err(_) => Outcome::NotNow("The mail server did not answer in time.".to_owned()),
+        match server.send(mail).await {
+            Ok(_) => Outcome::Sent(None),
+            Err(error) => not_sent(&error),
         }
     }
 
-    fn server(&self) -> Result<AsyncSmtpTransport<Tokio1Executor>, SecretError> {
+    /// With the connections that there are, unless the password is another by now.
+    fn server(&self) -> Result<Transport, SecretError> {
+        let password = match &self.login {
+            Some((_, password)) => self.secrets.read_text(password)?,
+            None => Zeroizing::default(),
+        };
+        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((with, transport)) = &*pool
+            && *with == password
+        {
+            return Ok(transport.clone());
+        }
         let server = self.server.clone();
-        Ok(match &self.login {
-            Some((user, password)) => {
-                let password = self.secrets.read_text(password)?;
+        let transport = match &self.login {
+            Some((user, _)) => {
                 server.credentials(Credentials::new(user.clone(), password.to_string())).build()
             }
             None => server.build(),
-        })
+        };
+        *pool = Some((password, transport.clone()));
+        Ok(transport)
     }
 
     /// The message: the same at every attempt, so that whoever gets it twice can tell (RFC 5322 §3.6.4).
-    fn compose(
-        &self,
-        id: &NotificationId,
-        content: &Content,
-        asked_at: DateTime<Utc>,
-    ) -> Result<Message, Box<dyn Error>> {
+    fn compose(&self, message: &Outgoing) -> Result<Message, Box<dyn Error>> {
+        let Outgoing { id, content, asked_at, .. } = message;
         Ok(Message::builder()
             .from(self.from.clone())
             .to(Mailbox::new(None, content.to.parse()?))
             .subject(content.subject.clone().unwrap_or_default())
-            .date(asked_at.into())
+            .date((*asked_at).into())
             .message_id(Some(format!("<{id}@{}>", self.from.email.domain())))
             // RFC 3834 §5: nobody's absence note is to answer this.
             .raw_header(HeaderValue::new(
@@ -119,21 +135,61 @@ impl Mailer {
     }
 }
 
+impl Adapter for Mailer {
+    fn takes(&self, target: &Target) -> bool {
+        matches!(target, Target::Address(_))
+    }
+
+    fn hand_over<'a>(&'a self, message: &'a Outgoing) -> BoxFuture<'a, Outcome> {
+        Box::pin(self.send(message))
+    }
+}
+
 /// Why, by the server's code alone: its text may repeat the address.
 fn not_sent(error: &smtp::Error) -> Outcome {
     match error.status().map(u16::from) {
         Some(code) if error.is_permanent() && !REFUSALS_OF_US.contains(&code) => {
-            Outcome::Refused(format!("The mail server refused it ({code})."))
+            let enhanced = enhanced_code(error);
+            let is_no_mailbox = enhanced.as_deref().is_some_and(|it| NO_MAILBOX.contains(&it));
+            Outcome::Refused(Refusal {
+                why: format!("The mail server refused it ({code})."),
+                code: Some(enhanced.unwrap_or_else(|| code.to_string())),
+                cause: is_no_mailbox.then_some(Cause::Bounce),
+            })
         }
-        Some(code) => Outcome::NotNow(format!("The mail server does not take it now ({code}).")),
-        None if is_about_tls(error) => {
-            Outcome::NotNow("The mail server offers no TLS that can be trusted.".to_owned())
-        }
+        Some(code) => Outcome::not_now(&format!("The mail server does not take it now ({code}).")),
+        None if is_about_tls(error) => Outcome::not_now("The mail server offers no TLS that can be trusted."),
         None if error.is_client() => {
-            Outcome::NotNow("The mail server lacks what is needed, such as STARTTLS.".to_owned())
+            Outcome::not_now("The mail server lacks what is needed, such as STARTTLS.")
         }
-        None => Outcome::NotNow("The mail server does not answer.".to_owned()),
+        // Nobody to speak to: nothing was said.
+        None if is_refused(error) => Outcome::not_now("The mail server does not answer."),
+        None => Outcome::unsure("The mail server does not answer."),
     }
+}
+
+/// The code that stands first in the server's text (RFC 2034), if it is one. Nothing else of the text is believed or told.
+fn enhanced_code(error: &smtp::Error) -> Option<String> {
+    let text = error.source()?.to_string();
+    let word = text.split_whitespace().next()?;
+    let mut parts = word.split('.');
+    let is_number =
+        |part: &str| (1..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
+    let is_one = parts.by_ref().take(3).filter(|part| is_number(part)).count() == 3 && parts.next().is_none();
+    is_one.then(|| word.to_owned())
+}
+
+/// Whether there was no connection at all.
+fn is_refused(error: &smtp::Error) -> bool {
+    use std::io::ErrorKind as K;
+    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    let mut io = causes.filter_map(|cause| cause.downcast_ref::<std::io::Error>());
+    io.any(|error| {
+        matches!(
+            error.kind(),
+            K::ConnectionRefused | K::HostUnreachable | K::NetworkUnreachable | K::NotFound
+        )
+    })
 }
 
 /// Whether the two did not agree on TLS. Over the network that is an I/O error: rustls says `InvalidData` of what it does not accept.
@@ -146,7 +202,11 @@ fn is_about_tls(error: &smtp::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use chrono::DateTime;
+    use contracts::id::NotificationId;
     use proptest::prelude::*;
+
+    use crate::domain::notification::Content;
 
     fn mailer() -> Mailer {
         let settings = MailSettings {
@@ -160,9 +220,11 @@ mod tests {
         Mailer::new(&settings, Secrets::new("/nowhere")).unwrap()
     }
 
-    fn headers(content: &Content) -> Vec<String> {
+    fn headers(content: Content) -> Vec<String> {
+        let target = Target::Address(content.to.clone());
         let id = NotificationId::parse("notif_1").unwrap();
-        let message = mailer().compose(&id, content, DateTime::UNIX_EPOCH).unwrap().formatted();
+        let message = Outgoing { id, asked_at: DateTime::UNIX_EPOCH, content, target };
+        let message = mailer().compose(&message).unwrap().formatted();
         let text = String::from_utf8(message).unwrap();
         let (head, _) = text.split_once("\r\n\r\n").unwrap();
         head.replace("\r\n ", " ")
@@ -174,12 +236,12 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_adds_a_header(subject in "\\PC{1,200}|[a-zA-Z:\\r\\n @.]{1,80}", body in "[\\PC\\r\\n:]{1,200}") {
-            let content = Content { to: "a@example.com".to_owned(), subject: Some(subject), body };
+            let content = Content { to: "a@example.com".to_owned(), subject: Some(subject), body, ..Content::default() };
             let expected = [
                 "From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted", "MIME-Version", "Content-Type",
                 "Content-Transfer-Encoding",
             ];
-            let mut headers = headers(&content);
+            let mut headers = headers(content);
             let mut expected: Vec<_> = expected.map(str::to_owned).into();
             headers.sort();
             expected.sort();

@@ -50,6 +50,7 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::consents::record)
             .on(api::consents::withdraw)
             .on(api::consents::denials)
+            .on(api::read::contact)
             .on(api::events::deliver)
             .on_audit::<patients::AuditOfPatients>()
             .on_keys::<patients::KeysOfPatients>()

@@ -15,8 +15,14 @@ pub(super) struct Whose {
     consent: String,
     notification: String,
     user: String,
+    series: String,
+    waitlist: String,
     /// The id of a calendar feed, and the last segment of its address.
     feed: [String; 2],
+    /// A credential of the provider who stands in paths.
+    credential: String,
+    referral: String,
+    device: String,
 }
 
 impl Whose {
@@ -30,12 +36,22 @@ impl Whose {
             "{consentId}" => &self.consent,
             "{notificationId}" => &self.notification,
             "{userId}" => &self.user,
+            "{holdId}" => "hold_none",
+            "{waitlistId}" => &self.waitlist,
+            "{seriesId}" => &self.series,
             "{feedId}" => &self.feed[0],
             "{fileId}" => &self.feed[1],
+            "{credentialId}" => &self.credential,
+            "{referralId}" => &self.referral,
+            "{deviceId}" => &self.device,
+            "{suppressionId}" => "supp_none",
             "{providerId}" => "prov1",
             "{roleId}" => "lab",
+            "{typeId}" => "reminder",
+            "{languageId}" => "en",
             "{grantId}" => "grant",
             "{amendmentId}" => "amd_none",
+            "{timeOffId}" => "toff_none",
             "{sessionId}" => "ses_none",
             "{identityProviderId}" => "staff",
             _ if segment.starts_with('{') => panic!("there is no {segment} here"),
@@ -46,14 +62,35 @@ impl Whose {
     /// A body by which nothing is done. Whose appointment it is to be shows in what is wrong with a booking, and whose feed in what is wrong with one.
     pub(super) fn body(&self, operation: &str) -> String {
         match operation {
-            "book_appointment" => json!({
+            "book_appointment" | "hold_slot" => json!({
                 "patientId": self.patient, "providerId": "nobody", "appointmentDate": "2030-01-07", "timeSlot": "10:00",
             })
             .to_string(),
-            "create_feed" => json!({"patientId": self.patient, "label": "two\nlines"}).to_string(),
+            "book_series" => json!({
+                "patientId": self.patient, "providerId": "nobody", "appointmentDate": "2030-01-07", "timeSlot": "10:00",
+                "rrule": "FREQ=WEEKLY;COUNT=2",
+            })
+            .to_string(),
+            "join_waitlist" => json!({
+                "patientId": self.patient, "providerId": "nobody", "from": "2030-01-07", "to": "2030-01-08",
+            })
+            .to_string(),
+            // As if: nothing is moved.
+            "reschedule_all" => {
+                json!({"providerId": "prov1", "from": "2030-01-07", "to": "2030-01-07", "dryRun": true}).to_string()
+            }
+            "update_series" => json!({"scope": "all", "shiftDays": 99}).to_string(),
+            "create_feed" | "register_device" => json!({"patientId": self.patient, "label": "two\nlines"}).to_string(),
+            "create_referral" => json!({
+                "patientId": self.patient, "fromProviderId": "nobody", "specialization": "Cardiology", "reason": "Murmur.",
+            })
+            .to_string(),
+            "decline_referral" => json!({"reason": "No room."}).to_string(),
             "request_amendment" => json!({"text": "The left hand.", "reason": "Mistyped."}).to_string(),
             "decide_amendment" => json!({"decision": "Accepted", "reason": "So it is."}).to_string(),
             "disagree_with_denial" => json!({"text": "It was the left one."}).to_string(),
+            "take_time_off" => json!({"from": "soon", "to": "later"}).to_string(),
+            "resolve_conflict" => json!({"resolution": "keep"}).to_string(),
             "join_care_team" => json!({"until": "never"}).to_string(),
             "remove_second_factor" => json!({"currentPassword": 7}).to_string(),
             "record_consent" => json!({"who": {}, "what": []}).to_string(),
@@ -68,7 +105,16 @@ impl Whose {
 
     /// Whether an answer knows of this patient's things: a list holds them, a booking and a feed find nothing wrong with whose they are.
     pub(super) fn is_shown(&self, operation: &str, reply: &Reply) -> bool {
-        if matches!(operation, "book_appointment" | "create_feed") {
+        if matches!(
+            operation,
+            "book_appointment"
+                | "book_series"
+                | "hold_slot"
+                | "join_waitlist"
+                | "create_feed"
+                | "create_referral"
+                | "register_device"
+        ) {
             return !reply.faults().contains(&"patientId".to_owned());
         }
         let answer = reply.json();
@@ -90,13 +136,16 @@ pub(super) async fn fill(admin: &Client) -> [Whose; 2] {
         let _ = create(admin, "/api/providers", &provider).await;
     }
     let _ = create(admin, "/api/auth/roles", &json!({"role": "lab", "permissions": ["records:read"]})).await;
+    let licence = json!({"kind": "license", "number": "MD-1234"});
+    let added = create(admin, "/api/providers/prov1/credentials", &licence).await;
+    let credential = added["credentialId"].as_str().unwrap();
     [
-        one(admin, ["p-mine", "a-mine", "b-mine", "r-mine"], "prov1").await,
-        one(admin, ["p-theirs", "a-theirs", "b-theirs", "r-theirs"], "prov2").await,
+        one(admin, ["p-mine", "a-mine", "b-mine", "r-mine"], ("prov1", credential)).await,
+        one(admin, ["p-theirs", "a-theirs", "b-theirs", "r-theirs"], ("prov2", credential)).await,
     ]
 }
 
-async fn one(admin: &Client, ids: [&'static str; 4], provider: &str) -> Whose {
+async fn one(admin: &Client, ids: [&'static str; 4], (provider, credential): (&str, &str)) -> Whose {
     let [patient, appointment, bill, record] = ids;
     let body = json!({
         "patientId": patient, "name": "John Doe", "dob": "1980-01-01", "contactInfo": {"phone": "+1234567890"},
@@ -108,6 +157,16 @@ async fn one(admin: &Client, ids: [&'static str; 4], provider: &str) -> Whose {
         "reason": format!("reason of {patient}"),
     });
     let _ = create(admin, "/api/appointments", &body).await;
+    let body = json!({
+        "patientId": patient, "providerId": provider, "appointmentDate": "2030-01-07", "timeSlot": "11:00",
+        "rrule": "FREQ=WEEKLY;COUNT=1", "reason": format!("reason of {patient}"),
+    });
+    let waits =
+        json!({"patientId": patient, "specialization": "Nobody's", "from": "2030-01-07", "to": "2030-01-08"});
+    let waits = create(admin, "/api/appointments/waitlist", &waits).await;
+    let waitlist = waits["waitlistId"].as_str().unwrap().to_owned();
+    let series =
+        create(admin, "/api/appointments/series", &body).await["seriesId"].as_str().unwrap().to_owned();
     let body = json!({
         "billId": bill, "patientId": patient, "status": "Issued", "totalAmount": 1.0,
         "services": [{"serviceId": "s1", "description": "Consultation", "amount": 1.0}],
@@ -129,8 +188,31 @@ async fn one(admin: &Client, ids: [&'static str; 4], provider: &str) -> Whose {
     let made = create(admin, "/api/appointments/feeds", &json!({"patientId": patient})).await;
     let file = made["url"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
     let feed = [made["feedId"].as_str().unwrap().to_owned(), file];
+    let body = json!({
+        "patientId": patient, "fromProviderId": provider, "specialization": "Cardiology", "reason": format!("reason of {patient}"),
+    });
+    let referred = create(admin, "/api/referrals", &body).await;
+    let referral = referred["referralId"].as_str().unwrap().to_owned();
+    let credential = credential.to_owned();
+    let device = json!({"token": format!("token of {patient}").replace(' ', "-"), "patientId": patient});
+    let made = create(admin, "/api/notifications/devices", &device).await;
+    let device = made["deviceId"].as_str().unwrap().to_owned();
     let notification = sent["notificationId"].as_str().unwrap().to_owned();
-    Whose { patient, appointment, bill, record, consent, notification, user, feed }
+    Whose {
+        patient,
+        appointment,
+        bill,
+        record,
+        consent,
+        notification,
+        user,
+        series,
+        waitlist,
+        feed,
+        credential,
+        referral,
+        device,
+    }
 }
 
 async fn user(admin: &Client, name: &str, role: Role, patient: &str) -> String {

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use blackbox::{Client, Healthcare, Reply, Setup};
 use clinic::{Whose, fill};
-use contracts::endpoint::{Encoding, Operation, ServiceName};
+use contracts::endpoint::{Encoding, Operation, Representation, ServiceName};
 use contracts::permission::Role;
 
 const TABLE: &str = include_str!("../../access.txt");
@@ -64,6 +64,10 @@ async fn ask(client: &Client, operation: &Operation, whose: &Whose) -> Reply {
     if method == "DELETE" && path.contains("/sessions") {
         path.push_str("?none=such");
     }
+    if operation.media_type == contracts::availability::EventStream::MEDIA_TYPE {
+        // It would go on.
+        path.push_str("?seconds=0");
+    }
     let mut request = client.request(method, &path);
     if method != "GET" {
         request = request.header("if-match", "\"v99\"");
@@ -92,7 +96,11 @@ fn outcome(reply: &Reply, operation: &Operation, whose: &Whose) -> Outcome {
 fn members(operation: &Operation) -> &'static [&'static str] {
     match operation.id {
         "patient_by_id" | "list_patients" => &["medicalHistory"],
-        "appointment_by_id" | "list_appointments" | "appointment_history" => &["reason"],
+        "appointment_by_id"
+        | "list_appointments"
+        | "appointment_history"
+        | "referral_by_id"
+        | "list_referrals" => &["reason"],
         _ => &[],
     }
 }

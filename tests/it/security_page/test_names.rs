@@ -1,7 +1,7 @@
 //! Which functions of a source file are tests: those that say so, and those in the macros that run each on both engines.
 
 /// What begins a block whose functions are all tests.
-const MACROS: [&str; 2] = ["stack_tests! {", "on_both_engines! {"];
+const MACROS: [&str; 4] = ["stack_tests! {", "on_both_engines! {", "channel_tests! {", "calendar_tests! {"];
 
 /// The names of a file's tests.
 pub(super) fn tests_in(source: &str) -> Vec<&str> {
@@ -27,6 +27,8 @@ pub(super) fn tests_in(source: &str) -> Vec<&str> {
 }
 
 fn function(text: &str) -> Option<&str> {
+    // What is between the macro's own words and the function is whom it is tried with.
+    let text = text.split_once(": async ").map_or(text, |(_, function)| function);
     let text = text.strip_prefix("async ").unwrap_or(text);
     let (name, _) = text.strip_prefix("fn ")?.split_once('(')?;
     Some(name)

@@ -25,6 +25,9 @@ fn a_pod_waits_for_what_it_cannot_do_without_and_for_nothing_else() {
     assert_eq!(of(&stack, "patient-service"), set(&["collector", "collector-ca"]));
     // Whoever has a password logs in without the identity provider.
     assert_eq!(of(&stack, "auth-service"), set(&["collector", "collector-ca", "staff-login"]));
+    // Whoever books does so without the calendars outside.
+    let calendars = ["collector", "collector-ca", "dr-smith-calendar", "google"];
+    assert_eq!(of(&stack, "appointment-service"), set(&calendars));
 
     // One that mail cannot be sent without.
     let tracing = serde_json::json!({

@@ -63,10 +63,14 @@ pub(in crate::plan) fn mounts(context: &Context<'_>, name: ServiceName) -> Mount
     if name == ServiceName::AuthService {
         mounts = mounts.secret(names::SIGNING_KEYS, context.name(names::SIGNING_KEYS));
     }
-    // A service goes on without traces, if the collector's secrets are missing, and without an identity provider, if that one's are; unless
-    // it needs the same ones for something else.
+    // A service goes on without traces, if the collector's secrets are missing, and without an identity provider or a calendar, if that one's are;
+    // unless it needs the same ones for something else.
     let mut needs = settings;
-    let outside = (needs.observability.tracing.take(), std::mem::take(&mut needs.auth.identity_providers));
+    let outside = (
+        needs.observability.tracing.take(),
+        std::mem::take(&mut needs.auth.identity_providers),
+        std::mem::take(&mut needs.integrations.calendars),
+    );
     let engine = std::mem::take(&mut needs.encryption);
     let mounts = named_secrets(&needs).iter().fold(mounts, |mounts, named| mounts.named_secret(named));
     let mounts = with_engine(mounts, &engine);

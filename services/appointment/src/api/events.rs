@@ -8,10 +8,12 @@ use db::Tx;
 use http_kit::{Answer, Call, access, consents, erasure, relay, retention};
 
 use super::Api;
+use crate::domain::notice;
 use crate::error::Error;
-use crate::store::appointment::appointment_update;
+use crate::store::appointment::{appointment_update, provider_lock};
 use crate::store::erase::{patient_erase, provider_remove};
 use crate::store::search::appointments_ahead;
+use crate::store::state::{availability_changed, schedule_heard};
 
 /// Takes an event: once, however often it is delivered.
 pub async fn take(
@@ -37,6 +39,10 @@ pub async fn take(
             What::ProviderRemoved { provider_id } => {
                 conflicts(&api, &mut tx, provider_id, &call.caller.user).await?;
             }
+            What::ProviderScheduleChanged { provider_id, .. } => {
+                tx.lock(&[&provider_lock(provider_id)]).await?;
+                schedule_heard(&mut tx, provider_id).await?;
+            }
             what => access::take_in(&mut tx, what).await?,
         }
         if let Some(denials) = &denials {
@@ -60,9 +66,11 @@ async fn conflicts(api: &Api, tx: &mut Tx, provider: &ProviderId, by: &str) -> R
         match appointment_update(tx, &api.db, &kept, &after, by).await {
             Err(Error::Changed) => return Err(Error::Db(db::Error::LostRace)),
             // The patient is being erased: there is nothing left to resolve.
-            Err(Error::NotFound) => {}
+            Err(Error::NotFound) => continue,
             outcome => outcome?,
         }
+        let what = notice::event((&kept.id, kept.version + 1), Some(&kept.appointment), &after, false);
+        api.publish(tx, what).await?;
     }
-    Ok(())
+    Ok(availability_changed(tx, provider).await?)
 }

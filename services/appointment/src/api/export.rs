@@ -14,7 +14,14 @@ use crate::store::search::appointment_search;
 
 /// The kinds.
 pub fn kinds() -> Kinds<Api, Error> {
-    Kinds::new().of("appointments", appointments).of("history", history).of("feeds", super::feeds::of_patient)
+    Kinds::new()
+        .of("appointments", appointments)
+        .of("history", history)
+        .of("feeds", super::feeds::of_patient)
+        .of("referrals", super::referrals::read::of_patient)
+        .of("holds", super::holds::of_patient)
+        .of("series", super::series::of_patient)
+        .of("waitlist", super::waitlist::of_patient)
 }
 
 async fn appointments(api: Api, wanted: Wanted) -> Result<Page<Appointment>, Error> {

@@ -1,36 +1,57 @@
 //! The handlers, a file each: authorise, load, decide, save, commit.
 
+pub mod availability_events;
 pub mod book;
+pub mod calendars;
 pub mod cancel;
+pub mod conflicts;
 pub mod events;
 pub mod export;
 pub mod feed_calendar;
 pub mod feeds;
 pub mod history;
+pub mod holds;
 pub mod list;
+pub mod next_slots;
 pub mod read;
+pub mod referrals;
+pub mod reschedule;
+pub mod series;
+pub mod series_change;
 pub mod slots;
+pub mod statistics;
 pub mod update;
+pub mod waitlist;
+
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use contracts::appointments::{Slot, Warning};
+use contracts::appointments::{Busy, CancelledBy, Slot, Warning};
 use contracts::consents::DataClass;
 use contracts::event::{Event, What};
-use contracts::id::{AppointmentId, EventId, PatientId};
+use contracts::field::time_text;
+use contracts::id::{AppointmentId, EventId, PatientId, ProviderId};
 use contracts::permission::Permission;
 use contracts::trail;
 use db::{Db, Tx};
 use http_kit::kit::BuildError;
-use http_kit::{Caller, Kit, Retention, View, access, relay};
+use http_kit::{Caller, Kit, Phase, Reach, Retention, View, access, relay};
+use settings::CalendarSettings;
+use tokio::sync::watch;
 
-use crate::domain::appointment::Appointment;
+use self::availability_events::Watchers;
+use crate::domain::appointment::{Appointment, Plan};
+use crate::domain::feed::time;
 use crate::domain::notice;
 use crate::domain::slots::{free, nearby, nearest};
 use crate::domain::span::Span;
+use crate::domain::visit::{Buffers, Sought};
 use crate::domain::week::Schedule;
-use crate::error::Error;
+use crate::error::{Error, Taken};
+use crate::jobs::review;
 use crate::peers::Peers;
 use crate::store::appointment::{Kept, Sealed, appointment_find};
+use crate::store::state::heard;
 use crate::store::taken::taken;
 
 /// How much of an appointment a caller is shown: whoever neither books nor treats nor is the patient, not why they come.
@@ -43,27 +64,93 @@ fn is_with(caller: &Caller, provider: &str) -> bool {
     caller.is_carer() && caller.provider_id.as_ref().is_some_and(|own| own.as_str() == provider)
 }
 
+/// Who calls an appointment off, if it is this caller: the patient, whom it is with, or somebody else here.
+fn calls_off(caller: &Caller, provider: &str) -> CancelledBy {
+    if caller.reach() != Reach::Everyone {
+        CancelledBy::Patient
+    } else if is_with(caller, provider) {
+        CancelledBy::Provider
+    } else {
+        CancelledBy::Clinic
+    }
+}
+
 /// What every handler has.
 #[derive(Clone)]
 pub struct Api {
-    db: Db,
-    zone: chrono_tz::Tz,
-    peers: Peers,
+    pub(crate) db: Db,
+    /// The stack's.
+    pub(crate) zone: chrono_tz::Tz,
+    pub(crate) peers: Peers,
+    /// Calendars outside.
+    calendars: Arc<[CalendarSettings]>,
     /// For how many years appointments of erased patients are kept.
     years: u32,
     pub(crate) retention: Retention,
+    /// Who is told of changes at present.
+    watchers: Watchers,
+    phase: watch::Receiver<Phase>,
 }
 
-/// A time that is wanted for an appointment.
+/// A schedule that changes between being asked for and being booked by is asked for so often.
+const SCHEDULE_ATTEMPTS_MAX: u32 = 4;
+
+/// A time that is wanted.
 struct Wanted<'a> {
-    /// The appointment as it is to be.
-    appointment: &'a Appointment,
-    /// Its own id, if it stands already: it is not in its own way.
+    /// With whom.
+    provider: &'a ProviderId,
+    /// At which of their locations.
+    location: Option<&'a str>,
+    /// Whose time it takes too, if that is known.
+    patient: Option<&'a PatientId>,
+    /// The id of the appointment that stands already: it is not in its own way.
     id: Option<&'a AppointmentId>,
+    /// How long, minutes.
+    minutes: u32,
+    /// What stays free around it.
+    buffers: Buffers,
     /// The time that it takes.
     span: Span,
     /// The provider's hours.
     schedule: &'a Schedule,
+}
+
+impl<'a> Wanted<'a> {
+    /// For an appointment, as it is to be.
+    fn of(
+        appointment: &'a Appointment,
+        id: Option<&'a AppointmentId>,
+        span: Span,
+        schedule: &'a Schedule,
+    ) -> Self {
+        let Appointment { patient, plan, buffers, .. } = appointment;
+        Self { id, ..Self::planned((plan, *buffers), Some(patient), span, schedule) }
+    }
+
+    /// For what is planned.
+    fn planned(
+        (plan, buffers): (&'a Plan, Buffers),
+        patient: Option<&'a PatientId>,
+        span: Span,
+        schedule: &'a Schedule,
+    ) -> Self {
+        let location = plan.location.as_deref();
+        Self {
+            provider: &plan.provider,
+            location,
+            patient,
+            id: None,
+            minutes: plan.minutes,
+            buffers,
+            span,
+            schedule,
+        }
+    }
+
+    /// The slots that would do as well.
+    fn sought(&self) -> Sought {
+        Sought { minutes: self.minutes, buffers: self.buffers, location: self.location.map(str::to_owned) }
+    }
 }
 
 impl Api {
@@ -72,10 +159,17 @@ impl Api {
         let years = kit.settings.retention.appointments;
         let retention = Retention::new(&kit.db, years);
         let (zone, peers) = (kit.settings.time_zone.parse()?, Peers::new(kit)?);
-        Ok(Self { db: kit.db.clone(), zone, peers, years, retention })
+        let calendars = kit.settings.integrations.calendars.clone().into();
+        let (watchers, phase) = (Watchers::default(), kit.phase.clone());
+        Ok(Self { db: kit.db.clone(), zone, peers, calendars, years, retention, watchers, phase })
     }
 
-    fn now(&self) -> DateTime<Utc> {
+    /// The job that holds what is booked ahead against schedules that have changed.
+    pub(crate) fn review(&self) -> impl Future<Output = ()> + Send + 'static {
+        review::run(self.db.clone(), self.peers.clone())
+    }
+
+    pub(crate) fn now(&self) -> DateTime<Utc> {
         self.db.clock().now()
     }
 
@@ -120,37 +214,100 @@ impl Api {
         Ok(false)
     }
 
-    /// Judges a time by the clock and the provider's hours: staff are warned, everybody else is refused.
+    /// A provider's schedule, and how often this service had heard before that it changed.
+    async fn schedule(&self, provider: &ProviderId) -> Result<Option<Schedule>, Error> {
+        let mut tx = self.db.read().await?;
+        let heard = heard(&mut tx, provider).await?;
+        drop(tx);
+        Ok(self.peers.schedule(provider).await?.map(|schedule| schedule.heard(heard)))
+    }
+
+    /// Judges a time once more, under its locks: nobody has told meanwhile that the provider's schedule is another ([`Error::Changed`]: then it is
+    /// asked for anew). Where too little time is left around it, staff are warned, and everybody else is refused.
+    async fn judge_last(&self, tx: &mut Tx, caller: &Caller, wanted: &Wanted<'_>) -> Result<bool, Error> {
+        let Wanted { provider, id, buffers, span, schedule, .. } = wanted;
+        check_heard(tx, provider, schedule).await?;
+        let around = buffers.around(*span);
+        let taken = taken(tx, provider, None, around, *id).await?;
+        if !taken.into_iter().any(|taken| taken.overlaps(around)) {
+            return Ok(false);
+        }
+        if caller.is_staff() { Ok(true) } else { Err(Error::Overlap(Box::default())) }
+    }
+
+    /// Judges a booking by whether the provider takes any, and by the clock and their schedule: outside these staff are warned, everybody else is
+    /// refused.
     async fn judge(&self, caller: &Caller, wanted: &Wanted<'_>) -> Result<Vec<Warning>, Error> {
-        let warnings = notice::warnings(wanted.schedule, wanted.span, self.now());
+        self.check_bookable(caller, wanted.provider).await?;
+        let warnings = notice::warnings(wanted.schedule, (wanted.span, wanted.location), self.now());
         if warnings.is_empty() || caller.is_staff() {
             return Ok(warnings);
         }
         Err(Error::OutsideHours(self.offers(wanted).await?))
     }
 
+    /// Refuses a provider who takes no new bookings.
+    async fn check_bookable(&self, caller: &Caller, provider: &ProviderId) -> Result<(), Error> {
+        match self.peers.not_bookable(provider).await? {
+            Some(why) => Err(Error::NotBookable(why, caller.is_staff())),
+            None => Ok(()),
+        }
+    }
+
     /// The free slots nearest to a time that cannot be had: free for the provider and for the patient.
     async fn offers(&self, wanted: &Wanted<'_>) -> Result<Vec<Slot>, Error> {
-        let Wanted { appointment, id, span, schedule } = wanted;
+        let Wanted { provider, patient, id, span, schedule, .. } = wanted;
         let range = nearby(span.starts_at, self.now());
         let mut tx = self.db.read().await?;
-        let (provider, patient) = (&appointment.plan.provider, &appointment.patient);
-        let taken = taken(&mut tx, provider, Some(patient), range, *id).await?;
-        Ok(nearest(free(schedule, taken, range, appointment.plan.minutes), span.starts_at))
+        let taken = taken(&mut tx, provider, *patient, range, *id).await?;
+        Ok(nearest(free(schedule, taken, range, &wanted.sought()), span.starts_at))
+    }
+
+    /// What is in the way of a time: when it is, and no more. It may be over by now.
+    async fn conflict(&self, wanted: &Wanted<'_>) -> Result<Option<Busy>, Error> {
+        let Wanted { provider, patient, id, span, schedule, .. } = wanted;
+        let mut tx = self.db.read().await?;
+        let taken = taken(&mut tx, provider, *patient, *span, *id).await?;
+        let first = taken.into_iter().filter(|busy| busy.overlaps(*span)).min_by_key(|busy| busy.starts_at);
+        Ok(first.map(|busy| shown_busy(busy, schedule)))
     }
 
     /// A write's outcome; if the time was taken, with what is free instead.
     async fn offering<T>(&self, outcome: Result<T, Error>, wanted: &Wanted<'_>) -> Result<T, Error> {
         match outcome {
-            Err(Error::Overlap(_)) => Err(Error::Overlap(self.offers(wanted).await?)),
+            Err(Error::Overlap(_)) => {
+                let (conflict, slots) = (self.conflict(wanted).await?, self.offers(wanted).await?);
+                Err(Error::Overlap(Box::new(Taken { conflict, slots })))
+            }
             outcome => outcome,
         }
     }
 
     /// Tells the others, in the transaction of what they are told.
-    async fn publish(&self, tx: &mut Tx, what: Option<What>) -> Result<(), db::Error> {
-        let Some(what) = what else { return Ok(()) };
-        let event = Event { id: EventId::generate(self.db.random()), occurred_at: tx.now(), what };
-        relay::publish(tx, &self.db, &event).await
+    pub(crate) async fn publish(&self, tx: &mut Tx, what: Option<What>) -> Result<(), db::Error> {
+        publish(&self.db, tx, what).await
+    }
+}
+
+/// Tells the others, in the transaction of what they are told.
+pub(crate) async fn publish(db: &Db, tx: &mut Tx, what: Option<What>) -> Result<(), db::Error> {
+    let Some(what) = what else { return Ok(()) };
+    let event = Event { id: EventId::generate(db.random()), occurred_at: tx.now(), what };
+    relay::publish(tx, db, &event).await
+}
+
+/// Refuses what was judged by a schedule that is another by now, as far as this service has heard: it is to be judged anew.
+async fn check_heard(tx: &mut Tx, provider: &ProviderId, schedule: &Schedule) -> Result<(), Error> {
+    if heard(tx, provider).await? == schedule.heard { Ok(()) } else { Err(Error::Changed) }
+}
+
+fn shown_busy(busy: Span, schedule: &Schedule) -> Busy {
+    let local = busy.starts_at.with_timezone(&schedule.zone).naive_local();
+    Busy {
+        date: local.date().to_string(),
+        time_slot: time_text(local.time()),
+        duration_minutes: u32::try_from((busy.ends_at - busy.starts_at).num_minutes()).unwrap_or_default(),
+        starts_at: time(busy.starts_at),
+        ends_at: time(busy.ends_at),
     }
 }

@@ -1,5 +1,6 @@
 //! Of `appointment.rs`.
 
+use super::super::week::tests::schedule;
 use super::*;
 use contracts::problem::ProblemCode;
 
@@ -12,6 +13,10 @@ pub(crate) fn request() -> AppointmentRequest {
 
 pub(crate) fn appointment() -> Appointment {
     Booking::parse(&request()).unwrap().at(Tz::Europe__Berlin)
+}
+
+fn by_clinic() -> Cancellation {
+    Cancellation::by(CancelledBy::Clinic)
 }
 
 pub(crate) fn id() -> AppointmentId {
@@ -27,7 +32,7 @@ fn change(patch: impl Fn(&mut wire::Appointment), status_is_given: bool) -> Resu
     let current = appointment().view(&id(), View::Whole);
     let mut changed = current.clone();
     patch(&mut changed);
-    Change::parse(&current, &changed, status_is_given)
+    Change::parse(&current, &changed, status_is_given, CancelledBy::Clinic)
 }
 
 #[test]
@@ -51,6 +56,10 @@ fn every_fault_is_told_at_once() {
         duration_minutes: Some(481),
         status: Some(AppointmentStatus::Completed),
         reason: Some("a\0".to_owned()),
+        visit_type: Some("a\nb".to_owned()),
+        referral_id: None,
+        location_id: Some("a/b".to_owned()),
+        hold_id: Some("a b".to_owned()),
     };
     assert_eq!(
         fields(Booking::parse(&bad).unwrap_err()),
@@ -61,8 +70,11 @@ fn every_fault_is_told_at_once() {
             "appointmentDate",
             "timeSlot",
             "durationMinutes",
+            "visitType",
+            "locationId",
             "status",
-            "reason"
+            "reason",
+            "holdId"
         ]
     );
 }
@@ -105,12 +117,13 @@ fn moved_without_a_status_it_is_rescheduled_and_with_one_it_is_that() {
 fn a_change_that_changes_nothing_is_none_even_when_all_is_over() {
     let none = change(|_| (), false).unwrap();
     assert_eq!(appointment().changed(&none), Ok(None));
-    let over = appointment().cancelled().unwrap().unwrap();
-    let none = Change { status: AppointmentStatus::Cancelled, ..none };
+    let over = appointment().cancelled(by_clinic()).unwrap().unwrap();
+    let cancellation = over.cancellation.clone();
+    let none = Change { status: AppointmentStatus::Cancelled, cancellation, ..none };
     assert_eq!(over.changed(&none), Ok(None));
     let other = Change { reason: Some("knee".to_owned()), ..none };
     assert!(over.changed(&other).is_err());
-    assert_eq!(over.cancelled(), Ok(None));
+    assert_eq!(over.cancelled(by_clinic()), Ok(None));
 }
 
 #[test]
@@ -119,8 +132,15 @@ fn longer_is_not_moved_and_another_day_is() {
     assert!(appointment().is_replanned_by(&lengthen) && !appointment().is_moved_by(&lengthen));
     let another_day = change(|changed| changed.appointment_date = "2024-08-02".to_owned(), false).unwrap();
     assert!(appointment().is_replanned_by(&another_day) && appointment().is_moved_by(&another_day));
-    let moved = appointment().changed(&another_day).unwrap().unwrap().in_zone(Tz::Asia__Tokyo);
+    let tokyo = schedule("Asia/Tokyo", &[]).unwrap();
+    let replanned = |change: &Change| {
+        let before = appointment();
+        let after = before.changed(change).unwrap().unwrap();
+        after.replanned(&before, before.is_moved_by(change), &tokyo).unwrap()
+    };
+    let moved = replanned(&another_day);
     assert_eq!((moved.zone, moved.status), (Tz::Asia__Tokyo, AppointmentStatus::Rescheduled));
+    assert_eq!(replanned(&lengthen).zone, Tz::Europe__Berlin);
 }
 
 #[test]
@@ -128,12 +148,12 @@ fn a_conflict_is_resolved_by_another_provider_or_by_cancelling() {
     let conflicted = appointment().without_provider().unwrap();
     assert_eq!(conflicted.view(&id(), View::Whole).conflict.as_deref(), Some("ProviderRemoved"));
     assert_eq!(conflicted.without_provider(), None);
-    assert_eq!(conflicted.cancelled().unwrap().unwrap().conflict, None);
+    assert_eq!(conflicted.cancelled(by_clinic()).unwrap().unwrap().conflict, None);
     let current = conflicted.view(&id(), View::Whole);
     let elsewhere = wire::Appointment { provider_id: "prov002".to_owned(), ..current.clone() };
-    let change = Change::parse(&current, &elsewhere, false).unwrap();
+    let change = Change::parse(&current, &elsewhere, false, CancelledBy::Clinic).unwrap();
     assert_eq!(conflicted.changed(&change).unwrap().unwrap().conflict, None);
-    assert_eq!(appointment().cancelled().unwrap().unwrap().without_provider(), None);
+    assert_eq!(appointment().cancelled(by_clinic()).unwrap().unwrap().without_provider(), None);
 }
 
 #[test]

@@ -169,9 +169,15 @@ impl Entry {
         }
     }
 
-    fn event(&self) -> Event {
+    /// What names it.
+    pub fn uid(&self) -> String {
+        calendar::uid(self.uid)
+    }
+
+    /// As an event.
+    pub fn event(&self) -> Event {
         Event {
-            uid: calendar::uid(self.uid),
+            uid: self.uid(),
             sequence: u32::try_from(self.version - 1).unwrap_or_default(),
             changed_at: self.changed_at,
             starts_at: self.starts_at,

@@ -1,15 +1,18 @@
 //! What is remembered of each change: who, what, and each member from what to what.
 
-use contracts::appointments::{self as wire, AppointmentStatus, FieldChange};
+use contracts::appointments::{self as wire, AppointmentStatus, CancelledBy, FieldChange};
 use contracts::id::AppointmentId;
 use http_kit::View;
 use serde::{Deserialize, Serialize};
 
 use super::appointment::Appointment;
+use super::conflict::Conflict;
 use super::status;
 
 /// The member that is not shown to everybody.
 pub const REASON: &str = "reason";
+/// Another one: why it was called off.
+pub const CANCELLATION_REASON: &str = "cancellationReason";
 
 /// A change: what is sealed as the history row's body. Version and time stand beside it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +38,8 @@ pub enum Action {
     Cancelled,
     /// The provider's profile was removed.
     ProviderRemoved,
+    /// Something is to be resolved.
+    ConflictRaised,
 }
 
 impl Action {
@@ -46,6 +51,7 @@ impl Action {
             Self::Rescheduled => "Rescheduled",
             Self::Cancelled => "Cancelled",
             Self::ProviderRemoved => "ProviderRemoved",
+            Self::ConflictRaised => "ConflictRaised",
         }
     }
 
@@ -53,12 +59,14 @@ impl Action {
         let Some(before) = before else { return Self::Created };
         let when_and_who = |appointment: &Appointment| {
             let plan = &appointment.plan;
-            (plan.provider.clone(), plan.date, plan.time)
+            (plan.provider.clone(), plan.date, plan.time, plan.location.clone())
         };
         if after.status == AppointmentStatus::Cancelled && before.status != AppointmentStatus::Cancelled {
             Self::Cancelled
-        } else if after.conflict.is_some() && before.conflict.is_none() {
+        } else if after.conflict == Some(Conflict::ProviderRemoved) && before.conflict != after.conflict {
             Self::ProviderRemoved
+        } else if after.conflict.is_some() && before.conflict.is_none() {
+            Self::ConflictRaised
         } else if when_and_who(before) != when_and_who(after) {
             Self::Rescheduled
         } else {
@@ -83,12 +91,20 @@ impl Entry {
 /// A change as somebody is shown it: that there was one is shown to all who see the appointment.
 pub fn shown(mut change: wire::AppointmentChange, view: View) -> wire::AppointmentChange {
     if !view.is_whole() {
-        change.changes.retain(|change| change.field != REASON);
+        change.changes.retain(|change| ![REASON, CANCELLATION_REASON].contains(&change.field.as_str()));
     }
     change
 }
 
-fn members(view: &wire::Appointment) -> [(&'static str, Option<String>); 9] {
+fn by_name(by: CancelledBy) -> &'static str {
+    match by {
+        CancelledBy::Patient => "patient",
+        CancelledBy::Provider => "provider",
+        CancelledBy::Clinic => "clinic",
+    }
+}
+
+fn members(view: &wire::Appointment) -> [(&'static str, Option<String>); 14] {
     [
         ("patientId", Some(view.patient_id.clone())),
         ("providerId", Some(view.provider_id.clone())),
@@ -98,12 +114,18 @@ fn members(view: &wire::Appointment) -> [(&'static str, Option<String>); 9] {
         ("timeZone", Some(view.time_zone.clone())),
         ("status", Some(status::name(view.status).to_owned())),
         (REASON, view.reason.clone()),
+        ("visitType", view.visit_type.clone()),
+        ("locationId", view.location_id.clone()),
         ("conflict", view.conflict.clone()),
+        ("seriesId", view.series_id.clone()),
+        (CANCELLATION_REASON, view.cancellation_reason.clone()),
+        ("cancelledBy", view.cancelled_by.map(|by| by_name(by).to_owned())),
     ]
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::appointment::Cancellation;
     use super::super::appointment::tests::{appointment, id};
     use super::*;
 
@@ -118,14 +140,16 @@ mod tests {
     #[test]
     fn only_what_changed_is_told() {
         let before = appointment();
-        let cancelled = before.cancelled().unwrap().unwrap();
+        let cancelled = before.cancelled(Cancellation::by(CancelledBy::Clinic)).unwrap().unwrap();
         let entry = Entry::of("usr_1", &id(), Some(&before), &cancelled);
-        let change = FieldChange {
-            field: "status".to_owned(),
-            from: Some("Scheduled".to_owned()),
-            to: Some("Cancelled".to_owned()),
+        let change = |field: &str, from: Option<&str>, to: &str| FieldChange {
+            field: field.to_owned(),
+            from: from.map(str::to_owned),
+            to: Some(to.to_owned()),
         };
-        assert_eq!((entry.action, entry.changes), (Action::Cancelled, vec![change]));
+        let changes =
+            vec![change("status", Some("Scheduled"), "Cancelled"), change("cancelledBy", None, "clinic")];
+        assert_eq!((entry.action, entry.changes), (Action::Cancelled, changes));
         let conflicted = before.without_provider().unwrap();
         assert_eq!(Entry::of("s", &id(), Some(&before), &conflicted).action, Action::ProviderRemoved);
     }

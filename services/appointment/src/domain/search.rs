@@ -3,21 +3,25 @@
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use contracts::appointments::{AppointmentFilter, AppointmentStatus, HistoryFilter, SlotFilter};
+use contracts::availability::{ConflictFilter, NextSlotFilter};
 use contracts::field;
 use contracts::id::{PatientId, ProviderId};
 use contracts::problem::{Faults, Problem, ProblemCode};
 use http_kit::page::Window;
 
-use super::appointment::{MINUTES_DEFAULT, duration};
+use super::appointment::{MINUTES_DEFAULT, NO_LOCATION, NO_VISIT_TYPE, duration};
 use super::local::instant_or_next;
 use super::span::Span;
+use super::visit::{Buffers, Sought};
 use super::week::Schedule;
 
 /// The sort key of the appointments' list: by time.
 pub type Key = (DateTime<Utc>, String);
 
-const SLOT_DAYS_MAX: i64 = 31;
-const SLOT_DAYS_DEFAULT: TimeDelta = TimeDelta::days(7);
+const SLOT_DAYS_MAX: i64 = 92;
+const SLOT_DAYS_DEFAULT: i64 = 7;
+const NEXT_MAX: u32 = 50;
+const NEXT_DEFAULT: u32 = 20;
 
 /// Which appointments.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +36,8 @@ pub struct Search {
     pub from: DateTime<Utc>,
     /// and before this one.
     pub before: DateTime<Utc>,
+    /// Whether it is those alone that somebody must resolve.
+    pub in_conflict: bool,
     /// The stretch of the list.
     pub window: Window<Key>,
 }
@@ -54,6 +60,25 @@ impl Search {
             status: filter.status,
             from: from.map_or(earliest(), midnight),
             before: to.map_or(latest(), |to| midnight(to + TimeDelta::days(1))),
+            in_conflict: false,
+            window,
+        });
+        faults.finish_query(search)
+    }
+
+    /// Reads a filter of conflicts: of what is still to take place.
+    pub fn of_conflicts(filter: &ConflictFilter, now: DateTime<Utc>) -> Result<Self, Problem> {
+        let mut faults = Faults::new();
+        let provider = filter.provider_id.as_deref().map(ProviderId::parse).transpose();
+        let provider = faults.take("providerId", provider);
+        let window = Window::parse(filter.limit, filter.cursor.as_deref(), &mut faults);
+        let search = provider.zip(window).map(|(provider, window)| Self {
+            patient: None,
+            provider,
+            status: None,
+            from: now,
+            before: latest(),
+            in_conflict: true,
             window,
         });
         faults.finish_query(search)
@@ -78,34 +103,91 @@ pub fn history(filter: &HistoryFilter) -> Result<Window<i64>, Problem> {
 pub struct SlotSearch {
     from: Option<NaiveDate>,
     to: Option<NaiveDate>,
-    /// How long they are to be.
-    pub minutes: u32,
+    /// How many days after the first, if the last is not given.
+    days: i64,
+    minutes: Option<u32>,
+    visit_type: Option<String>,
+    location: Option<String>,
     /// The stretch of the list.
     pub window: Window<DateTime<Utc>>,
 }
 
+/// Whose next free slots.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NextSearch {
+    /// What slots, in the week from its first date on.
+    pub slots: SlotSearch,
+    /// At most so many providers.
+    pub limit: usize,
+}
+
+impl NextSearch {
+    /// Reads a filter. What it says of providers is for their service to read.
+    pub fn parse(filter: &NextSlotFilter) -> Result<Self, Problem> {
+        let limit = filter.limit.unwrap_or(NEXT_DEFAULT);
+        if !(1..=NEXT_MAX).contains(&limit) {
+            let message = format!("must be between 1 and {NEXT_MAX}");
+            return Err(Problem::new(ProblemCode::InvalidQuery).fault("limit", message));
+        }
+        let (from, visit_type) = (filter.from.clone(), filter.visit_type.clone());
+        let slots = SlotSearch::parse(&SlotFilter { from, visit_type, ..SlotFilter::default() })?;
+        Ok(Self { slots, limit: limit as usize })
+    }
+}
+
 impl SlotSearch {
+    /// The same, for as long as can be asked for.
+    #[must_use]
+    pub fn for_long(self) -> Self {
+        Self { days: SLOT_DAYS_MAX, ..self }
+    }
+
     /// Reads a filter.
     pub fn parse(filter: &SlotFilter) -> Result<Self, Problem> {
         let mut faults = Faults::new();
         let from = optional_date("from", filter.from.as_deref(), &mut faults);
         let to = optional_date("to", filter.to.as_deref(), &mut faults);
-        let minutes = duration(filter.duration_minutes.unwrap_or(MINUTES_DEFAULT));
-        let minutes = faults.take("durationMinutes", minutes);
+        let minutes = faults.take("durationMinutes", filter.duration_minutes.map(duration).transpose());
+        let (visit_type, location) = (filter.visit_type.clone(), filter.location_id.clone());
         let window = Window::parse(filter.limit, filter.cursor.as_deref(), &mut faults);
-        let search = minutes.zip(window).map(|(minutes, window)| Self { from, to, minutes, window });
+        let search = minutes.zip(window).map(|(minutes, window)| Self {
+            from,
+            to,
+            days: SLOT_DAYS_DEFAULT,
+            minutes,
+            visit_type,
+            location,
+            window,
+        });
         faults.finish_query(search)
     }
 
-    /// The time to look through: dates at the provider's place, and nothing that is past.
+    /// What is looked for, if the provider has such visits and such a location.
+    pub fn sought(&self, schedule: &Schedule) -> Result<Sought, Problem> {
+        let mut faults = Faults::new();
+        let visit = self.visit_type.as_deref().map(|name| schedule.visit(name).ok_or(NO_VISIT_TYPE));
+        let visit = faults.take("visitType", visit.transpose());
+        if schedule.zone_at(self.location.as_deref()).is_none() {
+            faults.add("locationId", NO_LOCATION);
+        }
+        let sought = visit.map(|visit| Sought {
+            minutes: self.minutes.or(visit.map(|visit| visit.minutes)).unwrap_or(MINUTES_DEFAULT),
+            buffers: visit.map_or(Buffers::NONE, |visit| visit.buffers),
+            location: self.location.clone(),
+        });
+        faults.finish_query(sought)
+    }
+
+    /// The time to look through: dates at the provider's place, or at the location, and nothing that is past.
     pub fn range(&self, schedule: &Schedule, now: DateTime<Utc>) -> Result<Span, Problem> {
-        let from = self.from.unwrap_or_else(|| schedule.date(now));
-        let to = self.to.unwrap_or(from + SLOT_DAYS_DEFAULT);
+        let zone = schedule.zone_at(self.location.as_deref()).unwrap_or(schedule.zone);
+        let from = self.from.unwrap_or_else(|| now.with_timezone(&zone).date_naive());
+        let to = self.to.unwrap_or(from + TimeDelta::days(self.days));
         if !(0..=SLOT_DAYS_MAX).contains(&(to - from).num_days()) {
             let message = format!("must be from 0 to {SLOT_DAYS_MAX} days after from");
             return Err(Problem::new(ProblemCode::InvalidQuery).fault("to", message));
         }
-        let midnight = |date: NaiveDate| instant_or_next(schedule.zone, date.and_time(NaiveTime::MIN));
+        let midnight = |date: NaiveDate| instant_or_next(zone, date.and_time(NaiveTime::MIN));
         let ends_at = midnight(to + TimeDelta::days(1));
         Ok(Span { starts_at: midnight(from).max(now).min(ends_at), ends_at })
     }
@@ -154,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn slots_are_sought_from_now_on_and_for_a_month_at_most() {
+    fn slots_are_sought_from_now_on_and_for_three_months_at_most() {
         let now = DateTime::from_timestamp(1_768_467_600, 0).unwrap();
         let range = |from: &str, to: &str| {
             let filter =
@@ -164,7 +246,7 @@ mod tests {
         assert_eq!(range("2026-01-10", "2026-01-20").unwrap().starts_at, now);
         let past = range("2024-08-01", "2024-08-01").unwrap();
         assert_eq!(past.starts_at, past.ends_at);
-        for (from, to) in [("2026-01-20", "2026-01-19"), ("2026-01-20", "2026-02-21")] {
+        for (from, to) in [("2026-01-20", "2026-01-19"), ("2026-01-20", "2026-04-23")] {
             assert_eq!(range(from, to).unwrap_err().errors[0].field, "to");
         }
     }

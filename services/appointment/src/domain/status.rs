@@ -1,14 +1,16 @@
 //! An appointment's status, and which may follow which.
 //!
 //! ```text
-//! Scheduled ──┬─> Rescheduled ─┬─> CheckedIn ──> Completed
+//! Scheduled ──┬─> Rescheduled ─┬─> CheckedIn ──> InProgress ──> Completed
 //!             └─> Confirmed <──┘        (a step may be left out)
 //! any of these ──> Cancelled; before the patient is here ──> NoShow
 //! ```
 
 use contracts::appointments::AppointmentStatus;
 
-use AppointmentStatus::{Cancelled, CheckedIn, Completed, Confirmed, NoShow, Rescheduled, Scheduled};
+use AppointmentStatus::{
+    Cancelled, CheckedIn, Completed, Confirmed, InProgress, NoShow, Rescheduled, Scheduled,
+};
 
 /// Not possible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,8 +30,8 @@ fn describe(from: AppointmentStatus, to: AppointmentStatus) -> String {
 }
 
 /// All of them.
-pub const ALL: [AppointmentStatus; 7] =
-    [Scheduled, Rescheduled, Confirmed, CheckedIn, Completed, Cancelled, NoShow];
+pub const ALL: [AppointmentStatus; 8] =
+    [Scheduled, Rescheduled, Confirmed, CheckedIn, InProgress, Completed, Cancelled, NoShow];
 
 /// The status after a change: itself again, while it is not final, or one that may follow.
 pub fn follow(
@@ -41,7 +43,9 @@ pub fn follow(
         // Once moved, it is not as it was first scheduled.
         Rescheduled | Confirmed => to != Scheduled,
         // Whoever is here did come.
-        CheckedIn => matches!(to, CheckedIn | Rescheduled | Completed | Cancelled),
+        CheckedIn => matches!(to, CheckedIn | Rescheduled | InProgress | Completed | Cancelled),
+        // What has begun is at its time; it may be broken off.
+        InProgress => matches!(to, InProgress | Completed | Cancelled),
         Completed | Cancelled | NoShow => false,
     };
     if possible { Ok(to) } else { Err(InvalidTransition { from, to }) }
@@ -50,7 +54,7 @@ pub fn follow(
 /// Whether it takes the time of provider and patient. One that took place has taken it.
 pub fn is_active(status: AppointmentStatus) -> bool {
     match status {
-        Scheduled | Rescheduled | Confirmed | CheckedIn | Completed => true,
+        Scheduled | Rescheduled | Confirmed | CheckedIn | InProgress | Completed => true,
         Cancelled | NoShow => false,
     }
 }
@@ -58,7 +62,7 @@ pub fn is_active(status: AppointmentStatus) -> bool {
 /// Whether it is still to take place, or under way.
 pub fn is_open(status: AppointmentStatus) -> bool {
     match status {
-        Scheduled | Rescheduled | Confirmed | CheckedIn => true,
+        Scheduled | Rescheduled | Confirmed | CheckedIn | InProgress => true,
         Completed | Cancelled | NoShow => false,
     }
 }
@@ -67,7 +71,7 @@ pub fn is_open(status: AppointmentStatus) -> bool {
 pub fn is_the_patients_to_say(status: AppointmentStatus) -> bool {
     match status {
         Scheduled | Rescheduled | Confirmed | Cancelled => true,
-        CheckedIn | Completed | NoShow => false,
+        CheckedIn | InProgress | Completed | NoShow => false,
     }
 }
 
@@ -78,6 +82,7 @@ pub fn name(status: AppointmentStatus) -> &'static str {
         Rescheduled => "Rescheduled",
         Confirmed => "Confirmed",
         CheckedIn => "CheckedIn",
+        InProgress => "InProgress",
         Completed => "Completed",
         Cancelled => "Cancelled",
         NoShow => "NoShow",
@@ -101,10 +106,11 @@ mod tests {
         assert_eq!(
             table,
             [
-                "Scheduled -> Scheduled Rescheduled Confirmed CheckedIn Completed Cancelled NoShow",
-                "Rescheduled -> Rescheduled Confirmed CheckedIn Completed Cancelled NoShow",
-                "Confirmed -> Rescheduled Confirmed CheckedIn Completed Cancelled NoShow",
-                "CheckedIn -> Rescheduled CheckedIn Completed Cancelled",
+                "Scheduled -> Scheduled Rescheduled Confirmed CheckedIn InProgress Completed Cancelled NoShow",
+                "Rescheduled -> Rescheduled Confirmed CheckedIn InProgress Completed Cancelled NoShow",
+                "Confirmed -> Rescheduled Confirmed CheckedIn InProgress Completed Cancelled NoShow",
+                "CheckedIn -> Rescheduled CheckedIn InProgress Completed Cancelled",
+                "InProgress -> InProgress Completed Cancelled",
                 "Completed -> ",
                 "Cancelled -> ",
                 "NoShow -> ",

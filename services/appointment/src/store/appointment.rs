@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use contracts::appointments::AppointmentStatus;
-use contracts::id::{AppointmentId, PatientId, ProviderId};
+use contracts::id::{AppointmentId, PatientId, ProviderId, SeriesId};
 use db::{ConstraintKind, Db, Denied, Place, Subject, Tx, on, sql};
 use sqlx::FromRow;
 
@@ -15,6 +15,10 @@ use crate::domain::status;
 use crate::error::Error;
 use crate::store::care::care_tell;
 use crate::store::change::change_add;
+use crate::store::hold::holds_expire;
+use crate::store::outside_busy::outside_check;
+use crate::store::referral::referral_follow;
+use crate::store::state::availability_changed;
 
 /// An appointment as kept: the data with its id and version.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +81,11 @@ impl Sealed {
         (self.starts_at, self.id.clone())
     }
 
+    /// Where it stands, as a hash.
+    pub(super) fn status(&self) -> &[u8] {
+        &self.status
+    }
+
     /// Whether it stands there, by what stands beside the body.
     pub fn stands(&self, db: &Db, status: AppointmentStatus) -> Result<bool, db::Error> {
         Ok(tag(db, &self.id, status)? == self.status)
@@ -99,7 +108,7 @@ impl Sealed {
     }
 }
 
-/// An appointment's status as a keyed hash of its own: there are seven, and whoever could tell equal ones would count them.
+/// An appointment's status as a keyed hash of its own: there are eight, and whoever could tell equal ones would count them.
 pub(super) fn tag(db: &Db, appointment: &str, status: AppointmentStatus) -> Result<Vec<u8>, db::Error> {
     db.vault().blind_in_row("status", appointment, status::name(status))
 }
@@ -111,7 +120,7 @@ pub async fn appointment_lock(tx: &mut Tx, appointment: &Appointment) -> Result<
 }
 
 /// The name of a provider's lock.
-pub(super) fn provider_lock(provider: &ProviderId) -> String {
+pub fn provider_lock(provider: &ProviderId) -> String {
     format!("provider:{provider}")
 }
 
@@ -129,15 +138,19 @@ pub async fn appointment_insert(
         return Err(no_patient());
     }
     provider_check(tx, &appointment.plan.provider).await?;
+    outside_check(tx, &appointment.plan.provider, span).await?;
+    holds_expire(tx, &appointment.plan.provider).await?;
     let (now, status) = (tx.now(), tag(db, id.as_str(), appointment.status)?);
+    let busy = appointment.buffers.instants(span);
     let body = match seal(db, id, appointment).await {
         Err(db::Error::KeyDestroyed { .. }) => return Err(no_patient()),
         sealed => sealed?,
     };
     let inserted = on!(tx, |conn| sqlx::query(sql!(
         "insert into appointment \
-             (id, version, patient_id, provider_id, starts_at, ends_at, active, status, created_at, updated_at, care_told, body) \
-         values ($1, 1, $2, $3, $4, $5, $6, $7, $8, $8, 1, $9) on conflict (id) do nothing"
+             (id, version, patient_id, provider_id, starts_at, ends_at, active, status, created_at, updated_at, care_told, body, \
+              busy_from, busy_until, in_conflict, series_id) \
+         values ($1, 1, $2, $3, $4, $5, $6, $7, $8, $8, 1, $9, $10, $11, $12, $13) on conflict (id) do nothing"
     ))
     .bind(id.as_str())
     .bind(appointment.patient.as_str())
@@ -148,6 +161,10 @@ pub async fn appointment_insert(
     .bind(&status)
     .bind(now)
     .bind(&body)
+    .bind(busy.map(|busy| busy.0))
+    .bind(busy.map(|busy| busy.1))
+    .bind(appointment.conflict.is_some())
+    .bind(appointment.series.as_ref().map(SeriesId::as_str))
     .execute(conn)
     .await
     .map(|done| done.rows_affected()))
@@ -155,6 +172,7 @@ pub async fn appointment_insert(
     if inserted == 0 {
         return Err(Error::Taken);
     }
+    availability_changed(tx, &appointment.plan.provider).await?;
     care_tell(tx, db, vec![seeing(id, 1, appointment, span).notice()]).await?;
     let entry = Entry::of(by, id, None, appointment);
     Ok(change_add(tx, db, id, &appointment.patient, 1, &entry).await?)
@@ -181,8 +199,13 @@ pub async fn appointment_update(
     by: &str,
 ) -> Result<(), Error> {
     let (now, span, status) = (tx.now(), after.span()?, tag(db, before.id.as_str(), after.status)?);
+    let busy = after.buffers.instants(span);
     if before.appointment.plan != after.plan {
         provider_check(tx, &after.plan.provider).await?;
+        if after.is_active() {
+            outside_check(tx, &after.plan.provider, span).await?;
+        }
+        holds_expire(tx, &after.plan.provider).await?;
     }
     let body = match seal(db, &before.id, after).await {
         Err(db::Error::KeyDestroyed { .. }) => return Err(Error::NotFound),
@@ -190,7 +213,8 @@ pub async fn appointment_update(
     };
     let updated = on!(tx, |conn| sqlx::query(sql!(
         "update appointment set version = version + 1, updated_at = $3, provider_id = $4, starts_at = $5, ends_at = $6, \
-             active = $7, status = $8, care_told = version + 1, body = $9 \
+             active = $7, status = $8, care_told = version + 1, body = $9, \
+             busy_from = $10, busy_until = $11, in_conflict = $12 \
          where id = $1 and version = $2 and deleted_at is null"
     ))
     .bind(before.id.as_str())
@@ -202,6 +226,9 @@ pub async fn appointment_update(
     .bind(after.is_active())
     .bind(&status)
     .bind(&body)
+    .bind(busy.map(|busy| busy.0))
+    .bind(busy.map(|busy| busy.1))
+    .bind(after.conflict.is_some())
     .execute(conn)
     .await
     .map(|done| done.rows_affected()))
@@ -209,10 +236,29 @@ pub async fn appointment_update(
     if updated == 0 {
         return Err(Error::Changed);
     }
+    free_or_take(tx, &before.appointment, after).await?;
     let version = before.version + 1;
     care_tell(tx, db, vec![seeing(&before.id, version, after, span).notice()]).await?;
     let entry = Entry::of(by, &before.id, Some(&before.appointment), after);
-    Ok(change_add(tx, db, &before.id, &after.patient, version, &entry).await?)
+    change_add(tx, db, &before.id, &after.patient, version, &entry).await?;
+    if before.appointment.status != after.status {
+        referral_follow(tx, db, &before.id, after.status, by).await?;
+    }
+    Ok(())
+}
+
+/// Counts what a change frees or takes: of both providers, in one order, so that two who change places do not wait for each other.
+async fn free_or_take(tx: &mut Tx, before: &Appointment, after: &Appointment) -> Result<(), db::Error> {
+    if before.plan == after.plan && before.is_active() == after.is_active() {
+        return Ok(());
+    }
+    let mut providers = vec![&before.plan.provider, &after.plan.provider];
+    providers.sort_unstable();
+    providers.dedup();
+    for provider in providers {
+        availability_changed(tx, provider).await?;
+    }
+    Ok(())
 }
 
 fn seeing(id: &AppointmentId, version: i64, appointment: &Appointment, span: Span) -> Seeing {
@@ -240,10 +286,10 @@ pub(super) fn no_patient() -> Error {
     fault("patientId", "must be the id of a patient").into()
 }
 
-fn overlap(error: sqlx::Error) -> Error {
+pub(super) fn overlap(error: sqlx::Error) -> Error {
     match db::Error::from(error) {
         db::Error::Constraint { kind: ConstraintKind::Exclusion | ConstraintKind::Trigger, .. } => {
-            Error::Overlap(Vec::new())
+            Error::Overlap(Box::default())
         }
         error => Error::Db(error),
     }

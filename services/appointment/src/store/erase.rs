@@ -12,6 +12,13 @@ use sqlx::FromRow;
 use crate::store::appointment::{Kept, Sealed, provider_lock};
 use crate::store::change::change_list;
 use crate::store::feed::{feeds_of_patient_delete, feeds_of_provider_delete};
+use crate::store::hold::{holds_of_patient_delete, holds_of_provider_delete};
+use crate::store::referral::{
+    Kept as KeptReferral, Search, referral_changes, referral_search, referrals_erase,
+};
+use crate::store::series::series_of_patient_delete;
+use crate::store::state::availability_changed;
+use crate::store::waitlist::waitlist_of_patient_delete;
 
 /// So many are looked at in one go.
 const BATCH: i64 = 100;
@@ -41,10 +48,12 @@ pub async fn patient_erase(tx: &mut Tx, db: &Db, patient: &PatientId, years: u32
     db::erasure_lock(tx, patient.as_str()).await?;
     db::erasure_request(tx, patient.as_str()).await?;
     let hold = db::legal_hold_on(tx, patient.as_str()).await?;
+    let now = tx.now();
+    let freed = providers_of(tx, patient, now).await?;
     if years > 0 || hold.is_some() {
         keep_aside(tx, db, patient, (years, hold)).await?;
+        keep_referrals_aside(tx, db, patient, (years, hold)).await?;
     }
-    let now = tx.now();
     // The bodies first: whoever is changing one of these rows is waited for here, and what they add to the history goes with the rest.
     let appointments = on!(tx, |conn| sqlx::query(sql!(
         "update appointment set version = version + 1, updated_at = $2, deleted_at = $2, \
@@ -67,17 +76,52 @@ pub async fn patient_erase(tx: &mut Tx, db: &Db, patient: &PatientId, years: u32
     .await
     .map(|done| done.rows_affected())
     })?;
-    on!(tx, |conn| sqlx::query(sql!(
-        "update appointment set patient_id = null where patient_id = $1 and deleted_at is not null"
+    on!(tx, |conn| {
+        sqlx::query(sql!(
+        "update appointment set patient_id = null, series_id = null where patient_id = $1 and deleted_at is not null"
     ))
     .bind(patient.as_str())
     .execute(conn)
     .await
-    .map(drop))?;
+    .map(drop)
+    })?;
+    let referrals = referrals_erase(tx, patient).await?;
     let feeds = feeds_of_patient_delete(tx, patient).await?;
+    let holds = holds_of_patient_delete(tx, patient).await?;
+    let waits = waitlist_of_patient_delete(tx, patient).await?;
+    let series = series_of_patient_delete(tx, patient).await?;
     db::access_forget(tx, patient.as_str()).await?;
-    let shredded = [("appointments", appointments), ("history", changes), ("feeds", feeds)];
+    // Appointments first, and then what is counted of their providers: as whoever cancels one does.
+    for provider in &freed {
+        availability_changed(tx, provider).await?;
+    }
+    let shredded = [
+        ("appointments", appointments),
+        ("history", changes),
+        ("feeds", feeds),
+        ("holds", holds),
+        ("waitlist", waits),
+        ("series", series),
+        ("referrals", referrals),
+    ];
     db::erasure_shredded(tx, db, patient.as_str(), &shredded).await
+}
+
+/// Whose time is freed: in order, as whoever counts it for two does.
+async fn providers_of(
+    tx: &mut Tx,
+    patient: &PatientId,
+    from: DateTime<Utc>,
+) -> Result<Vec<ProviderId>, db::Error> {
+    let ids: Vec<String> = on!(tx, |conn| sqlx::query_scalar(sql!(
+        "select distinct provider_id from appointment \
+         where patient_id = $1 and deleted_at is null and active and ends_at > $2 order by provider_id"
+    ))
+    .bind(patient.as_str())
+    .bind(from)
+    .fetch_all(conn)
+    .await)?;
+    Ok(ids.into_iter().map(ProviderId::trusted).collect())
 }
 
 async fn keep_aside(
@@ -161,7 +205,7 @@ async fn clear(tx: &mut Tx, kept: &Kept) -> Result<(), db::Error> {
     let now = tx.now();
     let cleared = on!(tx, |conn| sqlx::query(sql!(
         "update appointment set version = version + 1, updated_at = $3, deleted_at = $3, \
-             active = $4, status = null, body = null, patient_id = null \
+             active = $4, status = null, body = null, patient_id = null, series_id = null \
          where id = $1 and version = $2 and deleted_at is null"
     ))
     .bind(kept.id.as_str())
@@ -172,6 +216,43 @@ async fn clear(tx: &mut Tx, kept: &Kept) -> Result<(), db::Error> {
     .await
     .map(|done| done.rows_affected()))?;
     if cleared == 1 { Ok(()) } else { Err(db::Error::LostRace) }
+}
+
+async fn keep_referrals_aside(
+    tx: &mut Tx,
+    db: &Db,
+    patient: &PatientId,
+    (years, hold): (u32, Option<i64>),
+) -> Result<(), db::Error> {
+    let this_year = db::retention_year(tx.now());
+    let window = Window { after: None, limit: contracts::page::LIMIT_MAX };
+    let mut search = Search { patient: Some(patient.clone()), provider: None, window };
+    loop {
+        let referrals = referral_search(tx, db, &search, None).await?;
+        let Some((last, _)) = referrals.last() else { return Ok(()) };
+        search.window.after = Some(last.clone());
+        for (_, kept) in referrals {
+            let from_year = i64::from(kept.updated_at.year());
+            if let Fate::Kept(how) = db::fate_at_erasure(from_year, Some(years), hold, this_year) {
+                referral_aside(tx, db, &kept, (from_year, how)).await?;
+            }
+        }
+    }
+}
+
+/// With its history. The row goes with all the others of the patient's.
+async fn referral_aside(
+    tx: &mut Tx,
+    db: &Db,
+    kept: &KeptReferral,
+    (from_year, how): (i64, db::Kept),
+) -> Result<(), db::Error> {
+    let patient = &kept.referral.patient;
+    let history = referral_changes(tx, db, (&kept.id, patient), View::Whole).await?;
+    let view = kept.referral.view((&kept.id, kept.created_at), View::Whole, tx.now().date_naive());
+    let shown = contracts::referrals::Referral { history, ..view };
+    let item = Item { kind: "referrals", id: kept.id.as_str(), patient: patient.as_str(), from_year };
+    db::retained_put(tx, db, item, how, &shown).await
 }
 
 /// Notes that a provider's profile is gone: nothing can be booked with them any more.
@@ -186,5 +267,11 @@ pub async fn provider_remove(tx: &mut Tx, provider: &ProviderId) -> Result<(), d
     .execute(conn)
     .await
     .map(drop))?;
+    on!(tx, |conn| sqlx::query(sql!("delete from outside_busy where provider_id = $1"))
+        .bind(provider.as_str())
+        .execute(conn)
+        .await
+        .map(drop))?;
+    holds_of_provider_delete(tx, provider).await?;
     feeds_of_provider_delete(tx, provider).await
 }

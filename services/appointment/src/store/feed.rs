@@ -224,12 +224,22 @@ pub async fn feed_entries(
     rows.into_iter().map(|row| entry(db, row)).collect()
 }
 
-fn entry(db: &Db, row: EntryRow) -> Result<Entry, db::Error> {
+/// What names an appointment in every calendar, and tells nobody its id.
+pub(super) fn uid_hash(db: &Db, appointment: &str) -> Result<[u8; 16], db::Error> {
     let mut uid = [0; 16];
-    let hash = db.vault().blind("calendar uid", &row.id)?;
+    let hash = db.vault().blind("calendar uid", appointment)?;
     uid.iter_mut().zip(hash).for_each(|(to, byte)| *to = byte);
+    Ok(uid)
+}
+
+/// The UID of an appointment in every calendar.
+pub fn uid_of(db: &Db, appointment: &str) -> Result<String, db::Error> {
+    Ok(calendar::uid(uid_hash(db, appointment)?))
+}
+
+fn entry(db: &Db, row: EntryRow) -> Result<Entry, db::Error> {
     Ok(Entry {
-        uid,
+        uid: uid_hash(db, &row.id)?,
         version: row.version,
         starts_at: row.starts_at,
         ends_at: row.ends_at,

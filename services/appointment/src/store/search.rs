@@ -84,7 +84,7 @@ async fn of_provider(tx: &mut Tx, search: &Search, seeker: &Seeker) -> Result<Ve
                   where g.user_id = $8 and g.patient_id = a.patient_id and g.until > $7) as glass \
              from appointment a \
              where a.deleted_at is null and a.provider_id = $1 and a.starts_at >= $2 and a.starts_at < $3 \
-               and (a.starts_at, a.id) > ($4, $5)) its \
+               and (a.starts_at, a.id) > ($4, $5) and ($12 or a.in_conflict)) its \
          where $11 or denial is null or glass is not null \
          order by starts_at, id limit $6"
     ))
@@ -99,6 +99,7 @@ async fn of_provider(tx: &mut Tx, search: &Search, seeker: &Seeker) -> Result<Ve
     .bind(&seeker.names)
     .bind(seeker.own.as_ref().map(PatientId::as_str))
     .bind(seeker.is_exempt)
+    .bind(!search.in_conflict)
     .fetch_all(conn)
     .await)?)
 }
@@ -115,7 +116,7 @@ async fn of_theirs(tx: &mut Tx, search: &Search, seeker: &Seeker) -> Result<Vec<
                   where g.user_id = $11 and g.patient_id = a.patient_id and g.until > $10) as glass \
              from appointment a \
              where a.deleted_at is null and a.starts_at >= $1 and a.starts_at < $2 and (a.starts_at, a.id) > ($3, $4) \
-               and ($5 or a.patient_id = $6) and ($7 or a.provider_id = $8) \
+               and ($5 or a.patient_id = $6) and ($7 or a.provider_id = $8) and ($15 or a.in_conflict) \
                and (a.provider_id = $9 or a.patient_id in ( \
                  select patient_id from care where provider_id = $9 and until > $10 \
                  union select patient_id from glass where user_id = $11 and until > $10 \
@@ -137,6 +138,7 @@ async fn of_theirs(tx: &mut Tx, search: &Search, seeker: &Seeker) -> Result<Vec<
         .bind(seeker.own.as_ref().map(PatientId::as_str))
         .bind(search.window.rows())
         .bind(&seeker.names)
+        .bind(!search.in_conflict)
         .fetch_all(conn)
         .await
     })?)
@@ -153,7 +155,7 @@ async fn of_all(tx: &mut Tx, search: &Search, seeker: &Seeker) -> Result<Vec<Sea
                   where g.user_id = $7 and g.patient_id = a.patient_id and g.until > $6) as glass \
              from appointment a \
              where a.deleted_at is null and a.starts_at >= $1 and a.starts_at < $2 \
-               and (a.starts_at, a.id) > ($3, $4)) everybodys \
+               and (a.starts_at, a.id) > ($3, $4) and ($11 or a.in_conflict)) everybodys \
          where $10 or denial is null or glass is not null \
          order by starts_at, id limit $5"
     ))
@@ -167,6 +169,7 @@ async fn of_all(tx: &mut Tx, search: &Search, seeker: &Seeker) -> Result<Vec<Sea
     .bind(&seeker.names)
     .bind(seeker.own.as_ref().map(PatientId::as_str))
     .bind(seeker.is_exempt)
+    .bind(!search.in_conflict)
     .fetch_all(conn)
     .await)?)
 }
@@ -192,4 +195,39 @@ pub async fn appointments_ahead(
         kept.extend(row.open(db).await?);
     }
     Ok(kept)
+}
+
+/// Some of a provider's appointments from a time on that take place, as far as is known, after one; and where to go on, if there may be more. One
+/// that cannot be opened is passed over: it holds nobody up.
+pub async fn appointments_ahead_some(
+    tx: &mut Tx,
+    db: &Db,
+    provider: &ProviderId,
+    from: DateTime<Utc>,
+    after: Option<&Key>,
+    count: i64,
+) -> Result<(Option<Key>, Vec<Kept>), db::Error> {
+    let (at, id) = after.map_or((from, ""), |(at, id)| (*at, id.as_str()));
+    let rows: Vec<Sealed> = on!(tx, |conn| sqlx::query_as(sql!(
+        "select id, version, patient_id, provider_id, starts_at, body from appointment \
+         where deleted_at is null and active and provider_id = $1 and (starts_at, id) > ($2, $3) \
+         order by starts_at, id limit $4"
+    ))
+    .bind(provider.as_str())
+    .bind(at)
+    .bind(id)
+    .bind(count)
+    .fetch_all(conn)
+    .await)?;
+    let is_last = i64::try_from(rows.len()).is_ok_and(|rows| rows < count);
+    let last = rows.last().filter(|_| !is_last).map(Sealed::key);
+    let mut kept = Vec::with_capacity(rows.len());
+    for row in rows {
+        match row.open(db).await {
+            Ok(opened) => kept.extend(opened),
+            Err(error @ db::Error::Sealed(_)) => tracing::warn!(%error, "an appointment cannot be read"),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((last, kept))
 }

@@ -1,4 +1,5 @@
-//! The times that are taken.
+//! The times that are taken: what free slots are told without. Whatever else takes a provider's time (holds, events of outside calendars) is told
+//! here too, so that everything that offers or judges a time knows of it.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use contracts::id::{AppointmentId, PatientId, ProviderId};
@@ -6,11 +7,13 @@ use db::{Tx, on, sql};
 
 use crate::domain::appointment::MINUTES;
 use crate::domain::span::Span;
+use crate::domain::visit::BUFFER_MINUTES_MAX;
 
 /// More than fit into the time that is ever looked through, one after the other, for provider and patient each.
 const ROWS_MAX: i64 = 40_000;
 
-/// When a provider is booked within a range, or the patient, if one is to come; in no order. Each is looked up along its own index.
+/// When a provider is booked or held within a range, with the buffers of what is booked, or busy with what stands in a calendar outside, or the patient
+/// is booked, if one is to come; in no order.
 pub async fn taken(
     tx: &mut Tx,
     provider: &ProviderId,
@@ -18,25 +21,45 @@ pub async fn taken(
     range: Span,
     but: Option<&AppointmentId>,
 ) -> Result<Vec<Span>, db::Error> {
-    // Appointments that begin before the range may still last into it.
-    let reach = range.starts_at - TimeDelta::minutes(i64::from(*MINUTES.end()));
-    let rows: Vec<(DateTime<Utc>, DateTime<Utc>)> = on!(tx, |conn| {
+    let taken = taken_by(tx, provider, patient, range).await?;
+    let is_another = |id: &str| but.is_none_or(|but| but.as_str() != id);
+    Ok(taken.into_iter().filter(|(id, _)| is_another(id)).map(|(_, span)| span).collect())
+}
+
+/// The same, each with the id of the appointment or of the hold, and none of what stands outside. Each is looked up along its own index.
+pub async fn taken_by(
+    tx: &mut Tx,
+    provider: &ProviderId,
+    patient: Option<&PatientId>,
+    range: Span,
+) -> Result<Vec<(String, Span)>, db::Error> {
+    let now = tx.now();
+    // Appointments that begin before the range may still last into it, and those that begin after it may want time before them.
+    let buffer = TimeDelta::minutes(i64::from(BUFFER_MINUTES_MAX));
+    let from = range.starts_at - TimeDelta::minutes(i64::from(*MINUTES.end())) - buffer;
+    let rows: Vec<(String, DateTime<Utc>, DateTime<Utc>)> = on!(tx, |conn| {
         sqlx::query_as(sql!(
-        "select starts_at, ends_at from appointment \
-         where deleted_at is null and active and provider_id = $1 and starts_at > $3 and starts_at < $4 and id <> $5 \
+            "select id, coalesce(busy_from, starts_at), coalesce(busy_until, ends_at) from appointment \
+         where deleted_at is null and active and provider_id = $1 and starts_at > $3 and starts_at < $4 \
          union all \
-         select starts_at, ends_at from appointment \
-         where deleted_at is null and active and patient_id = $2 and starts_at > $3 and starts_at < $4 and id <> $5 \
-         limit $6"
-    ))
-    .bind(provider.as_str())
-    .bind(patient.map_or("", PatientId::as_str))
-    .bind(reach)
-    .bind(range.ends_at)
-    .bind(but.map_or("", AppointmentId::as_str))
-    .bind(ROWS_MAX)
-    .fetch_all(conn)
-    .await
+         select id, starts_at, ends_at from appointment \
+         where deleted_at is null and active and patient_id = $2 and starts_at > $3 and starts_at < $4 \
+         union all \
+         select id, starts_at, ends_at from slot_hold \
+         where provider_id = $1 and starts_at > $3 and starts_at < $4 and expires_at > $6 \
+         union all \
+         select '', starts_at, ends_at from outside_busy where provider_id = $1 and ends_at > $7 and starts_at < $4 \
+         limit $5"
+        ))
+        .bind(provider.as_str())
+        .bind(patient.map_or("", PatientId::as_str))
+        .bind(from)
+        .bind(range.ends_at + buffer)
+        .bind(ROWS_MAX)
+        .bind(now)
+        .bind(range.starts_at)
+        .fetch_all(conn)
+        .await
     })?;
-    Ok(rows.into_iter().map(|(starts_at, ends_at)| Span { starts_at, ends_at }).collect())
+    Ok(rows.into_iter().map(|(id, starts_at, ends_at)| (id, Span { starts_at, ends_at })).collect())
 }

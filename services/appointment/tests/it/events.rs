@@ -42,7 +42,8 @@ async fn told(stack: &Arc<TestStack>) -> Vec<String> {
         match event.what {
             What::AppointmentBooked(notice)
             | What::AppointmentRescheduled(notice)
-            | What::AppointmentCancelled(notice) => {
+            | What::AppointmentCancelled(notice)
+            | What::AppointmentChanged(notice) => {
                 let (id, outside) = (notice.appointment_id, notice.outside_hours);
                 Some(format!("{name} {id} {} {} {outside}", notice.patient_id, notice.provider_id))
             }
@@ -135,15 +136,17 @@ testkit::stack_tests! { services = [appointment::SERVICE, patient::SERVICE, prov
         let _ = book(&stack, Role::Admin, &at("apt1", "12345", "prov001", "10:00")).await.expect(201);
         stack.clock.advance(chrono::TimeDelta::seconds(1));
         let _ = put(&stack, Role::Admin, "apt1", &json!({"status": "Confirmed"})).await.expect(200);
+        stack.clock.advance(chrono::TimeDelta::seconds(1));
         let _ = put(&stack, Role::Admin, "apt1", &json!({"timeSlot": "13:00"})).await.expect(200);
         stack.clock.advance(chrono::TimeDelta::seconds(1));
         for _ in 0..2 {
             let _ = cancel(&stack, "apt1").await.expect(200);
         }
         let _ = book(&stack, Role::Admin, &at("apt2", "nobody", "prov001", "10:00")).await.expect(422);
-        until(|| async { told(&stack).await.len() == 3 }).await;
+        until(|| async { told(&stack).await.len() == 4 }).await;
         assert_eq!(told(&stack).await, [
             "appointment.booked.v1 apt1 12345 prov001 false",
+            "appointment.changed.v1 apt1 12345 prov001 false",
             "appointment.rescheduled.v1 apt1 12345 prov001 true",
             "appointment.cancelled.v1 apt1 12345 prov001 false",
         ]);

@@ -1,23 +1,38 @@
 //! The appointment service over real sockets, beside the real patient and provider services, on both engines.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says so by failing")]
 
+mod availability;
 mod bad_input;
 mod booking;
+mod cancelling;
 mod care;
 mod concurrency;
+mod conflicts;
 mod consent;
+mod credentials;
 mod events;
 mod feed_calendar;
 mod feeds;
+mod held_schema;
 mod history;
+mod holds;
 mod life;
 mod list;
+mod outside;
+mod outside_faults;
+mod outside_google;
 mod patients_own;
 mod peers;
+mod referrals;
+mod reschedule;
+mod schedules;
 mod schema;
+mod series;
 mod slots;
+mod statistics;
 mod status;
 mod views;
+mod waitlist;
 
 use std::sync::Arc;
 

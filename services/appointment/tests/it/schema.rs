@@ -1,8 +1,9 @@
 //! What the database itself holds to.
 
 use appointment::Error;
-use appointment::domain::appointment::{Appointment, Booking};
+use appointment::domain::appointment::{Appointment, Booking, Cancellation};
 use appointment::store::appointment::{appointment_find, appointment_insert, appointment_update};
+use contracts::appointments::CancelledBy;
 use contracts::id::AppointmentId;
 use db::Db;
 use settings::Database;
@@ -52,7 +53,7 @@ testkit::on_both_engines! {
             let refused = replace(&db, moved, &to).await.unwrap_err();
             assert!(matches!(refused, Error::Overlap(_)), "{moved}: {refused}");
         }
-        let cancelled = booked("p1", "d1", "10:00").cancelled().unwrap().unwrap();
+        let cancelled = booked("p1", "d1", "10:00").cancelled(Cancellation::by(CancelledBy::Clinic)).unwrap().unwrap();
         replace(&db, "a", &cancelled).await.unwrap();
         replace(&db, "b", &booked("p2", "d1", "10:00")).await.unwrap();
         // Back to life it does not come: the time is another's now.

@@ -105,6 +105,10 @@ fn booking(
         duration_minutes: None,
         status: None,
         reason: None,
+        visit_type: None,
+        hold_id: None,
+        referral_id: None,
+        location_id: None,
     }
 }
 
@@ -174,8 +178,16 @@ fn provider(at: usize) -> ProviderRequest {
         specialization: specialization.to_owned(),
         // No mail address: past visits would each bring the provider a notice of a booking in the past.
         contact_info: ContactInfo { phone: Some(format!("+1555{:07}", 900_000 + at)), email: None },
-        availability: DAYS.into_iter().map(|day| DayAvailability { day, slots: slots.clone() }).collect(),
+        availability: DAYS
+            .into_iter()
+            .map(|day| DayAvailability { day, slots: slots.clone(), location_id: None })
+            .collect(),
         time_zone: None,
+        locations: Vec::new(),
+        visit_types: Vec::new(),
+        overrides: Vec::new(),
+        languages: Vec::new(),
+        taxonomy_code: None,
     }
 }
 

@@ -74,7 +74,7 @@ testkit::stack_tests! {
             "appointment-service": [{"appointments": 1, "history": 2}, {}],
             "billing-service": [{}, {"bills": 1}],
             "medical-records-service": [{"records": 1}, {"break-glass": 1}],
-            "notification-service": [{"notifications": 1}, {}],
+            "notification-service": [{"notifications": 7}, {}],
             "auth-service": [{"account-ties": 1}, {}],
         }));
         for service in report["services"].as_array().unwrap() {

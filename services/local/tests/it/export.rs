@@ -82,8 +82,21 @@ async fn post(stack: &TestStack, service: ServiceName, path: &str, body: &str) -
 
 pub(crate) async fn provider(stack: &TestStack) {
     let body = r#"{"providerId": "prov001", "name": "Dr. Jane Roe", "specialization": "Cardiology",
-        "contactInfo": {"phone": "+1234567890"}, "availability": [{"day": "Monday", "slots": ["09:00-17:00"]}]}"#;
+        "contactInfo": {"phone": "+4930123456"}, "availability": [{"day": "Monday", "slots": ["09:00-17:00"]}]}"#;
     let _ = post(stack, Providers, "/api/providers", body).await;
+}
+
+/// Waits until patient and provider were told of an appointment, and a reminder or two is planned for each.
+async fn until_told(stack: &TestStack, appointment: &str) {
+    let path = format!("/api/notifications?appointmentId={appointment}");
+    for _ in 0..2_400 {
+        let list = stack.call(Notifications, Role::Admin, Method::GET, &path, None).await.expect(200).json();
+        if list["items"].as_array().map(Vec::len) == Some(6) {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+    }
+    panic!("nobody was told of {appointment}");
 }
 
 /// A patient of whom every service holds something, with a word of their own in every field that takes one; the words.
@@ -113,6 +126,7 @@ pub(crate) async fn plant(stack: &TestStack, id: &str, mark: &str, time: &str) -
         word("reason")
     );
     let _ = post(stack, Appointments, "/api/appointments", &appointment).await;
+    until_told(stack, &format!("{mark}appointment")).await;
     let path = format!("/api/appointments/{mark}appointment");
     let changed = format!(r#"{{"reason": "{}"}}"#, word("reason2"));
     let _ = stack.call(Appointments, Role::Admin, Method::PUT, &path, Some(&changed)).await.expect(200);
@@ -181,10 +195,11 @@ testkit::stack_tests! {
         let names: Vec<_> = export.manifest.files.iter().map(|file| file.name.as_str()).collect();
         assert_eq!(names, [
             "patient-service/patient.json", "patient-service/care-team.json", "patient-service/consents.json", "patient-service/accesses.json",
-            "appointment-service/appointments.json", "appointment-service/history.json", "appointment-service/feeds.json", "appointment-service/accesses.json",
+            "appointment-service/appointments.json", "appointment-service/history.json", "appointment-service/feeds.json",
+            "appointment-service/referrals.json", "appointment-service/holds.json", "appointment-service/series.json", "appointment-service/waitlist.json", "appointment-service/accesses.json",
             "billing-service/bills.json", "billing-service/accesses.json",
             "medical-records-service/records.json", "medical-records-service/break-glass.json", "medical-records-service/accesses.json",
-            "notification-service/notifications.json", "notification-service/accesses.json",
+            "notification-service/notifications.json", "notification-service/preferences.json", "notification-service/devices.json", "notification-service/accesses.json",
             "auth-service/users.json", "auth-service/sessions.json", "auth-service/accesses.json",
         ]);
         assert_eq!(export.manifest.asked_by.roles, ["privacy-officer"]);
@@ -194,7 +209,7 @@ testkit::stack_tests! {
     async fn of_whom_nothing_more_is_held_there_is_an_export_too(stack: Arc<TestStack>) {
         testkit::patients::register(&stack, "12345").await;
         let export = export(&stack, Who::patient("12345"), "/api/patients/12345/export").await;
-        assert_eq!(export.manifest.files.len(), 18);
+        assert_eq!(export.manifest.files.len(), 24);
         // Whoever was asked for their part has that in their audit by now.
         let is_full = |file: &&contracts::export::ExportFile| file.items > 0 && file.kind != "accesses";
         let full: Vec<_> = export.manifest.files.iter().filter(is_full).map(|file| file.name.as_str()).collect();

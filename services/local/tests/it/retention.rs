@@ -88,13 +88,15 @@ fn gone(report: &Value) -> Value {
     services.map(part).filter(|(_, shredded)| *shredded != json!([])).collect()
 }
 
-const EVERYTHING: [&str; 7] = [
+const EVERYTHING: [&str; 9] = [
     "patient-service/care-team",
     "patient-service/patient",
     "appointment-service/appointments",
     "appointment-service/history",
     "appointment-service/history",
     "medical-records-service/records",
+    "notification-service/notifications",
+    "notification-service/notifications",
     "notification-service/notifications",
 ];
 
@@ -159,7 +161,7 @@ testkit::stack_tests! {
         // The appointment is of 2030: its year is over with that one's.
         assert_eq!(kept, json!([
             ["appointments", 1, "2032-01-02T00:00:00Z"], ["history", 2, "2032-01-02T00:00:00Z"],
-            ["bills", 1, "2035-01-02T00:00:00Z"], ["records", 1, "2037-01-02T00:00:00Z"], ["notifications", 1, "2029-01-02T00:00:00Z"],
+            ["bills", 1, "2035-01-02T00:00:00Z"], ["records", 1, "2037-01-02T00:00:00Z"], ["notifications", 3, "2029-01-02T00:00:00Z"],
         ]));
         // A hold that comes after stops what is over.
         hold(&stack, Method::PUT).await;

@@ -4,16 +4,16 @@ use contracts::client::found;
 use contracts::event::{Accepted, What};
 use contracts::field::Email;
 use contracts::id::{PatientId, ProviderId};
-use contracts::notifications::DeliverToNotifications;
+use contracts::notifications::{DeliverToNotifications, NotificationType};
 use db::Tx;
 use http_kit::{Answer, Call, access, erasure, relay, retention};
 
 use super::Api;
 use crate::domain::notification::Draft;
-use crate::domain::{emergency, outside_hours};
+use crate::domain::{credential_expiring, emergency, outside_hours, referral};
 use crate::error::Error;
 use crate::store::erase::notifications_erase;
-use crate::store::notification::{Start, notification_insert};
+use crate::store::notification::{Start, notification_insert, notification_mark};
 
 /// Takes an event: once, however often it is delivered.
 pub async fn take(
@@ -23,10 +23,13 @@ pub async fn take(
     let event = &call.body;
     relay::check_teller(&call.caller, event)?;
     let letters = letters(&api, &event.what).await?;
+    let plan = api.planner.plan(&event.what).await?;
     let erased = event.what.erased();
     let first_time = db::retrying(&api.db, async |mut tx| {
         let written_of = letters.iter().filter_map(|letter| letter.patient.as_ref());
-        let concerned = erased.into_iter().chain(written_of).chain(access::told_of(&event.what));
+        let told_of = event.what.appointment().map(|notice| &notice.patient_id);
+        let concerned =
+            erased.into_iter().chain(written_of).chain(told_of).chain(access::told_of(&event.what));
         let locks: Vec<_> = concerned.map(|patient| db::erasure_lock_name(patient.as_str())).collect();
         tx.lock(&locks.iter().map(String::as_str).collect::<Vec<_>>()).await?;
         let first_time = db::inbox_accept(&mut tx, event.id.as_str()).await?;
@@ -34,13 +37,14 @@ pub async fn take(
             access::take_in(&mut tx, &event.what).await?;
             retention::take_hold(&mut tx, &event.what).await?;
             take_in(&api, &mut tx, &letters, erased).await?;
+            api.planner.take_in(&mut tx, &event.what, &plan).await?;
             tx.commit().await?;
         }
         Ok::<_, Error>(first_time)
     })
     .await?;
-    if !letters.is_empty() {
-        api.delivery.wake();
+    if !(letters.is_empty() && plan.is_empty()) {
+        api.planner.wake();
     }
     if let Some(patient) = erased {
         erasure::finish(&api.db, patient).await;
@@ -54,10 +58,14 @@ async fn take_in(api: &Api, tx: &mut Tx, letters: &[Draft], erased: Option<&Pati
     }
     for draft in letters {
         let start = if api.delivery.has_way(draft.channel) { Start::Due } else { Start::Kept };
-        match notification_insert(tx, &api.db, &api.new_id(), draft, &start).await {
+        let id = api.new_id();
+        match notification_insert(tx, &api.db, &id, draft, &start).await {
             // The patient is gone, and what was to be told of with them.
             Err(Error::UnknownPatient) => {}
-            outcome => outcome?,
+            outcome => {
+                outcome?;
+                notification_mark(tx, &id, NotificationType::Alert).await?;
+            }
         }
     }
     Ok(())
@@ -68,6 +76,14 @@ async fn letters(api: &Api, what: &What) -> Result<Vec<Draft>, Error> {
     if let Some(notice) = outside_hours::notice(what) {
         let email = mailbox(api, &notice.provider_id, notice.appointment_id.as_str()).await?;
         return Ok(email.map(|email| outside_hours::letter(notice, &email)).into_iter().collect());
+    }
+    if let Some(notice) = credential_expiring::notice(what) {
+        let email = mailbox(api, &notice.provider_id, notice.credential_id.as_str()).await?;
+        return Ok(email.map(|email| credential_expiring::letter(notice, &email)).into_iter().collect());
+    }
+    if let Some(notice) = referral::notice(what) {
+        let email = mailbox(api, &notice.provider_id, notice.referral_id.as_str()).await?;
+        return Ok(email.map(|email| referral::letter(notice, &email)).into_iter().collect());
     }
     let What::GlassBroken(notice) = what else { return Ok(Vec::new()) };
     let officer = api.privacy_officer.as_ref().map(|officer| emergency::to_officer(notice, officer));

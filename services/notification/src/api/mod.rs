@@ -1,10 +1,15 @@
 //! The handlers: authorise, load, decide, save, commit.
 
+pub mod callbacks;
+pub mod deliveries;
+pub mod devices;
 pub mod events;
 pub mod export;
 pub mod list;
+pub mod preferences;
 pub mod read;
 pub mod send;
+pub mod templates;
 
 use contracts::field::Email;
 use contracts::id::{NotificationId, PatientId};
@@ -14,14 +19,18 @@ use http_kit::kit::BuildError;
 use http_kit::{Kit, Retention};
 use settings::ServiceName;
 
+use crate::channels::Channels;
 use crate::jobs::deliver::Delivery;
-use crate::mail::Mailer;
+use crate::planner::Planner;
 
 /// What every handler has.
 #[derive(Clone)]
 pub struct Api {
     pub(crate) db: Db,
     pub(crate) delivery: Delivery,
+    pub(crate) planner: Planner,
+    /// Push services of the clinic's own.
+    own_hosts: Vec<String>,
     /// `None` where the stack has no such service.
     providers: Option<ProvidersClient>,
     /// Who is told of emergencies, beside who treats the patient.
@@ -34,14 +43,19 @@ pub struct Api {
 impl Api {
     /// From the kit.
     pub fn new(kit: &Kit) -> Result<Self, BuildError> {
-        let mail = kit.settings.integrations.mail.as_ref();
-        let mailer = mail.map(|mail| Mailer::new(mail, kit.world.secrets.clone())).transpose()?;
+        let outside = &kit.settings.integrations;
+        let around = (&kit.world.secrets, &kit.world.clock, &kit.world.random);
+        let channels = Channels::new(outside, around)?;
+        let web_push = outside.push.as_ref().and_then(|push| push.web_push.as_ref());
+        let delivery = Delivery::new(kit.db.clone(), channels);
         let years = kit.settings.retention.notifications;
         Ok(Self {
             years,
             retention: Retention::new(&kit.db, years),
             db: kit.db.clone(),
-            delivery: Delivery::new(kit.db.clone(), mailer),
+            planner: Planner::new(kit, delivery.clone())?,
+            delivery,
+            own_hosts: web_push.map(|it| it.own_hosts.clone()).unwrap_or_default(),
             providers: kit.optional_transport(ServiceName::ProviderService)?.map(ProvidersClient::new),
             privacy_officer: privacy_officer(kit),
         })

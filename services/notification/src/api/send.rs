@@ -6,46 +6,65 @@
 
 use contracts::endpoint::Endpoint;
 use contracts::id::{NotificationId, PatientId};
-use contracts::notifications::{NotificationSent, NotificationStatus, SendEmail, SendPush, SendSms};
+use contracts::notifications::{
+    Channel, NotificationSent, NotificationStatus, NotificationType, SendEmail, SendPush, SendSms,
+};
 use http_kit::{Answer, Call, Caller, Receipt, access};
 
 use super::{Api, lock_patient};
 use crate::domain::delivery::Verdict;
 use crate::domain::notification::Draft;
+use crate::domain::preference::is_always_sent;
+use crate::domain::visit::Person;
 use crate::error::Error;
-use crate::store::claim::{Claim, Claimed, notification_note};
-use crate::store::notification::{Start, notification_insert};
+use crate::jobs::deliver::{is_kept_back, note};
+use crate::store::claim::{Claim, Claimed};
+use crate::store::device::device_find;
+use crate::store::notification::{Start, notification_insert, notification_mark};
+use crate::store::preference::{known_at, preference_find};
+use crate::store::suppression::suppression_of;
 
 /// Sends mail.
 pub async fn email(api: Api, call: Call<SendEmail>) -> Result<Answer<SendEmail>, Error> {
-    send(api, Draft::email(&call.body)?, (&call.caller, call.receipt)).await
+    send(api, (Draft::email(&call.body)?, call.body.kind), (&call.caller, call.receipt)).await
 }
 
 /// Sends a text message.
 pub async fn sms(api: Api, call: Call<SendSms>) -> Result<Answer<SendSms>, Error> {
-    send(api, Draft::sms(&call.body)?, (&call.caller, call.receipt)).await
+    send(api, (Draft::sms(&call.body)?, call.body.kind), (&call.caller, call.receipt)).await
 }
 
 /// Sends a push notification.
 pub async fn push(api: Api, call: Call<SendPush>) -> Result<Answer<SendPush>, Error> {
-    send(api, Draft::push(&call.body)?, (&call.caller, call.receipt)).await
+    send(api, (Draft::push(&call.body)?, call.body.kind), (&call.caller, call.receipt)).await
 }
 
-async fn send<E>(api: Api, draft: Draft, (caller, receipt): (&Caller, Receipt)) -> Result<Answer<E>, Error>
+async fn send<E>(
+    api: Api,
+    (mut draft, kind): (Draft, Option<NotificationType>),
+    (caller, receipt): (&Caller, Receipt),
+) -> Result<Answer<E>, Error>
 where
     E: Endpoint<Reply = NotificationSent>,
 {
     check_patient(&api, caller, draft.patient.as_ref()).await?;
+    let kind = kind.unwrap_or_default();
+    draft.content.critical |= is_always_sent(kind);
+    check_wished(&api, &draft, kind).await?;
+    check_address(&api, &draft).await?;
     let id = api.new_id();
     if !api.delivery.has_way(draft.channel) {
         let sent = answer(&id, NotificationStatus::Sent, 1);
-        keep(&api, &id, &draft, &Start::Kept, &receipt, &sent).await?;
+        keep(&api, &id, (&draft, kind), &Start::Kept, &receipt, &sent).await?;
         return Ok(sent);
     }
     let claim = Claim::new(api.db.random());
     let queued = answer(&id, NotificationStatus::Queued, 1);
-    let created_at = keep(&api, &id, &draft, &Start::Claimed(claim.clone()), &receipt, &queued).await?;
-    let claimed = Claimed { id, version: 1, created_at, content: draft.content, attempt: 1, claim };
+    let created_at =
+        keep(&api, &id, (&draft, kind), &Start::Claimed(claim.clone()), &receipt, &queued).await?;
+    let Draft { channel, content, .. } = draft;
+    let (since, unsure) = (created_at, None);
+    let claimed = Claimed { id, version: 1, created_at, since, channel, content, unsure, attempt: 1, claim };
     // A task of its own: a caller who hangs up must not leave the attempt without its note, and the mail be sent twice.
     let attempt = tokio::spawn(async move { attempt(&api, &claimed, &receipt).await });
     match attempt.await {
@@ -70,11 +89,43 @@ async fn check_patient(api: &Api, caller: &Caller, patient: Option<&PatientId>) 
     if access::reaches(&mut tx, caller, patient).await? { Ok(()) } else { Err(Error::UnknownPatient) }
 }
 
+/// Refuses what the person does not wish. An address that several share, and that nobody is named with, is refused as soon as one of them does not.
+async fn check_wished(api: &Api, draft: &Draft, kind: NotificationType) -> Result<(), Error> {
+    if draft.content.critical {
+        return Ok(());
+    }
+    let mut tx = api.db.read().await?;
+    let people = match &draft.patient {
+        Some(patient) => vec![patient.clone()],
+        None => known_at(&mut tx, &api.db, &draft.content.to).await?,
+    };
+    for patient in people {
+        let preference = preference_find(&mut tx, &api.db, &Person::Patient(patient)).await?;
+        if preference.is_some_and(|(_, wishes)| !wishes.wishes(draft.channel, kind)) {
+            return Err(Error::OptedOut);
+        }
+    }
+    Ok(())
+}
+
+/// Refuses an address that is written to no more.
+async fn check_address(api: &Api, draft: &Draft) -> Result<(), Error> {
+    let Draft { channel, content, .. } = draft;
+    let mut tx = api.db.read().await?;
+    let device = match channel {
+        Channel::Push => device_find(&mut tx, &api.db, &content.to).await?,
+        Channel::Email | Channel::Sms => None,
+    };
+    let to = device.as_ref().map_or(content.to.as_str(), |kept| kept.device.address());
+    let cause = suppression_of(&mut tx, &api.db, *channel, to).await?;
+    if is_kept_back(*channel, cause, content.critical) { Err(Error::Suppressed) } else { Ok(()) }
+}
+
 /// Commits the notification, and the answer to be given if nothing more comes of it.
 async fn keep<E: Endpoint>(
     api: &Api,
     id: &NotificationId,
-    draft: &Draft,
+    (draft, kind): (&Draft, NotificationType),
     start: &Start,
     receipt: &Receipt,
     answer: &Answer<E>,
@@ -82,6 +133,9 @@ async fn keep<E: Endpoint>(
     db::retrying(&api.db, async |mut tx| {
         lock_patient(&mut tx, draft.patient.as_ref()).await?;
         notification_insert(&mut tx, &api.db, id, draft, start).await?;
+        if kind != NotificationType::Message {
+            notification_mark(&mut tx, id, kind).await?;
+        }
         let now = tx.now();
         receipt.commit(tx, answer).await?;
         Ok(now)
@@ -94,15 +148,15 @@ async fn attempt<E>(api: &Api, claimed: &Claimed, receipt: &Receipt) -> Result<O
 where
     E: Endpoint<Reply = NotificationSent>,
 {
-    let verdict = api.delivery.attempt(claimed).await;
-    let status = match &verdict {
-        Verdict::Sent => NotificationStatus::Sent,
+    let attempted = api.delivery.attempt(claimed).await;
+    let status = match &attempted.verdict {
+        Verdict::Sent(_) => NotificationStatus::Sent,
         Verdict::Failed(_) => NotificationStatus::Failed,
-        Verdict::Again(..) => NotificationStatus::Queued,
+        Verdict::Again { .. } => NotificationStatus::Queued,
     };
     let answer = answer(&claimed.id, status, claimed.version + 1);
     let mut tx = api.db.begin().await?;
-    if !notification_note(&mut tx, claimed, &verdict).await? {
+    if !note(&mut tx, &api.db, claimed, &attempted).await? {
         return Ok(None);
     }
     receipt.commit(tx, &answer).await?;

@@ -1,27 +1,93 @@
 //! What becomes of a notification after an attempt to hand it on: handed on, refused, or tried again later, for a day.
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// What came of one attempt. A reason names neither what the notification says nor to whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The next server has it.
-    Sent,
+    /// The next server has it, and calls it so if it calls it anything.
+    Sent(Option<String>),
     /// Refused for good: another attempt would end the same.
-    Refused(String),
-    /// Not this time.
-    NotNow(String),
+    Refused(Refusal),
+    /// Surely not taken this time.
+    NotNow {
+        /// Why.
+        why: String,
+        /// Not asked again before, if the provider says so.
+        retry_after: Option<Duration>,
+    },
+    /// Nobody knows: it may have been taken.
+    Unsure(String),
+}
+
+/// Why a message was refused for good.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Refusal {
+    /// In words.
+    pub why: String,
+    /// The provider's own code.
+    pub code: Option<String>,
+    /// Why the address is written to no more, if it is not.
+    pub cause: Option<Cause>,
+}
+
+/// Why an address is written to no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Whoever has the number said so.
+    Stop,
+    /// There is no such address.
+    Bounce,
+    /// Whoever has the mailbox complained.
+    Complaint,
+    /// The device is gone.
+    Gone,
+}
+
+impl Outcome {
+    /// Surely not taken.
+    pub fn not_now(why: &str) -> Self {
+        Self::NotNow { why: why.to_owned(), retry_after: None }
+    }
+
+    /// Nobody knows.
+    pub fn unsure(why: &str) -> Self {
+        Self::Unsure(why.to_owned())
+    }
+
+    /// Refused, by nobody's code.
+    pub fn refused(why: &str) -> Self {
+        Self::Refused(Refusal { why: why.to_owned(), ..Refusal::default() })
+    }
 }
 
 /// Where the notification goes from `Queued`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// To `Sent`.
-    Sent,
+    /// To `Sent`, under the provider's name for it.
+    Sent(Option<String>),
     /// To `Failed`.
-    Failed(String),
-    /// Nowhere yet: the next attempt is due then.
-    Again(DateTime<Utc>, String),
+    Failed(Refusal),
+    /// Nowhere yet.
+    Again {
+        /// The next attempt is due then.
+        at: DateTime<Utc>,
+        /// Why not now.
+        why: String,
+        /// Whether it may have been taken all the same.
+        unsure: bool,
+    },
+}
+
+/// What came of an attempt, and by which of its channel's adapters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempted {
+    /// What it means.
+    pub verdict: Verdict,
+    /// Who took it, or was the last to be asked. `None`: nobody in particular.
+    pub adapter: Option<usize>,
 }
 
 /// So long it is tried.
@@ -38,16 +104,20 @@ pub fn decide(
     now: DateTime<Utc>,
     chance: u64,
 ) -> Verdict {
-    let why = match outcome {
-        Outcome::Sent => return Verdict::Sent,
-        Outcome::Refused(why) => return Verdict::Failed(why),
-        Outcome::NotNow(why) => why,
+    let (why, retry_after, unsure) = match outcome {
+        Outcome::Sent(name) => return Verdict::Sent(name),
+        Outcome::Refused(refusal) => return Verdict::Failed(refusal),
+        Outcome::NotNow { why, retry_after } => (why, retry_after, false),
+        Outcome::Unsure(why) => (why, None, true),
     };
-    let next = now + pause(attempt, chance);
-    if next > asked_at + GIVE_UP_AFTER {
-        return Verdict::Failed(format!("Given up after a day. {why}"));
+    let asked_for = retry_after.and_then(|it| TimeDelta::from_std(it).ok()).unwrap_or_default();
+    let at =
+        now + pause(attempt, chance).max(asked_for.min(TimeDelta::seconds(i64::from(BACKOFF_MAX_SECONDS))));
+    if at > asked_at + GIVE_UP_AFTER {
+        let why = format!("Given up after a day. {why}");
+        return Verdict::Failed(Refusal { why, ..Refusal::default() });
     }
-    Verdict::Again(next, why)
+    Verdict::Again { at, why, unsure }
 }
 
 /// 15, 30, 60 … seconds, an hour at most; between half and all of it.
@@ -68,14 +138,26 @@ mod tests {
     }
 
     fn not_now() -> Outcome {
-        Outcome::NotNow("The mail server does not answer.".to_owned())
+        Outcome::not_now("The mail server does not answer.")
     }
 
     #[test]
     fn what_is_refused_for_good_is_not_tried_again() {
-        let refused = Outcome::Refused("no".to_owned());
-        assert_eq!(decide(refused, 1, at(0), at(0), 0), Verdict::Failed("no".to_owned()));
-        assert_eq!(decide(Outcome::Sent, 9, at(0), at(90_000), 0), Verdict::Sent);
+        let refusal = Refusal { why: "no".to_owned(), ..Refusal::default() };
+        assert_eq!(decide(Outcome::refused("no"), 1, at(0), at(0), 0), Verdict::Failed(refusal));
+        assert_eq!(decide(Outcome::Sent(None), 9, at(0), at(90_000), 0), Verdict::Sent(None));
+    }
+
+    #[test]
+    fn a_provider_that_says_when_is_not_asked_before_but_within_an_hour() {
+        for (asked_for, expected) in [(120, 120), (86_400, 3_600)] {
+            let outcome =
+                Outcome::NotNow { why: String::new(), retry_after: Some(Duration::from_secs(asked_for)) };
+            let Verdict::Again { at: next, unsure: false, .. } = decide(outcome, 1, at(0), at(0), 0) else {
+                panic!()
+            };
+            assert_eq!(next, at(expected));
+        }
     }
 
     #[test]
@@ -84,14 +166,12 @@ mod tests {
         let failed = loop {
             attempts += 1;
             match decide(not_now(), attempts, at(0), now, u64::from(attempts) * 7_919) {
-                Verdict::Again(next, _) => now = next,
+                Verdict::Again { at, .. } => now = at,
                 verdict => break verdict,
             }
         };
-        assert_eq!(
-            failed,
-            Verdict::Failed("Given up after a day. The mail server does not answer.".to_owned())
-        );
+        let why = "Given up after a day. The mail server does not answer.".to_owned();
+        assert_eq!(failed, Verdict::Failed(Refusal { why, ..Refusal::default() }));
         assert!(now > at(22 * 3_600) && now <= at(24 * 3_600), "{now}");
         assert!((24..60).contains(&attempts), "{attempts}");
     }
@@ -99,7 +179,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_next_attempt_is_always_ahead_and_within_an_hour(attempt in 0u32.., chance in any::<u64>()) {
-            let Verdict::Again(next, _) = decide(not_now(), attempt, at(0), at(0), chance) else {
+            let Verdict::Again { at: next, .. } = decide(not_now(), attempt, at(0), at(0), chance) else {
                 return Err(TestCaseError::fail("it gave up at once"));
             };
             prop_assert!(next >= at(7) && next <= at(3_600));

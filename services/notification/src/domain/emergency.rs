@@ -39,6 +39,7 @@ fn letter(notice: &GlassNotice, to: &Email, subject: &str, what: &str, then: &st
             to: to.to_string(),
             subject: Some(subject.to_owned()),
             body: format!("{what}\nWho: {user_id}\nBy the grant: {grant_id}\nUntil: {until} UTC\n{then}\n"),
+            ..Content::default()
         },
         patient: Some(patient_id.clone()),
     }

@@ -1,7 +1,17 @@
 //! What a notification is and how its delivery goes: pure rules, no SQL, no HTTP, no clock.
 
+pub mod built_in;
+pub mod credential_expiring;
 pub mod delivery;
+pub mod device;
 pub mod emergency;
+pub mod endpoint;
 pub mod notification;
 pub mod outside_hours;
+pub mod preference;
+pub mod referral;
+pub mod reply_word;
 pub mod search;
+pub mod text;
+pub mod timing;
+pub mod visit;

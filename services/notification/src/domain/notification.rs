@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use contracts::field::{self, BadField, Email, Phone};
-use contracts::id::{NotificationId, PatientId};
+use contracts::id::{AppointmentId, NotificationId, PatientId};
 use contracts::notifications::{
-    self as wire, Channel, EmailRequest, NotificationStatus, PushRequest, SmsRequest,
+    self as wire, Channel, EmailRequest, NotificationStatus, NotificationType, PushRequest, SmsRequest,
 };
 use contracts::problem::{Faults, Problem};
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ const PUSH_CHARS_MAX: usize = 4_000;
 const DEVICE_TOKEN_BYTES: std::ops::RangeInclusive<usize> = 1..=4_096;
 
 /// What it says and to whom: what is sealed as the row's body.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Content {
     /// A mailbox, a phone or a device's token.
     pub to: String,
@@ -25,6 +25,9 @@ pub struct Content {
     pub subject: Option<String>,
     /// Plain text.
     pub body: String,
+    /// Whether it is sent whatever is wished, and to a suppressed address too where the law allows it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub critical: bool,
 }
 
 /// A notification that is asked for.
@@ -53,8 +56,18 @@ pub struct Notification {
     pub status: NotificationStatus,
     /// When it was handed on.
     pub sent_at: Option<DateTime<Utc>>,
+    /// When it arrived, as the provider told.
+    pub delivered_at: Option<DateTime<Utc>>,
     /// Why it was not.
     pub error: Option<String>,
+    /// What it is about.
+    pub kind: NotificationType,
+    /// The appointment that it tells of.
+    pub appointment: Option<AppointmentId>,
+    /// When it is to be sent, or was to be.
+    pub send_at: Option<DateTime<Utc>>,
+    /// The provider's own code for that.
+    pub provider_code: Option<String>,
 }
 
 impl Draft {
@@ -67,7 +80,7 @@ impl Draft {
             mailbox(&request.to),
             ("subject", subject),
             body,
-            request.patient_id.as_deref(),
+            (request.patient_id.as_deref(), request.critical),
         )
     }
 
@@ -75,7 +88,13 @@ impl Draft {
     pub fn sms(request: &SmsRequest) -> Result<Self, Problem> {
         let to = Phone::parse(&request.to).map(|phone| phone.to_string());
         let message = ("message", field::prose(&request.message, SMS_CHARS_MAX));
-        Self::parse(Channel::Sms, to, ("subject", Ok(None)), message, request.patient_id.as_deref())
+        Self::parse(
+            Channel::Sms,
+            to,
+            ("subject", Ok(None)),
+            message,
+            (request.patient_id.as_deref(), request.critical),
+        )
     }
 
     /// Reads a push notification to be sent.
@@ -87,7 +106,7 @@ impl Draft {
             device_token(&request.to),
             ("title", title),
             message,
-            request.patient_id.as_deref(),
+            (request.patient_id.as_deref(), request.critical),
         )
     }
 
@@ -96,14 +115,15 @@ impl Draft {
         to: Result<String, BadField>,
         subject: (&str, Result<Option<String>, BadField>),
         body: (&str, Result<String, BadField>),
-        patient: Option<&str>,
+        (patient, critical): (Option<&str>, bool),
     ) -> Result<Self, Problem> {
         let mut faults = Faults::new();
         let to = faults.take("to", to);
         let subject = faults.take(subject.0, subject.1);
         let body = faults.take(body.0, body.1);
         let patient = faults.take("patientId", patient.map(PatientId::parse).transpose());
-        let content = to.zip(subject).zip(body).map(|((to, subject), body)| Content { to, subject, body });
+        let content =
+            to.zip(subject).zip(body).map(|((to, subject), body)| Content { to, subject, body, critical });
         faults.finish(content.zip(patient).map(|(content, patient)| Self { channel, content, patient }))
     }
 }
@@ -122,8 +142,14 @@ impl Notification {
             patient_id: patient.as_ref().map(ToString::to_string),
             status: self.status,
             error: self.error.clone(),
+            provider_code: self.provider_code.clone(),
             created_at: instant(self.created_at),
             sent_at: self.sent_at.map(instant),
+            kind: self.kind,
+            appointment_id: self.appointment.as_ref().map(ToString::to_string),
+            send_at: self.send_at.map(instant),
+            critical: content.critical,
+            delivered_at: self.delivered_at.map(instant),
         }
     }
 }
@@ -142,7 +168,7 @@ fn mailbox(text: &str) -> Result<String, BadField> {
     }
 }
 
-fn device_token(text: &str) -> Result<String, BadField> {
+pub(super) fn device_token(text: &str) -> Result<String, BadField> {
     let good = DEVICE_TOKEN_BYTES.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
     good.then(|| text.to_owned()).ok_or_else(|| {
         BadField::new("must be a device's token: 1 to 4096 printable characters without blanks")
@@ -159,6 +185,8 @@ mod tests {
             subject: subject.to_owned(),
             body: "This is a reminder.\nBring your card.".to_owned(),
             patient_id: None,
+            kind: None,
+            critical: false,
         })
     }
 
@@ -197,6 +225,8 @@ mod tests {
                 title: "Reminder".to_owned(),
                 message: "Tomorrow".to_owned(),
                 patient_id: None,
+                kind: None,
+                critical: false,
             })
         };
         assert!(push("deviceToken123").is_ok());
@@ -208,8 +238,13 @@ mod tests {
 
     #[test]
     fn every_fault_is_told_at_once() {
-        let bad =
-            SmsRequest { to: "0".to_owned(), message: " ".to_owned(), patient_id: Some("a b".to_owned()) };
+        let bad = SmsRequest {
+            to: "0".to_owned(),
+            message: " ".to_owned(),
+            patient_id: Some("a b".to_owned()),
+            kind: None,
+            critical: false,
+        };
         assert_eq!(fields(&Draft::sms(&bad).unwrap_err()), ["to", "message", "patientId"]);
     }
 

@@ -29,6 +29,7 @@ pub fn letter(notice: &AppointmentNotice, provider: &Email) -> Draft {
                  Please look at your calendar.\n",
                 notice.appointment_id
             ),
+            ..Content::default()
         },
         patient: Some(notice.patient_id.clone()),
     }

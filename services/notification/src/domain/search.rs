@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use contracts::field::BadField;
-use contracts::id::PatientId;
-use contracts::notifications::{Channel, NotificationFilter, NotificationStatus};
+use contracts::id::{AppointmentId, PatientId};
+use contracts::notifications::{Channel, NotificationFilter, NotificationStatus, NotificationType};
 use contracts::problem::{Faults, Problem};
 use http_kit::page::Window;
 
@@ -25,6 +25,10 @@ pub struct Search {
     pub addressee: Option<String>,
     /// Whom they concern.
     pub patient: Option<PatientId>,
+    /// The appointment that they tell of.
+    pub appointment: Option<AppointmentId>,
+    /// What they are about.
+    pub kind: Option<NotificationType>,
     /// The stretch of the list.
     pub window: Window<Key>,
 }
@@ -36,12 +40,17 @@ impl Search {
         let addressee = faults.take("to", filter.to.as_deref().map(address).transpose());
         let patient = filter.patient_id.as_deref().map(PatientId::parse).transpose();
         let patient = faults.take("patientId", patient);
+        let appointment = filter.appointment_id.as_deref().map(AppointmentId::parse).transpose();
+        let appointment = faults.take("appointmentId", appointment);
         let window = Window::parse(filter.limit, filter.cursor.as_deref(), &mut faults);
-        let search = addressee.zip(patient).zip(window).map(|((addressee, patient), window)| Self {
+        let search = addressee.zip(patient).zip(appointment).zip(window);
+        let search = search.map(|(((addressee, patient), appointment), window)| Self {
             channel: filter.channel,
             status: filter.status,
             addressee,
             patient,
+            appointment,
+            kind: filter.kind,
             window,
         });
         faults.finish_query(search)

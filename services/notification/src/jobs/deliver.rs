@@ -1,18 +1,27 @@
-//! Hands queued mail on: at least once, with ever longer pauses, for a day.
+//! Hands queued notifications on: at least once, with ever longer pauses, for a day; several at once, and no more than that.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::notifications::Channel;
 use db::Db;
 use tokio::sync::Notify;
+use tokio::task::{JoinError, JoinSet};
 
-use crate::domain::delivery::{Outcome, Verdict, decide};
-use crate::mail::Mailer;
-use crate::store::claim::{Claimed, notification_next_due, notification_note, notifications_claim};
+use crate::channels::{Channels, LookUp, Outgoing};
+use crate::domain::delivery::{Attempted, Cause, Outcome, Refusal, Verdict, decide};
+use crate::domain::device::Target;
+use crate::store::claim::{Claimed, Unsure, notification_next_due, notification_note, notifications_claim};
+use crate::store::device::{device_find, device_forget};
+use crate::store::outcome::notification_is_known_as;
+use crate::store::scheduled::queued_is_wanted;
+use crate::store::suppression::{suppression_of, suppression_put};
 
-/// Claimed at a time: tried one after the other, all within the lease.
-const BATCH: u32 = 16;
+/// Claimed at a time. With what waits already, and [`AT_ONCE`], all are tried within the lease, though four adapters be as slow as they may.
+const BATCH: u32 = 48;
+/// Handed on at the same time.
+const AT_ONCE: usize = 16;
 /// Looked for at least so often: another instance may have died with claims of its own.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
@@ -20,19 +29,24 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Delivery {
     db: Db,
-    mailer: Option<Arc<Mailer>>,
+    channels: Channels,
     due: Arc<Notify>,
 }
 
 impl Delivery {
-    /// With a mail server, or without: then mail stays in the capture box.
-    pub fn new(db: Db, mailer: Option<Mailer>) -> Self {
-        Self { db, mailer: mailer.map(Arc::new), due: Arc::default() }
+    /// By these ways. What has none stays in the capture box.
+    pub fn new(db: Db, channels: Channels) -> Self {
+        Self { db, channels, due: Arc::default() }
     }
 
     /// Whether anything hands on what goes this way.
     pub fn has_way(&self, channel: Channel) -> bool {
-        channel == Channel::Email && self.mailer.is_some()
+        !self.channels.of(channel).is_empty()
+    }
+
+    /// Who hands on.
+    pub fn channels(&self) -> &Channels {
+        &self.channels
     }
 
     /// Lets the job look at once.
@@ -41,48 +55,192 @@ impl Delivery {
     }
 
     /// One attempt, and what it means.
-    pub async fn attempt(&self, claimed: &Claimed) -> Verdict {
-        let outcome = match &self.mailer {
-            Some(mailer) => mailer.send(&claimed.id, &claimed.content, claimed.created_at).await,
-            // It was queued when there still was one.
-            None => Outcome::NotNow("The stack has no mail server.".to_owned()),
+    pub async fn attempt(&self, claimed: &Claimed) -> Attempted {
+        let (adapter, outcome) = match self.prepare(claimed).await {
+            Ok(message) => self.hand_over(claimed, &message).await,
+            Err(outcome) => (None, outcome),
         };
         let chance = u64::from_le_bytes(self.db.random().bytes());
-        let verdict = decide(outcome, claimed.attempt, claimed.created_at, self.db.clock().now(), chance);
-        if let Verdict::Failed(why) | Verdict::Again(_, why) = &verdict {
-            tracing::warn!(notification = %claimed.id, attempt = claimed.attempt, why, "mail was not handed on");
+        let verdict = decide(outcome, claimed.attempt, claimed.since, self.db.clock().now(), chance);
+        if let Verdict::Failed(Refusal { why, .. }) | Verdict::Again { why, .. } = &verdict {
+            tracing::warn!(notification = %claimed.id, attempt = claimed.attempt, why, "it was not handed on");
         }
-        verdict
+        Attempted { verdict, adapter }
+    }
+
+    /// To whom it goes now; and whether it may: somebody may have said STOP since it was queued.
+    async fn prepare(&self, claimed: &Claimed) -> Result<Outgoing, Outcome> {
+        let not_now = |error: db::Error| {
+            tracing::warn!(%error, notification = %claimed.id, "whom it goes to cannot be read");
+            Outcome::not_now("The stack cannot read whom it goes to.")
+        };
+        let (content, mut tx) = (&claimed.content, self.db.read().await.map_err(not_now)?);
+        let target = match claimed.channel {
+            Channel::Push => device_find(&mut tx, &self.db, &content.to).await.map_err(not_now)?,
+            Channel::Email | Channel::Sms => None,
+        };
+        let target = target.map_or_else(|| Target::Address(content.to.clone()), |kept| kept.device.target());
+        let to = address(&target);
+        let cause = suppression_of(&mut tx, &self.db, claimed.channel, to).await.map_err(not_now)?;
+        if is_kept_back(claimed.channel, cause, content.critical) {
+            return Err(Outcome::refused("The address is suppressed."));
+        }
+        let (id, asked_at) = (claimed.id.clone(), claimed.created_at);
+        Ok(Outgoing { id, asked_at, content: content.clone(), target })
+    }
+
+    async fn hand_over(&self, claimed: &Claimed, message: &Outgoing) -> (Option<usize>, Outcome) {
+        let mut first = None;
+        if let Some(unsure) = claimed.unsure {
+            match self.look_up(claimed.channel, message, unsure).await {
+                Looked::Has(outcome) => return (None, outcome),
+                Looked::HasNot => {}
+                Looked::Ask(adapter) => first = adapter,
+            }
+        }
+        let (adapter, outcome) = self.channels.hand_over(claimed.channel, message, first).await;
+        let outcome = match outcome {
+            // Whether it was taken before is as little known as it was.
+            Outcome::NotNow { why, .. } if first.is_some() => Outcome::Unsure(why),
+            outcome => outcome,
+        };
+        (Some(adapter), outcome)
+    }
+
+    /// Whether whoever may have it has it.
+    async fn look_up(&self, channel: Channel, message: &Outgoing, unsure: Unsure) -> Looked {
+        let mut looked = Looked::HasNot;
+        for (index, adapter) in self.channels.of(channel).iter().enumerate() {
+            if unsure != Unsure::BySome && unsure != Unsure::By(index) {
+                continue;
+            }
+            match adapter.look_up(message).await {
+                LookUp::Cannot => looked = Looked::Ask((unsure != Unsure::BySome).then_some(index)),
+                LookUp::Unanswered(why) => return Looked::Has(Outcome::Unsure(why)),
+                LookUp::Found(names) => {
+                    for name in names {
+                        // Another notification may have said the same to the same number.
+                        match notification_is_known_as(&self.db, &name).await {
+                            Ok(true) => {}
+                            Ok(false) => return Looked::Has(Outcome::Sent(Some(name))),
+                            Err(_) => {
+                                let why = "The stack cannot read what it has sent.";
+                                return Looked::Has(Outcome::unsure(why));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        looked
     }
 }
 
-/// Delivers for as long as the future lives.
-pub async fn run(delivery: Delivery) {
-    loop {
-        match notifications_claim(&delivery.db, BATCH).await {
-            Ok(claimed) if claimed.is_empty() => wait(&delivery).await,
-            Ok(claimed) => {
-                for claimed in &claimed {
-                    deliver(&delivery, claimed).await;
-                }
-            }
-            Err(error) => {
-                tracing::warn!(%error, "the queue cannot be read");
-                wait(&delivery).await;
-            }
+/// What is known of a message that may have been taken.
+enum Looked {
+    /// It was, or it is not known yet.
+    Has(Outcome),
+    /// It was not.
+    HasNot,
+    /// Nobody can say: this one is asked to take it again, under the same identity. `None`: whoever is first.
+    Ask(Option<usize>),
+}
+
+/// By what an address is suppressed.
+fn address(target: &Target) -> &str {
+    match target {
+        Target::Address(to) => to,
+        Target::Browser(subscription) => &subscription.endpoint,
+    }
+}
+
+/// Whether a message to a suppressed address is kept back: a critical one only from a number whose owner said STOP (47 CFR 64.1200(a)(10)).
+pub fn is_kept_back(channel: Channel, cause: Option<Cause>, critical: bool) -> bool {
+    match cause {
+        None => false,
+        Some(Cause::Stop) if channel == Channel::Sms => true,
+        Some(_) => !critical,
+    }
+}
+
+/// Notes what came of an attempt, with all that follows from it for the address.
+pub async fn note(
+    tx: &mut db::Tx,
+    db: &Db,
+    claimed: &Claimed,
+    attempted: &Attempted,
+) -> Result<bool, db::Error> {
+    if let Verdict::Failed(Refusal { cause: Some(cause), .. }) = &attempted.verdict {
+        let device = match claimed.channel {
+            Channel::Push => device_find(tx, db, &claimed.content.to).await?,
+            Channel::Email | Channel::Sms => None,
+        };
+        let to = device.as_ref().map_or(claimed.content.to.as_str(), |kept| kept.device.address());
+        suppression_put(tx, db, (claimed.channel, to), *cause).await?;
+        if *cause == Cause::Gone {
+            device_forget(tx, db, to).await?;
         }
+    }
+    notification_note(tx, db, claimed, attempted).await
+}
+
+/// Delivers for as long as the future lives. What is claimed waits for its turn; more is claimed when hardly anything waits, so that one that is slow keeps
+/// nobody else.
+pub async fn run(delivery: Delivery) {
+    let (mut waiting, mut under_way) = (VecDeque::new(), JoinSet::new());
+    loop {
+        if waiting.len() < AT_ONCE {
+            waiting.extend(claim(&delivery).await);
+        }
+        while under_way.len() < AT_ONCE
+            && let Some(claimed) = waiting.pop_front()
+        {
+            let delivery = delivery.clone();
+            under_way.spawn(async move { deliver(&delivery, &claimed).await });
+        }
+        if waiting.is_empty() && under_way.len() < AT_ONCE {
+            tokio::select! {
+                Some(ended) = under_way.join_next() => tell_of(&ended),
+                () = wait(&delivery) => {}
+            }
+        } else if let Some(ended) = under_way.join_next().await {
+            tell_of(&ended);
+        }
+        while let Some(ended) = under_way.try_join_next() {
+            tell_of(&ended);
+        }
+    }
+}
+
+async fn claim(delivery: &Delivery) -> Vec<Claimed> {
+    notifications_claim(&delivery.db, BATCH).await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "the queue cannot be read");
+        Vec::new()
+    })
+}
+
+fn tell_of(ended: &Result<(), JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "an attempt ended early");
     }
 }
 
 async fn deliver(delivery: &Delivery, claimed: &Claimed) {
-    let verdict = delivery.attempt(claimed).await;
-    let noted = async {
-        let mut tx = delivery.db.begin().await?;
-        notification_note(&mut tx, claimed, &verdict).await?;
+    // What it tells of may have changed while it waited for its turn.
+    match queued_is_wanted(&delivery.db, &claimed.id, &claimed.claim).await {
+        Ok(true) => {}
+        Ok(false) => return,
+        Err(error) => {
+            return tracing::warn!(%error, notification = %claimed.id, "it is not known whether this is to be sent");
+        }
+    }
+    let attempted = delivery.attempt(claimed).await;
+    let noted = db::retrying(&delivery.db, async |mut tx| {
+        note(&mut tx, &delivery.db, claimed, &attempted).await?;
         tx.commit().await
-    };
+    });
     if let Err(error) = noted.await {
-        // The claim runs out, and it is handed on once more, under the same Message-ID.
+        // The claim runs out, and it is handed on once more, under the same identity, if its provider does not say that it has it.
         tracing::warn!(%error, notification = %claimed.id, "an attempt could not be noted");
     }
 }
@@ -96,4 +254,21 @@ async fn wait(delivery: &Delivery) {
         Ok(None) | Err(_) => LOOK_EVERY,
     };
     let _ = tokio::time::timeout(pause, delivery.due.notified()).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_critical_goes_to_any_address_but_a_number_that_said_stop() {
+        for channel in [Channel::Email, Channel::Sms, Channel::Push] {
+            assert!(!is_kept_back(channel, None, false));
+            for cause in [Cause::Bounce, Cause::Complaint, Cause::Gone] {
+                assert!(is_kept_back(channel, Some(cause), false));
+                assert!(!is_kept_back(channel, Some(cause), true));
+            }
+        }
+        assert!(is_kept_back(Channel::Sms, Some(Cause::Stop), true));
+    }
 }

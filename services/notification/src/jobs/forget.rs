@@ -6,6 +6,7 @@ use std::time::Duration;
 use db::Db;
 
 use crate::store::notification::notifications_forget;
+use crate::store::told::told_forget;
 
 const EVERY: Duration = Duration::from_hours(1);
 
@@ -22,5 +23,6 @@ pub async fn run(db: Db) {
 async fn forget(db: &Db) -> Result<(), db::Error> {
     let mut tx = db.begin().await?;
     notifications_forget(&mut tx).await?;
+    told_forget(&mut tx).await?;
     tx.commit().await
 }

@@ -5,13 +5,14 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use contracts::ambient::Random;
 use contracts::id::NotificationId;
-use contracts::notifications::NotificationStatus;
+use contracts::notifications::{Channel, NotificationStatus};
 use db::{Db, Tx, on, sql};
 use sqlx::FromRow;
 
-use crate::domain::delivery::Verdict;
+use crate::domain::delivery::{Attempted, Verdict};
 use crate::domain::notification::Content;
-use crate::store::notification::{content, status_name};
+use crate::store::notification::{CHANNELS, channel_name, content, status_name};
+use crate::store::outcome::provider_ref;
 
 /// How long a claimed notification is left to its claimer: longer than its attempts may take one after the other.
 pub const LEASE: TimeDelta = TimeDelta::seconds(60);
@@ -40,22 +41,41 @@ pub struct Claimed {
     pub version: i64,
     /// When it was asked for.
     pub created_at: DateTime<Utc>,
+    /// From when it is tried for a day: when it was asked for, was to be sent, or was sent again.
+    pub since: DateTime<Utc>,
+    /// The way it goes.
+    pub channel: Channel,
     /// What it says and to whom.
     pub content: Content,
+    /// That it may have been handed on already.
+    pub unsure: Option<Unsure>,
     /// Which attempt this is, from 1.
     pub attempt: u32,
     /// By what right.
     pub claim: Claim,
 }
 
+/// By whom a notification may have been taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unsure {
+    /// By this one of its channel's adapters.
+    By(usize),
+    /// By whichever was asked when the claimer before died.
+    BySome,
+}
+
 #[derive(FromRow)]
 struct Row {
     id: String,
     version: i64,
+    channel: String,
     created_at: DateTime<Utc>,
+    replayed_at: Option<DateTime<Utc>>,
+    unsure_adapter: Option<i64>,
     patient_id: Option<String>,
     body: Vec<u8>,
     attempts: i64,
+    send_at: Option<DateTime<Utc>>,
 }
 
 /// Claims up to `limit` notifications that are due. No two claimers get the same one.
@@ -65,27 +85,36 @@ pub async fn notifications_claim(db: &Db, limit: u32) -> Result<Vec<Claimed>, db
     // Claimers take turns; otherwise two on PostgreSQL would pick the same rows, and one of them find nothing.
     tx.lock(&["delivery"]).await?;
     let now = tx.now();
-    let rows: Vec<Row> = on!(tx, |conn| sqlx::query_as(sql!(
-        "update notification set claim = $1, next_attempt_at = $2, attempts = attempts + 1 \
+    let rows: Vec<Row> = on!(tx, |conn| {
+        sqlx::query_as(sql!(
+        // Whose claim still stands, and whose time has come all the same, died with it.
+        "update notification set unsure_adapter = case when claim is null then unsure_adapter else coalesce(unsure_adapter, -1) end, \
+             claim = $1, next_attempt_at = $2, attempts = attempts + 1 \
          where next_attempt_at <= $3 and id in ( \
              select id from notification where next_attempt_at <= $3 order by next_attempt_at, id limit $4) \
-         returning id, version, created_at, patient_id, body, attempts"
+         returning id, version, channel, created_at, replayed_at, unsure_adapter, patient_id, body, attempts, send_at"
     ))
     .bind(claim.bytes())
     .bind(now + LEASE)
     .bind(now)
     .bind(i64::from(limit))
     .fetch_all(conn)
-    .await)?;
+    .await
+    })?;
     tx.commit().await?;
     let mut claimed = Vec::with_capacity(rows.len());
     for row in rows {
         let content = content(db, &row.id, row.patient_id.as_deref(), row.created_at, &row.body).await?;
-        claimed.extend(content.map(|content| Claimed {
+        let channel = CHANNELS.into_iter().find(|channel| channel_name(*channel) == row.channel);
+        let unsure = row.unsure_adapter.map(|by| usize::try_from(by).map_or(Unsure::BySome, Unsure::By));
+        claimed.extend(content.zip(channel).map(|(content, channel)| Claimed {
             id: NotificationId::trusted(row.id),
             version: row.version,
             created_at: row.created_at,
+            since: row.replayed_at.or(row.send_at).unwrap_or(row.created_at),
+            channel,
             content,
+            unsure,
             attempt: u32::try_from(row.attempts).unwrap_or(u32::MAX),
             claim: claim.clone(),
         }));
@@ -101,20 +130,38 @@ pub async fn notification_next_due(db: &Db) -> Result<Option<DateTime<Utc>>, db:
         .await)?)
 }
 
-/// Notes what came of an attempt; `false` if there is nothing to note it on: somebody else's attempt came to an end before, or the
-/// patient was erased.
-pub async fn notification_note(tx: &mut Tx, claimed: &Claimed, verdict: &Verdict) -> Result<bool, db::Error> {
+/// Notes what came of an attempt; `false` if there is nothing to note it on: somebody else's attempt came to an end before, its provider told more
+/// already, or the patient was erased.
+pub async fn notification_note(
+    tx: &mut Tx,
+    db: &Db,
+    claimed: &Claimed,
+    Attempted { verdict, adapter }: &Attempted,
+) -> Result<bool, db::Error> {
     let now = tx.now();
-    let (status, sent_at, error, next_attempt_at) = match verdict {
-        Verdict::Sent => (NotificationStatus::Sent, Some(now), None, None),
-        Verdict::Failed(why) => (NotificationStatus::Failed, None, Some(why), None),
-        Verdict::Again(at, why) => (NotificationStatus::Queued, None, Some(why), Some(*at)),
+    let (mut sent_at, mut error, mut code, mut next_attempt_at, mut by, mut name) =
+        (None, None, None, None, None, None);
+    let status = match verdict {
+        Verdict::Sent(told) => {
+            (sent_at, name) = (Some(now), told.as_deref().map(|name| provider_ref(db, name)).transpose()?);
+            NotificationStatus::Sent
+        }
+        Verdict::Failed(refusal) => {
+            (error, code) = (Some(&refusal.why), refusal.code.as_ref());
+            NotificationStatus::Failed
+        }
+        Verdict::Again { at, why, unsure } => {
+            (error, next_attempt_at) = (Some(why), Some(*at));
+            by = unsure.then(|| adapter.and_then(|it| i64::try_from(it).ok()).unwrap_or(-1));
+            NotificationStatus::Queued
+        }
     };
     // What is handed on is handed on, whoever's turn it is by now; anything else only the holder of the claim may say.
     let noted = on!(tx, |conn| {
         sqlx::query(sql!(
-        "update notification set version = version + 1, status = $2, sent_at = $3, error = $4, next_attempt_at = $5, claim = null \
-         where id = $1 and status = 'Queued' and ($2 = 'Sent' or claim = $6)"
+        "update notification set version = version + 1, status = $2, sent_at = $3, error = $4, next_attempt_at = $5, claim = null, \
+             provider_code = $7, unsure_adapter = $8, provider_ref = coalesce($9, provider_ref) \
+         where id = $1 and ((status = 'Queued' and ($2 = 'Sent' or claim = $6)) or (status = 'Withdrawn' and $2 = 'Sent'))"
     ))
     .bind(claimed.id.as_str())
     .bind(status_name(status))
@@ -122,6 +169,9 @@ pub async fn notification_note(tx: &mut Tx, claimed: &Claimed, verdict: &Verdict
     .bind(error)
     .bind(next_attempt_at)
     .bind(claimed.claim.bytes())
+    .bind(code)
+    .bind(by)
+    .bind(&name)
     .execute(conn)
     .await
     .map(|done| done.rows_affected())

@@ -4,7 +4,10 @@ use chrono::Datelike;
 use contracts::id::PatientId;
 use db::{Db, Fate, Item, Tx, on, sql};
 
+use crate::store::device::devices_erase;
 use crate::store::notification::Sealed;
+use crate::store::preference::preference_erase;
+use crate::store::told::told_erase;
 
 /// So many are looked at in one go.
 const BATCH: i64 = 100;
@@ -29,7 +32,14 @@ pub async fn notifications_erase(
         .execute(conn)
         .await
         .map(|done| done.rows_affected()))?;
-    db::erasure_shredded(tx, db, patient.as_str(), &[("notifications", gone.saturating_sub(aside))]).await
+    told_erase(tx, patient).await?;
+    let wishes = preference_erase(tx, patient).await?;
+    let devices = devices_erase(tx, patient).await?;
+    let notifications = ("notifications", gone.saturating_sub(aside));
+    let others = [("preferences", wishes), ("devices", devices)];
+    let shredded: Vec<_> =
+        std::iter::once(notifications).chain(others.into_iter().filter(|(_, count)| *count > 0)).collect();
+    db::erasure_shredded(tx, db, patient.as_str(), &shredded).await
 }
 
 /// Returns how many are.
@@ -63,13 +73,15 @@ async fn keep_aside(
 }
 
 async fn batch(tx: &mut Tx, patient: &PatientId, after: &str) -> Result<Vec<Sealed>, db::Error> {
-    Ok(on!(tx, |conn| sqlx::query_as(sql!(
-        "select id, version, created_at, channel, status, patient_id, body, sent_at, error from notification \
-         where patient_id = $1 and id > $2 order by id limit $3"
+    Ok(on!(tx, |conn| {
+        sqlx::query_as(sql!(
+        "select id, version, created_at, channel, status, patient_id, body, sent_at, delivered_at, error, provider_code, kind, appointment_id, send_at from notification \
+         where patient_id = $1 and id > $2 and status <> 'Scheduled' order by id limit $3"
     ))
     .bind(patient.as_str())
     .bind(after)
     .bind(BATCH)
     .fetch_all(conn)
-    .await)?)
+    .await
+    })?)
 }

@@ -1,5 +1,12 @@
 //! Where notifications are kept: SQL and sealing, and nothing that decides.
 
 pub mod claim;
+pub mod device;
 pub mod erase;
 pub mod notification;
+pub mod outcome;
+pub mod preference;
+pub mod scheduled;
+pub mod suppression;
+pub mod template;
+pub mod told;

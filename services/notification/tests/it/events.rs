@@ -66,12 +66,36 @@ testkit::stack_tests! { services = [provider::SERVICE, notification::SERVICE];
         assert!(text.contains("apt001") && !text.contains("12345"), "{text}");
     }
 
+    async fn a_provider_is_told_what_came_of_a_referral_and_neither_whose_nor_why(stack: Arc<TestStack>) {
+        add_provider(&stack, r#"{"email": "janedoe@example.com"}"#).await;
+        let data = r#"{"referralId": "ref_1", "patientId": "12345", "providerId": "prov001", "status": "Accepted"}"#;
+        for _ in 0..2 {
+            let _ = deliver(&stack, "evt_1", "referral.changed.v1", data).await.expect(200);
+        }
+        let told = listed(&stack, "to=janedoe@example.com&patientId=12345").await;
+        assert_eq!(told.len(), 1);
+        let text = told[0]["body"].as_str().unwrap();
+        assert!(text.contains("ref_1") && text.contains("accepted") && !text.contains("12345"), "{text}");
+    }
+
     async fn a_provider_who_is_gone_or_has_no_mail_holds_nothing_up(stack: Arc<TestStack>) {
         let gone = deliver(&stack, "evt_1", "appointment.booked.v1", &notice("apt001", true)).await.expect(200);
         assert_eq!(gone.text, r#"{"firstTime":true}"#);
         add_provider(&stack, r#"{"phone": "+1234567890"}"#).await;
         let _ = deliver(&stack, "evt_2", "appointment.booked.v1", &notice("apt002", true)).await.expect(200);
         assert!(listed(&stack, "").await.is_empty());
+    }
+
+    async fn a_provider_is_told_of_a_credential_that_ends_soon_once(stack: Arc<TestStack>) {
+        add_provider(&stack, r#"{"email": "janedoe@example.com"}"#).await;
+        let data = r#"{"credentialId": "cred_1", "providerId": "prov001", "expiresOn": "2026-03-01"}"#;
+        for _ in 0..2 {
+            let _ = deliver(&stack, "evt_1", "credential.expiring.v1", data).await.expect(200);
+        }
+        let told = listed(&stack, "to=janedoe@example.com").await;
+        assert_eq!(told.len(), 1);
+        let text = told[0]["body"].as_str().unwrap();
+        assert!(text.contains("cred_1") && text.contains("2026-03-01"), "{text}");
     }
 
     async fn of_an_erased_patients_appointment_nobody_is_told(stack: Arc<TestStack>) {

@@ -235,7 +235,7 @@ mail_tests! {
 fn what_a_crash_left_queued_goes_out_once_the_claim_has_run_out() {
     use contracts::id::NotificationId;
     use notification::domain::notification::{Content, Draft};
-    use notification::store::claim::{Claim, notifications_claim};
+    use notification::store::claim::{Claim, Unsure, notifications_claim};
     use notification::store::notification::{Start, notification_insert};
 
     for engine in [db::Engine::Sqlite, db::Engine::Postgres] {
@@ -251,6 +251,7 @@ fn what_a_crash_left_queued_goes_out_once_the_claim_has_run_out() {
                         to: "johndoe@example.com".to_owned(),
                         subject: None,
                         body: "Hello".to_owned(),
+                        ..Content::default()
                     },
                     patient: None,
                 };
@@ -270,6 +271,7 @@ fn what_a_crash_left_queued_goes_out_once_the_claim_has_run_out() {
                     (&claimed[0].id, claimed[0].attempt, &claimed[0].content),
                     (&id, 2, &draft.content)
                 );
+                assert_eq!(claimed[0].unsure, Some(Unsure::BySome), "whoever died may have handed it on");
                 again.close().await;
             },
         );

@@ -3,10 +3,19 @@
 
 mod bad_input;
 mod care;
+mod channels;
+mod devices;
 mod events;
 mod list;
 mod mail;
+mod mail_faults;
+mod outage;
+mod preferences;
+mod push;
+mod reminders;
 mod send;
+mod sms;
+mod templates;
 
 use std::sync::Arc;
 

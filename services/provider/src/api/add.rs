@@ -11,7 +11,7 @@ use crate::store::provider::provider_insert;
 
 /// Adds a provider.
 pub async fn add(api: Api, call: Call<AddProvider>) -> Result<Answer<AddProvider>, Error> {
-    let (id, provider) = Provider::add(&call.body, api.time_zone)?;
+    let (id, provider) = Provider::add(&call.body, api.time_zone, api.today())?;
     let id = id.unwrap_or_else(|| ProviderId::generate(api.db.random()));
     let created = ProviderCreated { provider_id: id.clone(), status: "Created".to_owned() };
     let answer = Answer::new(created).located(&id).version(1);

@@ -6,7 +6,8 @@ use contracts::providers::ProviderFilter;
 use db::Term;
 use http_kit::page::Window;
 
-use super::provider::Provider;
+use super::language;
+use super::provider::{Provider, taxonomy_code};
 
 /// Longer than any specialization.
 const SPECIALIZATION_CHARS_MAX: usize = 200;
@@ -27,6 +28,14 @@ pub struct Search {
 pub fn terms_of(provider: &Provider) -> Vec<Term> {
     let mut terms = vec![specialization(&provider.specialization)];
     terms.extend(Term::of_words("name", &provider.name));
+    terms.extend(provider.taxonomy_code.iter().map(|code| Term::new("taxonomyCode", code)));
+    terms.extend(provider.languages.iter().flat_map(|tag| {
+        [tag.as_str(), language::primary(tag)].map(|language| Term::new("language", language.to_lowercase()))
+    }));
+    for location in &provider.locations {
+        terms.extend(Term::of_words("location", &location.name));
+        terms.extend(location.address.iter().flat_map(|address| Term::of_words("location", address)));
+    }
     terms
 }
 
@@ -41,6 +50,17 @@ impl Search {
         }
         if let Some(name) = &filter.name {
             terms.extend(Term::sought_words("name", name, &mut faults));
+        }
+        if let Some(code) = &filter.taxonomy_code {
+            let code = faults.take("taxonomyCode", taxonomy_code(code));
+            terms.extend(code.map(|code| Term::new("taxonomyCode", code)));
+        }
+        if let Some(location) = &filter.location {
+            terms.extend(Term::sought_words("location", location, &mut faults));
+        }
+        if let Some(tag) = &filter.language {
+            let tag = faults.take("language", language::check(tag));
+            terms.extend(tag.map(|tag| Term::new("language", tag.to_lowercase())));
         }
         let window = Window::parse(filter.limit, filter.cursor.as_deref(), &mut faults);
         faults.finish_query(window).map(|window| Self { terms, window })

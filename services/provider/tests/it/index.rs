@@ -14,7 +14,7 @@ use super::*;
 
 async fn insert(db: &Db, count: usize) {
     let request = serde_json::from_str(JANE).unwrap();
-    let (_, jane) = Provider::add(&request, chrono_tz::Europe::Berlin).unwrap();
+    let (_, jane) = Provider::add(&request, chrono_tz::Europe::Berlin, chrono::NaiveDate::default()).unwrap();
     let mut tx = db.begin().await.unwrap();
     for number in 0..count {
         let id = ProviderId::parse(&format!("prov{number}")).unwrap();

@@ -2,8 +2,13 @@
 #![allow(clippy::unwrap_used, reason = "a test says so by failing")]
 
 mod bad_input;
+mod compliance;
+mod credentials;
+mod exclusions;
 mod index;
 mod life;
+mod registry;
+mod schedule;
 mod search;
 
 use std::sync::Arc;

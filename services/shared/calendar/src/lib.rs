@@ -3,9 +3,13 @@
 //! It writes what the stack says of appointments, and nothing else: events at instants, in UTC, so that no rule of a time zone has to go with
 //! them. No text that is put in can make another property, whatever characters it has.
 //!
-//! Not here: what is in a feed and who may see it (the appointment service's), reading of other parties' calendars, and rules of recurrence.
+//! With the feature `read` it also reads what other parties' calendars say, as far as that takes somebody's time ([`read`](mod@read)).
+//!
+//! Not here: what is in a feed and who may see it (the appointment service's), and how calendars are fetched and written outside.
 
 mod line;
+#[cfg(feature = "read")]
+pub mod read;
 mod uid;
 
 use chrono::{DateTime, Utc};

@@ -4,17 +4,32 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api;
+pub use crate::appointment_history::{AppointmentChange, FieldChange, HistoryFilter};
 use crate::audit::{AuditEvents, AuditSearch};
 use crate::audit_verification::{ServiceVerification, VerificationQuery};
+use crate::availability::{
+    AppointmentConflict, ConflictFilter, ConflictResolved, EventStream, NextSlot, NextSlotFilter,
+    ResolutionRequest, WatchFilter,
+};
 use crate::erasure::ServiceErasure;
 use crate::event::{Accepted, Event};
 use crate::export::{ExportPage, ExportSearch};
 use crate::feeds::{CalendarText, Feed, FeedCreated, FeedFile, FeedFilter, FeedRequest, FeedRevoked};
-use crate::id::{AppointmentId, FeedId, PatientId, ProviderId};
+use crate::id::{AppointmentId, FeedId, PatientId, ProviderId, ReferralId, SeriesId, SlotHoldId, WaitlistId};
 use crate::keys::ServiceKeys;
 use crate::merge_patch::MergePatch;
+use crate::outside_calendars::OutsideCalendar;
 use crate::page::Page;
+use crate::referrals::{
+    AcceptRequest, DeclineRequest, Referral, ReferralFilter, ReferralRequest, ReferralSaved,
+};
+use crate::reschedule::{RescheduleRequest, Rescheduled};
 use crate::retention::{RetainedPage, RetainedSearch, RetentionRequest, ServiceRetention};
+use crate::series::{Series, SeriesBooked, SeriesChange, SeriesRequest, SeriesUpdated};
+pub use crate::slot_holds::{Busy, CancelledBy};
+use crate::slot_holds::{CancelQuery, SlotHeld, SlotHold, SlotHoldReleased, SlotHoldRequest};
+use crate::statistics::{StatisticsFilter, StatisticsReport};
+use crate::waitlist::{WaitlistChanged, WaitlistEntry, WaitlistFilter, WaitlistRequest};
 
 api! {
     service AppointmentService, tag "Appointments", client AppointmentsClient;
@@ -37,7 +52,8 @@ api! {
         needs AppointmentsWrite, answers 200 AppointmentUpdated;
 
     /// Cancel an appointment.
-    cancel_appointment: CancelAppointment = Delete "/api/appointments/{appointmentId}" [appointment_id: AppointmentId],
+    cancel_appointment: CancelAppointment = Delete "/api/appointments/{appointmentId}" [appointment_id: AppointmentId]
+        (query CancelQuery),
         needs AppointmentsWrite, answers 200 AppointmentCancelled;
 
     /// Who changed what in an appointment, and when.
@@ -45,9 +61,83 @@ api! {
         [appointment_id: AppointmentId] (query HistoryFilter),
         needs AppointmentsRead, answers 200 Page<AppointmentChange>;
 
+    /// Hold a slot for a few minutes, so that nobody else has it meanwhile.
+    hold_slot: HoldSlot = Post "/api/appointments/holds" (body SlotHoldRequest),
+        needs AppointmentsWrite, answers 201 SlotHeld;
+
+    /// The slots that the caller holds.
+    list_slot_holds: ListSlotHolds = Get "/api/appointments/holds",
+        needs AppointmentsWrite, answers 200 Page<SlotHold>;
+
+    /// Give a held slot back.
+    release_slot: ReleaseSlot = Delete "/api/appointments/holds/{holdId}" [hold_id: SlotHoldId],
+        needs AppointmentsWrite, answers 200 SlotHoldReleased;
+
+    /// Book appointments that recur by a rule.
+    book_series: BookSeries = Post "/api/appointments/series" (body SeriesRequest),
+        needs AppointmentsWrite, answers 201 SeriesBooked;
+
+    /// Retrieve a series with its appointments.
+    series_by_id: SeriesById = Get "/api/appointments/series/{seriesId}" [series_id: SeriesId],
+        needs AppointmentsRead, answers 200 Series;
+
+    /// Move or call off what is still to come of a series.
+    update_series: UpdateSeries = Put "/api/appointments/series/{seriesId}" [series_id: SeriesId] (body SeriesChange),
+        needs AppointmentsWrite, answers 200 SeriesUpdated;
+
+    /// Cancel what is still to come of a series.
+    cancel_series: CancelSeries = Delete "/api/appointments/series/{seriesId}" [series_id: SeriesId] (query CancelQuery),
+        needs AppointmentsWrite, answers 200 SeriesUpdated;
+
+    /// Wait for a time to become free.
+    join_waitlist: JoinWaitlist = Post "/api/appointments/waitlist" (body WaitlistRequest),
+        needs AppointmentsWrite, answers 201 WaitlistEntry;
+
+    /// List who waits, for what, and what is offered to them.
+    list_waitlist: ListWaitlist = Get "/api/appointments/waitlist" (query WaitlistFilter),
+        needs AppointmentsRead, answers 200 Page<WaitlistEntry>;
+
+    /// Wait no more.
+    leave_waitlist: LeaveWaitlist = Delete "/api/appointments/waitlist/{waitlistId}" [waitlist_id: WaitlistId],
+        needs AppointmentsWrite, answers 200 WaitlistChanged;
+
+    /// Take what is offered: it is booked.
+    accept_offer: AcceptOffer = Post "/api/appointments/waitlist/{waitlistId}/accept" [waitlist_id: WaitlistId],
+        needs AppointmentsWrite, answers 200 WaitlistChanged;
+
+    /// Do not take what is offered: the next who waits is offered it.
+    decline_offer: DeclineOffer = Post "/api/appointments/waitlist/{waitlistId}/decline" [waitlist_id: WaitlistId],
+        needs AppointmentsWrite, answers 200 WaitlistChanged;
+
+    /// Move the appointments of a provider who is away, or say what would be done.
+    reschedule_all: RescheduleAll = Post "/api/appointments/reschedule" (body RescheduleRequest),
+        needs AppointmentsWrite, answers 200 Rescheduled;
+
+    /// Count appointments by day, week, month, provider or kind of visit: as JSON, CSV or a picture.
+    appointment_statistics: AppointmentStatistics = Get "/api/appointments/statistics" (query StatisticsFilter),
+        needs AppointmentsRead, answers 200 StatisticsReport;
+
     /// A provider's free slots: stated hours less what is booked.
     provider_slots: ProviderSlots = Get "/api/providers/{providerId}/slots" [provider_id: ProviderId] (query SlotFilter),
         needs AppointmentsRead, answers 200 Page<Slot>, unaudited;
+
+    /// Providers with their next free slots, the soonest first.
+    next_slots: NextSlots = Get "/api/slots" (query NextSlotFilter),
+        needs AppointmentsRead, answers 200 Page<NextSlot>, unaudited;
+
+    /// Be told, as it happens, that something has changed in when a provider can be booked.
+    availability_events: AvailabilityEvents = Get "/api/providers/{providerId}/availability/events" [provider_id: ProviderId]
+        (query WatchFilter),
+        needs AppointmentsRead, answers 200 EventStream, unaudited;
+
+    /// Appointments to come that somebody must move, cancel or keep, each with what is free instead.
+    list_conflicts: ListConflicts = Get "/api/appointments/conflicts" (query ConflictFilter),
+        needs AppointmentsWrite, answers 200 Page<AppointmentConflict>;
+
+    /// Move, keep or cancel an appointment that is in conflict.
+    resolve_conflict: ResolveConflict = Post "/api/appointments/{appointmentId}/conflict" [appointment_id: AppointmentId]
+        (body ResolutionRequest),
+        needs AppointmentsWrite, answers 200 ConflictResolved;
 
     /// Make a calendar feed of a patient's or a provider's appointments; its address is told once.
     create_feed: CreateFeed = Post "/api/appointments/feeds" (body FeedRequest),
@@ -64,6 +154,31 @@ api! {
     /// The calendar of a feed, for calendar programs: `fileId` is its secret and `.ics`.
     feed_calendar: FeedCalendar = Get "/api/appointments/feeds/{feedId}/{fileId}" [feed_id: FeedId, file_id: FeedFile],
         public, answers 200 CalendarText;
+
+    /// The calendars outside that appointments are kept in step with, and how far each is.
+    list_outside_calendars: ListOutsideCalendars = Get "/api/appointments/calendars",
+        needs FeedsRead, answers 200 Page<OutsideCalendar>, unaudited;
+    /// Refer a patient to another provider, or to a speciality.
+    create_referral: CreateReferral = Post "/api/referrals" (body ReferralRequest),
+        needs AppointmentsWrite, answers 201 ReferralSaved;
+
+    /// List referrals, newest first.
+    list_referrals: ListReferrals = Get "/api/referrals" (query ReferralFilter),
+        needs AppointmentsRead, answers 200 Page<Referral>;
+
+    /// Retrieve a referral, and what was done with it.
+    referral_by_id: ReferralById = Get "/api/referrals/{referralId}" [referral_id: ReferralId],
+        needs AppointmentsRead, answers 200 Referral;
+
+    /// Accept a referral.
+    accept_referral: AcceptReferral = Post "/api/referrals/{referralId}/accept" [referral_id: ReferralId]
+        (body AcceptRequest),
+        needs AppointmentsWrite, answers 200 ReferralSaved;
+
+    /// Decline a referral.
+    decline_referral: DeclineReferral = Post "/api/referrals/{referralId}/decline" [referral_id: ReferralId]
+        (body DeclineRequest),
+        needs AppointmentsWrite, answers 200 ReferralSaved;
 
     /// Take an event.
     deliver_to_appointments: DeliverToAppointments = Post "/internal/events" (body Event),
@@ -109,6 +224,8 @@ pub enum AppointmentStatus {
     Confirmed,
     /// The patient is here.
     CheckedIn,
+    /// It is under way.
+    InProgress,
     /// It took place.
     Completed,
     /// It will not take place.
@@ -134,10 +251,18 @@ pub struct AppointmentRequest {
     /// The beginning at the provider's place, `HH:MM`. Where clocks are set back and it comes twice, the first is meant.
     #[schemars(regex(pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$"))]
     pub time_slot: String,
-    /// How long, minutes: 5 to 480, 30 if not given.
+    /// How long, minutes: 5 to 480; if not given, what the visit type says, or 30.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 5, max = 480))]
     pub duration_minutes: Option<u32>,
+    /// Which kind of visit, one of the provider's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 100))]
+    pub visit_type: Option<String>,
+    /// Where, one of the provider's locations. Date and time are at it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub location_id: Option<String>,
     /// `Scheduled` (if not given) or `Confirmed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<AppointmentStatus>,
@@ -145,6 +270,12 @@ pub struct AppointmentRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1000))]
     pub reason: Option<String>,
+    /// The referral that it is booked from, of the same patient and to this provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub referral_id: Option<String>,
+    /// The slot that the caller holds, of this time, to be booked now. One that has expired holds nothing any more, and is passed over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold_id: Option<String>,
 }
 
 /// An appointment.
@@ -174,16 +305,36 @@ pub struct Appointment {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1000))]
     pub reason: Option<String>,
-    /// `ProviderRemoved`: the provider's profile is gone and somebody must move or cancel this; read-only.
+    /// Which kind of visit, one of the provider's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 100))]
+    pub visit_type: Option<String>,
+    /// Where, one of the provider's locations. Date and time are at it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub location_id: Option<String>,
+    /// What somebody must resolve; read-only. `ProviderRemoved`: the provider's profile is gone. `TimeOff`, `OutsideHours`: it does not fit what the
+    /// provider says any more. `OutsideEvent`: an event in the provider's calendar outside takes the same time. `OutsideMove`, `OutsideDeletion`: it
+    /// was moved to where it cannot be, or deleted, in a calendar outside, and stands as it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conflict: Option<String>,
+    /// Of one that was cancelled, why. Left out for whoever has no permission `appointments:reason`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1000))]
+    pub cancellation_reason: Option<String>,
+    /// Of one that was cancelled, who called it off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancelled_by: Option<CancelledBy>,
+    /// The series that it is of; read-only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub series_id: Option<String>,
 }
 
 /// Something that staff should know of a booking that was made all the same.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Warning {
-    /// `outside-hours` or `in-the-past`.
+    /// `outside-hours`, `time-off`, `in-the-past` or `buffer`.
     pub code: String,
     /// For people.
     pub message: String,
@@ -225,34 +376,6 @@ pub struct AppointmentCancelled {
     pub appointment_id: AppointmentId,
 }
 
-/// One change of an appointment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct AppointmentChange {
-    /// The version that this change made, from 1.
-    pub version: i64,
-    /// When, RFC 3339 in UTC.
-    pub at: String,
-    /// Who: a user's id, or `service:` and a name.
-    pub by: String,
-    /// `Created`, `Updated`, `Rescheduled`, `Cancelled`, `ProviderRemoved`.
-    pub action: String,
-    /// Which members, from what to what, but for those that the caller is not shown.
-    pub changes: Vec<FieldChange>,
-}
-
-/// One member's change.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct FieldChange {
-    /// The member's name.
-    pub field: String,
-    /// What it was, as text; null if it was not there.
-    pub from: Option<String>,
-    /// What it is, as text; null if it is gone.
-    pub to: Option<String>,
-}
-
 /// A free slot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -263,6 +386,9 @@ pub struct Slot {
     pub time_slot: String,
     /// How long, minutes.
     pub duration_minutes: u32,
+    /// Where, if the hours say so: date and time are at that location.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location_id: Option<String>,
 }
 
 /// Which appointments.
@@ -292,18 +418,6 @@ pub struct AppointmentFilter {
     pub cursor: Option<String>,
 }
 
-/// Which stretch of a history.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct HistoryFilter {
-    /// At most so many, 1 to 200; 50 if not given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub limit: Option<u32>,
-    /// `nextCursor` of the page before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cursor: Option<String>,
-}
-
 /// Which slots.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -311,12 +425,18 @@ pub struct SlotFilter {
     /// First date at the provider's place, `YYYY-MM-DD`; today if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
-    /// Last date, `YYYY-MM-DD`, at most 31 days later; a week later if not given.
+    /// Last date, `YYYY-MM-DD`, at most 92 days later; a week later if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
-    /// How long, minutes: 5 to 480, 30 if not given.
+    /// How long, minutes: 5 to 480; if not given, what the visit type says, or 30.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_minutes: Option<u32>,
+    /// For this kind of visit, one of the provider's: its time and its buffers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub visit_type: Option<String>,
+    /// At this one of the provider's locations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location_id: Option<String>,
     /// At most so many, 1 to 200; 50 if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,

@@ -8,7 +8,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use settings::ServiceName;
 
-use crate::id::{AppointmentId, EventId, GrantId, PatientId, ProviderId, UserId};
+use crate::id::{
+    AppointmentId, CredentialId, EventId, GrantId, PatientId, ProviderId, ReferralId, UserId, WaitlistId,
+};
+use crate::referrals::ReferralStatus;
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -46,6 +49,17 @@ pub enum What {
         /// Who.
         provider_id: ProviderId,
     },
+    /// When a provider can be booked has changed: hours, dates, places, kinds of visits, or time off. Who keeps to it asks what it is now.
+    #[serde(rename = "provider.schedule-changed.v1", rename_all = "camelCase")]
+    ProviderScheduleChanged {
+        /// Whose.
+        provider_id: ProviderId,
+        /// Counts the changes. The highest counts.
+        version: i64,
+    },
+    /// A provider's credential ends soon.
+    #[serde(rename = "credential.expiring.v1", rename_all = "camelCase")]
+    CredentialExpiring(CredentialNotice),
     /// An appointment was booked.
     #[serde(rename = "appointment.booked.v1", rename_all = "camelCase")]
     AppointmentBooked(AppointmentNotice),
@@ -55,6 +69,15 @@ pub enum What {
     /// An appointment was cancelled.
     #[serde(rename = "appointment.cancelled.v1", rename_all = "camelCase")]
     AppointmentCancelled(AppointmentNotice),
+    /// A referral was made, or something came of it.
+    #[serde(rename = "referral.changed.v1", rename_all = "camelCase")]
+    ReferralChanged(ReferralNotice),
+    /// A slot is held for somebody who waits for one.
+    #[serde(rename = "waitlist.offered.v1")]
+    WaitlistOffered(OfferNotice),
+    /// An appointment was neither moved nor cancelled, and stands otherwise: confirmed, missed, over, or with something to resolve.
+    #[serde(rename = "appointment.changed.v1", rename_all = "camelCase")]
+    AppointmentChanged(AppointmentNotice),
     /// Who treats whom, or does no more.
     #[serde(rename = "care.told.v1", rename_all = "camelCase")]
     CareTold {
@@ -83,7 +106,7 @@ pub const TEAM: &str = "team";
 /// So many stand in one event at most.
 pub const CARE_MAX: u32 = 100;
 
-/// Which appointment, and what the people in it must be told.
+/// Which appointment, and what the people in it must be told. Why somebody comes is not in it, nor who they are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AppointmentNotice {
@@ -96,6 +119,74 @@ pub struct AppointmentNotice {
     /// Staff booked it outside the provider's hours, or in the past: the provider is told.
     #[serde(default)]
     pub outside_hours: bool,
+    /// As it is now. Left out by the version before this one, which runs beside it during a rollout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planned: Option<PlannedAppointment>,
+}
+
+/// An appointment as whoever reminds of it must know it. The highest version counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PlannedAppointment {
+    /// Counts the appointment's changes.
+    pub version: i64,
+    /// When it begins.
+    pub starts_at: DateTime<Utc>,
+    /// How long it takes.
+    pub duration_minutes: u32,
+    /// The IANA time zone in which date and time were agreed: the provider's place.
+    pub time_zone: String,
+    /// Where it stands, as the API has it: a text, since the version after this one may know more of them.
+    pub status: String,
+    /// Whether it is still to take place.
+    pub is_open: bool,
+    /// Whether somebody has to resolve something about it.
+    #[serde(default)]
+    pub has_conflict: bool,
+    /// With whom it was, if it has just been moved to somebody else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former_provider_id: Option<ProviderId>,
+}
+
+/// Which referral, where it stands, and who is to be told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReferralNotice {
+    /// Which.
+    pub referral_id: ReferralId,
+    /// Whose.
+    pub patient_id: PatientId,
+    /// Who is told: to whom it is while it is new, and who made it from then on.
+    pub provider_id: ProviderId,
+    /// Where it stands.
+    pub status: ReferralStatus,
+}
+
+/// Which credential ends soon, and whose.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CredentialNotice {
+    /// Which.
+    pub credential_id: CredentialId,
+    /// Whose.
+    pub provider_id: ProviderId,
+    /// Its last day, `YYYY-MM-DD`.
+    #[schemars(extend("format" = "date"))]
+    pub expires_on: String,
+}
+
+/// What is offered to whom, and until when. What it is they are shown by the entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OfferNotice {
+    /// Which entry of the waitlist.
+    pub waitlist_id: WaitlistId,
+    /// To whom.
+    pub patient_id: PatientId,
+    /// With whom.
+    pub provider_id: ProviderId,
+    /// Until when.
+    pub until: DateTime<Utc>,
 }
 
 /// That somebody treats somebody, as far as one source says. The highest version of a source counts.
@@ -165,6 +256,17 @@ impl What {
         }
     }
 
+    /// The appointment that it is about, if it is about one.
+    pub const fn appointment(&self) -> Option<&AppointmentNotice> {
+        match self {
+            Self::AppointmentBooked(notice)
+            | Self::AppointmentRescheduled(notice)
+            | Self::AppointmentCancelled(notice)
+            | Self::AppointmentChanged(notice) => Some(notice),
+            _ => None,
+        }
+    }
+
     /// The name, as it stands in `type`.
     pub const fn name(&self) -> &'static str {
         match self {
@@ -172,9 +274,14 @@ impl What {
             Self::PatientErasedUnderHold(_) => "patient.erased-under-hold.v1",
             Self::HoldChanged(_) => "hold.changed.v1",
             Self::ProviderRemoved { .. } => "provider.removed.v1",
+            Self::ProviderScheduleChanged { .. } => "provider.schedule-changed.v1",
+            Self::CredentialExpiring(_) => "credential.expiring.v1",
             Self::AppointmentBooked(_) => "appointment.booked.v1",
             Self::AppointmentRescheduled(_) => "appointment.rescheduled.v1",
             Self::AppointmentCancelled(_) => "appointment.cancelled.v1",
+            Self::ReferralChanged(_) => "referral.changed.v1",
+            Self::WaitlistOffered(_) => "waitlist.offered.v1",
+            Self::AppointmentChanged(_) => "appointment.changed.v1",
             Self::CareTold { .. } => "care.told.v1",
             Self::GlassBroken(_) => "glass.broken.v1",
             Self::GlassShut(_) => "glass.shut.v1",
@@ -195,10 +302,15 @@ impl What {
             | Self::PatientErasedUnderHold(_)
             | Self::HoldChanged(_)
             | Self::ConsentChanged { .. } => service == S::PatientService,
-            Self::ProviderRemoved { .. } => service == S::ProviderService,
-            Self::AppointmentBooked(_) | Self::AppointmentRescheduled(_) | Self::AppointmentCancelled(_) => {
-                service == S::AppointmentService
-            }
+            Self::ProviderRemoved { .. }
+            | Self::ProviderScheduleChanged { .. }
+            | Self::CredentialExpiring(_) => service == S::ProviderService,
+            Self::AppointmentBooked(_)
+            | Self::AppointmentRescheduled(_)
+            | Self::AppointmentCancelled(_)
+            | Self::AppointmentChanged(_)
+            | Self::ReferralChanged(_)
+            | Self::WaitlistOffered(_) => service == S::AppointmentService,
             Self::CareTold { care } => care.iter().all(of_source),
             Self::GlassBroken(_) | Self::GlassShut(_) => service == S::MedicalRecordsService,
         }
@@ -219,6 +331,7 @@ impl What {
                 &[S::AppointmentService, S::BillingService, S::MedicalRecordsService, S::NotificationService]
             }
             Self::ProviderRemoved { .. } => &[S::AppointmentService, S::AuthService],
+            Self::ProviderScheduleChanged { .. } => &[S::AppointmentService],
             Self::CareTold { .. } => &[
                 S::AppointmentService,
                 S::PatientService,
@@ -226,9 +339,13 @@ impl What {
                 S::BillingService,
                 S::NotificationService,
             ],
-            Self::AppointmentBooked(_) | Self::AppointmentRescheduled(_) | Self::AppointmentCancelled(_) => {
-                &[S::NotificationService]
-            }
+            Self::CredentialExpiring(_)
+            | Self::ReferralChanged(_)
+            | Self::AppointmentBooked(_)
+            | Self::AppointmentRescheduled(_)
+            | Self::AppointmentCancelled(_)
+            | Self::AppointmentChanged(_)
+            | Self::WaitlistOffered(_) => &[S::NotificationService],
             Self::GlassBroken(_) | Self::GlassShut(_) => {
                 &[S::AppointmentService, S::PatientService, S::BillingService, S::NotificationService]
             }

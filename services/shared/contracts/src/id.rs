@@ -25,29 +25,44 @@ const ROUTE_WORDS: &[&str] = &[
     "audit",
     "availability",
     "break-glass",
+    "calendars",
+    "callbacks",
     "care-team",
+    "compliance",
+    "conflict",
     "conflicts",
     "consents",
+    "credentials",
+    "devices",
     "email",
     "erasure",
+    "exclusions",
     "export",
     "feeds",
     "history",
+    "holds",
     "login",
     "logout",
     "me",
     "preferences",
+    "providers",
     "push",
     "refresh",
+    "replay",
     "reports",
+    "reschedule",
     "review",
     "roles",
     "search",
+    "series",
     "sessions",
     "slots",
     "sms",
     "statistics",
+    "suppressions",
+    "templates",
     "users",
+    "waitlist",
 ];
 
 /// Checks the form of an id.
@@ -141,10 +156,22 @@ ids! {
     PatientId = "pat",
     /// A provider: whoever treats.
     ProviderId = "prov",
+    /// A provider's time off.
+    TimeOffId = "toff",
+    /// A provider's credential.
+    CredentialId = "cred",
     /// An appointment.
     AppointmentId = "apt",
+    /// A referral.
+    ReferralId = "ref",
     /// A calendar feed.
     FeedId = "feed",
+    /// An entry of the waitlist.
+    WaitlistId = "wait",
+    /// A series of appointments.
+    SeriesId = "ser",
+    /// A slot that is held for a few minutes.
+    SlotHoldId = "hold",
     /// A bill.
     BillId = "bill",
     /// A medical record.
@@ -157,6 +184,10 @@ ids! {
     ConsentId = "cns",
     /// A notification that was sent or is to be.
     NotificationId = "notif",
+    /// A device that push messages go to.
+    DeviceId = "dev",
+    /// An address that is written to no more.
+    SuppressionId = "supp",
     /// A user: whoever can log in.
     UserId = "usr",
     /// A session: from a login until it ends.

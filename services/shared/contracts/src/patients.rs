@@ -98,6 +98,10 @@ api! {
     denials_of_patient: DenialsOfPatient = Get "/internal/consents/{patientId}" [patient_id: PatientId],
         needs ConsentsCollect, answers 200 Denials;
 
+    /// Where a patient is reached, for whoever writes to them.
+    contact_of_patient: ContactOfPatient = Get "/internal/contacts/{patientId}" [patient_id: PatientId],
+        needs ContactsCollect, answers 200 PatientContact;
+
     /// Take an event.
     deliver_to_patients: DeliverToPatients = Post "/internal/events" (body Event),
         needs InternalCall, answers 200 Accepted;
@@ -167,6 +171,16 @@ pub struct Patient {
     /// it: that it is not there says nothing of the patient.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub medical_history: Option<MedicalHistory>,
+}
+
+/// Where a patient is reached, and nothing else of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PatientContact {
+    /// Whose.
+    pub patient_id: PatientId,
+    /// Phone and e-mail.
+    pub contact_info: ContactInfo,
 }
 
 /// The answer to a registration.

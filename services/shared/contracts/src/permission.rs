@@ -89,10 +89,16 @@ permissions! {
     ProvidersRead = "providers:read",
     /// Add, change and remove providers.
     ProvidersWrite = "providers:write",
+    /// Say when providers are away.
+    ProvidersSchedule = "providers:schedule",
     /// See what was sent.
     NotificationsRead = "notifications:read",
     /// Send notifications.
     NotificationsSend = "notifications:send",
+    /// Change what notifications of appointments say.
+    NotificationsWrite = "notifications:write",
+    /// See which addresses are written to no more, and lift that.
+    NotificationsSuppress = "notifications:suppress",
     /// See users and roles.
     UsersRead = "users:read",
     /// Create, change and disable users.
@@ -119,6 +125,8 @@ permissions! {
     KeysCollect = "keys:collect",
     /// Ask what patients do not share, to keep to it. No person has it.
     ConsentsCollect = "consents:collect",
+    /// Ask where a patient is reached, to write to them. No person has it.
+    ContactsCollect = "contacts:collect",
     /// Read all that another service holds of a patient, and what it did away with. No person has it.
     HoldingsCollect = "holdings:collect",
     /// Have another service take away what has had its time. No person has it.
@@ -136,6 +144,7 @@ impl Permission {
                 | Self::AuditCollect
                 | Self::KeysCollect
                 | Self::ConsentsCollect
+                | Self::ContactsCollect
                 | Self::RevocationsRead
                 | Self::HoldingsCollect
                 | Self::RetentionCarry
@@ -308,6 +317,7 @@ impl Role {
                 P::AmendmentsDecide,
                 P::BreakGlassUse,
                 P::ProvidersRead,
+                P::ProvidersSchedule,
                 P::NotificationsRead,
                 P::NotificationsSend,
             ],
@@ -324,6 +334,7 @@ impl Role {
                 P::FeedsWrite,
                 P::BillsRead,
                 P::ProvidersRead,
+                P::ProvidersSchedule,
                 P::NotificationsRead,
                 P::NotificationsSend,
             ],
@@ -376,6 +387,7 @@ impl Role {
                 P::AuditCollect,
                 P::KeysCollect,
                 P::ConsentsCollect,
+                P::ContactsCollect,
                 P::HoldingsCollect,
                 P::RetentionCarry,
                 P::RevocationsRead,

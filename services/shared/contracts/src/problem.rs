@@ -52,13 +52,19 @@ problem_codes! {
     AlreadyExists = "already-exists" 409 "The id is taken",
         "An id once used is never used again, not even after its deletion. Choose another, or leave it out.";
     AppointmentOverlap = "appointment-overlap" 409 "The time is taken",
-        "The provider or the patient has another appointment at that time. `slots` has the nearest free ones.";
+        "The provider or the patient has another appointment at that time, somebody is just choosing it, or too little time is left around it. `conflict` says when they are busy, and `slots` has the nearest free ones. Of a series, `occurrences` has each time that cannot be had, with those near it.";
     OutsideHours = "outside-hours" 409 "Outside the provider's hours",
-        "The time is past, or outside the provider's stated hours. `slots` has the nearest free ones. Staff may book it all the same.";
+        "The time is past, outside the provider's stated hours or in their time off. `slots` has the nearest free ones. Staff may book it all the same.";
+    ProviderNotBookable = "provider-not-bookable" 409 "The provider takes no new bookings",
+        "A credential of the provider has expired or was revoked, or they are excluded from federal programmes. Appointments that stand already stay; choose another provider, or ask whoever looks after credentials.";
     InvalidTransition = "invalid-transition" 409 "Not possible in this state",
         "The resource's present status does not allow this change. `detail` names both.";
+    Suppressed = "suppressed" 409 "This address is written to no more",
+        "Whoever has it said STOP or complained, or there is no such address. `critical: true` writes to it all the same where the law allows it; to a number that said STOP nothing does. Whoever has the number lifts it by START, an administrator anything else.";
     ConcurrentChange = "concurrent-change" 409 "Others change it at the same time",
         "Others changed it again and again while this change was being made. Read it again, then decide.";
+    OptedOut = "opted-out" 409 "They do not wish it",
+        "The person does not wish to be written to of this, or by this channel. What they must know all the same is sent with `critical: true`.";
     IdempotencyInFlight = "idempotency-in-flight" 409 "The same request is under way",
         "A request with this Idempotency-Key has not been answered yet. Ask again shortly.";
     Gone = "gone" 410 "Deleted",
@@ -121,6 +127,12 @@ pub struct Problem {
     /// Free slots near the one asked for, where that helps.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub slots: Vec<crate::appointments::Slot>,
+    /// What is in the way of a time that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conflict: Option<Box<crate::appointments::Busy>>,
+    /// The times of a series that cannot be had.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub occurrences: Vec<crate::series::OccurrenceRefused>,
     /// Finds the request in logs and traces.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace_id: Option<String>,
@@ -150,6 +162,8 @@ impl Problem {
             detail: None,
             errors: Vec::new(),
             slots: Vec::new(),
+            conflict: None,
+            occurrences: Vec::new(),
             trace_id: None,
             retry_after: matches!(
                 code,

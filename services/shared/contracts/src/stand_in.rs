@@ -51,6 +51,7 @@ impl Tells {
             | Permission::ConsentsRead
             | Permission::ConsentsWrite
             | Permission::ConsentsCollect
+            | Permission::ContactsCollect
             | Permission::RecordsRead
             | Permission::RecordsWrite
             | Permission::RecordsDelete
@@ -68,9 +69,12 @@ impl Tells {
             | Permission::BillsRead
             | Permission::BillsWrite
             | Permission::NotificationsRead
-            | Permission::NotificationsSend => Self::Care,
+            | Permission::NotificationsSend
+            | Permission::NotificationsWrite
+            | Permission::NotificationsSuppress => Self::Care,
             Permission::ProvidersRead
             | Permission::ProvidersWrite
+            | Permission::ProvidersSchedule
             | Permission::UsersRead
             | Permission::UsersWrite
             | Permission::RolesWrite

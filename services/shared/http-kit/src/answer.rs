@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use crate::caller::View;
 use crate::etag;
+use crate::events::Events;
 
 /// What an answer is, if nothing else is said.
 const JSON: &str = "application/json";
@@ -22,13 +23,26 @@ pub struct Answer<E: Endpoint> {
     location: Option<String>,
     no_store: bool,
     file: Option<&'static str>,
+    events: Option<Events>,
+    media_type: &'static str,
 }
 
 impl<E: Endpoint> Answer<E> {
     /// With the status that the operation declares.
     pub fn new(reply: E::Reply) -> Self {
         let (status, view) = (E::OPERATION.status, View::Whole);
-        Self { reply, status, version: None, view, location: None, no_store: false, file: None }
+        let media_type = E::OPERATION.media_type;
+        Self {
+            reply,
+            status,
+            version: None,
+            view,
+            location: None,
+            no_store: false,
+            file: None,
+            events: None,
+            media_type,
+        }
     }
 
     /// With the version that the resource now has, which becomes its entity tag.
@@ -73,11 +87,30 @@ impl<E: Endpoint> Answer<E> {
         self
     }
 
+    /// Of another kind than the operation declares, where a caller may ask for one.
+    #[must_use]
+    pub fn of_type(mut self, media_type: &'static str) -> Self {
+        self.media_type = media_type;
+        self
+    }
+
     /// As a file to be kept under this name (RFC 6266).
     #[must_use]
     pub fn file(mut self, name: &'static str) -> Self {
         self.file = Some(name);
         self
+    }
+
+    /// As a stream of events, which goes on after the handler is done.
+    #[must_use]
+    pub fn streaming(mut self, events: Events) -> Self {
+        self.events = Some(events);
+        self
+    }
+
+    /// The events that it goes on with, if it is such a stream.
+    pub(crate) fn take_events(&mut self) -> Option<Events> {
+        self.events.take()
     }
 
     /// The reply.
@@ -91,8 +124,8 @@ impl<E: Endpoint> Answer<E> {
         let of_version = |version| etag::of_view(version, self.view);
         let etag = self.version.map_or_else(|| etag::of_body(&body), of_version);
         let mut headers = vec![(ETAG.to_string(), etag)];
-        if E::OPERATION.media_type != JSON {
-            headers.push((CONTENT_TYPE.to_string(), E::OPERATION.media_type.to_owned()));
+        if self.media_type != JSON {
+            headers.push((CONTENT_TYPE.to_string(), self.media_type.to_owned()));
         }
         let named = |name| (CONTENT_DISPOSITION.to_string(), format!("attachment; filename=\"{name}\""));
         headers.extend(self.file.map(named));

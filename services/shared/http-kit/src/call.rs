@@ -43,6 +43,10 @@ pub struct Call<E: Endpoint> {
     pub client_address: Option<String>,
     /// What the client calls itself (`User-Agent`). Its own word; never logged.
     pub user_agent: Option<String>,
+    /// The last event of a stream that a client who comes back has heard (`Last-Event-ID`). Its own word.
+    pub last_event_id: Option<String>,
+    /// What an SMS provider signs its calls with (`X-Twilio-Signature`).
+    pub signature: Option<String>,
 }
 
 /// What comes of reading a request.
@@ -98,7 +102,20 @@ pub(crate) async fn parse<E: Endpoint>(
     let if_match = IfMatch::read(&parts.headers);
     let client_address = header(parts, "x-forwarded-for").map(str::to_owned);
     let user_agent = header(parts, "user-agent").map(str::to_owned);
-    let call = Call { path, query, body, caller, if_match, receipt, client_address, user_agent };
+    let last_event_id = header(parts, "last-event-id").map(str::to_owned);
+    let signature = header(parts, "x-twilio-signature").map(str::to_owned);
+    let call = Call {
+        path,
+        query,
+        body,
+        caller,
+        if_match,
+        receipt,
+        client_address,
+        user_agent,
+        last_event_id,
+        signature,
+    };
     Ok(Parsed::Call(Box::new(call)))
 }
 

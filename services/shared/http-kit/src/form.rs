@@ -12,7 +12,10 @@ use crate::json::explain;
 use crate::shape::cut;
 
 /// Reads a form.
-pub(crate) fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> {
+///
+/// # Errors
+/// 400 if it has something twice, or lacks what is needed.
+pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> {
     let mut names = HashSet::new();
     if let Some((twice, _)) = form_urlencoded::parse(text).find(|(name, _)| !names.insert(name.clone())) {
         return Err(Problem::new(ProblemCode::MalformedRequest).fault(cut(&twice), "stands there twice"));

@@ -63,9 +63,11 @@ pub mod erasure;
 #[cfg(feature = "service")]
 pub mod etag;
 #[cfg(feature = "service")]
+pub mod events;
+#[cfg(feature = "service")]
 pub mod export;
 #[cfg(feature = "service")]
-mod form;
+pub mod form;
 #[cfg(feature = "service")]
 pub mod json;
 #[cfg(feature = "service")]
@@ -105,6 +107,8 @@ pub use answer::Answer;
 pub use call::Call;
 pub use caller::{Caller, Reach, View};
 #[cfg(feature = "service")]
+pub use events::{Events, Teller, events};
+#[cfg(feature = "service")]
 pub use kit::{Kit, Service, World};
 #[cfg(feature = "service")]
 pub use receipt::Receipt;
@@ -112,3 +116,4 @@ pub use receipt::Receipt;
 pub use retention::Retention;
 #[cfg(feature = "service")]
 pub use routes::{Failure, Routes};
+pub use stop::Phase;

@@ -33,6 +33,7 @@ use crate::audit;
 use crate::call::{Call, Parsed, header, parse};
 use crate::deadline;
 use crate::erasure;
+use crate::events;
 use crate::export::Kinds;
 use crate::kit::Kit;
 use crate::problem;
@@ -284,6 +285,7 @@ where
     R: Failure,
 {
     let trace_id = trace.as_ref().map(TraceContext::trace_id);
+    let mut goes_on = None;
     let result = match parse::<E>(kit, shape, &mut parts, body).await {
         Err(problem) => Err(problem),
         Ok(Parsed::Replay(kept)) => Ok(kept),
@@ -296,7 +298,10 @@ where
                     tracing::debug!(operation = E::OPERATION.id, trace_id, "whoever asked waits no longer");
                     Err(Problem::new(ProblemCode::DeadlineExceeded))
                 }
-                Some(Ok(Ok(answer))) => Ok(answer.render()),
+                Some(Ok(Ok(mut answer))) => {
+                    goes_on = answer.take_events();
+                    Ok(answer.render())
+                }
                 Some(Ok(Err(failure))) => Err(log_and_show(&failure, E::OPERATION.id, trace_id.as_deref())),
                 Some(Err(_)) => {
                     tracing::error!(operation = E::OPERATION.id, trace_id, "a handler panicked");
@@ -308,9 +313,12 @@ where
         }
     };
     let result = audit::write_down(&kit.db, E::OPERATION, result).await;
-    match result {
-        Ok(kept) => answer::response(kept, (E::OPERATION.method == Method::Get).then_some(&parts.headers)),
-        Err(mut problem) => {
+    match (result, goes_on) {
+        (Ok(_), Some(heard)) => events::response(heard),
+        (Ok(kept), None) => {
+            answer::response(kept, (E::OPERATION.method == Method::Get).then_some(&parts.headers))
+        }
+        (Err(mut problem), _) => {
             problem.trace_id = trace_id;
             respond(&problem)
         }

@@ -12,8 +12,10 @@
 //! of access) is refused everywhere: to guess what is meant by it could open what is to be closed.
 
 mod access;
+mod calendars;
 mod calls;
 mod changes;
+mod channels;
 mod cors;
 mod encryption;
 mod gateway;
@@ -26,8 +28,10 @@ mod stale;
 mod upstream;
 
 pub use access::AccessSettings;
+pub use calendars::{CalDavSettings, CalendarSettings, GoogleCalendarSettings};
 pub use calls::ServiceCalls;
 pub use changes::changes;
+pub use channels::{FcmSettings, PushSettings, SmsSettings, WebPushSettings};
 pub use cors::Cors;
 pub use encryption::{Encryption, KekProvider, Transit};
 pub use gateway::{
@@ -40,7 +44,8 @@ pub use prometheus::Prometheus;
 pub use retention::RetentionSettings;
 pub use service::{
     AuthSettings, Database, Integrations, InternalTls, LogFormat, LogOff, MailSettings, MailTls,
-    Observability, PasswordPolicy, Peer, SecondFactor, ServiceSettings, Tracing, TracingHeader,
+    NpiRegistrySettings, Observability, PasswordPolicy, Peer, SecondFactor, ServiceSettings, Tracing,
+    TracingHeader,
 };
 pub use stale::REVOCATIONS_STALE_SECONDS;
 pub use upstream::{Balancing, Concurrency, Ejection, HealthCheck, Protocol, Upstream};

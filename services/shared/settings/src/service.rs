@@ -8,8 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AccessSettings, Address, Encryption, IdentityProvider, RetentionSettings, SecretRef, ServiceCalls,
-    ServiceName, is_default, stale,
+    AccessSettings, Address, CalendarSettings, Encryption, IdentityProvider, PushSettings, RetentionSettings,
+    SecretRef, ServiceCalls, ServiceName, SmsSettings, is_default, stale,
 };
 
 /// What a service is told; JSON in the file that `HEALTHCARE_SETTINGS` names.
@@ -200,6 +200,36 @@ pub struct Integrations {
     /// Outgoing mail; absent: mail goes only to the capture box.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mail: Option<MailSettings>,
+    /// Calendars that appointments are kept in step with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calendars: Vec<CalendarSettings>,
+    /// The registry that knows providers' NPIs; absent: credentials are verified by people alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub npi_registry: Option<NpiRegistrySettings>,
+    /// Whoever takes mail, in this order, when the first surely did not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mail_fallback: Vec<MailSettings>,
+    /// Outgoing text messages; absent: they go only to the capture box.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sms: Option<SmsSettings>,
+    /// Whoever takes text messages, in this order, when the first surely did not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sms_fallback: Vec<SmsSettings>,
+    /// Outgoing push messages; absent: they go only to the capture box.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub push: Option<PushSettings>,
+    /// Where the gateway is reached from outside, such as `https://clinic.example`: providers tell there what became of messages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_url: Option<String>,
+}
+
+/// A registry of National Provider Identifiers that speaks as NPPES does (version 2.1).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NpiRegistrySettings {
+    /// Its address, such as `https://npiregistry.cms.hhs.gov/api/`.
+    #[schemars(length(min = 1, max = 2048), regex(pattern = r"^https?://[^\s/?#@]+([/?][^\s#]*)?$"))]
+    pub url: String,
 }
 
 /// An SMTP submission server (RFC 6409).

@@ -21,11 +21,13 @@
 pub mod collector;
 pub mod contents;
 pub mod engines;
+pub mod fake;
 pub mod forgery;
 pub mod oidc;
 pub mod patients;
 pub mod postgres;
 pub mod python;
+pub mod radicale;
 pub mod resource;
 pub mod running;
 pub mod s3;
@@ -35,6 +37,7 @@ pub mod thief;
 pub mod transit;
 
 pub use engines::TestDb;
+pub use radicale::Radicale;
 pub use resource::Resource;
 pub use running::Running;
 pub use s3::S3Server;

@@ -11,6 +11,7 @@ use settings::ServiceName;
 use testkit::stack::{Who, send};
 use testkit::{Reply, TestStack};
 
+const CREDENTIALS: &str = "/api/providers/prov001/credentials";
 const VERIFICATION: &str = "/internal/audit/verification";
 
 /// A call of each operation, in an order in which each can be answered.
@@ -46,6 +47,12 @@ fn call(id: &str, path: &str, body: &str, about: bool, status: u16) -> Called {
 
 fn of_patients() -> Vec<Called> {
     let john = r#"{"patientId": "12345", "name": "John Doe", "dob": "1980-01-01", "contactInfo": {"phone": "+1234567890"}}"#;
+    let excluded = r#"{"edition": "2026-01-10", "part": 1, "parts": 1, "csv": "COLUMNS\n"}"#.replace(
+        "COLUMNS",
+        "LASTNAME,FIRSTNAME,MIDNAME,BUSNAME,SPECIALTY,NPI,DOB,STATE,EXCLTYPE,EXCLDATE,REINDATE",
+    );
+    let review = r#"{"exclusionId": "none", "decision": "Dismissed", "note": "Somebody else."}"#;
+    let seen = r#"{"method": "manual", "evidence": "Certificate seen."}"#;
     let consent = r#"{"who": {"role": "billing"}, "what": ["records"]}"#;
     let provider = r#"{"providerId": "prov001", "name": "Dr. Jane Doe", "specialization": "Cardiology",
         "contactInfo": {"phone": "+1234567890", "email": "janedoe@example.com"},
@@ -55,6 +62,43 @@ fn of_patients() -> Vec<Called> {
         call("list_providers", "/api/providers", "", false, 200),
         call("provider_by_id", "/api/providers/prov001", "", false, 200),
         call("update_provider", "/api/providers/prov001", r#"{"name": "Dr. Doe"}"#, false, 200),
+        call(
+            "take_time_off",
+            "/api/providers/prov001/time-off",
+            r#"{"from": "2030-01-01", "to": "2030-01-02"}"#,
+            false,
+            201,
+        ),
+        call("list_time_off", "/api/providers/prov001/time-off", "", false, 200),
+        call("give_time_off_back", "/api/providers/prov001/time-off/{id}", "", false, 200),
+        call("schedule_of_provider", "/internal/schedules/prov001", "", false, 200),
+        call("schedules_of_providers", "/internal/schedules", "", false, 200),
+        call("add_credential", CREDENTIALS, r#"{"kind": "license", "number": "MD-1234"}"#, false, 201),
+        call("list_credentials", CREDENTIALS, "", false, 200),
+        call("credential_by_id", "/api/providers/prov001/credentials/{id}", "", false, 200),
+        call(
+            "update_credential",
+            "/api/providers/prov001/credentials/{id}",
+            r#"{"state": "NY"}"#,
+            false,
+            200,
+        ),
+        call("verify_credential", "/api/providers/prov001/credentials/{id}/verify", seen, false, 200),
+        call(
+            "revoke_credential",
+            "/api/providers/prov001/credentials/{id}/revoke",
+            r#"{"reason": "By the board."}"#,
+            false,
+            200,
+        ),
+        call("delete_credential", "/api/providers/prov001/credentials/{id}", "", false, 200),
+        call("compliance_report", "/api/providers/compliance", "", false, 200),
+        call("compliance_file", "/api/providers/compliance/csv", "", false, 200),
+        call("put_exclusions", "/api/providers/exclusions", &excluded, false, 200),
+        call("list_exclusions", "/api/providers/exclusions", "", false, 200),
+        call("list_exclusion_matches", "/api/providers/exclusions/matches", "", false, 200),
+        call("review_exclusion", "/api/providers/prov001/exclusion-review", review, false, 422),
+        call("standing_of_provider", "/internal/providers/prov001/standing", "", false, 200),
         call("register_patient", "/api/patients", john, true, 201),
         call("list_patients", "/api/patients?name=John", "", true, 200),
         call("patient_by_id", "/api/patients/12345", "", true, 200),
@@ -74,16 +118,24 @@ fn of_patients() -> Vec<Called> {
         call("record_consent", "/api/patients/12345/consents", consent, true, 201),
         call("list_consents", "/api/patients/12345/consents", "", true, 200),
         call("denials_of_patient", "/internal/consents/12345", "", true, 200),
+        call("contact_of_patient", "/internal/contacts/12345", "", true, 200),
         call("withdraw_consent", "/api/patients/12345/consents/{id}", "", true, 200),
     ]
 }
 
 fn of_appointments_and_bills() -> Vec<Called> {
+    let referral = r#"{"patientId": "12345", "fromProviderId": "prov001", "specialization": "Cardiology", "reason": "Murmur."}"#;
     let bill = r#"{"billId": "bill789", "patientId": "12345", "totalAmount": 50.0, "status": "Issued",
         "services": [{"serviceId": "srv001", "description": "Consultation", "amount": 50.0}]}"#;
     let bill_changed = r#"{"services": [{"serviceId": "srv001", "description": "Consultation", "amount": 120.0}], "totalAmount": 120.0}"#;
     let appointment = r#"{"patientId": "12345", "providerId": "prov001", "appointmentDate": "2024-08-01",
         "timeSlot": "10:00", "status": "Scheduled"}"#;
+    let away = r#"{"providerId": "prov001", "from": "2030-01-07", "to": "2030-01-07", "dryRun": true}"#;
+    let waits =
+        r#"{"patientId": "12345", "specialization": "Neurology", "from": "2030-01-07", "to": "2030-01-14"}"#;
+    let series = r#"{"patientId": "12345", "providerId": "prov001", "appointmentDate": "2030-01-07", "timeSlot": "09:00",
+        "rrule": "FREQ=WEEKLY;COUNT=2"}"#;
+    let held = r#"{"patientId": "12345", "providerId": "prov001", "appointmentDate": "2030-01-07", "timeSlot": "10:00"}"#;
     vec![
         call("create_feed", "/api/appointments/feeds", r#"{"patientId": "12345"}"#, true, 201),
         call("list_feeds", "/api/appointments/feeds?patientId=12345", "", true, 200),
@@ -96,18 +148,60 @@ fn of_appointments_and_bills() -> Vec<Called> {
             404,
         ),
         call("revoke_feed", "/api/appointments/feeds/{id}", "", true, 200),
+        call("create_referral", "/api/referrals", referral, true, 201),
+        call("list_referrals", "/api/referrals?patientId=12345", "", true, 200),
+        call("referral_by_id", "/api/referrals/{id}", "", true, 200),
+        call("accept_referral", "/api/referrals/{id}/accept", r#"{"providerId": "prov001"}"#, true, 200),
+        call("decline_referral", "/api/referrals/{id}/decline", r#"{"reason": "No room."}"#, true, 200),
+        call("hold_slot", "/api/appointments/holds", held, true, 201),
+        call("list_slot_holds", "/api/appointments/holds", "", true, 200),
+        call("release_slot", "/api/appointments/holds/{id}", "", false, 200),
+        call("reschedule_all", "/api/appointments/reschedule", away, false, 200),
+        call(
+            "appointment_statistics",
+            "/api/appointments/statistics?from=2030-01-01&to=2030-01-31",
+            "",
+            false,
+            200,
+        ),
+        call("join_waitlist", "/api/appointments/waitlist", waits, true, 201),
+        call("list_waitlist", "/api/appointments/waitlist?patientId=12345", "", true, 200),
+        // Nothing is offered.
+        call("accept_offer", "/api/appointments/waitlist/{id}/accept", "", true, 409),
+        call("decline_offer", "/api/appointments/waitlist/{id}/decline", "", true, 409),
+        call("leave_waitlist", "/api/appointments/waitlist/{id}", "", true, 200),
+        call("book_series", "/api/appointments/series", series, true, 201),
+        call("series_by_id", "/api/appointments/series/{id}", "", true, 200),
+        call(
+            "update_series",
+            "/api/appointments/series/{id}",
+            r#"{"scope": "all", "timeSlot": "10:30"}"#,
+            true,
+            200,
+        ),
+        call("cancel_series", "/api/appointments/series/{id}", "", true, 200),
         call("book_appointment", "/api/appointments", appointment, true, 201),
         call("list_appointments", "/api/appointments?patientId=12345", "", true, 200),
         call("appointment_by_id", "/api/appointments/{id}", "", true, 200),
         call("update_appointment", "/api/appointments/{id}", r#"{"timeSlot": "11:00"}"#, true, 200),
         call("appointment_history", "/api/appointments/{id}/history", "", true, 200),
+        call("list_outside_calendars", "/api/appointments/calendars", "", false, 200),
         call("provider_slots", "/api/providers/prov001/slots", "", false, 200),
+        call("next_slots", "/api/slots", "", false, 200),
+        call("availability_events", "/api/providers/prov001/availability/events?seconds=0", "", false, 200),
+        // It is in none.
+        call("list_conflicts", "/api/appointments/conflicts", "", false, 200),
+        call("resolve_conflict", "/api/appointments/{id}/conflict", r#"{"resolution": "keep"}"#, true, 409),
         call("create_bill", "/api/bills", bill, true, 201),
         call("list_bills", "/api/bills", "", true, 200),
         call("bill_by_id", "/api/bills/bill789", "", true, 200),
         call("update_bill", "/api/bills/bill789", bill_changed, true, 200),
     ]
 }
+
+const PREFERENCES: &str = "/api/notifications/preferences/12345";
+const PREFERENCES_OF_PROVIDER: &str = "/api/notifications/preferences/providers/prov001";
+const TEMPLATE: &str = "/api/notifications/templates/reminder/en";
 
 fn of_records_and_notifications() -> Vec<Called> {
     let record = r#"{"recordId": "rec001", "patientId": "12345", "date": "2024-08-01", "diagnosis": "Flu",
@@ -164,6 +258,38 @@ fn of_records_and_notifications() -> Vec<Called> {
         ),
         call("list_notifications", "/api/notifications?patientId=12345", "", true, 200),
         call("notification_by_id", "/api/notifications/{id}", "", false, 200),
+        call("update_preferences_of_patient", PREFERENCES, r#"{"language": "de"}"#, true, 200),
+        call("preferences_of_patient", PREFERENCES, "", true, 200),
+        call("update_preferences_of_provider", PREFERENCES_OF_PROVIDER, r#"{"language": "de"}"#, false, 200),
+        call("preferences_of_provider", PREFERENCES_OF_PROVIDER, "", false, 200),
+        call("list_templates", "/api/notifications/templates", "", false, 200),
+        call("replace_template", TEMPLATE, r#"{"subject": "Hello", "text": "Come."}"#, false, 200),
+        call("template_by_type", TEMPLATE, "", false, 200),
+        call(
+            "preview_template",
+            "/api/notifications/templates/reminder/en/preview",
+            r#"{"subject": "Hello", "text": "Come."}"#,
+            false,
+            200,
+        ),
+        call("delete_template", TEMPLATE, "", false, 200),
+        // There is nothing that would take it.
+        call("replay_notification", "/api/notifications/{id}/replay", "{}", false, 409),
+        call("notification_statistics", "/api/notifications/statistics", "", false, 200),
+        call(
+            "register_device",
+            "/api/notifications/devices",
+            r#"{"token": "token1", "patientId": "12345"}"#,
+            true,
+            201,
+        ),
+        call("list_devices", "/api/notifications/devices?patientId=12345", "", true, 200),
+        call("remove_device", "/api/notifications/devices/dev_none", "", false, 404),
+        call("list_suppressions", "/api/notifications/suppressions", "", false, 200),
+        call("lift_suppression", "/api/notifications/suppressions/supp_none", "", false, 404),
+        // Nobody has signed it.
+        call("sms_status", "/api/notifications/callbacks/sms", "MessageStatus=delivered", false, 404),
+        call("sms_inbound", "/api/notifications/callbacks/sms/inbound", "Body=STOP", false, 404),
     ]
 }
 
@@ -345,9 +471,21 @@ impl Known {
     pub(crate) fn learn(&mut self, call: &Called, reply: &Reply) {
         let json = reply.json();
         let text = |member: &str| json[member].as_str().map(str::to_owned);
-        for member in
-            ["appointmentId", "feedId", "notificationId", "userId", "grantId", "consentId", "amendmentId"]
-        {
+        for member in [
+            "appointmentId",
+            "feedId",
+            "holdId",
+            "seriesId",
+            "waitlistId",
+            "notificationId",
+            "userId",
+            "grantId",
+            "consentId",
+            "amendmentId",
+            "timeOffId",
+            "credentialId",
+            "referralId",
+        ] {
             if call.operation.method == contracts::endpoint::Method::Post
                 && let Some(id) = text(member)
             {

@@ -127,15 +127,59 @@ fn merge(body: &mut Value, fits: &Value) {
 async fn people(scene: &mut Scene) {
     let _ = scene.plant("register_patient", "/api/patients", json!({"patientId": PATIENT})).await;
     let _ = scene.plant("update_patient", &format!("/api/patients/{PATIENT}"), json!({})).await;
-    let monday = json!({"availability": [{"day": "Monday"}]});
+    let monday = json!({
+        "availability": [{"day": "Monday", "locationId": "here"}], "locations": [{"locationId": "here"}],
+        "visitTypes": [{"durationMinutes": 30}], "overrides": [{"date": "2026-03-02"}],
+    });
     let mut provider = monday.clone();
     provider["providerId"] = PROVIDER.into();
     let _ = scene.plant("add_provider", "/api/providers", provider).await;
     let _ = scene.plant("update_provider", &format!("/api/providers/{PROVIDER}"), monday).await;
+    credentials(scene).await;
     let _ = scene.plant("place_hold", &format!("/api/patients/{PATIENT}/hold"), json!({})).await;
     let team = format!("/api/patients/{PATIENT}/care-team/{PROVIDER}");
     let _ = scene.plant("join_care_team", &team, json!({})).await;
     consents(scene).await;
+}
+
+/// One that is renewed and verified; what was revoked would stop the bookings.
+async fn credentials(scene: &mut Scene) {
+    let path = format!("/api/providers/{PROVIDER}/credentials");
+    let added = scene.plant("add_credential", &path, json!({"kind": "license"})).await.json();
+    let one = format!("{path}/{}", text(&added["credentialId"]));
+    let _ = scene.plant("update_credential", &one, json!({})).await;
+    let _ = scene.plant("verify_credential", &format!("{one}/verify"), json!({"method": "manual"})).await;
+    let other = scene.plant("add_credential", &path, json!({"kind": "dea"})).await.json();
+    let other = format!("{path}/{}", text(&other["credentialId"]));
+    let _ = scene.plant("revoke_credential", &format!("{other}/revoke"), json!({})).await;
+    let delete = operation("delete_credential");
+    let _ = scene.call(delete, &other, &Value::Null).await;
+    let npi = json!({"kind": "npi", "number": "1234567893"});
+    let _ = scene.call(operation("add_credential"), &path, &npi).await;
+    scene.planter.also("1234567893", "an NPI");
+    exclusions(scene).await;
+}
+
+/// Who is found by their NPI, and then is not any more: they could not be booked.
+async fn exclusions(scene: &mut Scene) {
+    let (put, path) = (operation("put_exclusions"), "/api/providers/exclusions");
+    scene.carried_out.insert(put.id);
+    let word = scene.planter.body(put)["csv"].clone();
+    for (edition, npi) in [("2026-01-01", "1234567893"), ("2026-01-02", "0000000000")] {
+        let columns = "LASTNAME,FIRSTNAME,MIDNAME,BUSNAME,SPECIALTY,NPI,DOB,STATE,EXCLTYPE,EXCLDATE,REINDATE";
+        let csv = format!("{columns}\n{},{},,,,{npi},,,,,\n", text(&word), text(&word));
+        let _ = scene.call(put, path, &json!({"edition": edition, "part": 1, "parts": 1, "csv": csv})).await;
+        if edition == "2026-01-01" {
+            let found = scene
+                .call(operation("list_exclusion_matches"), &format!("{path}/matches"), &Value::Null)
+                .await
+                .json();
+            let review = json!({"exclusionId": found["items"][0]["matches"][0]["exclusionId"], "decision": "Confirmed"});
+            let _ = scene
+                .plant("review_exclusion", &format!("/api/providers/{PROVIDER}/exclusion-review"), review)
+                .await;
+        }
+    }
 }
 
 /// One that names a provider, and one that names a user.
@@ -149,23 +193,80 @@ async fn consents(scene: &mut Scene) {
     }
 }
 
+async fn referrals(scene: &mut Scene) {
+    let fits = json!({"patientId": PATIENT, "fromProviderId": PROVIDER});
+    let made = scene.plant("create_referral", "/api/referrals", fits).await.json();
+    let one = format!("/api/referrals/{}", text(&made["referralId"]));
+    let _ = scene.plant("accept_referral", &format!("{one}/accept"), json!({"providerId": PROVIDER})).await;
+    let _ = scene.plant("decline_referral", &format!("{one}/decline"), json!({})).await;
+}
+
 async fn appointments(scene: &mut Scene) {
+    let mut booking = scene.planter.body(operation("book_appointment"));
+    let mut body = scene.planter.body(operation("update_appointment"));
+    // Which kinds of visits there are, the provider says.
+    let kinds = [&booking, &body].map(|body| json!({"name": body["visitType"], "durationMinutes": 30}));
+    let provider = format!("/api/providers/{PROVIDER}");
+    let _ = scene.call(operation("update_provider"), &provider, &json!({"visitTypes": kinds})).await;
+    referrals(scene).await;
     let fits = json!({
         "appointmentId": "apt-canary", "patientId": PATIENT, "providerId": PROVIDER,
         "appointmentDate": "2026-01-19", "timeSlot": "10:00",
     });
-    let _ = scene.plant("book_appointment", "/api/appointments", fits).await;
-    let mut body = scene.planter.body(operation("update_appointment"));
+    merge(&mut booking, &fits);
+    scene.carried_out.insert("book_appointment");
+    let _ = scene.call(operation("book_appointment"), "/api/appointments", &booking).await;
     // Read-only, and the provider's.
     body.as_object_mut().unwrap().remove("timeZone");
     body["timeSlot"] = "11:00".into();
+    let why = body.as_object_mut().unwrap().remove("cancellationReason").unwrap();
     scene.carried_out.insert("update_appointment");
     let _ = scene.call(operation("update_appointment"), "/api/appointments/apt-canary", &body).await;
+    let off = json!({"from": "2026-01-19", "to": "2026-01-19"});
+    let _ = scene.plant("take_time_off", &format!("{provider}/time-off"), off).await;
+    in_conflict(scene).await;
+    let keep = json!({"resolution": "keep"});
+    let _ = scene.plant("resolve_conflict", "/api/appointments/apt-canary/conflict", keep).await;
+    let off = json!({"status": "Cancelled", "cancellationReason": why});
+    let _ = scene.call(operation("update_appointment"), "/api/appointments/apt-canary", &off).await;
+    holds_series_and_waitlist(scene).await;
     for whose in [json!({"patientId": PATIENT}), json!({"providerId": PROVIDER})] {
         let made = scene.plant("create_feed", "/api/appointments/feeds", whose).await.json();
         let secret = text(&made["url"]).rsplit('/').next().unwrap().trim_end_matches(".ics");
         scene.planter.also(secret, "the secret of a calendar feed");
     }
+}
+
+/// Waits until it has come round that the provider is away.
+async fn in_conflict(scene: &Scene) {
+    for _ in 0..200 {
+        let shown =
+            scene.call(operation("appointment_by_id"), "/api/appointments/apt-canary", &json!(null)).await;
+        if shown.json()["conflict"] == "TimeOff" {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("it did not come round that the provider is away");
+}
+
+async fn holds_series_and_waitlist(scene: &mut Scene) {
+    // Where the provider names no kinds of visits, any word says of what kind one is.
+    let provider = format!("/api/providers/{PROVIDER}");
+    let _ = scene.call(operation("update_provider"), &provider, &json!({"visitTypes": []})).await;
+    let slot = json!({"patientId": PATIENT, "providerId": PROVIDER, "appointmentDate": "2026-01-19", "timeSlot": "14:00"});
+    let _ = scene.plant("hold_slot", "/api/appointments/holds", slot).await;
+    let rule = json!({
+        "patientId": PATIENT, "providerId": PROVIDER, "appointmentDate": "2026-01-26", "timeSlot": "10:00",
+        "rrule": "FREQ=WEEKLY;COUNT=2",
+    });
+    let made = scene.plant("book_series", "/api/appointments/series", rule).await.json();
+    let path = format!("/api/appointments/series/{}", text(&made["seriesId"]));
+    let _ = scene.plant("update_series", &path, json!({"scope": "all", "status": "Cancelled"})).await;
+    let days = json!({"patientId": PATIENT, "from": "2026-01-19", "to": "2026-01-23"});
+    let _ = scene.plant("join_waitlist", "/api/appointments/waitlist", days).await;
+    let away = json!({"providerId": PROVIDER, "from": "2026-02-02", "to": "2026-02-03", "dryRun": true});
+    let _ = scene.plant("reschedule_all", "/api/appointments/reschedule", away).await;
 }
 
 async fn bills_and_records(scene: &mut Scene) {
@@ -203,10 +304,44 @@ async fn amendments(scene: &mut Scene, path: &str) {
 }
 
 async fn notifications(scene: &mut Scene) {
+    let mut sent = Value::Null;
     for (id, channel) in [("send_email", "email"), ("send_sms", "sms"), ("send_push", "push")] {
         let path = format!("/api/notifications/{channel}");
-        let _ = scene.plant(id, &path, json!({"patientId": PATIENT})).await;
+        sent = scene.plant(id, &path, json!({"patientId": PATIENT})).await.json();
     }
+    // There is nothing that would take it: it is refused, and why it was wanted is in the audit.
+    let replay = operation("replay_notification");
+    let body = scene.planter.body(replay);
+    scene.carried_out.insert(replay.id);
+    let path = format!("/api/notifications/{}/replay", text(&sent["notificationId"]));
+    let service = ServiceName::NotificationService;
+    let refused = scene.stack.call(service, Role::Admin, Method::POST, &path, Some(&body.to_string())).await;
+    let _ = refused.expect(409);
+    let subscription = json!({"endpoint": "https://canary-push.example.com/canary-endpoint", "keys": {
+        "p256dh": "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
+        "auth": "BTBZMqHH6r4Tts7J_aSIgg",
+    }});
+    scene.planter.also("canary-push", "a push service");
+    scene.planter.also("canary-endpoint", "a browser's endpoint");
+    let device = json!({"patientId": PATIENT, "subscription": subscription});
+    let _ = scene.plant("register_device", "/api/notifications/devices", device).await;
+    // Nobody has signed it: nothing of it is kept.
+    for (id, path) in [("sms_status", "sms"), ("sms_inbound", "sms/inbound")] {
+        scene.carried_out.insert(id);
+        let path = format!("/api/notifications/callbacks/{path}");
+        let request = scene.stack.request(ServiceName::NotificationService, Method::POST, &path);
+        let _ = send(request.form(&[("Body", "canary")])).await.expect(404);
+    }
+    for (id, whose) in [
+        ("update_preferences_of_patient", PATIENT.to_owned()),
+        ("update_preferences_of_provider", format!("providers/{PROVIDER}")),
+    ] {
+        let path = format!("/api/notifications/preferences/{whose}");
+        let _ = scene.plant(id, &path, json!({})).await;
+    }
+    let template = "/api/notifications/templates/reminder/en";
+    let _ = scene.plant("replace_template", template, json!({})).await;
+    let _ = scene.plant("preview_template", &format!("{template}/preview"), json!({})).await;
 }
 
 async fn users(scene: &mut Scene) {

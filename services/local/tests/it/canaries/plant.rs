@@ -10,10 +10,11 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 /// What stands in the clear on purpose, or is one of a few words that are in the schema of the database too: nothing to be planted.
-const NOT_PLANTED: [(&str, &str); 29] = [
+const NOT_PLANTED: [(&str, &str); 62] = [
     ("patientId", "an id: rows are found by it"),
     ("providerId", "an id"),
     ("appointmentId", "an id"),
+    ("locationId", "an id of the client's own: it is sealed, and hours and bookings must name the same"),
     ("billId", "an id"),
     ("recordId", "an id"),
     ("userId", "an id"),
@@ -22,9 +23,35 @@ const NOT_PLANTED: [(&str, &str); 29] = [
     ("date", "the day of a record is what its list goes by, and stands beside whose it is"),
     ("status", "one of a few words"),
     ("day", "one of seven words"),
+    ("languages", "each a tag of a few letters"),
+    ("from of take_time_off", "when somebody is away is what the database keeps apart"),
+    ("to of take_time_off", "when somebody is away"),
+    ("resolution", "one of three words"),
     ("roles", "one of a few words"),
     ("currency", "the stack's, read-only"),
     ("conflict", "read-only"),
+    ("kind", "one of a few words"),
+    ("method", "one of a few words"),
+    ("result", "one of a few words"),
+    ("expiresOn", "the last day is what those that end are found by"),
+    ("credentialId", "an id"),
+    ("edition", "the day of a public list"),
+    ("exclusionId", "an id"),
+    ("fromProviderId", "an id"),
+    ("toProviderId", "an id"),
+    ("referralId", "an id"),
+    ("urgency", "one of a few words"),
+    ("history", "read-only"),
+    ("cancelledBy", "one of a few words"),
+    ("holdId", "an id"),
+    ("seriesId", "an id"),
+    ("from of reschedule_all", "the days when a provider is away"),
+    ("to of reschedule_all", "the days when a provider is away"),
+    ("scope", "one of two words"),
+    ("rrule", "of a form of its own, which says when and nothing else"),
+    ("times", "the times of day that would do"),
+    ("from of join_waitlist", "the days that would do"),
+    ("to of join_waitlist", "the days that would do"),
     ("token", "made by the service, and looked for as it is"),
     ("refreshToken", "made by the service, and looked for as it is"),
     ("currentPassword", "what was planted before as a password"),
@@ -36,7 +63,13 @@ const NOT_PLANTED: [(&str, &str); 29] = [
     ("finding", "one of a few words"),
     ("decision", "one of a few words"),
     ("amendments", "read-only"),
+    ("type", "one of a few words"),
+    ("language", "one of four words"),
+    ("channels", "each one of three words"),
+    ("optOuts", "each one of a few words"),
+    ("quietHours", "times of day"),
     ("token_type_hint", "one of two words"),
+    ("subscription", "each of its texts has a form: the test knows what fits"),
     ("code of offer_second_factor", "there is none yet"),
     ("code of confirm_second_factor", "computed from the secret, which is looked for"),
     ("code of remove_second_factor", "a recovery code, made by the service and looked for as it is"),
@@ -146,12 +179,13 @@ impl Planter {
         let form = schema.get("pattern").or_else(|| schema.get("format"));
         let planted = match (place.name(), form) {
             // Of the last century, each another day.
-            ("dob", Some(_)) => {
+            ("dob" | "issuedOn", Some(_)) => {
                 format!("19{:02}-{:02}-{:02}", 11 + number % 40, 1 + number % 12, 1 + number % 28)
             }
             ("phone", _) | ("to", Some(_)) => format!("+4915553{number:06}"),
             ("to", None) if place.operation == "send_email" => format!("{}@canary.test", word(number)),
             ("email", _) => format!("{}@canary.test", word(number)),
+            ("taxonomyCode", _) => format!("{:03}ZQCANAX", number % 1000),
             ("slots", _) => format!("07:{:02}-18:{:02}", number % 60, number % 60),
             ("timeZone", _) => {
                 ["Pacific/Chatham", "America/Nuuk", "Asia/Kathmandu"][number as usize % 3].to_owned()

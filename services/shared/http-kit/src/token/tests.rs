@@ -63,7 +63,10 @@ mod parts {
         let token = testkit::thief::token(ServiceName::NotificationService, &key, AUDIENCE, clock().now());
         let caller = verifier(vec![jwk]).verify(&token).await.unwrap();
         let may: Vec<_> = caller.permissions.iter().collect();
-        assert_eq!(may, [Permission::ProvidersRead, Permission::RevocationsRead]);
+        assert_eq!(
+            may,
+            [Permission::ProvidersRead, Permission::ContactsCollect, Permission::RevocationsRead]
+        );
         assert_eq!(caller.roles, [Role::Service]);
     }
 

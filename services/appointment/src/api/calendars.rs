@@ -1,0 +1,53 @@
+//! `GET /api/appointments/calendars`: for staff, and of a clinician's own.
+
+use contracts::appointments::ListOutsideCalendars;
+use contracts::id::ProviderId;
+use contracts::outside_calendars::OutsideCalendar;
+use contracts::page::Page;
+use db::Tx;
+use http_kit::{Answer, Call, Caller, Reach};
+use settings::CalendarSettings;
+
+use super::Api;
+use crate::domain::feed::time;
+use crate::error::Error;
+use crate::jobs::outside::to_come;
+use crate::store::outside::calendar_standing;
+use crate::store::outside_event::events_due;
+
+/// The calendars outside, and how far each is.
+pub async fn calendars(
+    api: Api,
+    call: Call<ListOutsideCalendars>,
+) -> Result<Answer<ListOutsideCalendars>, Error> {
+    if call.caller.reach() != Reach::Everyone {
+        return Err(Error::Forbidden("Which calendars the clinic is kept in step with is for its staff."));
+    }
+    let mut tx = api.db.read().await?;
+    let mut items = Vec::with_capacity(api.calendars.len());
+    for settings in api.calendars.iter().filter(|settings| is_for(&call.caller, settings)) {
+        items.push(shown(&api, &mut tx, settings).await?);
+    }
+    Ok(Answer::new(Page { items, next_cursor: None }))
+}
+
+/// Whether it is a caller's to see: a clinician's own, and everybody else's on the staff.
+fn is_for(caller: &Caller, settings: &CalendarSettings) -> bool {
+    let own = caller.provider_id.as_ref().map(ProviderId::as_str);
+    !caller.is_carer() || (own.is_some() && own == settings.provider_id.as_deref())
+}
+
+async fn shown(api: &Api, tx: &mut Tx, settings: &CalendarSettings) -> Result<OutsideCalendar, Error> {
+    let standing = calendar_standing(tx, &settings.name).await?;
+    let provider = settings.provider_id.as_deref();
+    let pending = events_due(tx, &settings.name, provider, to_come(api.now())).await?;
+    Ok(OutsideCalendar {
+        name: settings.name.clone(),
+        provider_id: settings.provider_id.clone(),
+        kind: if settings.caldav.is_some() { "CalDAV" } else { "Google" }.to_owned(),
+        state: standing.state.name().to_owned(),
+        error: standing.error,
+        last_sync_at: standing.last_sync_at.map(time),
+        pending: u32::try_from(pending).unwrap_or(u32::MAX),
+    })
+}

@@ -1,0 +1,216 @@
+//! `POST` and `GET /api/appointments/waitlist`, `DELETE` of one, and its offer accepted or declined.
+
+use contracts::appointments::{AcceptOffer, DeclineOffer, JoinWaitlist, LeaveWaitlist, ListWaitlist};
+use contracts::consents::DataClass;
+use contracts::id::{AppointmentId, PatientId, ProviderId, WaitlistId};
+use contracts::page::Page;
+use contracts::problem::{Faults, Problem, ProblemCode};
+use contracts::trail;
+use contracts::waitlist::{WAITLIST_MAX, WaitlistChanged, WaitlistEntry};
+use db::Tx;
+use http_kit::export::Wanted;
+use http_kit::page::Window;
+use http_kit::{Answer, Call, Caller, Reach, access};
+
+use super::Api;
+use crate::domain::notice;
+use crate::domain::waitlist::{Asked, Kept};
+use crate::error::Error;
+use crate::store::appointment::{appointment_insert, appointment_lock};
+use crate::store::hold::{hold_delete, hold_release, offer_holder};
+use crate::store::waitlist::{
+    Key, waitlist_count, waitlist_find, waitlist_insert, waitlist_list, waitlist_update,
+};
+
+/// Puts a patient on the waitlist.
+pub async fn join(api: Api, call: Call<JoinWaitlist>) -> Result<Answer<JoinWaitlist>, Error> {
+    let asked = Asked::parse(&call.body, api.zone, api.now(), &call.caller.user)?;
+    check_are_there(&api, &call.caller, &asked).await?;
+    let Asked { patient, provider, span, entry } = asked;
+    let id = WaitlistId::generate(api.db.random());
+    let kept = Kept {
+        id: id.clone(),
+        version: 1,
+        patient,
+        provider,
+        span,
+        created_at: api.now(),
+        held: None,
+        entry,
+    };
+    let answer = Answer::new(kept.view(api.now())).located(&id).version(1);
+    db::retrying(&api.db, async |mut tx| {
+        db::erasure_lock(&mut tx, kept.patient.as_str()).await?;
+        if waitlist_count(&mut tx, &kept.patient).await? >= i64::from(WAITLIST_MAX) {
+            let detail =
+                format!("A patient waits for {WAITLIST_MAX} times at once at most. Withdraw one first.");
+            return Err(Problem::new(ProblemCode::InvalidTransition).detail(detail).into());
+        }
+        waitlist_insert(&mut tx, &api.db, &kept).await?;
+        Ok::<_, Error>(call.receipt.commit(tx, &answer).await?)
+    })
+    .await?;
+    Ok(answer)
+}
+
+/// Whether patient and provider are there; to a patient, other patients are not.
+async fn check_are_there(api: &Api, caller: &Caller, asked: &Asked) -> Result<(), Error> {
+    trail::concerns(asked.patient.as_str());
+    let reaches = api.may_book(caller, &asked.patient).await?;
+    let mut faults = Faults::new();
+    if !(api.peers.has_patient(&asked.patient).await? && reaches) {
+        faults.add("patientId", "must be the id of a patient");
+    }
+    if let Some(provider) = &asked.provider
+        && api.peers.schedule(provider).await?.is_none()
+    {
+        faults.add("providerId", "must be the id of a provider");
+    }
+    Ok(faults.into_result()?)
+}
+
+/// Lists the waitlist, as far as the caller sees whose entries they are.
+pub async fn list(api: Api, call: Call<ListWaitlist>) -> Result<Answer<ListWaitlist>, Error> {
+    let (mut faults, query) = (Faults::new(), &call.query);
+    let patient = faults.take("patientId", query.patient_id.as_deref().map(PatientId::parse).transpose());
+    let provider = faults.take("providerId", query.provider_id.as_deref().map(ProviderId::parse).transpose());
+    let window = Window::<Key>::parse(query.limit, query.cursor.as_deref(), &mut faults);
+    let ((mut patient, provider), window) = faults.finish_query(patient.zip(provider).zip(window))?;
+    let empty = Page { items: Vec::new(), next_cursor: None };
+    match call.caller.reach() {
+        Reach::Everyone => {}
+        Reach::Only(own) if patient.as_ref().is_none_or(|asked| *asked == own) => patient = Some(own),
+        Reach::Only(_) | Reach::Nobody => return Ok(Answer::new(empty)),
+    }
+    let mut tx = api.db.read().await?;
+    let rows = waitlist_list(&mut tx, &api.db, patient.as_ref(), provider.as_ref(), &window).await?;
+    let page = window.page(rows);
+    let mut items = Vec::with_capacity(page.items.len());
+    for kept in &page.items {
+        if access::shows(&mut tx, &api.db, &call.caller, DataClass::Appointments, &kept.patient).await? {
+            items.push(kept.view(api.now()));
+        }
+    }
+    Ok(Answer::new(Page { items, next_cursor: page.next_cursor }))
+}
+
+/// The entry, if there is one and the caller may know of it and change it.
+async fn changeable(api: &Api, tx: &mut Tx, caller: &Caller, id: &WaitlistId) -> Result<Kept, Error> {
+    let kept = waitlist_find(tx, &api.db, id).await?;
+    let patient =
+        kept.as_ref().map_or_else(|| PatientId::trusted(String::new()), |kept| kept.patient.clone());
+    trail::concerns(patient.as_str());
+    let class = DataClass::Appointments;
+    if !access::shows(tx, &api.db, caller, class, &patient).await? {
+        return Err(Error::NotFound);
+    }
+    let kept = kept.ok_or(Error::NotFound)?;
+    if !access::shows_unbroken(tx, &api.db, caller, class, &patient).await? {
+        return Err(Error::Forbidden(access::TREATING_NEEDED));
+    }
+    Ok(kept)
+}
+
+fn changed(kept: &Kept, api: &Api) -> WaitlistChanged {
+    let appointment_id = kept.entry.appointment.as_ref().map(ToString::to_string);
+    WaitlistChanged { waitlist_id: kept.id.clone(), status: kept.status(api.now()), appointment_id }
+}
+
+/// What another has changed meanwhile is decided anew.
+fn anew(outcome: Result<(), Error>) -> Result<(), Error> {
+    match outcome {
+        Err(Error::Changed) => Err(Error::Db(db::Error::LostRace)),
+        outcome => outcome,
+    }
+}
+
+/// Waits no more; what was offered is free for the next. Doing so again does nothing.
+pub async fn leave(api: Api, call: Call<LeaveWaitlist>) -> Result<Answer<LeaveWaitlist>, Error> {
+    let (id,) = &call.path;
+    let kept = db::retrying(&api.db, async |mut tx| {
+        let kept = changeable(&api, &mut tx, &call.caller, id).await?;
+        call.if_match.check(kept.version)?;
+        if !kept.is_open() {
+            return Ok(kept);
+        }
+        let after = kept.withdrawn();
+        anew(waitlist_update(&mut tx, &api.db, &after).await)?;
+        give_back(&api, &mut tx, &kept).await?;
+        tx.commit().await?;
+        Ok::<_, Error>(after)
+    })
+    .await?;
+    Ok(Answer::new(changed(&kept, &api)))
+}
+
+/// Does not take what is offered, and waits on.
+pub async fn decline(api: Api, call: Call<DeclineOffer>) -> Result<Answer<DeclineOffer>, Error> {
+    let (id,) = &call.path;
+    let answer = db::retrying(&api.db, async |mut tx| {
+        let kept = changeable(&api, &mut tx, &call.caller, id).await?;
+        call.if_match.check(kept.version)?;
+        if kept.offer(tx.now()).is_none() {
+            return Err(no_offer().into());
+        }
+        let after = kept.declined();
+        anew(waitlist_update(&mut tx, &api.db, &after).await)?;
+        give_back(&api, &mut tx, &kept).await?;
+        let answer = Answer::new(changed(&after, &api));
+        call.receipt.commit(tx, &answer).await?;
+        Ok::<_, Error>(answer)
+    })
+    .await?;
+    Ok(answer)
+}
+
+async fn give_back(api: &Api, tx: &mut Tx, kept: &Kept) -> Result<(), Error> {
+    if let Some((hold, _)) = &kept.held {
+        hold_release(tx, hold, &offer_holder(&api.db, &kept.id)?).await?;
+    }
+    Ok(())
+}
+
+fn no_offer() -> Problem {
+    Problem::new(ProblemCode::InvalidTransition).detail("Nothing is offered, or not any more.")
+}
+
+/// Takes what is offered: the hold becomes an appointment, in one step.
+pub async fn accept(api: Api, call: Call<AcceptOffer>) -> Result<Answer<AcceptOffer>, Error> {
+    let (id,) = &call.path;
+    let mut tx = api.db.read().await?;
+    let kept = changeable(&api, &mut tx, &call.caller, id).await?;
+    drop(tx);
+    call.if_match.check(kept.version)?;
+    let (offer, hold) = kept.offer(api.now()).ok_or_else(no_offer)?;
+    let appointment = kept.appointment(offer);
+    api.check_bookable(&call.caller, &appointment.plan.provider).await?;
+    // What was offered may not fit any more what the provider says: then somebody is to look at it.
+    let schedule = api.peers.schedule(&appointment.plan.provider).await?;
+    let appointment = schedule.and_then(|schedule| appointment.reviewed(&schedule)).unwrap_or(appointment);
+    let (span, appointment_id) = (appointment.span()?, AppointmentId::generate(api.db.random()));
+    let after = kept.booked(appointment_id.clone());
+    let answer = Answer::new(changed(&after, &api));
+    let outcome = db::retrying(&api.db, async |mut tx| {
+        appointment_lock(&mut tx, &appointment).await?;
+        waitlist_update(&mut tx, &api.db, &after).await?;
+        hold_delete(&mut tx, hold, &offer_holder(&api.db, &kept.id)?).await?;
+        appointment_insert(&mut tx, &api.db, &appointment_id, &appointment, span, &call.caller.user).await?;
+        api.publish(&mut tx, notice::event((&appointment_id, 1), None, &appointment, false)).await?;
+        Ok::<_, Error>(call.receipt.commit(tx, &answer).await?)
+    })
+    .await;
+    match outcome {
+        // Declined, withdrawn or accepted meanwhile.
+        Err(Error::Changed) => Err(no_offer().into()),
+        outcome => outcome.map(|()| answer),
+    }
+}
+
+/// What a patient waits for, for the export of all that is held of them.
+pub(super) async fn of_patient(api: Api, wanted: Wanted) -> Result<Page<WaitlistEntry>, Error> {
+    let window = wanted.window()?;
+    let mut tx = api.db.read().await?;
+    let page = window.page(waitlist_list(&mut tx, &api.db, Some(&wanted.patient), None, &window).await?);
+    let items = page.items.iter().map(|kept| kept.view(api.now())).collect();
+    Ok(Page { items, next_cursor: page.next_cursor })
+}

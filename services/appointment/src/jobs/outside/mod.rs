@@ -1,0 +1,133 @@
+//! Keeps calendars outside and the appointments in step: what was changed there is taken in, then what was changed here is written.
+//!
+//! All that is known is in the database: whoever dies in the middle, wherever that is, leaves nothing that the next one does not see. One worker is at
+//! a calendar at a time, among all replicas, and keeps what it has found out only while that is so.
+
+mod meter;
+mod pull;
+mod push;
+mod turn;
+
+pub use push::to_come;
+
+use std::time::Duration;
+
+use calendar::read::Reading;
+use chrono::{DateTime, TimeDelta, Utc};
+use contracts::id::ProviderId;
+use db::Db;
+use http_kit::Kit;
+use http_kit::kit::BuildError;
+use settings::CalendarSettings;
+
+use meter::Turns;
+
+use crate::api::Api;
+use crate::domain::outside::{State, ahead, backoff, is_whole_due};
+use crate::error::Error;
+use crate::outside::{Fault, Outside, target};
+use crate::store::outside::{Lease, Lost, Progress, calendars_settle};
+
+/// How often it is looked whether a calendar is due.
+const TICK: Duration = Duration::from_secs(1);
+/// What was changed there and here at the same time is looked at again so soon.
+const SOON: TimeDelta = TimeDelta::seconds(5);
+
+/// Why a turn ended before its end.
+#[derive(Debug, thiserror::Error)]
+enum Stop {
+    #[error(transparent)]
+    Outside(#[from] Fault),
+    #[error(transparent)]
+    Lost(#[from] Lost),
+    #[error(transparent)]
+    Ours(#[from] Error),
+}
+
+impl From<db::Error> for Stop {
+    fn from(error: db::Error) -> Self {
+        Self::Ours(error.into())
+    }
+}
+
+impl From<contracts::problem::Problem> for Stop {
+    fn from(problem: contracts::problem::Problem) -> Self {
+        Self::Ours(problem.into())
+    }
+}
+
+impl db::Retry for Stop {
+    fn is_retryable(&self) -> bool {
+        match self {
+            Self::Outside(_) => false,
+            Self::Lost(error) => error.is_retryable(),
+            Self::Ours(error) => error.is_retryable(),
+        }
+    }
+}
+
+/// A worker at one calendar.
+pub struct Worker {
+    api: Api,
+    outside: Outside,
+    settings: CalendarSettings,
+    provider: Option<ProviderId>,
+    lease: Lease,
+    turns: Turns,
+}
+
+impl Worker {
+    fn db(&self) -> &Db {
+        &self.api.db
+    }
+
+    fn name(&self) -> &str {
+        &self.settings.name
+    }
+
+    /// By whom a change is that was made there.
+    fn actor(&self) -> String {
+        format!("calendar:{}", self.name())
+    }
+}
+
+/// What of a calendar is looked at.
+fn reading(zone: chrono_tz::Tz, now: DateTime<Utc>) -> Reading {
+    let span = ahead(now);
+    Reading { zone, from: span.starts_at, before: span.ends_at }
+}
+
+/// The workers at the calendars of the settings; what is known of others goes.
+pub async fn workers(kit: &Kit, api: &Api) -> Result<Vec<Worker>, BuildError> {
+    let calendars = &kit.settings.integrations.calendars;
+    let mut settled = Vec::with_capacity(calendars.len());
+    for settings in calendars {
+        settled.push((settings.name.clone(), kit.db.vault().blind("calendar target", &target(settings))?));
+    }
+    calendars_settle(&kit.db, &settled).await?;
+    let turns = Turns::default();
+    if !calendars.is_empty() {
+        turns.register(&kit.world.metrics);
+    }
+    let worker = |settings: &CalendarSettings| {
+        Ok(Worker {
+            api: api.clone(),
+            outside: Outside::new(settings, &kit.db, &kit.world.secrets)?,
+            provider: settings.provider_id.clone().map(ProviderId::trusted),
+            lease: Lease { calendar: settings.name.clone(), by: kit.db.random().id("wrk") },
+            settings: settings.clone(),
+            turns: turns.clone(),
+        })
+    };
+    calendars.iter().map(worker).collect()
+}
+
+/// Again and again.
+pub async fn run(worker: Worker) {
+    loop {
+        if let Err(error) = worker.turn().await {
+            tracing::warn!(calendar = worker.name(), %error, "a calendar could not be kept in step");
+        }
+        tokio::time::sleep(TICK).await;
+    }
+}

@@ -1,0 +1,168 @@
+//! Offers what becomes free to who waits for it.
+//!
+//! What is to be looked at stands in the database, written with whatever freed it, until it was looked at: nothing is lost with a process. Each offer is
+//! one transaction, with the slot held, the entry changed and the event written, under the provider's and the patient's locks; of two replicas that
+//! make the same offer one finds the entry changed.
+
+use std::time::Duration;
+
+use contracts::event::{OfferNotice, What};
+use contracts::id::{ProviderId, SlotHoldId};
+
+use crate::api::Api;
+use crate::domain::appointment::Plan;
+use crate::domain::hold::{Hold, Kept as KeptHold};
+use crate::domain::slots::{FreeSlot, free};
+use crate::domain::span::Span;
+use crate::domain::waitlist::{Kept, Offer, offer_until};
+use crate::domain::week::Schedule;
+use crate::error::Error;
+use crate::peers::Profile;
+use crate::store::hold::{hold_insert, hold_lock, offer_holder};
+use crate::store::taken::taken;
+use crate::store::waitlist::{
+    freed_done, freed_next, freed_note, waitlist_overdue, waitlist_update, waitlist_waiting,
+};
+
+const EVERY: Duration = Duration::from_secs(2);
+
+/// Again and again.
+pub async fn run(api: Api) {
+    loop {
+        match look(&api).await {
+            Ok(true) => continue,
+            Ok(false) => {}
+            Err(error) => tracing::warn!(%error, "what has become free could not be offered"),
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
+/// Takes back what was not taken, and offers what is free with one provider. Whether there may be more to do.
+pub async fn look(api: &Api) -> Result<bool, Error> {
+    let was_overdue = take_back(api).await?;
+    let mut tx = api.db.read().await?;
+    let next = freed_next(&mut tx).await?;
+    drop(tx);
+    let Some((provider, upto)) = next else { return Ok(was_overdue) };
+    let profile = match api.peers.profile(&provider).await {
+        // One whose hours are not understood must not be in the way of all others.
+        Err(Error::Schedule(error)) => {
+            tracing::warn!(%provider, %error, "nothing is offered with this provider");
+            None
+        }
+        profile => profile?,
+    };
+    if let Some(profile) = profile
+        && api.peers.not_bookable(&provider).await?.is_none()
+    {
+        offer_all(api, &provider, &profile).await?;
+    }
+    db::retrying(&api.db, async |mut tx| {
+        freed_done(&mut tx, &provider, upto).await?;
+        Ok::<_, Error>(tx.commit_unaudited().await?)
+    })
+    .await?;
+    Ok(true)
+}
+
+/// What was offered and not taken in time passes to the next.
+async fn take_back(api: &Api) -> Result<bool, Error> {
+    let mut tx = api.db.read().await?;
+    let overdue = waitlist_overdue(&mut tx, &api.db).await?;
+    drop(tx);
+    for kept in &overdue {
+        let provider = kept.entry.offer.as_ref().map(|offer| offer.plan.provider.clone());
+        let outcome = db::retrying(&api.db, async |mut tx| {
+            db::erasure_lock(&mut tx, kept.patient.as_str()).await?;
+            waitlist_update(&mut tx, &api.db, &kept.declined()).await?;
+            // The hold has expired with the offer: it may be gone, or is in nobody's way.
+            if let Some(provider) = &provider {
+                freed_note(&mut tx, provider).await?;
+            }
+            Ok::<_, Error>(tx.commit().await?)
+        })
+        .await;
+        passed_over(outcome)?;
+    }
+    Ok(!overdue.is_empty())
+}
+
+/// Another replica was faster, somebody took the time or the patient went: what is noted of that is looked at in its turn.
+fn passed_over(outcome: Result<(), Error>) -> Result<(), Error> {
+    match outcome {
+        Err(Error::Changed | Error::Overlap(_) | Error::Invalid(_)) => Ok(()),
+        outcome => outcome,
+    }
+}
+
+/// Offers to each who waits, who has waited longest first, the first time that would do.
+async fn offer_all(api: &Api, provider: &ProviderId, profile: &Profile) -> Result<(), Error> {
+    let mut tx = api.db.read().await?;
+    let waiting = waitlist_waiting(&mut tx, &api.db, provider).await?;
+    drop(tx);
+    for kept in waiting.iter().filter(|kept| kept.would_see(provider, &profile.specialization)) {
+        if let Some(slot) = first_for(api, kept, provider, &profile.schedule).await? {
+            passed_over(offer(api, kept, provider, &profile.schedule, slot).await)?;
+        }
+    }
+    Ok(())
+}
+
+async fn first_for(
+    api: &Api,
+    kept: &Kept,
+    provider: &ProviderId,
+    schedule: &Schedule,
+) -> Result<Option<FreeSlot>, Error> {
+    let now = api.db.clock().now();
+    let Span { starts_at, ends_at } = kept.span;
+    let range = Span { starts_at: starts_at.max(now), ends_at };
+    if range.ends_at <= range.starts_at {
+        return Ok(None);
+    }
+    let mut tx = api.db.read().await?;
+    let taken = taken(&mut tx, provider, Some(&kept.patient), range, None).await?;
+    drop(tx);
+    let sought = schedule.sought(kept.entry.minutes, kept.entry.visit_type.as_deref(), None);
+    let slots = free(schedule, taken, range, &sought);
+    Ok(slots.into_iter().find(|slot| slot.starts_at > now && kept.would_take(slot)))
+}
+
+async fn offer(
+    api: &Api,
+    kept: &Kept,
+    provider: &ProviderId,
+    schedule: &Schedule,
+    slot: FreeSlot,
+) -> Result<(), Error> {
+    let (starts_at, minutes) = (slot.starts_at, kept.entry.minutes);
+    let visit_type = kept.entry.visit_type.clone();
+    let (buffers, zone) = (schedule.buffers_of(visit_type.as_deref()), slot.zone());
+    let location = slot.location().map(str::to_owned);
+    let provider_id = provider.clone();
+    let plan =
+        Plan { provider: provider_id, date: slot.date(), time: slot.time(), minutes, visit_type, location };
+    let (id, until) = (SlotHoldId::generate(api.db.random()), offer_until(api.db.clock().now(), starts_at));
+    let offer = Offer { plan: plan.clone(), zone, buffers, starts_at };
+    let by = format!("waitlist:{}", kept.id);
+    let hold = Hold { plan, zone, buffers, by };
+    let patient = Some(kept.patient.clone());
+    let held = KeptHold { id: id.clone(), patient, expires_at: until, hold };
+    let holder = offer_holder(&api.db, &kept.id)?;
+    let after = kept.offered(id, until, offer);
+    let notice = OfferNotice {
+        waitlist_id: kept.id.clone(),
+        patient_id: kept.patient.clone(),
+        provider_id: provider.clone(),
+        until,
+    };
+    db::retrying(&api.db, async |mut tx| {
+        hold_lock(&mut tx, &held).await?;
+        waitlist_update(&mut tx, &api.db, &after).await?;
+        hold_insert(&mut tx, &api.db, &held, &holder, Span::of_minutes(starts_at, minutes)).await?;
+        api.publish(&mut tx, Some(What::WaitlistOffered(notice.clone()))).await?;
+        Ok::<_, Error>(tx.commit().await?)
+    })
+    .await
+}

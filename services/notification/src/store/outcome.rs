@@ -1,0 +1,115 @@
+//! What providers tell of notifications that were handed on, and what staff does with those that have failed.
+
+use chrono::{DateTime, Utc};
+use contracts::id::NotificationId;
+use contracts::notifications::{Channel, NotificationStatus};
+use db::{Db, Tx, on, sql};
+
+use crate::domain::delivery::Refusal;
+use crate::store::notification::{CHANNELS, STATUSES, channel_name, status_name};
+
+/// Notes that a notification arrived; `false` if there is none that this is news of. Where it stands goes forward only.
+pub async fn notification_delivered(
+    tx: &mut Tx,
+    channel: Channel,
+    id: &NotificationId,
+) -> Result<bool, db::Error> {
+    let now = tx.now();
+    let rows = on!(tx, |conn| {
+        sqlx::query(sql!(
+        "update notification set version = version + 1, status = 'Sent', sent_at = coalesce(sent_at, $3), delivered_at = $3, \
+             error = null, provider_code = null, next_attempt_at = null, claim = null, unsure_adapter = null \
+         where id = $1 and channel = $2 and delivered_at is null and status in ('Queued', 'Sent')"
+    ))
+    .bind(id.as_str())
+    .bind(channel_name(channel))
+    .bind(now)
+    .execute(conn)
+    .await
+    .map(|done| done.rows_affected())
+    })?;
+    Ok(rows == 1)
+}
+
+/// Notes that a notification came back; `false` if there is none that this is news of.
+pub async fn notification_bounced(
+    tx: &mut Tx,
+    channel: Channel,
+    id: &NotificationId,
+    refusal: &Refusal,
+) -> Result<bool, db::Error> {
+    let rows = on!(tx, |conn| {
+        sqlx::query(sql!(
+        "update notification set version = version + 1, status = 'Failed', error = $3, provider_code = $4, \
+             next_attempt_at = null, claim = null, unsure_adapter = null \
+         where id = $1 and channel = $2 and delivered_at is null and status in ('Queued', 'Sent')"
+    ))
+    .bind(id.as_str())
+    .bind(channel_name(channel))
+    .bind(&refusal.why)
+    .bind(&refusal.code)
+    .execute(conn)
+    .await
+    .map(|done| done.rows_affected())
+    })?;
+    Ok(rows == 1)
+}
+
+/// Puts a notification that has failed in the queue once more; its new version, or `None` if it has not failed.
+pub async fn notification_replay(tx: &mut Tx, id: &NotificationId) -> Result<Option<i64>, db::Error> {
+    let now = tx.now();
+    Ok(on!(tx, |conn| {
+        sqlx::query_scalar(sql!(
+        "update notification set version = version + 1, status = 'Queued', error = null, provider_code = null, sent_at = null, \
+             attempts = 0, next_attempt_at = $2, replayed_at = $2, claim = null, unsure_adapter = null \
+         where id = $1 and status = 'Failed' and expires_at > $2 returning version"
+    ))
+    .bind(id.as_str())
+    .bind(now)
+    .fetch_optional(conn)
+    .await
+    })?)
+}
+
+/// Whether some notification goes by this name of the provider's.
+pub async fn notification_is_known_as(db: &Db, name: &str) -> Result<bool, db::Error> {
+    let (mut tx, hash) = (db.read().await?, provider_ref(db, name)?);
+    let found: i64 = on!(tx, |conn| sqlx::query_scalar(sql!(
+        "select count(*) from notification where provider_ref = $1"
+    ))
+    .bind(&hash)
+    .fetch_one(conn)
+    .await)?;
+    Ok(found > 0)
+}
+
+/// What is kept of the provider's name for a notification.
+pub(super) fn provider_ref(db: &Db, name: &str) -> Result<Vec<u8>, db::Error> {
+    db.vault().blind("provider ref", name)
+}
+
+/// How many that were asked for in this stretch stand where.
+pub async fn notifications_count(
+    tx: &mut Tx,
+    (from, until): (DateTime<Utc>, DateTime<Utc>),
+) -> Result<Vec<(Channel, NotificationStatus, u64)>, db::Error> {
+    let now = tx.now();
+    let rows: Vec<(String, String, i64)> = on!(tx, |conn| {
+        sqlx::query_as(sql!(
+        "select channel, case when delivered_at is null then status else 'Delivered' end as stands, count(*) \
+         from notification where created_at >= $1 and created_at < $2 and expires_at > $3 \
+         group by channel, case when delivered_at is null then status else 'Delivered' end order by channel, stands"
+    ))
+    .bind(from)
+    .bind(until)
+    .bind(now)
+    .fetch_all(conn)
+    .await
+    })?;
+    let known = |(channel, status, count): (String, String, i64)| {
+        let channel = CHANNELS.into_iter().find(|it| channel_name(*it) == channel)?;
+        let status = STATUSES.into_iter().find(|it| status_name(*it) == status)?;
+        Some((channel, status, u64::try_from(count).unwrap_or(0)))
+    };
+    Ok(rows.into_iter().filter_map(known).collect())
+}

@@ -1,0 +1,4 @@
+//! Background work.
+
+pub mod ask;
+pub mod remind;
