@@ -269,7 +269,7 @@ impl Db {
     /// decision made from a row holds only with [`Tx::lock`], a constraint, or a `where version = …` on the update.
     pub async fn begin(&self) -> Result<Tx, Error> {
         let kind = match &self.0.pools {
-            Pools::Postgres { data, .. } => TxKind::Postgres(data.begin().await?),
+            Pools::Postgres { data, .. } => TxKind::Postgres(postgres::begin(data, postgres::WRITE).await?),
             Pools::Sqlite { write, .. } => TxKind::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
         };
         Ok(Tx::new(kind, self.0.clock.now()).audited(self))
@@ -278,9 +278,7 @@ impl Db {
     /// Begins a transaction that only reads, all of it from one snapshot, and never waits for a writer.
     pub async fn read(&self) -> Result<Tx, Error> {
         let kind = match &self.0.pools {
-            Pools::Postgres { data, .. } => {
-                TxKind::Postgres(data.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
-            }
+            Pools::Postgres { data, .. } => TxKind::Postgres(postgres::begin(data, postgres::READ).await?),
             Pools::Sqlite { read, .. } => TxKind::Sqlite(read.begin().await?),
         };
         Ok(Tx::new(kind, self.0.clock.now()))

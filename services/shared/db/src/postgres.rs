@@ -6,7 +6,7 @@ use std::time::Duration;
 use settings::SecretRef;
 use sqlx::pool::PoolOptions;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{AssertSqlSafe, Connection, PgPool};
+use sqlx::{AssertSqlSafe, Connection, PgPool, Postgres, SqlSafeStr, Transaction};
 
 use crate::db::{OpenError, Pools};
 use crate::open::OpenTo;
@@ -68,6 +68,22 @@ pub(crate) async fn open(
         schemas.check_are_there().await?;
     }
     Ok(Pools::Postgres { data: schemas.pool(data, data_max), keys: schemas.pool(keys, keys_max), schemas })
+}
+
+/// What begins a transaction that only reads, all of it from one snapshot.
+pub(crate) const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+/// What begins any other.
+pub(crate) const WRITE: &str = "BEGIN";
+
+/// Begins a transaction, in a task of its own that nobody drops: sqlx counts a transaction when the server has answered, so that a connection that
+/// is given back before goes to whoever is next within the transaction, as a reader of an old snapshot maybe. Whoever waits for a connection may be dropped.
+pub(crate) async fn begin(
+    pool: &PgPool,
+    statement: &'static str,
+) -> Result<Transaction<'static, Postgres>, Error> {
+    let conn = pool.acquire().await?;
+    let begun = tokio::spawn(Transaction::begin(conn, Some(statement.into_sql_str()))).await;
+    Ok(begun.map_err(|_| sqlx::Error::WorkerCrashed)??)
 }
 
 impl Schemas {

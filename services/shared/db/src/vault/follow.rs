@@ -7,7 +7,7 @@ use super::keepers::Found;
 use super::kek::Keks;
 use super::keys::KeyState;
 use super::{GENERATION, INDEX, Vault};
-use crate::Error;
+use crate::{Error, SealError};
 
 impl Vault {
     /// Takes up the key-encryption keys that the secret holds now, if they are others than those that are known; tells whether they were. As when
@@ -26,6 +26,22 @@ impl Vault {
         tracing::info!(kek_id, "the key-encryption keys of the secret kek are others now");
         self.keepers.take_up(read);
         Ok(true)
+    }
+
+    /// Whether what was refused for its key-encryption key is to be tried again: another one is known by now. Which of several that are refused at once has
+    /// taken it up makes no difference.
+    pub(super) async fn knows_better(&self, refused: &Error) -> Result<bool, Error> {
+        match refused {
+            Error::Sealed(SealError::RetiredKek { kek_id }) => {
+                self.follow_keks().await?;
+                Ok(self.keepers.own().as_ref() != Some(kek_id))
+            }
+            Error::Sealed(SealError::UnknownKek { kek_id, .. }) => {
+                self.follow_keks().await?;
+                Ok(self.keepers.knows(kek_id))
+            }
+            _ => Ok(false),
+        }
     }
 
     /// Whether the index key, which every service has, can be unwrapped with these; what an engine has wrapped says nothing of them.

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{FromRow, PgPool, SqlitePool};
 
 use super::keepers::Wrapped;
-use crate::{ConstraintKind, Error, SealError, Tx, TxKind, on, sql};
+use crate::{ConstraintKind, Error, SealError, Tx, TxKind, on, postgres, sql};
 
 /// The store of wrapped keys: a file or schema of its own, with connections of its own, so that sealing inside a data
 /// transaction never waits for that transaction.
@@ -70,7 +70,7 @@ pub(super) struct WrappedAnew {
 impl KeysStore {
     pub(super) async fn begin(&self, now: DateTime<Utc>) -> Result<Tx, Error> {
         let kind = match self {
-            Self::Postgres(pool) => TxKind::Postgres(pool.begin().await?),
+            Self::Postgres(pool) => TxKind::Postgres(postgres::begin(pool, postgres::WRITE).await?),
             Self::Sqlite(pool) => TxKind::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?),
         };
         Ok(Tx::new(kind, now))

@@ -245,9 +245,7 @@ impl Vault {
             return Err(Error::NotMigrated);
         }
         match self.check_own().await {
-            Err(Error::Sealed(SealError::RetiredKek { .. })) if self.follow_keks().await? => {
-                self.check_own().await
-            }
+            Err(refused) if self.knows_better(&refused).await? => self.check_own().await,
             checked => checked,
         }
     }
@@ -323,7 +321,7 @@ impl Vault {
         let key = Zeroizing::new(self.random.bytes());
         match self.insert_wrapped(name, generation, &key, expires_at).await {
             // Another key-encryption key has taken the place of the one that this process knew.
-            Err(Error::Sealed(SealError::RetiredKek { .. })) if self.follow_keks().await? => {
+            Err(refused) if self.knows_better(&refused).await? => {
                 self.insert_wrapped(name, generation, &key, expires_at).await
             }
             inserted => inserted,
@@ -365,9 +363,7 @@ impl Vault {
     async fn unwrap(&self, name: &str, generation: u32, key: Live<'_>) -> Result<Raw, Error> {
         let found = Found { whose: self.whose(name, generation), key };
         match self.keepers.unwrap(found).await {
-            Err(Error::Sealed(SealError::UnknownKek { .. })) if self.follow_keks().await? => {
-                self.keepers.unwrap(found).await
-            }
+            Err(refused) if self.knows_better(&refused).await? => self.keepers.unwrap(found).await,
             unwrapped => unwrapped,
         }
     }

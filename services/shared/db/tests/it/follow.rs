@@ -1,9 +1,12 @@
 //! Another key-encryption key in the files of a process that runs: it is taken up when it is met, and by looking.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use contracts::kek::kek_id;
 use db::{Db, Subject};
 use testkit::TestDb;
+use tokio::task::JoinSet;
 
 use crate::rewrap::{BODY, FIRST, SECOND, all_open, process, seal};
 
@@ -64,6 +67,36 @@ testkit::on_both_engines! {
         all_open(&late, &more).await;
         all_open(&late, &sealed).await;
         late.close().await;
+    }
+
+    async fn of_many_that_meet_a_retired_key_at_once_none_is_refused(test: TestDb) {
+        let _ = seal(test.db(), ["anna".to_owned()].into_iter()).await;
+        let mut old = *FIRST;
+        for round in 1..=8 {
+            let new = [round; 32];
+            let late = test.open_again().await;
+            late.migrate(&crate::MIGRATIONS).await.unwrap();
+            exchange(&test, &[("previous", &old), ("current", &new)]);
+            let other = process(&test, &[("current", &new), ("previous", &old)]).await;
+            other.rewrap().await.unwrap();
+            other.close().await;
+            exchange(&test, &[("current", &new)]);
+            let mut sealing = JoinSet::new();
+            for number in 0..48 {
+                let late = late.clone();
+                sealing.spawn(async move {
+                    // Some are on their way under the old key when the first hears of the new one.
+                    tokio::time::sleep(Duration::from_micros(number * 150)).await;
+                    let patient = format!("p{round}-{number}");
+                    late.vault().seal(&Subject::Patient(&patient), BODY, b"x").await.map(drop)
+                });
+            }
+            for sealed in sealing.join_all().await {
+                sealed.unwrap();
+            }
+            late.close().await;
+            old = new;
+        }
     }
 
     async fn it_looks_by_itself_and_takes_up_nothing_that_opens_nothing(test: TestDb) {

@@ -1,5 +1,7 @@
 //! Transactions, constraints and contention.
 
+use std::time::Duration;
+
 use db::{ConstraintKind, Db, Engine, Error, TxKind};
 use tokio::task::JoinSet;
 
@@ -35,6 +37,24 @@ testkit::on_both_engines! {
         assert_eq!(visit_find(&mut tx, "v1").await.unwrap(), Some(first));
         assert_eq!(visit_find(&mut tx, "v2").await.unwrap(), Some(second));
         assert_eq!(visit_find(&mut tx, "v3").await.unwrap(), None);
+    }
+
+    async fn a_read_that_is_dropped_while_it_begins_leaves_nothing_behind(db: Db) {
+        for number in 0..300_u32 {
+            let hurry = Duration::from_micros(u64::from(number % 30) * 10);
+            let _ = tokio::time::timeout(hurry, db.read()).await;
+            if number % 10 == 9 {
+                // All connections of the pool: one that was given back within the read would refuse to write.
+                let mut writers = JoinSet::new();
+                for seat in 0..10 {
+                    let (db, number) = (db.clone(), number * 10 + seat);
+                    writers.spawn(async move { insert(&db, &Visit::new(&format!("v{number}"), number.into())).await });
+                }
+                for written in writers.join_all().await {
+                    written.unwrap();
+                }
+            }
+        }
     }
 
     async fn a_second_row_with_the_same_id_is_refused_by_kind_and_column(db: Db) {
