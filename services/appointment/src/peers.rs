@@ -2,7 +2,6 @@
 
 use contracts::client::{ClientError, found};
 use contracts::consents::Denials;
-use contracts::credentials::NotBookable;
 use contracts::event::What;
 use contracts::id::{PatientId, ProviderId};
 use contracts::patients::PatientsClient;
@@ -48,12 +47,6 @@ impl Peers {
         Ok(consents::ask(&self.patients, what).await?)
     }
 
-    /// Why a provider takes no new bookings, if that is so. A provider service of the version before has no word of it: then they do.
-    pub(crate) async fn not_bookable(&self, id: &ProviderId) -> Result<Option<NotBookable>, Error> {
-        let standing = found(self.providers.standing_of_provider(id).await)?;
-        Ok(standing.and_then(|standing| standing.not_bookable))
-    }
-
     /// A provider as far as who waits must know them, if there is such a provider.
     pub(crate) async fn profile(&self, id: &ProviderId) -> Result<Option<Profile>, Error> {
         let Some(known) = found(self.providers.schedule_of_provider(id).await)? else { return Ok(None) };
@@ -61,7 +54,7 @@ impl Peers {
         Ok(Some(Profile { specialization: known.provider.specialization, schedule }))
     }
 
-    /// A provider's places, hours and time off, if there is such a provider.
+    /// A provider's places, hours, time off and whether they take bookings, if there is such a provider.
     pub(crate) async fn schedule(&self, id: &ProviderId) -> Result<Option<Schedule>, Error> {
         if let Some(schedule) = found(self.providers.schedule_of_provider(id).await)? {
             return Ok(Some(Schedule::with_time_off(&schedule)?));

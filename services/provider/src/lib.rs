@@ -49,7 +49,6 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::credentials::delete::delete)
             .on(api::credentials::verify::verify)
             .on(api::credentials::revoke::revoke)
-            .on(api::credentials::standing::standing)
             .on(api::compliance::report)
             .on(api::compliance::file)
             .on(api::exclusions::put)

@@ -238,20 +238,12 @@ impl Api {
     /// Judges a booking by whether the provider takes any, and by the clock and their schedule: outside these staff are warned, everybody else is
     /// refused.
     async fn judge(&self, caller: &Caller, wanted: &Wanted<'_>) -> Result<Vec<Warning>, Error> {
-        self.check_bookable(caller, wanted.provider).await?;
+        check_bookable(caller, wanted.schedule)?;
         let warnings = notice::warnings(wanted.schedule, (wanted.span, wanted.location), self.now());
         if warnings.is_empty() || caller.is_staff() {
             return Ok(warnings);
         }
         Err(Error::OutsideHours(self.offers(wanted).await?))
-    }
-
-    /// Refuses a provider who takes no new bookings.
-    async fn check_bookable(&self, caller: &Caller, provider: &ProviderId) -> Result<(), Error> {
-        match self.peers.not_bookable(provider).await? {
-            Some(why) => Err(Error::NotBookable(why, caller.is_staff())),
-            None => Ok(()),
-        }
     }
 
     /// The free slots nearest to a time that cannot be had: free for the provider and for the patient.
@@ -294,6 +286,11 @@ pub(crate) async fn publish(db: &Db, tx: &mut Tx, what: Option<What>) -> Result<
     let Some(what) = what else { return Ok(()) };
     let event = Event { id: EventId::generate(db.random()), occurred_at: tx.now(), what };
     relay::publish(tx, db, &event).await
+}
+
+/// Refuses a provider who takes no new bookings.
+fn check_bookable(caller: &Caller, schedule: &Schedule) -> Result<(), Error> {
+    schedule.not_bookable.map_or(Ok(()), |why| Err(Error::NotBookable(why, caller.is_staff())))
 }
 
 /// Refuses what was judged by a schedule that is another by now, as far as this service has heard: it is to be judged anew.

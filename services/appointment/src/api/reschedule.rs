@@ -14,7 +14,7 @@ use contracts::trail;
 use http_kit::page::Window;
 use http_kit::{Answer, Call, Caller, Reach, Seeker};
 
-use super::{Api, is_with};
+use super::{Api, check_bookable, is_with};
 use crate::domain::appointment::{Appointment, Plan};
 use crate::domain::local::instant_or_next;
 use crate::domain::notice;
@@ -56,7 +56,7 @@ pub async fn all(api: Api, call: Call<RescheduleAll>) -> Result<Answer<Reschedul
     let asked = parse(&call.body)?;
     check_may(&call.caller, &asked)?;
     let (zone, schedule) = who(&api, &asked).await?;
-    api.check_bookable(&call.caller, asked.to_provider.as_ref().unwrap_or(&asked.provider)).await?;
+    check_bookable(&call.caller, &schedule)?;
     let midnight = |date: NaiveDate| instant_or_next(zone, date.and_time(NaiveTime::MIN));
     let away = Span {
         starts_at: midnight(asked.from).max(api.now()),

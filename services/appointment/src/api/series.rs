@@ -15,7 +15,7 @@ use http_kit::export::Wanted as Exported;
 use http_kit::{Answer, Call, Caller, access};
 use serde::Serialize;
 
-use super::{Api, SCHEDULE_ATTEMPTS_MAX, Wanted, check_heard, is_with, sees};
+use super::{Api, SCHEDULE_ATTEMPTS_MAX, Wanted, check_bookable, check_heard, is_with, sees};
 use crate::domain::appointment::Appointment;
 use crate::domain::feed::time;
 use crate::domain::notice;
@@ -47,7 +47,7 @@ async fn attempt(
     id: &SeriesId,
 ) -> Result<Answer<BookSeries>, Error> {
     let (occurrences, schedule) = placed(api, &call.caller, asked, id).await?;
-    api.check_bookable(&call.caller, &asked.plan.provider).await?;
+    check_bookable(&call.caller, &schedule)?;
     let series = Series {
         provider: asked.plan.provider.clone(),
         rrule: asked.rule.as_str().to_owned(),

@@ -10,7 +10,7 @@ use db::Tx;
 use http_kit::{Answer, Call, Caller, access};
 
 use super::series::{Warnings, around, offers_near, refusal, shown, version, visible};
-use super::{Api, calls_off, check_heard};
+use super::{Api, calls_off, check_bookable, check_heard};
 use crate::domain::appointment::{Appointment, Cancellation, fault, reason};
 use crate::domain::notice;
 use crate::domain::series::{Change, Kept};
@@ -147,9 +147,9 @@ async fn schedules(
         None => ahead.iter().map(|of| &of.appointment.plan.provider).collect(),
     };
     for provider in providers {
-        api.check_bookable(caller, provider).await?;
         let schedule = api.schedule(provider).await?;
         let schedule = schedule.ok_or_else(|| fault("providerId", "must be the id of a provider"))?;
+        check_bookable(caller, &schedule)?;
         schedules.insert(provider.clone(), schedule);
     }
     Ok(schedules)

@@ -12,7 +12,7 @@ use http_kit::export::Wanted;
 use http_kit::page::Window;
 use http_kit::{Answer, Call, Caller, Reach, access};
 
-use super::Api;
+use super::{Api, check_bookable};
 use crate::domain::notice;
 use crate::domain::waitlist::{Asked, Kept};
 use crate::error::Error;
@@ -183,9 +183,9 @@ pub async fn accept(api: Api, call: Call<AcceptOffer>) -> Result<Answer<AcceptOf
     call.if_match.check(kept.version)?;
     let (offer, hold) = kept.offer(api.now()).ok_or_else(no_offer)?;
     let appointment = kept.appointment(offer);
-    api.check_bookable(&call.caller, &appointment.plan.provider).await?;
     // What was offered may not fit any more what the provider says: then somebody is to look at it.
     let schedule = api.peers.schedule(&appointment.plan.provider).await?;
+    schedule.as_ref().map_or(Ok(()), |schedule| check_bookable(&call.caller, schedule))?;
     let appointment = schedule.and_then(|schedule| appointment.reviewed(&schedule)).unwrap_or(appointment);
     let (span, appointment_id) = (appointment.span()?, AppointmentId::generate(api.db.random()));
     let after = kept.booked(appointment_id.clone());

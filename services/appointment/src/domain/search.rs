@@ -9,7 +9,7 @@ use contracts::id::{PatientId, ProviderId};
 use contracts::problem::{Faults, Problem, ProblemCode};
 use http_kit::page::Window;
 
-use super::appointment::{MINUTES_DEFAULT, NO_LOCATION, NO_VISIT_TYPE, duration};
+use super::appointment::{MINUTES_DEFAULT, NO_LOCATION, duration};
 use super::local::instant_or_next;
 use super::span::Span;
 use super::visit::{Buffers, Sought};
@@ -165,8 +165,7 @@ impl SlotSearch {
     /// What is looked for, if the provider has such visits and such a location.
     pub fn sought(&self, schedule: &Schedule) -> Result<Sought, Problem> {
         let mut faults = Faults::new();
-        let visit = self.visit_type.as_deref().map(|name| schedule.visit(name).ok_or(NO_VISIT_TYPE));
-        let visit = faults.take("visitType", visit.transpose());
+        let visit = faults.take("visitType", schedule.visit_of(self.visit_type.as_deref()));
         if schedule.zone_at(self.location.as_deref()).is_none() {
             faults.add("locationId", NO_LOCATION);
         }

@@ -63,11 +63,14 @@ impl FreeSlot {
 }
 
 /// The free slots within `range`, one after the other at each place, in order: the hours there, less what is booked with the buffers that each of
-/// both asks for, and less time off.
+/// both asks for, and less time off. Who takes no new bookings has none.
 ///
 /// Each stretch that is free is filled from its beginning. A slot has a local time that means it and no other instant: none is
 /// offered in the hour that comes twice when clocks are set back, the second time round.
 pub fn free(schedule: &Schedule, booked: Vec<Span>, range: Span, sought: &Sought) -> Vec<FreeSlot> {
+    if schedule.not_bookable.is_some() {
+        return Vec::new();
+    }
     let outside = [
         Span { starts_at: DateTime::<Utc>::MIN_UTC, ends_at: range.starts_at },
         Span { starts_at: range.ends_at, ends_at: DateTime::<Utc>::MAX_UTC },

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
+use contracts::credentials::NotBookable;
 use contracts::field;
 use contracts::hours::Hours;
 use contracts::local_time::LocalTime;
@@ -22,6 +23,8 @@ pub struct Schedule {
     pub zone: Tz,
     /// How often this service had heard of changes of the schedule before it was read. What was decided on it stands if that is still so.
     pub heard: i64,
+    /// Why they take no new bookings, if that is so.
+    pub not_bookable: Option<NotBookable>,
     /// The hours that name no location first.
     places: Vec<Place>,
     away: Vec<Away>,
@@ -118,12 +121,13 @@ impl Schedule {
             minutes: visit.duration_minutes,
             buffers: Buffers { before: visit.buffer_before_minutes, after: visit.buffer_after_minutes },
         });
-        Ok(Self { zone, heard: 0, places, away: Vec::new(), visits: visits.collect() })
+        Ok(Self { zone, heard: 0, not_bookable: None, places, away: Vec::new(), visits: visits.collect() })
     }
 
-    /// Reads a profile with the time off.
+    /// Reads a profile with the time off, and with what keeps them from being booked.
     pub fn with_time_off(schedule: &ProviderSchedule) -> Result<Self, BadSchedule> {
         let mut read = Self::of(&schedule.provider)?;
+        read.not_bookable = schedule.not_bookable;
         read.away = schedule.time_off.iter().map(|off| read.read_away(off)).collect::<Result<_, _>>()?;
         Ok(read)
     }

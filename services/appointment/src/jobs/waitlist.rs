@@ -53,9 +53,7 @@ pub async fn look(api: &Api) -> Result<bool, Error> {
         }
         profile => profile?,
     };
-    if let Some(profile) = profile
-        && api.peers.not_bookable(&provider).await?.is_none()
-    {
+    if let Some(profile) = profile {
         offer_all(api, &provider, &profile).await?;
     }
     db::retrying(&api.db, async |mut tx| {

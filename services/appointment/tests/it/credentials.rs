@@ -17,7 +17,19 @@ testkit::stack_tests! { services = [appointment::SERVICE, patient::SERVICE, prov
         provider(&stack, "prov002").await;
         let _ = credential(&stack, "", &json!({"kind": "license", "number": "MD-1234", "expiresOn": "2026-01-15"})).await;
         let _ = book(&stack, Role::Receptionist, &at("apt1", "12345", "prov001", "10:00")).await.expect(201);
+        let free = async || {
+            let range = "from=2026-01-19&to=2026-01-25";
+            let with = stack.call(ServiceName::AppointmentService, Role::Receptionist, Method::GET, &format!("/api/providers/prov001/slots?{range}"), None).await;
+            let next = stack.call(ServiceName::AppointmentService, Role::Receptionist, Method::GET, "/api/slots?from=2026-01-19", None).await;
+            let next = next.expect(200).json();
+            let of = |slot: &&Value| slot["providerId"] == "prov001";
+            (with.expect(200).json()["items"].as_array().unwrap().len(), next["items"].as_array().unwrap().iter().filter(of).count())
+        };
+        let (before, next) = free().await;
+        assert!(before > 0 && next == 1);
         stack.clock.advance(chrono::TimeDelta::days(1));
+        // What nobody can book is not told as free.
+        assert_eq!(free().await, (0, 0));
         for who in [Who::from(Role::Admin), Role::Receptionist.into(), Who::patient("12345")] {
             let refused = book(&stack, who, &at("apt2", "12345", "prov001", "11:00")).await.expect(409).json();
             assert_eq!(refused["code"], "provider-not-bookable");

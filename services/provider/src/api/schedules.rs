@@ -7,6 +7,8 @@ use db::Tx;
 use http_kit::{Answer, Call};
 
 use super::Api;
+use super::credentials::standing::not_bookable;
+use super::credentials::today;
 use crate::domain::search::Search;
 use crate::domain::time_off::OVER;
 use crate::error::Error;
@@ -37,6 +39,7 @@ async fn schedule(api: &Api, tx: &mut Tx, kept: Kept) -> Result<ProviderSchedule
     let time_off = time_off_list(tx, &api.db, &kept.id, after).await?;
     Ok(ProviderSchedule {
         version: schedule_version(tx, &kept.id).await?,
+        not_bookable: not_bookable(tx, &kept.id, today(&kept.provider, tx.now())).await?,
         provider: kept.provider.view(&kept.id),
         provider_id: kept.id,
         time_off: time_off.iter().map(|kept| kept.time_off.view(&kept.id, false)).collect(),

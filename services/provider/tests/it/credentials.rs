@@ -40,7 +40,7 @@ async fn read(stack: &Arc<TestStack>, id: &str) -> Value {
 
 /// Why they cannot be booked.
 async fn stop(stack: &Arc<TestStack>) -> Value {
-    let path = "/internal/providers/prov001/standing";
+    let path = "/internal/schedules/prov001";
     PROVIDERS.call(stack, Role::Service, Method::GET, path, None).await.expect(200).json()["notBookable"]
         .clone()
 }
@@ -114,8 +114,6 @@ testkit::stack_tests! { services = [provider::SERVICE];
         let _ = record(&stack, LICENSE).await;
         let _ = record(&stack, NPI).await;
         assert_eq!(stop(&stack).await, Value::Null);
-        let path = "/internal/providers/nobody/standing";
-        let _ = PROVIDERS.call(&stack, Role::Service, Method::GET, path, None).await.expect(404);
     }
 
     async fn there_is_one_npi_for_each_provider(stack: Arc<TestStack>) {

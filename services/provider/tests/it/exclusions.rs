@@ -31,7 +31,7 @@ async fn matches(stack: &Arc<TestStack>) -> Vec<Value> {
 }
 
 async fn stop(stack: &Arc<TestStack>) -> Value {
-    let path = "/internal/providers/prov001/standing";
+    let path = "/internal/schedules/prov001";
     PROVIDERS.call(stack, Role::Service, Method::GET, path, None).await.expect(200).json()["notBookable"]
         .clone()
 }

@@ -255,7 +255,7 @@ pub struct AppointmentRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 5, max = 480))]
     pub duration_minutes: Option<u32>,
-    /// Which kind of visit, one of the provider's.
+    /// Which kind of visit, one of the provider's; any word of a provider who has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 100))]
     pub visit_type: Option<String>,
@@ -305,7 +305,7 @@ pub struct Appointment {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1000))]
     pub reason: Option<String>,
-    /// Which kind of visit, one of the provider's.
+    /// Which kind of visit, one of the provider's; any word of a provider who has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 100))]
     pub visit_type: Option<String>,
@@ -431,7 +431,7 @@ pub struct SlotFilter {
     /// How long, minutes: 5 to 480; if not given, what the visit type says, or 30.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_minutes: Option<u32>,
-    /// For this kind of visit, one of the provider's: its time and its buffers.
+    /// For this kind of visit, one of the provider's (any word of one who has none): its time and its buffers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub visit_type: Option<String>,
     /// At this one of the provider's locations.

@@ -219,14 +219,3 @@ pub enum NotBookable {
     /// They stand on the list of those whom federal programmes exclude.
     Excluded,
 }
-
-/// Whether a provider can be booked, for the service that books.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ProviderStanding {
-    /// Who.
-    pub provider_id: ProviderId,
-    /// Why not; absent: they can.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub not_bookable: Option<NotBookable>,
-}

@@ -8,8 +8,8 @@ use crate::audit::{AuditEvents, AuditSearch};
 use crate::audit_verification::{ServiceVerification, VerificationQuery};
 use crate::compliance::{ComplianceCsv, ComplianceEntry, ComplianceFileFilter, ComplianceFilter};
 use crate::credentials::{
-    Credential, CredentialDeleted, CredentialRequest, CredentialSaved, Credentials, ProviderStanding,
-    RevocationRequest, VerificationRequest,
+    Credential, CredentialDeleted, CredentialRequest, CredentialSaved, Credentials, RevocationRequest,
+    VerificationRequest,
 };
 use crate::exclusions::{
     ExclusionListStatus, ExclusionLists, ExclusionMatchFilter, ExclusionMatches, ExclusionPart,
@@ -128,10 +128,6 @@ api! {
     review_exclusion: ReviewExclusion = Post "/api/providers/{providerId}/exclusion-review" [provider_id: ProviderId]
         (body ExclusionReviewRequest),
         needs ProvidersWrite, answers 200 ExclusionReviewed;
-
-    /// Whether a provider can be booked.
-    standing_of_provider: StandingOfProvider = Get "/internal/providers/{providerId}/standing" [provider_id: ProviderId],
-        needs InternalCall, answers 200 ProviderStanding, unaudited;
 
     /// What this service wrote in the audit.
     audit_of_providers: AuditOfProviders = Get "/internal/audit" (query AuditSearch),

@@ -4,6 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::credentials::NotBookable;
 use crate::id::{ProviderId, TimeOffId};
 use crate::page::Page;
 use crate::providers::Provider;
@@ -143,6 +144,9 @@ pub struct ProviderSchedule {
     pub provider: Provider,
     /// Time off that is not over, or was not a few days ago. Without reasons.
     pub time_off: Vec<TimeOff>,
+    /// Why they take no new bookings; absent: they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_bookable: Option<NotBookable>,
 }
 
 /// Some schedules.

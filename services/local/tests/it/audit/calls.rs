@@ -98,7 +98,6 @@ fn of_patients() -> Vec<Called> {
         call("list_exclusions", "/api/providers/exclusions", "", false, 200),
         call("list_exclusion_matches", "/api/providers/exclusions/matches", "", false, 200),
         call("review_exclusion", "/api/providers/prov001/exclusion-review", review, false, 422),
-        call("standing_of_provider", "/internal/providers/prov001/standing", "", false, 200),
         call("register_patient", "/api/patients", john, true, 201),
         call("list_patients", "/api/patients?name=John", "", true, 200),
         call("patient_by_id", "/api/patients/12345", "", true, 200),

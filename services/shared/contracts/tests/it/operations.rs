@@ -62,7 +62,6 @@ const UNAUDITED: [&str; 24] = [
     "schedule_of_provider",
     "schedules_of_providers",
     // Asked with each booking, which is audited itself.
-    "standing_of_provider",
     // What auth asks for a call that it audits itself.
     "keys_of_patients",
     "keys_of_appointments",
