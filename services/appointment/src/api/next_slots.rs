@@ -40,8 +40,11 @@ async fn next_of(
     found: &ProviderSchedule,
 ) -> Result<Option<FreeSlot>, Error> {
     let schedule = Schedule::with_time_off(found)?;
-    // Who has no such visits is not who is looked for.
-    let Ok(sought) = search.sought(&schedule) else { return Ok(None) };
+    // Who has no such visits is not who is looked for, though somebody without any kinds of visits could be booked for them.
+    if !search.is_of(&schedule) {
+        return Ok(None);
+    }
+    let sought = search.sought(&schedule)?;
     for search in [search.clone(), search.clone().for_long()] {
         let range = search.range(&schedule, api.now())?;
         let mut tx = api.db.read().await?;

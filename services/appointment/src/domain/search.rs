@@ -162,7 +162,12 @@ impl SlotSearch {
         faults.finish_query(search)
     }
 
-    /// What is looked for, if the provider has such visits and such a location.
+    /// Whether the provider has such visits by name, if some are asked for.
+    pub fn is_of(&self, schedule: &Schedule) -> bool {
+        self.visit_type.as_deref().is_none_or(|name| schedule.visit(name).is_some())
+    }
+
+    /// What is looked for, if the provider can be booked for it and has such a location.
     pub fn sought(&self, schedule: &Schedule) -> Result<Sought, Problem> {
         let mut faults = Faults::new();
         let visit = faults.take("visitType", schedule.visit_of(self.visit_type.as_deref()));
