@@ -68,6 +68,7 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::feeds::revoke)
             .on(api::feed_calendar::calendar)
             .on(api::calendars::calendars)
+            .on(api::calendars::changed)
             .on(api::referrals::create::create)
             .on(api::referrals::read::list)
             .on(api::referrals::read::by_id)

@@ -1,8 +1,9 @@
-//! `GET /api/appointments/calendars`: for staff, and of a clinician's own.
+//! `GET /api/appointments/calendars`: for staff, and of a clinician's own; and `POST /api/appointments/calendars/google/{watchId}`, for Google.
 
-use contracts::appointments::ListOutsideCalendars;
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use contracts::appointments::{ListOutsideCalendars, OutsideCalendarChanged};
 use contracts::id::ProviderId;
-use contracts::outside_calendars::OutsideCalendar;
+use contracts::outside_calendars::{ChangeHeard, OutsideCalendar};
 use contracts::page::Page;
 use db::Tx;
 use http_kit::{Answer, Call, Caller, Reach};
@@ -14,6 +15,7 @@ use crate::error::Error;
 use crate::jobs::outside::to_come;
 use crate::store::outside::calendar_standing;
 use crate::store::outside_event::events_due;
+use crate::store::outside_watch::{watch_heard, watch_token};
 
 /// The calendars outside, and how far each is.
 pub async fn calendars(
@@ -49,5 +51,21 @@ async fn shown(api: &Api, tx: &mut Tx, settings: &CalendarSettings) -> Result<Ou
         error: standing.error,
         last_sync_at: standing.last_sync_at.map(time),
         pending: u32::try_from(pending).unwrap_or(u32::MAX),
+        told_until: standing.told_until.filter(|until| *until > api.now()).map(time),
     })
+}
+
+/// Has a calendar looked at now, since it says that it has changed. What it says besides is not read. Without the channel's token the answer is the same
+/// as if there were no such channel.
+pub async fn changed(
+    api: Api,
+    call: Call<OutsideCalendarChanged>,
+) -> Result<Answer<OutsideCalendarChanged>, Error> {
+    let (watch,) = &call.path;
+    let (token, told) = (watch_token(&api.db, watch)?, call.signature.as_deref().unwrap_or_default());
+    let is_it = verify_slices_are_equal(token.as_bytes(), told.as_bytes()).is_ok();
+    if is_it && watch_heard(&api.db, watch).await? {
+        return Ok(Answer::new(ChangeHeard { status: "Heard".to_owned() }));
+    }
+    Err(Error::NotFound)
 }

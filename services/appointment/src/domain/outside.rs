@@ -12,6 +12,10 @@ const AHEAD: TimeDelta = TimeDelta::days(400);
 const WHOLE_EVERY: TimeDelta = TimeDelta::days(7);
 /// The longest time between two attempts, unless the other side asks for more.
 const BACKOFF_SECONDS_MAX: u64 = 15 * 60;
+/// A channel is renewed so long before it ends.
+const WATCH_RENEWED: TimeDelta = TimeDelta::days(1);
+/// Who is refused a channel asks again after so long; and one that is told to be shorter than the time before its end is not asked for in each turn.
+const WATCH_ASKED_EVERY: TimeDelta = TimeDelta::hours(1);
 /// More than that nobody is let ask for.
 const RETRY_AFTER_SECONDS_MAX: u64 = 3600;
 
@@ -64,6 +68,8 @@ pub struct Standing {
     pub error: Option<String>,
     /// When it was last in step.
     pub last_sync_at: Option<DateTime<Utc>>,
+    /// Until when it tells by itself that it has changed.
+    pub told_until: Option<DateTime<Utc>>,
 }
 
 /// The time that is looked at.
@@ -74,6 +80,16 @@ pub fn ahead(now: DateTime<Utc>) -> Span {
 /// Whether all of a calendar is to be read again.
 pub fn is_whole_due(whole_at: Option<DateTime<Utc>>, now: DateTime<Utc>) -> bool {
     whole_at.is_none_or(|whole_at| whole_at + WHOLE_EVERY <= now)
+}
+
+/// Whether a channel is to be asked for: there is none, or the one that there is ends within a day, and it was not asked for just now.
+pub fn is_watch_due(
+    until: Option<DateTime<Utc>>,
+    asked_at: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> bool {
+    until.is_none_or(|until| until - WATCH_RENEWED <= now)
+        && asked_at.is_none_or(|at| at + WATCH_ASKED_EVERY <= now)
 }
 
 /// How long to wait after so many failures, one after the other: twice as long each time, and as long as the other side asks for, within bounds.
@@ -97,6 +113,17 @@ mod tests {
         assert_eq!(backoff(minute, 1, Some(600)).num_seconds(), 600);
         assert_eq!(backoff(minute, 1, Some(u64::MAX)).num_seconds(), 3600);
         assert_eq!(backoff(Duration::from_hours(24), i64::MAX, None).num_seconds(), 86_400);
+    }
+
+    #[test]
+    fn a_channel_is_asked_for_before_it_ends_and_not_over_and_over() {
+        let now = DateTime::from_timestamp(1_768_467_600, 0).unwrap();
+        let in_hours = |hours: i64| Some(now + TimeDelta::hours(hours));
+        assert!(is_watch_due(None, None, now) && !is_watch_due(None, in_hours(0), now));
+        assert!(is_watch_due(None, in_hours(-1), now) && is_watch_due(in_hours(24), in_hours(-144), now));
+        assert!(
+            !is_watch_due(in_hours(25), in_hours(-143), now) && !is_watch_due(in_hours(2), in_hours(0), now)
+        );
     }
 
     #[test]

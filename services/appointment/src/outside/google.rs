@@ -1,6 +1,6 @@
 //! [`Google`]: a calendar of Google Calendar (API v3), with a refresh token that its owner granted.
 //!
-//! It is polled. Its push channels (`events.watch`) need an address of ours that Google can reach, which a stack need not have.
+//! It is polled. Where Google can reach the stack it also tells by itself that something has changed ([`Google::watch`]): what, the next look says.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use settings::GoogleCalendarSettings;
 use tokio::sync::Mutex;
 
 use super::fault::{Whole, client, whole};
-use super::{Changes, Event, Fault, Found};
+use super::{Changes, Channel, Event, Fault, Found};
 use crate::domain::local;
 
 /// Most that Google tells at once.
@@ -26,6 +26,8 @@ const PAGE: &str = "2500";
 const PAGES_MAX: usize = 20;
 /// An access token is not used in its last minute.
 const SPARE: TimeDelta = TimeDelta::seconds(60);
+/// So long is a channel asked for; Google may make it shorter.
+const WATCH_LASTS: TimeDelta = TimeDelta::days(7);
 /// What an event of ours is told by, where only its maker's programs see it.
 const OURS: &str = "healthcareStackUid";
 
@@ -49,6 +51,15 @@ struct TokenAnswer {
     access_token: String,
     #[serde(default)]
     expires_in: i64,
+}
+
+/// A channel, as Google says that it is: `expiration` is milliseconds since 1970, in a text.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ChannelAnswer {
+    resource_id: String,
+    #[serde(default)]
+    expiration: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -197,6 +208,41 @@ impl Google {
             }
         }
         Err(Fault::Endless)
+    }
+
+    /// Has Google tell an address of ours, under a token, that something has changed here
+    /// (<https://developers.google.com/workspace/calendar/api/guides/push>).
+    pub(super) async fn watch(&self, id: &str, token: &str, address: &str) -> Result<Channel, Fault> {
+        let mut url = self.events.clone();
+        url.path_segments_mut().map_err(|()| Fault::Garbled("an address"))?.push("watch");
+        let body = json!({
+            "id": id, "type": "web_hook", "address": address, "token": token,
+            "params": {"ttl": WATCH_LASTS.num_seconds().to_string()},
+        });
+        let answer = self.ask(&Method::POST, url, None, Some(&body)).await?;
+        if answer.status != 200 {
+            return Err(fault(&answer));
+        }
+        let ChannelAnswer { resource_id, expiration } = json(&answer.body, "its channel")?;
+        let until =
+            expiration.and_then(|millis| millis.parse().ok()).and_then(DateTime::from_timestamp_millis);
+        // Where it does not say until when, it is for as long as was asked for.
+        Ok(Channel { resource: resource_id, until: until.unwrap_or_else(|| self.clock.now() + WATCH_LASTS) })
+    }
+
+    /// Has Google tell nothing any more on a channel. One that is over already is.
+    pub(super) async fn unwatch(&self, id: &str, resource: &str) -> Result<(), Fault> {
+        let mut url: Url = self.settings.url.parse().map_err(|_| Fault::Garbled("an address"))?;
+        url.path_segments_mut()
+            .map_err(|()| Fault::Garbled("an address"))?
+            .pop_if_empty()
+            .extend(["channels", "stop"]);
+        let body = json!({"id": id, "resourceId": resource});
+        let answer = self.ask(&Method::POST, url, None, Some(&body)).await?;
+        match answer.status {
+            200 | 204 | 404 => Ok(()),
+            _ => Err(fault(&answer)),
+        }
     }
 
     pub(super) async fn put(

@@ -38,6 +38,15 @@ pub struct Changes {
     pub is_whole: bool,
 }
 
+/// A channel through which the calendar tells that something has changed in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Channel {
+    /// What it tells of, as the other side calls it.
+    pub resource: String,
+    /// When it ends.
+    pub until: DateTime<Utc>,
+}
+
 /// An object that was changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
@@ -118,6 +127,27 @@ impl Outside {
             Self::CalDav(caldav) => caldav.put(href, etag, event).await,
             Self::Google(google) => google.put(href, etag, &event).await,
         }
+    }
+
+    /// Has the calendar tell that something has changed in it, if it can: to an address, under an id and a token.
+    pub async fn watch(&self, id: &str, token: &str, address: &str) -> Result<Option<Channel>, Fault> {
+        match self {
+            Self::CalDav(_) => Ok(None),
+            Self::Google(google) => google.watch(id, token, address).await.map(Some),
+        }
+    }
+
+    /// Ends that.
+    pub async fn unwatch(&self, id: &str, resource: &str) -> Result<(), Fault> {
+        match self {
+            Self::CalDav(_) => Ok(()),
+            Self::Google(google) => google.unwatch(id, resource).await,
+        }
+    }
+
+    /// Whether there is anything that could tell.
+    pub const fn can_tell(&self) -> bool {
+        matches!(self, Self::Google(_))
     }
 
     /// Takes an event of ours away, whatever was made of it.

@@ -9,6 +9,7 @@ pub mod hold;
 pub mod outside;
 pub mod outside_busy;
 pub mod outside_event;
+pub mod outside_watch;
 pub mod referral;
 pub mod renewal;
 pub mod search;

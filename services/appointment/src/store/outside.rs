@@ -115,7 +115,7 @@ pub async fn lease_take(db: &Db, lease: &Lease) -> Result<Option<Progress>, db::
     db::retrying(db, async |mut tx| {
         let now = tx.now();
         let progress: Option<Progress> = on!(tx, |conn| sqlx::query_as(sql!(
-            "update outside_calendar set lease_by = $2, lease_until = $3 \
+            "update outside_calendar set lease_by = $2, lease_until = $3, told_at = null \
              where name = $1 and next_at <= $4 and (lease_until is null or lease_until <= $4) \
              returning sync_token, whole_at, failures"
         ))
@@ -171,7 +171,7 @@ pub async fn lease_return(db: &Db, lease: &Lease, outcome: &Outcome<'_>) -> Resu
         let now = tx.now();
         on!(tx, |conn| sqlx::query(sql!(
             "update outside_calendar set lease_by = null, lease_until = null, state = $2, error = $3, sync_token = $4, \
-                 whole_at = $5, failures = $6, next_at = $7, \
+                 whole_at = $5, failures = $6, next_at = case when told_at is not null and $6 = 0 then $9 else $7 end, \
                  last_sync_at = coalesce($8, last_sync_at) \
              where name = $1"
         ))
@@ -183,6 +183,7 @@ pub async fn lease_return(db: &Db, lease: &Lease, outcome: &Outcome<'_>) -> Resu
         .bind(outcome.failures)
         .bind(outcome.next_at)
         .bind((outcome.failures == 0).then_some(now))
+        .bind(now)
         .execute(conn)
         .await
         .map(drop))
@@ -197,12 +198,13 @@ struct Row {
     state: String,
     error: Option<String>,
     last_sync_at: Option<DateTime<Utc>>,
+    watch_until: Option<DateTime<Utc>>,
 }
 
 /// Where a calendar stands.
 pub async fn calendar_standing(tx: &mut Tx, name: &str) -> Result<Standing, db::Error> {
     let row: Option<Row> = on!(tx, |conn| sqlx::query_as(sql!(
-        "select state, error, last_sync_at from outside_calendar where name = $1"
+        "select state, error, last_sync_at, watch_until from outside_calendar where name = $1"
     ))
     .bind(name)
     .fetch_optional(conn)
@@ -211,5 +213,6 @@ pub async fn calendar_standing(tx: &mut Tx, name: &str) -> Result<Standing, db::
         state: State::named(&row.state),
         error: row.error,
         last_sync_at: row.last_sync_at,
+        told_until: row.watch_until,
     }))
 }

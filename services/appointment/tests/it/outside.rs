@@ -38,7 +38,10 @@ pub(crate) fn run_with<T>(
 ) where
     T: Future<Output = ()> + Send + 'static,
 {
-    let settings = |settings: &mut ServiceSettings| settings.integrations.calendars = vec![calendar.clone()];
+    let settings = |settings: &mut ServiceSettings| {
+        settings.integrations.calendars = vec![calendar.clone()];
+        settings.integrations.public_url = Some("https://clinic.example/".to_owned());
+    };
     testkit::stack::run_with(engine, SERVICES, settings, test);
 }
 

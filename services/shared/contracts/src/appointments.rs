@@ -15,10 +15,12 @@ use crate::erasure::ServiceErasure;
 use crate::event::{Accepted, Event};
 use crate::export::{ExportPage, ExportSearch};
 use crate::feeds::{CalendarText, Feed, FeedCreated, FeedFile, FeedFilter, FeedRequest, FeedRevoked};
-use crate::id::{AppointmentId, FeedId, PatientId, ProviderId, ReferralId, SeriesId, SlotHoldId, WaitlistId};
+use crate::id::{
+    AppointmentId, FeedId, PatientId, ProviderId, ReferralId, SeriesId, SlotHoldId, WaitlistId, WatchId,
+};
 use crate::keys::ServiceKeys;
 use crate::merge_patch::MergePatch;
-use crate::outside_calendars::OutsideCalendar;
+use crate::outside_calendars::{ChangeHeard, OutsideCalendar};
 use crate::page::Page;
 use crate::referrals::{
     AcceptRequest, DeclineRequest, Referral, ReferralFilter, ReferralRequest, ReferralSaved,
@@ -158,6 +160,11 @@ api! {
     /// The calendars outside that appointments are kept in step with, and how far each is.
     list_outside_calendars: ListOutsideCalendars = Get "/api/appointments/calendars",
         needs FeedsRead, answers 200 Page<OutsideCalendar>, unaudited;
+
+    /// Take Google's word that a calendar has changed; it comes with the channel's token.
+    outside_calendar_changed: OutsideCalendarChanged = Post "/api/appointments/calendars/google/{watchId}" [watch_id: WatchId],
+        public, answers 200 ChangeHeard, unaudited;
+
     /// Refer a patient to another provider, or to a speciality.
     create_referral: CreateReferral = Post "/api/referrals" (body ReferralRequest),
         needs AppointmentsWrite, answers 201 ReferralSaved;

@@ -166,6 +166,8 @@ ids! {
     ReferralId = "ref",
     /// A calendar feed.
     FeedId = "feed",
+    /// A channel through which a calendar outside tells that it has changed.
+    WatchId = "watch",
     /// An entry of the waitlist.
     WaitlistId = "wait",
     /// A series of appointments.

@@ -23,4 +23,16 @@ pub struct OutsideCalendar {
     pub last_sync_at: Option<String>,
     /// How many appointments are there not yet as they are here.
     pub pending: u32,
+    /// Until when the calendar tells by itself that something has changed there, RFC 3339 in UTC; null: it is only asked, again and again.
+    #[serde(default)]
+    #[schemars(extend("format" = "date-time"))]
+    pub told_until: Option<String>,
+}
+
+/// The answer to whoever tells that a calendar has changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ChangeHeard {
+    /// `Heard`.
+    pub status: String,
 }

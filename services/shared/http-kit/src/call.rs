@@ -45,7 +45,8 @@ pub struct Call<E: Endpoint> {
     pub user_agent: Option<String>,
     /// The last event of a stream that a client who comes back has heard (`Last-Event-ID`). Its own word.
     pub last_event_id: Option<String>,
-    /// What an SMS provider signs its calls with (`X-Twilio-Signature`).
+    /// What somebody outside vouches for their call with: an SMS provider's signature (`X-Twilio-Signature`), or the token that Google was given
+    /// for a channel (`X-Goog-Channel-Token`).
     pub signature: Option<String>,
 }
 
@@ -103,7 +104,8 @@ pub(crate) async fn parse<E: Endpoint>(
     let client_address = header(parts, "x-forwarded-for").map(str::to_owned);
     let user_agent = header(parts, "user-agent").map(str::to_owned);
     let last_event_id = header(parts, "last-event-id").map(str::to_owned);
-    let signature = header(parts, "x-twilio-signature").map(str::to_owned);
+    let signature = header(parts, "x-twilio-signature").or_else(|| header(parts, "x-goog-channel-token"));
+    let signature = signature.map(str::to_owned);
     let call = Call {
         path,
         query,

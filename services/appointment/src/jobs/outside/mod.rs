@@ -7,6 +7,7 @@ mod meter;
 mod pull;
 mod push;
 mod turn;
+mod watch;
 
 pub use push::to_come;
 
@@ -74,6 +75,8 @@ pub struct Worker {
     provider: Option<ProviderId>,
     lease: Lease,
     turns: Turns,
+    /// Where the gateway is reached from outside, without a slash at its end.
+    public_url: Option<String>,
 }
 
 impl Worker {
@@ -109,6 +112,8 @@ pub async fn workers(kit: &Kit, api: &Api) -> Result<Vec<Worker>, BuildError> {
     if !calendars.is_empty() {
         turns.register(&kit.world.metrics);
     }
+    let public_url = kit.settings.integrations.public_url.as_deref();
+    let public_url = public_url.map(|url| url.trim_end_matches('/').to_owned());
     let worker = |settings: &CalendarSettings| {
         Ok(Worker {
             api: api.clone(),
@@ -117,6 +122,7 @@ pub async fn workers(kit: &Kit, api: &Api) -> Result<Vec<Worker>, BuildError> {
             lease: Lease { calendar: settings.name.clone(), by: kit.db.random().id("wrk") },
             settings: settings.clone(),
             turns: turns.clone(),
+            public_url: public_url.clone(),
         })
     };
     calendars.iter().map(worker).collect()

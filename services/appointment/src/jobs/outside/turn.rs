@@ -62,6 +62,7 @@ impl Worker {
     async fn go(&self, progress: &Progress) -> Result<Report, Stop> {
         let mut report = self.pull(progress).await?;
         self.push(&mut report).await?;
+        self.watch().await?;
         Ok(report)
     }
 

@@ -185,6 +185,8 @@ fn of_appointments_and_bills() -> Vec<Called> {
         call("update_appointment", "/api/appointments/{id}", r#"{"timeSlot": "11:00"}"#, true, 200),
         call("appointment_history", "/api/appointments/{id}/history", "", true, 200),
         call("list_outside_calendars", "/api/appointments/calendars", "", false, 200),
+        // Without the token.
+        call("outside_calendar_changed", "/api/appointments/calendars/google/watch_1", "", false, 404),
         call("provider_slots", "/api/providers/prov001/slots", "", false, 200),
         call("next_slots", "/api/slots", "", false, 200),
         call("availability_events", "/api/providers/prov001/availability/events?seconds=0", "", false, 200),

@@ -22,6 +22,8 @@ const PUBLIC: [&str; 12] = [
     // SMS providers sign each call.
     "sms_status",
     "sms_inbound",
+    // Google brings the token of its channel.
+    "outside_calendar_changed",
 ];
 
 /// What everybody may do who is signed in: see to what is their own, and ask whether the gateway is well.
@@ -42,13 +44,14 @@ const SIGNED_IN: [&str; 10] = [
 const ENROLLING: [&str; 3] = ["second_factor", "offer_second_factor", "confirm_second_factor"];
 
 /// Whatever leaves no entry in the audit: it shows nobody's data and changes nobody's rights. A new one must be added here, on purpose.
-const UNAUDITED: [&str; 23] = [
+const UNAUDITED: [&str; 24] = [
     "identity_providers",
     "start_oidc",
     "provider_slots",
     "next_slots",
     "availability_events",
     "list_outside_calendars",
+    "outside_calendar_changed",
     // Counts, of nobody in particular.
     "notification_statistics",
     "list_roles",
@@ -61,7 +64,6 @@ const UNAUDITED: [&str; 23] = [
     // What the appointment service asks to book.
     "schedule_of_provider",
     "schedules_of_providers",
-    // Asked with each booking, which is audited itself.
     // What auth asks for a call that it audits itself.
     "keys_of_patients",
     "keys_of_appointments",
