@@ -23,8 +23,7 @@ pub struct Watch {
 
 /// What a channel's token is: nobody who was not told it knows it, and it need not be kept.
 pub fn watch_token(db: &Db, id: &WatchId) -> Result<String, db::Error> {
-    let token = db.vault().blind("calendar watch", id.as_str())?;
-    Ok(token.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(data_encoding::BASE64URL_NOPAD.encode(&db.vault().blind("calendar watch", id.as_str())?))
 }
 
 /// A calendar's channel.
