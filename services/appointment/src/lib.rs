@@ -58,6 +58,8 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::waitlist::decline)
             .on(api::reschedule::all)
             .on(api::statistics::statistics)
+            .on(api::provider_report::one)
+            .on(api::provider_report::several)
             .on(api::slots::slots)
             .on(api::next_slots::next)
             .on(api::availability_events::stream)
@@ -73,6 +75,7 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::referrals::read::by_id)
             .on(api::referrals::accept::accept)
             .on(api::referrals::decline::decline)
+            .on(api::referrals::withdraw::withdraw)
             .on(api::events::take)
             .on_export::<appointments::ExportOfAppointments, _>(api::export::kinds())
             .on_erasure::<appointments::ErasureOfAppointments, _, _>(|api, patient| async move {

@@ -13,6 +13,7 @@ pub mod history;
 pub mod holds;
 pub mod list;
 pub mod next_slots;
+pub mod provider_report;
 pub mod read;
 pub mod referrals;
 pub mod reschedule;

@@ -23,6 +23,7 @@ mod outside_faults;
 mod outside_google;
 mod patients_own;
 mod peers;
+mod provider_report;
 mod referrals;
 mod reschedule;
 mod schedules;

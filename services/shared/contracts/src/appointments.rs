@@ -21,8 +21,9 @@ use crate::merge_patch::MergePatch;
 use crate::outside_calendars::OutsideCalendar;
 use crate::page::Page;
 use crate::referrals::{
-    AcceptRequest, DeclineRequest, Referral, ReferralFilter, ReferralRequest, ReferralSaved,
+    AcceptRequest, DeclineRequest, Referral, ReferralFilter, ReferralRequest, ReferralSaved, WithdrawRequest,
 };
+use crate::reports::{ProviderReported, ProvidersReported, ReportFilter, ReportsFilter, Written};
 use crate::reschedule::{RescheduleRequest, Rescheduled};
 use crate::retention::{RetainedPage, RetainedSearch, RetentionRequest, ServiceRetention};
 use crate::series::{Series, SeriesBooked, SeriesChange, SeriesRequest, SeriesUpdated};
@@ -113,9 +114,17 @@ api! {
     reschedule_all: RescheduleAll = Post "/api/appointments/reschedule" (body RescheduleRequest),
         needs AppointmentsWrite, answers 200 Rescheduled;
 
-    /// Count appointments by day, week, month, provider or kind of visit: as JSON, CSV or a picture.
+    /// Count appointments by day, week, month, provider, speciality or kind of visit: as JSON, CSV or a picture.
     appointment_statistics: AppointmentStatistics = Get "/api/appointments/statistics" (query StatisticsFilter),
         needs AppointmentsRead, answers 200 StatisticsReport;
+
+    /// Report on a provider: visits, no-shows, lead time, utilisation and the next free slot, as JSON or CSV.
+    provider_report: ProviderReport = Get "/api/providers/{providerId}/report" [provider_id: ProviderId] (query ReportFilter),
+        needs AppointmentsRead, answers 200 Written<ProviderReported>;
+
+    /// The same of several providers, or of specialities.
+    provider_reports: ProviderReports = Get "/api/providers/reports" (query ReportsFilter),
+        needs AppointmentsRead, answers 200 Written<ProvidersReported>;
 
     /// A provider's free slots: stated hours less what is booked.
     provider_slots: ProviderSlots = Get "/api/providers/{providerId}/slots" [provider_id: ProviderId] (query SlotFilter),
@@ -178,6 +187,11 @@ api! {
     /// Decline a referral.
     decline_referral: DeclineReferral = Post "/api/referrals/{referralId}/decline" [referral_id: ReferralId]
         (body DeclineRequest),
+        needs AppointmentsWrite, answers 200 ReferralSaved;
+
+    /// Withdraw a referral that nothing has come of yet.
+    withdraw_referral: WithdrawReferral = Post "/api/referrals/{referralId}/withdraw" [referral_id: ReferralId]
+        (body WithdrawRequest),
         needs AppointmentsWrite, answers 200 ReferralSaved;
 
     /// Take an event.

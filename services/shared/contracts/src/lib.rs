@@ -50,6 +50,7 @@ pub mod problem;
 pub mod providers;
 pub mod records;
 pub mod referrals;
+pub mod reports;
 pub mod reschedule;
 pub mod retention;
 pub mod role_name;

@@ -153,6 +153,8 @@ fn of_appointments_and_bills() -> Vec<Called> {
         call("referral_by_id", "/api/referrals/{id}", "", true, 200),
         call("accept_referral", "/api/referrals/{id}/accept", r#"{"providerId": "prov001"}"#, true, 200),
         call("decline_referral", "/api/referrals/{id}/decline", r#"{"reason": "No room."}"#, true, 200),
+        // There is nothing left to be withdrawn.
+        call("withdraw_referral", "/api/referrals/{id}/withdraw", r#"{"reason": "Seen elsewhere."}"#, true, 409),
         call("hold_slot", "/api/appointments/holds", held, true, 201),
         call("list_slot_holds", "/api/appointments/holds", "", true, 200),
         call("release_slot", "/api/appointments/holds/{id}", "", false, 200),
@@ -164,6 +166,8 @@ fn of_appointments_and_bills() -> Vec<Called> {
             false,
             200,
         ),
+        call("provider_report", "/api/providers/prov001/report", "", false, 200),
+        call("provider_reports", "/api/providers/reports?by=specialization", "", false, 200),
         call("join_waitlist", "/api/appointments/waitlist", waits, true, 201),
         call("list_waitlist", "/api/appointments/waitlist?patientId=12345", "", true, 200),
         // Nothing is offered.
