@@ -37,6 +37,9 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
         renewal::renew(&kit.db, store::renewal::some).await?;
         let renewal = renewal::run(kit.db.clone(), store::renewal::some);
         let calendars = jobs::outside::workers(&kit, &api).await?;
+        let webhooks =
+            api.webhooks.as_ref().map(|settings| jobs::webhooks::Teller::new(kit.db.clone(), settings));
+        let webhooks = webhooks.transpose()?;
         let router = Routes::new(&kit, api, appointments::API)
             .on(api::book::book)
             .on(api::list::list)
@@ -63,6 +66,9 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::slots::slots)
             .on(api::next_slots::next)
             .on(api::availability_events::stream)
+            .on(api::webhooks::create)
+            .on(api::webhooks::list)
+            .on(api::webhooks::delete)
             .on(api::conflicts::list)
             .on(api::conflicts::resolve)
             .on(api::feeds::create)
@@ -96,6 +102,9 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             Box::pin(renewal),
             Box::pin(retention.run()),
         ];
+        if let Some(teller) = webhooks {
+            jobs.push(Box::pin(teller.run()));
+        }
         for calendar in calendars {
             jobs.push(Box::pin(jobs::outside::run(calendar)));
         }

@@ -22,4 +22,5 @@ pub mod statistics;
 pub mod status;
 pub mod visit;
 pub mod waitlist;
+pub mod webhook;
 pub mod week;

@@ -34,6 +34,7 @@ mod statistics;
 mod status;
 mod views;
 mod waitlist;
+mod webhooks;
 
 use std::sync::Arc;
 

@@ -15,7 +15,9 @@ use crate::erasure::ServiceErasure;
 use crate::event::{Accepted, Event};
 use crate::export::{ExportPage, ExportSearch};
 use crate::feeds::{CalendarText, Feed, FeedCreated, FeedFile, FeedFilter, FeedRequest, FeedRevoked};
-use crate::id::{AppointmentId, FeedId, PatientId, ProviderId, ReferralId, SeriesId, SlotHoldId, WaitlistId};
+use crate::id::{
+    AppointmentId, FeedId, PatientId, ProviderId, ReferralId, SeriesId, SlotHoldId, WaitlistId, WebhookId,
+};
 use crate::keys::ServiceKeys;
 use crate::merge_patch::MergePatch;
 use crate::outside_calendars::OutsideCalendar;
@@ -31,6 +33,7 @@ pub use crate::slot_holds::{Busy, CancelledBy};
 use crate::slot_holds::{CancelQuery, SlotHeld, SlotHold, SlotHoldReleased, SlotHoldRequest};
 use crate::statistics::{StatisticsFilter, StatisticsReport};
 use crate::waitlist::{WaitlistChanged, WaitlistEntry, WaitlistFilter, WaitlistRequest};
+use crate::webhooks::{Webhook, WebhookCreated, WebhookDeleted, WebhookRequest};
 
 api! {
     service AppointmentService, tag "Appointments", client AppointmentsClient;
@@ -138,6 +141,20 @@ api! {
     availability_events: AvailabilityEvents = Get "/api/providers/{providerId}/availability/events" [provider_id: ProviderId]
         (query WatchFilter),
         needs AppointmentsRead, answers 200 EventStream, unaudited;
+
+    /// Have an address told of the same, signed (Standard Webhooks); the secret is told once.
+    create_webhook: CreateWebhook = Post "/api/providers/{providerId}/availability/webhooks" [provider_id: ProviderId]
+        (body WebhookRequest),
+        needs ProvidersSchedule, answers 201 WebhookCreated;
+
+    /// The addresses that are told of a provider's availability, and how each does.
+    list_webhooks: ListWebhooks = Get "/api/providers/{providerId}/availability/webhooks" [provider_id: ProviderId],
+        needs ProvidersSchedule, answers 200 Page<Webhook>;
+
+    /// Have an address told nothing any more.
+    delete_webhook: DeleteWebhook = Delete "/api/providers/{providerId}/availability/webhooks/{webhookId}"
+        [provider_id: ProviderId, webhook_id: WebhookId],
+        needs ProvidersSchedule, answers 200 WebhookDeleted;
 
     /// Appointments to come that somebody must move, cancel or keep, each with what is free instead.
     list_conflicts: ListConflicts = Get "/api/appointments/conflicts" (query ConflictFilter),

@@ -168,6 +168,8 @@ ids! {
     FeedId = "feed",
     /// An entry of the waitlist.
     WaitlistId = "wait",
+    /// A webhook.
+    WebhookId = "hook",
     /// A series of appointments.
     SeriesId = "ser",
     /// A slot that is held for a few minutes.

@@ -67,6 +67,7 @@ pub mod templates;
 #[cfg(feature = "deadline")]
 pub mod trail;
 pub mod waitlist;
+pub mod webhooks;
 
 use endpoint::Operation;
 

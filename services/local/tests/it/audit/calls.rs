@@ -193,6 +193,10 @@ fn of_appointments_and_bills() -> Vec<Called> {
         call("provider_slots", "/api/providers/prov001/slots", "", false, 200),
         call("next_slots", "/api/slots", "", false, 200),
         call("availability_events", "/api/providers/prov001/availability/events?seconds=0", "", false, 200),
+        // None are taken: the resource names none.
+        call("create_webhook", "/api/providers/prov001/availability/webhooks", r#"{"url": "https://a.example/x"}"#, false, 422),
+        call("list_webhooks", "/api/providers/prov001/availability/webhooks", "", false, 200),
+        call("delete_webhook", "/api/providers/prov001/availability/webhooks/hook_1", "", false, 404),
         // It is in none.
         call("list_conflicts", "/api/appointments/conflicts", "", false, 200),
         call("resolve_conflict", "/api/appointments/{id}/conflict", r#"{"resolution": "keep"}"#, true, 409),
