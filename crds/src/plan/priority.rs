@@ -10,6 +10,9 @@ use settings::{Method, Priority, ServiceName};
 /// What asks when somebody can be booked: it waits behind who is where today.
 const OF_SLOTS: [&str; 3] = ["provider_slots", "next_slots", "availability_events"];
 
+/// What counts appointments.
+const REPORTS: [&str; 3] = ["appointment_statistics", "provider_report", "provider_reports"];
+
 /// An operation's priority.
 pub(super) fn priority(operation: &Operation, service: ServiceName) -> Priority {
     let is_one = operation.path.contains('{');
@@ -26,9 +29,7 @@ pub(super) fn priority(operation: &Operation, service: ServiceName) -> Priority 
         // A program that is told to wait asks again within the hour, and anybody may ask.
         (ServiceName::AppointmentService, Method::Get) if operation.id == "feed_calendar" => Priority::Low,
         // A report that comes later says the same.
-        (ServiceName::AppointmentService, Method::Get) if operation.id == "appointment_statistics" => {
-            Priority::Low
-        }
+        (ServiceName::AppointmentService, Method::Get) if REPORTS.contains(&operation.id) => Priority::Low,
         // Who is where when; a day's list is what a ward works by.
         (ServiceName::AppointmentService, Method::Get) if !OF_SLOTS.contains(&operation.id) => Priority::High,
         (ServiceName::BillingService, Method::Get) if is_one => Priority::Normal,

@@ -8,6 +8,7 @@ use settings::{
     AccessSettings, AuthSettings, CalDavSettings, CalendarSettings, Database, FcmSettings, IdentityProvider,
     Integrations, LogOff, OutsideRole, OutsideSecondFactor, Peer, PushSettings, RetentionSettings,
     SecondFactor, SecretRef, ServiceName, ServiceSettings, SmsSettings, WebPushSettings,
+    WebhookSettings,
 };
 
 use super::connections::{of_a_pod, of_one_process};
@@ -173,7 +174,9 @@ fn integrations(stack: &Stack, service: ServiceName) -> Integrations {
         }
         ServiceName::AppointmentService => {
             let calendars = stack.integrations.calendars.iter().map(calendar).collect();
-            Integrations { calendars, ..Integrations::default() }
+            let webhooks = stack.integrations.webhooks.as_ref();
+            let webhooks = webhooks.map(|it| WebhookSettings { own_hosts: it.own_hosts.clone() });
+            Integrations { calendars, webhooks, ..Integrations::default() }
         }
         ServiceName::ProviderService => {
             Integrations { npi_registry: stack.integrations.npi_registry.clone(), ..Integrations::default() }

@@ -46,6 +46,9 @@ pub struct IntegrationsSpec {
     /// Another health record system, spoken to in FHIR R4.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ehr: Option<Ehr>,
+    /// Webhooks, by which systems outside are told of a provider's availability; left out, none are taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhooks: Option<Webhooks>,
     /// The registry that knows providers' NPIs, such as NPPES; left out, credentials are verified by people alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub npi_registry: Option<NpiRegistrySettings>,
@@ -120,6 +123,16 @@ pub struct WebPush {
     pub contact: String,
     /// Push services of the clinic's own, by host: these alone may have an address that is not public.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 253), regex(pattern = forms::HOST_OR_ADDRESS)), extend("x-kubernetes-list-type" = "set"))]
+    pub own_hosts: Vec<String>,
+}
+
+/// Webhooks: to public hosts over `https`, and to these.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Webhooks {
+    /// Receivers of the clinic's own, by host: these alone may have an address that is not public, and be told in clear.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), inner(length(min = 1, max = 253), regex(pattern = forms::HOST_OR_ADDRESS)), extend("x-kubernetes-list-type" = "set"))]
     pub own_hosts: Vec<String>,
 }

@@ -49,6 +49,7 @@ pub use gateway::{
 pub use identity::{IdentityProviderSpec, OutsideRoleSpec, OutsideSecondFactorSpec};
 pub use integrations::{
     CalDav, Calendar, Ehr, EhrAuth, Fcm, IntegrationsSpec, Payer, Payments, PushSpec, SmsSpec, WebPush,
+    Webhooks,
 };
 pub use limits::{RateLimitStoreSpec, RateLimitStoreTls};
 pub use object_store::{BackupStore, ObjectStore, RestoreStore, Scratch};

@@ -235,7 +235,7 @@ fn only_the_notification_service_learns_where_messages_go() {
 }
 
 #[test]
-fn only_the_appointment_service_learns_where_calendars_are() {
+fn only_the_appointment_service_learns_where_calendars_and_webhooks_are() {
     let stack = Stack::from_yaml(&sample("full")).unwrap();
     for settings in all(&stack, &Placement::Kubernetes) {
         let names: Vec<_> =
@@ -243,5 +243,8 @@ fn only_the_appointment_service_learns_where_calendars_are() {
         let expected: &[&str] =
             if settings.service == ServiceName::AppointmentService { &["dr-smith", "clinic"] } else { &[] };
         assert_eq!(names, expected, "{}", settings.service);
+        let hosts = settings.integrations.webhooks.map(|webhooks| webhooks.own_hosts);
+        let takes = settings.service == ServiceName::AppointmentService;
+        assert_eq!(hosts, takes.then(|| vec!["hooks.clinic.internal".to_owned()]), "{}", settings.service);
     }
 }

@@ -84,6 +84,7 @@ fn service_policy(context: &Context<'_>, service: ServiceName) -> NetworkPolicy 
     egress.extend(channels(context, service));
     egress.extend(calendars(context, service));
     egress.extend(npi_registry(context, service));
+    egress.extend(webhooks(context, service));
     egress.extend(identity_providers(context, service));
     egress.extend(collector(context));
     let ingress = vec![admit(from, service.port()), admit_metrics(context)];
@@ -270,6 +271,11 @@ fn calendars(context: &Context<'_>, service: ServiceName) -> Vec<NetworkPolicyEg
         }
     }
     egress
+}
+
+/// Where webhooks are: `https`, wherever they are.
+fn webhooks(context: &Context<'_>, service: ServiceName) -> Option<NetworkPolicyEgressRule> {
+    config::settings(context, service).integrations.webhooks.map(|_| to(Vec::new(), &[HTTPS_PORT]))
 }
 
 /// Where providers' NPIs are looked up.

@@ -37,6 +37,9 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
         renewal::renew(&kit.db, store::renewal::some).await?;
         let renewal = renewal::run(kit.db.clone(), store::renewal::some);
         let calendars = jobs::outside::workers(&kit, &api).await?;
+        let webhooks =
+            api.webhooks.as_ref().map(|settings| jobs::webhooks::Teller::new(kit.db.clone(), settings));
+        let webhooks = webhooks.transpose()?;
         let router = Routes::new(&kit, api, appointments::API)
             .on(api::book::book)
             .on(api::list::list)
@@ -58,9 +61,14 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::waitlist::decline)
             .on(api::reschedule::all)
             .on(api::statistics::statistics)
+            .on(api::provider_report::one)
+            .on(api::provider_report::several)
             .on(api::slots::slots)
             .on(api::next_slots::next)
             .on(api::availability_events::stream)
+            .on(api::webhooks::create)
+            .on(api::webhooks::list)
+            .on(api::webhooks::delete)
             .on(api::conflicts::list)
             .on(api::conflicts::resolve)
             .on(api::feeds::create)
@@ -74,6 +82,7 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::referrals::read::by_id)
             .on(api::referrals::accept::accept)
             .on(api::referrals::decline::decline)
+            .on(api::referrals::withdraw::withdraw)
             .on(api::events::take)
             .on_export::<appointments::ExportOfAppointments, _>(api::export::kinds())
             .on_erasure::<appointments::ErasureOfAppointments, _, _>(|api, patient| async move {
@@ -94,6 +103,9 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             Box::pin(renewal),
             Box::pin(retention.run()),
         ];
+        if let Some(teller) = webhooks {
+            jobs.push(Box::pin(teller.run()));
+        }
         for calendar in calendars {
             jobs.push(Box::pin(jobs::outside::run(calendar)));
         }

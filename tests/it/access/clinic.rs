@@ -52,6 +52,7 @@ impl Whose {
             "{grantId}" => "grant",
             "{amendmentId}" => "amd_none",
             "{timeOffId}" => "toff_none",
+            "{webhookId}" => "hook_none",
             "{sessionId}" => "ses_none",
             "{identityProviderId}" => "staff",
             _ if segment.starts_with('{') => panic!("there is no {segment} here"),
@@ -85,6 +86,7 @@ impl Whose {
                 "patientId": self.patient, "fromProviderId": "nobody", "specialization": "Cardiology", "reason": "Murmur.",
             })
             .to_string(),
+            "create_webhook" => json!({"url": "nowhere"}).to_string(),
             "decline_referral" => json!({"reason": "No room."}).to_string(),
             "request_amendment" => json!({"text": "The left hand.", "reason": "Mistyped."}).to_string(),
             "decide_amendment" => json!({"decision": "Accepted", "reason": "So it is."}).to_string(),

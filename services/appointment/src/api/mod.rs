@@ -13,6 +13,7 @@ pub mod history;
 pub mod holds;
 pub mod list;
 pub mod next_slots;
+pub mod provider_report;
 pub mod read;
 pub mod referrals;
 pub mod reschedule;
@@ -22,6 +23,7 @@ pub mod slots;
 pub mod statistics;
 pub mod update;
 pub mod waitlist;
+pub mod webhooks;
 
 use std::sync::Arc;
 
@@ -36,7 +38,7 @@ use contracts::trail;
 use db::{Db, Tx};
 use http_kit::kit::BuildError;
 use http_kit::{Caller, Kit, Phase, Reach, Retention, View, access, relay};
-use settings::CalendarSettings;
+use settings::{CalendarSettings, WebhookSettings};
 use tokio::sync::watch;
 
 use self::availability_events::Watchers;
@@ -84,6 +86,8 @@ pub struct Api {
     pub(crate) peers: Peers,
     /// Calendars outside.
     calendars: Arc<[CalendarSettings]>,
+    /// Whether webhooks are taken, and where they may be.
+    pub(crate) webhooks: Option<WebhookSettings>,
     /// For how many years appointments of erased patients are kept.
     years: u32,
     pub(crate) retention: Retention,
@@ -159,9 +163,10 @@ impl Api {
         let years = kit.settings.retention.appointments;
         let retention = Retention::new(&kit.db, years);
         let (zone, peers) = (kit.settings.time_zone.parse()?, Peers::new(kit)?);
-        let calendars = kit.settings.integrations.calendars.clone().into();
+        let outside = &kit.settings.integrations;
+        let (calendars, webhooks) = (outside.calendars.clone().into(), outside.webhooks.clone());
         let (watchers, phase) = (Watchers::default(), kit.phase.clone());
-        Ok(Self { db: kit.db.clone(), zone, peers, calendars, years, retention, watchers, phase })
+        Ok(Self { db: kit.db.clone(), zone, peers, calendars, webhooks, years, retention, watchers, phase })
     }
 
     /// The job that holds what is booked ahead against schedules that have changed.

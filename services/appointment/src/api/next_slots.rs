@@ -3,8 +3,7 @@
 use contracts::appointments::NextSlots;
 use contracts::availability::{NextSlot, NextSlotFilter, PROVIDERS_MAX};
 use contracts::page::Page;
-use contracts::providers::ProviderFilter;
-use contracts::schedules::ProviderSchedule;
+use contracts::schedules::{ProviderSchedule, SchedulesFilter};
 use http_kit::{Answer, Call};
 
 use super::Api;
@@ -27,14 +26,14 @@ pub async fn next(api: Api, call: Call<NextSlots>) -> Result<Answer<NextSlots>, 
     Ok(Answer::new(Page { items: items.collect(), next_cursor: None }))
 }
 
-fn providers(filter: &NextSlotFilter) -> ProviderFilter {
+fn providers(filter: &NextSlotFilter) -> SchedulesFilter {
     let NextSlotFilter { specialization, taxonomy_code, location, language, .. } = filter.clone();
     let limit = Some(PROVIDERS_MAX);
-    ProviderFilter { specialization, taxonomy_code, location, language, limit, ..ProviderFilter::default() }
+    SchedulesFilter { specialization, taxonomy_code, location, language, limit, ..SchedulesFilter::default() }
 }
 
 /// A provider's next free slot. Hardly anybody is booked out for a week: the rest of the time is looked through where somebody is.
-async fn next_of(
+pub(super) async fn next_of(
     api: &Api,
     search: &SlotSearch,
     found: &ProviderSchedule,
@@ -57,7 +56,7 @@ async fn next_of(
     Ok(None)
 }
 
-fn view(slot: &FreeSlot, found: &ProviderSchedule) -> NextSlot {
+pub(super) fn view(slot: &FreeSlot, found: &ProviderSchedule) -> NextSlot {
     let slot = slot.view();
     let location =
         found.provider.locations.iter().find(|each| Some(&each.location_id) == slot.location_id.as_ref());

@@ -3,6 +3,7 @@
 //! ```text
 //! Requested ──┬─> Accepted ──> Booked ──> Completed
 //!             └─> Declined       (from Requested too)
+//! Requested, Accepted ──> Withdrawn, by who refers
 //! Booked, and the appointment is cancelled or nobody came ──> Accepted again
 //! ```
 //!
@@ -50,7 +51,7 @@ pub struct Entry {
     pub by: String,
     /// Where it stood from then on.
     pub status: ReferralStatus,
-    /// Why it was declined.
+    /// Why it was declined or withdrawn.
     pub reason: Option<String>,
 }
 
@@ -61,6 +62,8 @@ pub enum Step {
     Accept(ProviderId),
     /// They are not.
     Decline,
+    /// It is taken back.
+    Withdraw,
     /// An appointment is booked, with this provider.
     Book(AppointmentId, ProviderId),
 }
@@ -125,7 +128,7 @@ impl Referral {
         let stands = self.status(today);
         let may = match &step {
             Step::Accept(_) => stands == ReferralStatus::Requested,
-            Step::Decline | Step::Book(..) => {
+            Step::Decline | Step::Withdraw | Step::Book(..) => {
                 matches!(stands, ReferralStatus::Requested | ReferralStatus::Accepted)
             }
         };
@@ -135,6 +138,7 @@ impl Referral {
         let (status, to, appointment) = match step {
             Step::Accept(to) => (ReferralStatus::Accepted, Some(to), None),
             Step::Decline => (ReferralStatus::Declined, self.to.clone(), None),
+            Step::Withdraw => (ReferralStatus::Withdrawn, self.to.clone(), None),
             Step::Book(appointment, to) => (ReferralStatus::Booked, Some(to), Some(appointment)),
         };
         if self.to.is_some() && to != self.to {
@@ -162,9 +166,12 @@ impl Referral {
         self.from == *provider || self.to.as_ref() == Some(provider)
     }
 
-    /// What is told of it: to whom it goes while it is new, and to who refers from then on.
+    /// What is told of it: to whom it goes while it is new and when it is taken back, and to who refers otherwise.
     pub fn told(&self, id: &ReferralId) -> Option<What> {
-        let provider = if self.status == ReferralStatus::Requested { self.to.as_ref()? } else { &self.from };
+        let provider = match self.status {
+            ReferralStatus::Requested | ReferralStatus::Withdrawn => self.to.as_ref()?,
+            _ => &self.from,
+        };
         Some(What::ReferralChanged(ReferralNotice {
             referral_id: id.clone(),
             patient_id: self.patient.clone(),
@@ -262,12 +269,12 @@ mod tests {
 
     #[test]
     fn which_may_follow_which() {
-        use ReferralStatus::{Accepted, Booked, Completed, Declined, Requested};
+        use ReferralStatus::{Accepted, Booked, Completed, Declined, Requested, Withdrawn};
         let today = day("2026-03-01");
         let mut table = Vec::new();
-        for status in [Requested, Accepted, Declined, Booked, Completed] {
+        for status in [Requested, Accepted, Declined, Booked, Completed, Withdrawn] {
             let it = Referral { status, ..referral() };
-            let steps = [Step::Accept(provider("prov002")), Step::Decline, book()];
+            let steps = [Step::Accept(provider("prov002")), Step::Decline, book(), Step::Withdraw];
             let to: Vec<_> =
                 steps.into_iter().filter_map(|step| it.after(step, today).ok()).map(|it| it.status).collect();
             table.push(format!("{status:?} -> {to:?}"));
@@ -275,11 +282,12 @@ mod tests {
         assert_eq!(
             table,
             [
-                "Requested -> [Accepted, Declined, Booked]",
-                "Accepted -> [Declined, Booked]",
+                "Requested -> [Accepted, Declined, Booked, Withdrawn]",
+                "Accepted -> [Declined, Booked, Withdrawn]",
                 "Declined -> []",
                 "Booked -> []",
                 "Completed -> []",
+                "Withdrawn -> []",
             ]
         );
     }
@@ -304,6 +312,22 @@ mod tests {
         let again = booked.follow(AppointmentStatus::Cancelled).unwrap();
         assert_eq!((again.status, again.appointment), (ReferralStatus::Accepted, None));
         assert_eq!(booked.follow(AppointmentStatus::CheckedIn), None);
+    }
+
+    #[test]
+    fn that_it_is_taken_back_is_told_to_whom_it_was() {
+        let id = ReferralId::parse("ref_1").unwrap();
+        let told =
+            |status: ReferralStatus, to: Option<ProviderId>| match (Referral { status, to, ..referral() })
+                .told(&id)
+            {
+                Some(What::ReferralChanged(notice)) => Some(notice.provider_id),
+                _ => None,
+            };
+        let to = Some(provider("prov002"));
+        assert_eq!(told(ReferralStatus::Withdrawn, to.clone()), to);
+        assert_eq!(told(ReferralStatus::Declined, to), Some(provider("prov001")));
+        assert_eq!(told(ReferralStatus::Withdrawn, None), None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Counts of appointments, and how they are written: of nobody in particular.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 
 use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, TimeDelta, Utc};
@@ -74,6 +74,16 @@ impl Search {
         self.by == StatisticsBy::VisitType
     }
 
+    /// Whether the speciality of each provider must be known.
+    pub fn needs_specializations(&self) -> bool {
+        self.by == StatisticsBy::Specialization
+    }
+
+    /// The first and the last date.
+    pub fn dates(&self) -> (NaiveDate, NaiveDate) {
+        (self.from, self.to)
+    }
+
     fn key(&self, counted: &Counted) -> String {
         let date = counted.span.starts_at.with_timezone(&self.zone).date_naive();
         match self.by {
@@ -83,7 +93,7 @@ impl Search {
                 format!("{}-W{:02}", week.year(), week.week())
             }
             StatisticsBy::Month => date.format("%Y-%m").to_string(),
-            StatisticsBy::Provider => counted.provider.clone(),
+            StatisticsBy::Provider | StatisticsBy::Specialization => counted.provider.clone(),
             StatisticsBy::VisitType => counted.visit_type.clone(),
         }
     }
@@ -141,7 +151,7 @@ impl Sum {
 
 /// A quotient with so many places; none of nothing.
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-fn share(of: u64, all: u64, places: i32) -> Option<f64> {
+pub(super) fn share(of: u64, all: u64, places: i32) -> Option<f64> {
     let unit = 10_f64.powi(places);
     (all > 0).then(|| (of as f64 / all as f64 * unit).round() / unit)
 }
@@ -150,6 +160,8 @@ fn share(of: u64, all: u64, places: i32) -> Option<f64> {
 #[derive(Debug)]
 pub struct Tally {
     search: Search,
+    /// Of each provider, if that is what is counted by.
+    specializations: HashMap<String, String>,
     total: Sum,
     groups: BTreeMap<String, Sum>,
 }
@@ -157,18 +169,33 @@ pub struct Tally {
 impl Tally {
     /// Of nothing yet.
     pub fn new(search: Search) -> Self {
-        Self { search, total: Sum::default(), groups: BTreeMap::new() }
+        Self { search, specializations: HashMap::new(), total: Sum::default(), groups: BTreeMap::new() }
+    }
+
+    /// With the speciality of each provider.
+    #[must_use]
+    pub fn with(self, specializations: HashMap<String, String>) -> Self {
+        Self { specializations, ..self }
+    }
+
+    fn key(&self, counted: &Counted) -> String {
+        let key = self.search.key(counted);
+        match self.search.by {
+            // Whoever is gone has none.
+            StatisticsBy::Specialization => self.specializations.get(&key).cloned().unwrap_or_default(),
+            _ => key,
+        }
     }
 
     /// Counts one more.
     pub fn add(&mut self, counted: &Counted) {
         self.total.add(counted);
-        self.groups.entry(self.search.key(counted)).or_default().add(counted);
+        self.groups.entry(self.key(counted)).or_default().add(counted);
     }
 
     /// The report.
     pub fn report(self) -> Statistics {
-        let Self { search: Search { from, to, by, .. }, total, groups } = self;
+        let Self { search: Search { from, to, by, .. }, total, groups, .. } = self;
         let groups = groups.into_iter().map(|(key, sum)| Group { key, counts: sum.done() }).collect();
         Statistics { from: from.to_string(), to: to.to_string(), by, total: total.done(), groups }
     }
@@ -206,107 +233,14 @@ pub fn csv(report: &Statistics) -> String {
 }
 
 /// A text that no spreadsheet takes for a formula, in quotes.
-fn cell(text: &str) -> String {
+pub(super) fn cell(text: &str) -> String {
     let is_formula = text.trim_start().starts_with(['=', '+', '-', '@']) || text.starts_with(['\t', '\r']);
     format!("\"{}{}\"", if is_formula { "'" } else { "" }, text.replace('"', "\"\""))
 }
 
-/// So many groups stand in a picture; of more, the first.
-const BARS_MAX: usize = 120;
-const HEIGHT: u64 = 260;
-const BAR: usize = 24;
-const LEFT: usize = 60;
-const TOP: u64 = 50;
-/// What stands on what, and in which colour.
-type Part = (&'static str, &'static str, fn(&Counts) -> u64);
-const PARTS: [Part; 4] = [
-    ("completed", "#2a7f62", |counts| counts.completed),
-    ("open and under way", "#6ba3d6", |counts| counts.open + counts.under_way),
-    ("no-shows", "#d1495b", |counts| counts.no_shows),
-    ("cancelled", "#b8b8b8", |counts| counts.cancelled),
-];
-
-/// The report as a picture: a bar for each group, of how its appointments ended.
-pub fn svg(report: &Statistics) -> String {
-    let groups = &report.groups[..report.groups.len().min(BARS_MAX)];
-    let most = groups.iter().map(|group| group.counts.appointments).max().unwrap_or(0).max(1);
-    let width = (LEFT + groups.len() * BAR + 40).max(560);
-    let bottom = TOP + HEIGHT;
-    let mut out = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{}\" font-family=\"sans-serif\" font-size=\"11\">\n\
-         <rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n\
-         <text x=\"{LEFT}\" y=\"18\" font-size=\"14\">Appointments from {} to {}</text>\n",
-        bottom + 110,
-        text(&report.from),
-        text(&report.to)
-    );
-    for (at, (name, colour, _)) in PARTS.iter().enumerate() {
-        let x = LEFT + at * 125;
-        let _ = writeln!(
-            out,
-            "<rect x=\"{x}\" y=\"27\" width=\"10\" height=\"10\" fill=\"{colour}\"/><text x=\"{}\" y=\"36\">{name}</text>",
-            x + 14
-        );
-    }
-    for quarter in 0..=4 {
-        let (value, y) = (most * quarter / 4, bottom - HEIGHT * quarter / 4);
-        let _ = writeln!(
-            out,
-            "<line x1=\"{LEFT}\" y1=\"{y}\" x2=\"{}\" y2=\"{y}\" stroke=\"#dddddd\"/><text x=\"{}\" y=\"{}\" text-anchor=\"end\">{value}</text>",
-            width - 20,
-            LEFT - 6,
-            y + 4
-        );
-    }
-    for (at, group) in groups.iter().enumerate() {
-        bar(&mut out, group, LEFT + at * BAR + 4, most);
-    }
-    out.push_str("</svg>\n");
-    out
-}
-
-fn bar(out: &mut String, Group { key, counts }: &Group, x: usize, most: u64) {
-    let (mut below, bottom) = (0, TOP + HEIGHT);
-    for (name, colour, of) in PARTS {
-        let value = of(counts);
-        // By what stands below and above it, so that rounding leaves no gap.
-        let (from, to) = (HEIGHT * below / most, HEIGHT * (below + value) / most);
-        below += value;
-        if to > from {
-            let _ = writeln!(
-                out,
-                "<rect x=\"{x}\" y=\"{}\" width=\"16\" height=\"{}\" fill=\"{colour}\"><title>{}: {value} {name}</title></rect>",
-                bottom - to,
-                to - from,
-                text(key)
-            );
-        }
-    }
-    let (at, y) = (x + 12, bottom + 10);
-    let label: String = key.chars().take(16).collect();
-    let _ = writeln!(
-        out,
-        "<text x=\"{at}\" y=\"{y}\" text-anchor=\"end\" transform=\"rotate(-60 {at} {y})\">{}</text>",
-        text(&label)
-    );
-}
-
-/// A text within XML.
-fn text(text: &str) -> String {
-    let escaped = |c: char| match c {
-        '&' => "&amp;".to_owned(),
-        '<' => "&lt;".to_owned(),
-        '>' => "&gt;".to_owned(),
-        '"' => "&quot;".to_owned(),
-        '\'' => "&apos;".to_owned(),
-        c if c.is_control() || matches!(c, '\u{FFFE}' | '\u{FFFF}') => " ".to_owned(),
-        c => c.to_string(),
-    };
-    text.chars().map(escaped).collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::picture::svg;
     use super::*;
 
     fn counted(day: &str, status: AppointmentStatus) -> Counted {
@@ -363,6 +297,25 @@ mod tests {
     fn weeks_are_those_of_the_calendar() {
         let keys: Vec<_> = report(StatisticsBy::Week).groups.into_iter().map(|group| group.key).collect();
         assert_eq!(keys, ["2026-W04", "2026-W05"]);
+    }
+
+    #[test]
+    fn specialities_are_those_of_their_providers_and_whoever_is_gone_has_none() {
+        let filter = StatisticsFilter { by: StatisticsBy::Specialization, ..StatisticsFilter::default() };
+        let search = Search::parse(&filter, Tz::Europe__Berlin, DateTime::UNIX_EPOCH).unwrap();
+        let of = [("prov001", "Cardiology"), ("prov002", "Cardiology"), ("prov003", "Neurology")];
+        let of = of.map(|(id, specialization)| (id.to_owned(), specialization.to_owned()));
+        let mut tally = Tally::new(search).with(of.into());
+        for provider in ["prov001", "prov002", "prov003", "gone"] {
+            let provider = provider.to_owned();
+            tally.add(&Counted { provider, ..counted("1970-01-01", AppointmentStatus::Completed) });
+        }
+        let groups = tally.report().groups.into_iter();
+        let counts: Vec<_> = groups.map(|group| (group.key, group.counts.completed)).collect();
+        assert_eq!(
+            counts,
+            [("", 1), ("Cardiology", 2), ("Neurology", 1)].map(|(key, n)| (key.to_owned(), n))
+        );
     }
 
     #[test]

@@ -5,3 +5,4 @@ pub mod holds;
 pub mod outside;
 pub(crate) mod review;
 pub mod waitlist;
+pub mod webhooks;

@@ -19,6 +19,7 @@ use crate::store::referral::{
 use crate::store::series::series_of_patient_delete;
 use crate::store::state::availability_changed;
 use crate::store::waitlist::waitlist_of_patient_delete;
+use crate::store::webhook::webhooks_of_provider_delete;
 
 /// So many are looked at in one go.
 const BATCH: i64 = 100;
@@ -273,5 +274,6 @@ pub async fn provider_remove(tx: &mut Tx, provider: &ProviderId) -> Result<(), d
         .await
         .map(drop))?;
     holds_of_provider_delete(tx, provider).await?;
+    webhooks_of_provider_delete(tx, provider).await?;
     feeds_of_provider_delete(tx, provider).await
 }

@@ -18,3 +18,4 @@ pub mod state;
 pub mod statistics;
 pub mod taken;
 pub mod waitlist;
+pub mod webhook;

@@ -5,10 +5,13 @@
 
 use chrono::{DateTime, Utc};
 use contracts::appointments::AppointmentStatus;
+use contracts::id::ProviderId;
 use db::{Db, Tx, on, sql};
 use sqlx::FromRow;
 
 use super::appointment::{Sealed, tag};
+use crate::domain::report;
+use crate::domain::search::Key;
 use crate::domain::span::Span;
 use crate::domain::statistics::{Counted, Search, Tally};
 
@@ -36,26 +39,68 @@ struct Row {
     sealed: Sealed,
 }
 
+/// What must be known of an appointment beside its status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Needs {
+    /// Nothing.
+    Status,
+    /// Who called it off.
+    Canceller,
+    /// What kind of visit it is, too.
+    VisitType,
+}
+
 /// Counts all that begin within the search's time, batch by batch.
-pub async fn statistics_tally(tx: &mut Tx, db: &Db, search: Search) -> Result<Tally, db::Error> {
-    let (span, mut tally) = (search.span(), Tally::new(search));
+pub async fn statistics_tally(
+    tx: &mut Tx,
+    db: &Db,
+    search: Search,
+    mut tally: Tally,
+) -> Result<Tally, db::Error> {
+    let needs = if search.opens_all() { Needs::VisitType } else { Needs::Canceller };
+    each(tx, db, (search.span(), None), needs, |counted| tally.add(&counted)).await?;
+    Ok(tally)
+}
+
+/// A provider's appointments that begin within a time, for their figures.
+pub async fn report_tally(
+    tx: &mut Tx,
+    db: &Db,
+    provider: &ProviderId,
+    span: Span,
+) -> Result<report::Tally, db::Error> {
+    let mut tally = report::Tally::default();
+    each(tx, db, (span, Some(provider)), Needs::Status, |counted| tally.add(&counted)).await?;
+    Ok(tally)
+}
+
+async fn each(
+    tx: &mut Tx,
+    db: &Db,
+    (span, provider): (Span, Option<&ProviderId>),
+    needs: Needs,
+    mut add: impl FnMut(Counted),
+) -> Result<(), db::Error> {
     let mut after = (span.starts_at, String::new());
     loop {
-        let rows = batch(tx, span, &after).await?;
+        let rows = match provider {
+            Some(provider) => batch_of(tx, provider, span, &after).await?,
+            None => batch(tx, span, &after).await?,
+        };
         let is_last = rows.len() < usize::try_from(BATCH).unwrap_or(usize::MAX);
         for row in rows {
             after = row.sealed.key();
-            if let Some(counted) = counted(db, row, search).await? {
-                tally.add(&counted);
+            if let Some(counted) = counted(db, row, needs).await? {
+                add(counted);
             }
         }
         if is_last {
-            return Ok(tally);
+            return Ok(());
         }
     }
 }
 
-async fn batch(tx: &mut Tx, span: Span, after: &(DateTime<Utc>, String)) -> Result<Vec<Row>, db::Error> {
+async fn batch(tx: &mut Tx, span: Span, after: &Key) -> Result<Vec<Row>, db::Error> {
     Ok(on!(tx, |conn| {
         sqlx::query_as(sql!(
         "select id, version, patient_id, provider_id, starts_at, ends_at, created_at, updated_at, status, body \
@@ -73,8 +118,32 @@ async fn batch(tx: &mut Tx, span: Span, after: &(DateTime<Utc>, String)) -> Resu
     })?)
 }
 
+/// The same of one provider, along their own index.
+async fn batch_of(
+    tx: &mut Tx,
+    provider: &ProviderId,
+    span: Span,
+    after: &Key,
+) -> Result<Vec<Row>, db::Error> {
+    Ok(on!(tx, |conn| {
+        sqlx::query_as(sql!(
+        "select id, version, patient_id, provider_id, starts_at, ends_at, created_at, updated_at, status, body \
+         from appointment \
+         where deleted_at is null and provider_id = $1 and starts_at < $2 and (starts_at, id) > ($3, $4) \
+         order by starts_at, id limit $5"
+    ))
+    .bind(provider.as_str())
+    .bind(span.ends_at)
+    .bind(after.0)
+    .bind(&after.1)
+    .bind(BATCH)
+    .fetch_all(conn)
+    .await
+    })?)
+}
+
 /// `None`: its patient was erased after the row was read.
-async fn counted(db: &Db, row: Row, search: Search) -> Result<Option<Counted>, db::Error> {
+async fn counted(db: &Db, row: Row, needs: Needs) -> Result<Option<Counted>, db::Error> {
     let Row { ends_at, created_at, updated_at, sealed } = row;
     let span = Span { starts_at: sealed.key().0, ends_at };
     let provider = sealed.provider().to_owned();
@@ -87,7 +156,12 @@ async fn counted(db: &Db, row: Row, search: Search) -> Result<Option<Counted>, d
     }
     let (mut visit_type, mut cancelled_by) = (String::new(), None);
     // One that the version before this one has hashed, or hashed in another way, is opened too.
-    if search.opens_all() || status.is_none_or(|status| status == AppointmentStatus::Cancelled) {
+    let opens = match needs {
+        Needs::VisitType => true,
+        Needs::Canceller => status == Some(AppointmentStatus::Cancelled),
+        Needs::Status => false,
+    };
+    if opens || status.is_none() {
         let Some(kept) = sealed.open(db).await? else { return Ok(None) };
         cancelled_by = kept.appointment.cancellation.map(|why| why.by);
         visit_type = kept.appointment.plan.visit_type.unwrap_or_default();

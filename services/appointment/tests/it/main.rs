@@ -24,6 +24,7 @@ mod outside_google;
 mod outside_watch;
 mod patients_own;
 mod peers;
+mod provider_report;
 mod referrals;
 mod reschedule;
 mod schedules;
@@ -34,6 +35,7 @@ mod statistics;
 mod status;
 mod views;
 mod waitlist;
+mod webhooks;
 
 use std::sync::Arc;
 

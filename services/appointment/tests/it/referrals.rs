@@ -138,6 +138,35 @@ testkit::stack_tests! { services = [appointment::SERVICE, patient::SERVICE, prov
         let _ = answer(&stack, Role::Admin, &late, "accept", &json!({})).await.expect(409);
     }
 
+    async fn who_refers_takes_a_referral_back_and_to_whom_it_was_cannot(stack: Arc<TestStack>) {
+        two(&stack).await;
+        let (id, taken, bare) = (referred(&stack).await, referred(&stack).await, referred(&stack).await);
+        let (from, to) = (Who::clinician("prov001"), Who::clinician("prov002"));
+        let why = json!({"reason": "Seen elsewhere."});
+        for who in [to.clone(), Who::patient("12345")] {
+            let _ = answer(&stack, who, &id, "withdraw", &why).await.expect(403);
+        }
+        let _ = answer(&stack, Who::clinician("prov003"), &id, "withdraw", &why).await.expect(404);
+        assert_eq!(answer(&stack, from.clone(), &id, "withdraw", &json!({"reason": ""})).await.expect(422).faults(), ["reason"]);
+        let done = answer(&stack, from.clone(), &id, "withdraw", &why).await.expect(200).json();
+        assert_eq!(done["status"], "Withdrawn");
+        let shown = read(&stack, to.clone(), &id).await.expect(200).json();
+        assert_eq!((&shown["status"], &shown["history"][1]["reason"]), (&"Withdrawn".into(), &"Seen elsewhere.".into()));
+        // Nothing comes of it any more, and it is not taken back twice.
+        for (what, body) in [("accept", json!({})), ("decline", json!({"reason": "X"})), ("withdraw", json!({}))] {
+            assert_eq!(answer(&stack, Role::Admin, &id, what, &body).await.expect(409).json()["code"], "invalid-transition");
+        }
+        let refused = book(&stack, Role::Receptionist, &self::from(&id, "apt1", "prov002")).await;
+        assert!([409, 422].contains(&refused.status), "{}", refused.text);
+        // What was accepted is taken back by the front desk; what is booked by calling off the appointment first.
+        let _ = answer(&stack, to, &taken, "accept", &json!({})).await.expect(200);
+        let _ = answer(&stack, Role::Receptionist, &taken, "withdraw", &json!({})).await.expect(200);
+        let _ = book(&stack, Role::Receptionist, &self::from(&bare, "apt2", "prov002")).await.expect(201);
+        let _ = answer(&stack, from.clone(), &bare, "withdraw", &json!({})).await.expect(409);
+        let _ = cancel(&stack, "apt2").await.expect(200);
+        let _ = answer(&stack, from, &bare, "withdraw", &json!({})).await.expect(200);
+    }
+
     async fn a_referral_to_a_speciality_is_accepted_for_somebody(stack: Arc<TestStack>) {
         two(&stack).await;
         let mut body = request();

@@ -1,17 +1,14 @@
 //! Whoever takes messages over HTTP, asked within bounds of size and time: no redirect to elsewhere is followed with what is secret.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use http_kit::kit::BuildError;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use http_kit::outside::public_names;
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder};
 
 use super::TIMEOUT;
 use crate::domain::delivery::Outcome;
-use crate::domain::endpoint::is_public;
 
 const CONNECT_MAX: Duration = Duration::from_secs(2);
 /// A hundred of an SMS provider's messages, with room.
@@ -34,7 +31,7 @@ pub(super) fn client(public: Option<&[String]>) -> Result<Client, BuildError> {
         .redirect(Policy::none())
         .no_proxy();
     if let Some(own) = public {
-        client = client.dns_resolver(Arc::new(Public(own.to_vec())));
+        client = client.dns_resolver(public_names(own));
     }
     Ok(client.build()?)
 }
@@ -71,24 +68,6 @@ fn no_answer(error: &reqwest::Error) -> Outcome {
         return Outcome::not_now("The provider cannot be reached.");
     }
     Outcome::unsure("The provider did not answer in time.")
-}
-
-/// Finds names among public addresses alone: whoever registers a device must not have us call our own network.
-struct Public(Vec<String>);
-
-impl Resolve for Public {
-    fn resolve(&self, name: Name) -> Resolving {
-        let is_own = self.0.iter().any(|own| own == name.as_str());
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let public: Vec<SocketAddr> = found.filter(|at| is_own || is_public(at.ip())).collect();
-            if public.is_empty() {
-                return Err("it has no public address".into());
-            }
-            let addresses: Addrs = Box::new(public.into_iter());
-            Ok(addresses)
-        })
-    }
 }
 
 #[cfg(test)]

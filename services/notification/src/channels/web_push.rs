@@ -7,6 +7,7 @@ use aws_lc_rs::agreement::{ECDH_P256, PrivateKey};
 use contracts::ambient::{Clock, Random};
 use db::Secrets;
 use http_kit::kit::{BoxFuture, BuildError};
+use http_kit::outside::endpoint;
 use reqwest::Url;
 use serde_json::json;
 use settings::WebPushSettings;
@@ -17,7 +18,6 @@ use super::token::VapidKey;
 use super::{Adapter, Outgoing};
 use crate::domain::delivery::{Cause, Outcome, Refusal};
 use crate::domain::device::{Subscription, Target};
-use crate::domain::endpoint::endpoint;
 
 /// A push service keeps it so long for a browser that is away.
 const TTL_SECONDS: &str = "86400";

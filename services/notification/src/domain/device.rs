@@ -6,9 +6,9 @@ use contracts::field::{self, BadField};
 use contracts::id::{DeviceId, PatientId};
 use contracts::problem::{Faults, Problem};
 use data_encoding::BASE64URL_NOPAD;
+use http_kit::outside::endpoint;
 use serde::{Deserialize, Serialize};
 
-use super::endpoint::endpoint;
 use super::notification::device_token;
 
 const ENDPOINT_BYTES_MAX: usize = 2_048;

@@ -5,7 +5,6 @@ pub mod credential_expiring;
 pub mod delivery;
 pub mod device;
 pub mod emergency;
-pub mod endpoint;
 pub mod notification;
 pub mod outside_hours;
 pub mod preference;

@@ -25,9 +25,11 @@ pub fn letter(notice: &ReferralNotice, provider: &Email) -> Draft {
         ReferralStatus::Booked => "of yours was booked",
         ReferralStatus::Completed => "of yours is completed",
         ReferralStatus::Expired => "of yours has expired",
+        ReferralStatus::Withdrawn => "to you was withdrawn",
     };
     let subject = match notice.status {
         ReferralStatus::Requested => "A referral to you",
+        ReferralStatus::Withdrawn => "A referral to you was withdrawn",
         _ => "What came of a referral of yours",
     };
     Draft {

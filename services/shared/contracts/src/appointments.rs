@@ -16,15 +16,16 @@ use crate::event::{Accepted, Event};
 use crate::export::{ExportPage, ExportSearch};
 use crate::feeds::{CalendarText, Feed, FeedCreated, FeedFile, FeedFilter, FeedRequest, FeedRevoked};
 use crate::id::{
-    AppointmentId, FeedId, PatientId, ProviderId, ReferralId, SeriesId, SlotHoldId, WaitlistId, WatchId,
+    AppointmentId, FeedId, PatientId, ProviderId, ReferralId, SeriesId, SlotHoldId, WaitlistId, WatchId, WebhookId,
 };
 use crate::keys::ServiceKeys;
 use crate::merge_patch::MergePatch;
 use crate::outside_calendars::{ChangeHeard, OutsideCalendar};
 use crate::page::Page;
 use crate::referrals::{
-    AcceptRequest, DeclineRequest, Referral, ReferralFilter, ReferralRequest, ReferralSaved,
+    AcceptRequest, DeclineRequest, Referral, ReferralFilter, ReferralRequest, ReferralSaved, WithdrawRequest,
 };
+use crate::reports::{ProviderReported, ProvidersReported, ReportFilter, ReportsFilter, Written};
 use crate::reschedule::{RescheduleRequest, Rescheduled};
 use crate::retention::{RetainedPage, RetainedSearch, RetentionRequest, ServiceRetention};
 use crate::series::{Series, SeriesBooked, SeriesChange, SeriesRequest, SeriesUpdated};
@@ -32,6 +33,7 @@ pub use crate::slot_holds::{Busy, CancelledBy};
 use crate::slot_holds::{CancelQuery, SlotHeld, SlotHold, SlotHoldReleased, SlotHoldRequest};
 use crate::statistics::{StatisticsFilter, StatisticsReport};
 use crate::waitlist::{WaitlistChanged, WaitlistEntry, WaitlistFilter, WaitlistRequest};
+use crate::webhooks::{Webhook, WebhookCreated, WebhookDeleted, WebhookRequest};
 
 api! {
     service AppointmentService, tag "Appointments", client AppointmentsClient;
@@ -115,9 +117,17 @@ api! {
     reschedule_all: RescheduleAll = Post "/api/appointments/reschedule" (body RescheduleRequest),
         needs AppointmentsWrite, answers 200 Rescheduled;
 
-    /// Count appointments by day, week, month, provider or kind of visit: as JSON, CSV or a picture.
+    /// Count appointments by day, week, month, provider, speciality or kind of visit: as JSON, CSV or a picture.
     appointment_statistics: AppointmentStatistics = Get "/api/appointments/statistics" (query StatisticsFilter),
         needs AppointmentsRead, answers 200 StatisticsReport;
+
+    /// Report on a provider: visits, no-shows, lead time, utilisation and the next free slot, as JSON or CSV.
+    provider_report: ProviderReport = Get "/api/providers/{providerId}/report" [provider_id: ProviderId] (query ReportFilter),
+        needs AppointmentsRead, answers 200 Written<ProviderReported>;
+
+    /// The same of several providers, or of specialities.
+    provider_reports: ProviderReports = Get "/api/providers/reports" (query ReportsFilter),
+        needs AppointmentsRead, answers 200 Written<ProvidersReported>;
 
     /// A provider's free slots: stated hours less what is booked.
     provider_slots: ProviderSlots = Get "/api/providers/{providerId}/slots" [provider_id: ProviderId] (query SlotFilter),
@@ -131,6 +141,20 @@ api! {
     availability_events: AvailabilityEvents = Get "/api/providers/{providerId}/availability/events" [provider_id: ProviderId]
         (query WatchFilter),
         needs AppointmentsRead, answers 200 EventStream, unaudited;
+
+    /// Have an address told of the same, signed (Standard Webhooks); the secret is told once.
+    create_webhook: CreateWebhook = Post "/api/providers/{providerId}/availability/webhooks" [provider_id: ProviderId]
+        (body WebhookRequest),
+        needs ProvidersSchedule, answers 201 WebhookCreated;
+
+    /// The addresses that are told of a provider's availability, and how each does.
+    list_webhooks: ListWebhooks = Get "/api/providers/{providerId}/availability/webhooks" [provider_id: ProviderId],
+        needs ProvidersSchedule, answers 200 Page<Webhook>;
+
+    /// Have an address told nothing any more.
+    delete_webhook: DeleteWebhook = Delete "/api/providers/{providerId}/availability/webhooks/{webhookId}"
+        [provider_id: ProviderId, webhook_id: WebhookId],
+        needs ProvidersSchedule, answers 200 WebhookDeleted;
 
     /// Appointments to come that somebody must move, cancel or keep, each with what is free instead.
     list_conflicts: ListConflicts = Get "/api/appointments/conflicts" (query ConflictFilter),
@@ -185,6 +209,11 @@ api! {
     /// Decline a referral.
     decline_referral: DeclineReferral = Post "/api/referrals/{referralId}/decline" [referral_id: ReferralId]
         (body DeclineRequest),
+        needs AppointmentsWrite, answers 200 ReferralSaved;
+
+    /// Withdraw a referral that nothing has come of yet.
+    withdraw_referral: WithdrawReferral = Post "/api/referrals/{referralId}/withdraw" [referral_id: ReferralId]
+        (body WithdrawRequest),
         needs AppointmentsWrite, answers 200 ReferralSaved;
 
     /// Take an event.

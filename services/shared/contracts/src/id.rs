@@ -170,6 +170,8 @@ ids! {
     WatchId = "watch",
     /// An entry of the waitlist.
     WaitlistId = "wait",
+    /// A webhook.
+    WebhookId = "hook",
     /// A series of appointments.
     SeriesId = "ser",
     /// A slot that is held for a few minutes.

@@ -50,6 +50,7 @@ pub mod problem;
 pub mod providers;
 pub mod records;
 pub mod referrals;
+pub mod reports;
 pub mod reschedule;
 pub mod retention;
 pub mod role_name;
@@ -66,6 +67,7 @@ pub mod templates;
 #[cfg(feature = "deadline")]
 pub mod trail;
 pub mod waitlist;
+pub mod webhooks;
 
 use endpoint::Operation;
 

@@ -20,8 +20,8 @@ use crate::keys::ServiceKeys;
 use crate::merge_patch::MergePatch;
 use crate::page::Page;
 use crate::schedules::{
-    DateOverride, Location, ProviderSchedule, Schedules, TimeOff, TimeOffCreated, TimeOffDeleted,
-    TimeOffRequest, VisitType,
+    DateOverride, Location, ProviderSchedule, ScheduleFilter, Schedules, SchedulesFilter, TimeOff,
+    TimeOffCreated, TimeOffDeleted, TimeOffRequest, VisitType,
 };
 pub use crate::shared::ContactInfo;
 
@@ -63,11 +63,11 @@ api! {
         needs ProvidersSchedule, answers 200 TimeOffDeleted;
 
     /// All that decides when a provider can be booked.
-    schedule_of_provider: ScheduleOfProvider = Get "/internal/schedules/{providerId}" [provider_id: ProviderId],
+    schedule_of_provider: ScheduleOfProvider = Get "/internal/schedules/{providerId}" [provider_id: ProviderId] (query ScheduleFilter),
         needs InternalCall, answers 200 ProviderSchedule, unaudited;
 
     /// The same of those whom a filter finds.
-    schedules_of_providers: SchedulesOfProviders = Get "/internal/schedules" (query ProviderFilter),
+    schedules_of_providers: SchedulesOfProviders = Get "/internal/schedules" (query SchedulesFilter),
         needs InternalCall, answers 200 Schedules, unaudited;
 
     /// Record a provider's credential.

@@ -25,6 +25,8 @@ pub enum ReferralStatus {
     Completed,
     /// Its last day is over, and nothing came of it.
     Expired,
+    /// Who made it, or the front desk, has taken it back.
+    Withdrawn,
 }
 
 /// How soon.
@@ -115,7 +117,7 @@ pub struct ReferralChange {
     pub by: String,
     /// Where it stood from then on.
     pub status: ReferralStatus,
-    /// Why it was declined. Left out for whoever has no permission `appointments:reason`.
+    /// Why it was declined or withdrawn. Left out for whoever has no permission `appointments:reason`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -136,6 +138,16 @@ pub struct DeclineRequest {
     /// Why, in plain words.
     #[schemars(length(min = 1, max = 1000))]
     pub reason: String,
+}
+
+/// A withdrawal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WithdrawRequest {
+    /// Why, in plain words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1000))]
+    pub reason: Option<String>,
 }
 
 /// The answer to whatever is done with a referral.

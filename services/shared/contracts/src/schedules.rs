@@ -149,5 +149,41 @@ pub struct ProviderSchedule {
     pub not_bookable: Option<NotBookable>,
 }
 
+/// What of a schedule is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ScheduleFilter {
+    /// Time off that ended on this date or later too, `YYYY-MM-DD`, as far as it is still kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_off_from: Option<String>,
+}
+
+/// Whose schedules, and what of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SchedulesFilter {
+    /// Exactly, but for upper and lower case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub specialization: Option<String>,
+    /// Exactly this code of the NUCC's taxonomy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taxonomy_code: Option<String>,
+    /// Words of the name or the address of a location, or their beginnings of three letters or more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    /// A language that they speak; `pt` finds `pt-BR` too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
+    /// Time off that ended on this date or later too, `YYYY-MM-DD`, as far as it is still kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_off_from: Option<String>,
+    /// At most so many, 1 to 200; 50 if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// `nextCursor` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}
+
 /// Some schedules.
 pub type Schedules = Page<ProviderSchedule>;

@@ -23,6 +23,8 @@ pub enum StatisticsBy {
     Month,
     /// With whom.
     Provider,
+    /// With whom of which speciality, as their profiles say now, whatever its case.
+    Specialization,
     /// What kind of visit.
     VisitType,
 }
@@ -78,7 +80,7 @@ pub struct Statistics {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Group {
-    /// Which: a day, a provider's id, …; empty: those without a kind of visit.
+    /// Which: a day, a provider's id, …; empty: those without a kind of visit, or with providers whose profiles are gone.
     pub key: String,
     /// How many.
     #[serde(flatten)]

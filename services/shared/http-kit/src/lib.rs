@@ -73,6 +73,8 @@ pub mod json;
 #[cfg(feature = "service")]
 pub mod kit;
 #[cfg(feature = "service")]
+pub mod outside;
+#[cfg(feature = "service")]
 pub mod page;
 #[cfg(feature = "service")]
 pub mod process;

@@ -45,7 +45,7 @@ pub use retention::RetentionSettings;
 pub use service::{
     AuthSettings, Database, Integrations, InternalTls, LogFormat, LogOff, MailSettings, MailTls,
     NpiRegistrySettings, Observability, PasswordPolicy, Peer, SecondFactor, ServiceSettings, Tracing,
-    TracingHeader,
+    TracingHeader, WebhookSettings,
 };
 pub use stale::REVOCATIONS_STALE_SECONDS;
 pub use upstream::{Balancing, Concurrency, Ejection, HealthCheck, Protocol, Upstream};

@@ -218,9 +218,21 @@ pub struct Integrations {
     /// Outgoing push messages; absent: they go only to the capture box.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub push: Option<PushSettings>,
+    /// Webhooks; absent: none are taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhooks: Option<WebhookSettings>,
     /// Where the gateway is reached from outside, such as `https://clinic.example`: providers tell there what became of messages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub public_url: Option<String>,
+}
+
+/// Addresses that are told of what happens here: whoever may make a webhook names one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WebhookSettings {
+    /// Receivers of the clinic's own, by host: these alone may have an address that is not public, and be told in clear.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub own_hosts: Vec<String>,
 }
 
 /// A registry of National Provider Identifiers that speaks as NPPES does (version 2.1).

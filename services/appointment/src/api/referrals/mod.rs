@@ -5,6 +5,7 @@ pub mod accept;
 pub mod create;
 pub mod decline;
 pub mod read;
+pub mod withdraw;
 
 use chrono::NaiveDate;
 use contracts::consents::DataClass;
@@ -40,6 +41,14 @@ fn check_may_answer(caller: &Caller, referral: &Referral) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::Forbidden("Only to whom the referral is, and the front desk, answers it."))
+}
+
+/// Refuses a clinician from whom it is not.
+fn check_may_withdraw(caller: &Caller, referral: &Referral) -> Result<(), Error> {
+    if !caller.is_carer() || is_with(caller, referral.from.as_str()) {
+        return Ok(());
+    }
+    Err(Error::Forbidden("Only from whom the referral is, and the front desk, withdraws it."))
 }
 
 impl Api {

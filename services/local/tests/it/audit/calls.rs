@@ -152,6 +152,8 @@ fn of_appointments_and_bills() -> Vec<Called> {
         call("referral_by_id", "/api/referrals/{id}", "", true, 200),
         call("accept_referral", "/api/referrals/{id}/accept", r#"{"providerId": "prov001"}"#, true, 200),
         call("decline_referral", "/api/referrals/{id}/decline", r#"{"reason": "No room."}"#, true, 200),
+        // There is nothing left to be withdrawn.
+        call("withdraw_referral", "/api/referrals/{id}/withdraw", r#"{"reason": "Seen elsewhere."}"#, true, 409),
         call("hold_slot", "/api/appointments/holds", held, true, 201),
         call("list_slot_holds", "/api/appointments/holds", "", true, 200),
         call("release_slot", "/api/appointments/holds/{id}", "", false, 200),
@@ -163,6 +165,8 @@ fn of_appointments_and_bills() -> Vec<Called> {
             false,
             200,
         ),
+        call("provider_report", "/api/providers/prov001/report", "", false, 200),
+        call("provider_reports", "/api/providers/reports?by=specialization", "", false, 200),
         call("join_waitlist", "/api/appointments/waitlist", waits, true, 201),
         call("list_waitlist", "/api/appointments/waitlist?patientId=12345", "", true, 200),
         // Nothing is offered.
@@ -190,6 +194,10 @@ fn of_appointments_and_bills() -> Vec<Called> {
         call("provider_slots", "/api/providers/prov001/slots", "", false, 200),
         call("next_slots", "/api/slots", "", false, 200),
         call("availability_events", "/api/providers/prov001/availability/events?seconds=0", "", false, 200),
+        // None are taken: the resource names none.
+        call("create_webhook", "/api/providers/prov001/availability/webhooks", r#"{"url": "https://a.example/x"}"#, false, 422),
+        call("list_webhooks", "/api/providers/prov001/availability/webhooks", "", false, 200),
+        call("delete_webhook", "/api/providers/prov001/availability/webhooks/hook_1", "", false, 404),
         // It is in none.
         call("list_conflicts", "/api/appointments/conflicts", "", false, 200),
         call("resolve_conflict", "/api/appointments/{id}/conflict", r#"{"resolution": "keep"}"#, true, 409),

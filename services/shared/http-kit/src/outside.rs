@@ -1,8 +1,12 @@
-//! Addresses that push messages may go to. Whoever registers a browser names one, and must not have us call our own network by it.
+//! Addresses outside that users name: of a browser's push service, or of a webhook. Whoever names one must not have us call our own network by it.
+//!
+//! Not here: what the resource names (a mail server, a calendar), which whoever runs the stack answers for.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use reqwest::Url;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 /// An endpoint that may be called: `https` at a public host, but for hosts of the clinic's own. What a name stands for is looked at when it is called.
 pub fn endpoint(text: &str, own_hosts: &[String]) -> Option<Url> {
@@ -49,6 +53,31 @@ pub fn is_public(address: IpAddr) -> bool {
                 && !(first == 0x2001 && second < 0x0200)
                 && !(first == 0x2001 && second == 0x0db8)
         }
+    }
+}
+
+/// A resolver for a client: it finds names among public addresses alone, but for these hosts. What a name stands for when it is called is what counts, so
+/// that it cannot turn inside after it was looked at.
+pub fn public_names(own_hosts: &[String]) -> Arc<PublicNames> {
+    Arc::new(PublicNames(own_hosts.to_vec()))
+}
+
+/// See [`public_names`].
+#[derive(Clone, Debug)]
+pub struct PublicNames(Vec<String>);
+
+impl Resolve for PublicNames {
+    fn resolve(&self, name: Name) -> Resolving {
+        let is_own = self.0.iter().any(|own| own == name.as_str());
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let public: Vec<SocketAddr> = found.filter(|at| is_own || is_public(at.ip())).collect();
+            if public.is_empty() {
+                return Err("it has no public address".into());
+            }
+            let addresses: Addrs = Box::new(public.into_iter());
+            Ok(addresses)
+        })
     }
 }
 
