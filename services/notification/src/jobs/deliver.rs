@@ -13,9 +13,9 @@ use crate::channels::{Channels, LookUp, Outgoing};
 use crate::domain::delivery::{Attempted, Cause, Outcome, Refusal, Verdict, decide};
 use crate::domain::device::Target;
 use crate::store::claim::{Claimed, Unsure, notification_next_due, notification_note, notifications_claim};
-use crate::store::device::{device_find, device_forget};
+use crate::store::device::{device_find, device_forget, device_list};
 use crate::store::outcome::notification_is_known_as;
-use crate::store::scheduled::queued_is_wanted;
+use crate::store::scheduled::{queued_is_wanted, scheduled_again};
 use crate::store::suppression::{suppression_of, suppression_put};
 
 /// Claimed at a time. With what waits already, and [`AT_ONCE`], all are tried within the lease, though four adapters be as slow as they may.
@@ -179,6 +179,13 @@ pub async fn note(
         suppression_put(tx, db, (claimed.channel, to), *cause).await?;
         if *cause == Cause::Gone {
             device_forget(tx, db, to).await?;
+            let owner = device.as_ref().map(|kept| &kept.owner);
+            if let Some(owner) = owner
+                && device_list(tx, db, owner).await?.is_empty()
+                && scheduled_again(tx, &claimed.id, &claimed.claim).await?
+            {
+                return Ok(true);
+            }
         }
     }
     notification_note(tx, db, claimed, attempted).await

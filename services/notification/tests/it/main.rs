@@ -12,6 +12,7 @@ mod mail_faults;
 mod outage;
 mod preferences;
 mod push;
+mod push_reminders;
 mod reminders;
 mod send;
 mod sms;
