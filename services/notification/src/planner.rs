@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use contracts::event::What;
+use contracts::event::{OfferNotice, What};
 use contracts::id::{NotificationId, PatientId};
 use contracts::notifications::{Channel, NotificationType as Kind};
 use contracts::templates::Language;
@@ -25,6 +25,7 @@ use crate::error::Error;
 use crate::jobs::deliver::Delivery;
 use crate::peers::{Answers, Peers, Reached};
 use crate::store::device::devices_of;
+use crate::store::offer::offers_withdraw;
 use crate::store::preference::{known_address_put, preference_find};
 use crate::store::scheduled::{Due, Planned, Ready, Waiting, planned_insert, scheduled_withdraw};
 use crate::store::template::{KeptTemplate, template_list};
@@ -83,6 +84,9 @@ impl Planner {
 
     /// What is to be sent of what happened to an appointment. While it is not known where somebody is reached, the event is to come again.
     pub async fn plan(&self, what: &What) -> Result<Plan, Error> {
+        if let What::WaitlistOffered(notice) = what {
+            return self.plan_offer(notice).await;
+        }
         let now = self.db.clock().now();
         let visit = what.appointment().and_then(Visit::of).filter(|visit| now < visit.starts_at);
         let Some(visit) = visit else { return Ok(Plan::default()) };
@@ -107,6 +111,18 @@ impl Planner {
         Ok(Plan { planned, reached: reached.map(|reached| (visit.patient, reached)) })
     }
 
+    /// What is to be written to whom something is offered: the patient alone, out of their quiet hours, and not after its end.
+    async fn plan_offer(&self, notice: &OfferNotice) -> Result<Plan, Error> {
+        let now = self.db.clock().now();
+        let Some(visit) = Visit::offered(notice) else { return Ok(Plan::default()) };
+        let Some(until) = visit.held_until.filter(|until| now < *until) else { return Ok(Plan::default()) };
+        let known = self.known(visit.people().into()).await?;
+        let patient = Person::Patient(visit.patient.clone());
+        let slot = timing::offer(until, known.preference(&patient).quiet(visit.place()), now);
+        let planned = known.planned(Kind::Waitlist, &patient, &visit, 0, (slot, now))?;
+        Ok(Plan { planned, reached: None })
+    }
+
     /// The reminders of somebody's appointments, as they wish from now on.
     pub async fn plan_anew(
         &self,
@@ -128,6 +144,11 @@ impl Planner {
     /// Takes in what happened to an appointment, in the transaction that accepts the event, under the patient's lock: what was to be told of it before is
     /// withdrawn, and what is to be told now is planned.
     pub async fn take_in(&self, tx: &mut Tx, what: &What, plan: &Plan) -> Result<(), Error> {
+        if let What::WaitlistOffered(offer) = what
+            && !db::erasure_is_requested(tx, offer.patient_id.as_str()).await?
+        {
+            return self.insert(tx, &plan.planned).await;
+        }
         let Some(notice) = what.appointment() else { return Ok(()) };
         let is_about_status = matches!(what, What::AppointmentChanged(_));
         let Some(visit) = Visit::of(notice) else {
@@ -139,6 +160,9 @@ impl Planner {
         };
         if !told_take(tx, &self.db, &visit).await? {
             return Ok(());
+        }
+        if matches!(what, What::AppointmentBooked(_)) {
+            offers_withdraw(tx, &self.db, &visit).await?;
         }
         // Confirmed, it takes place as was told.
         if !(is_about_status && visit.stands) {
@@ -231,6 +255,7 @@ impl Known {
                 Person::Provider(_) => None,
             },
             minutes: visit.minutes,
+            until: visit.held_until,
         };
         let Some(built_in) = Template::built_in(kind, language) else { return Ok(None) };
         let kept = self.templates.iter().find(|kept| (kept.kind, kept.language) == (kind, language));

@@ -151,7 +151,7 @@ pub async fn planned_insert(
     .bind(sent_at)
     .bind(next_attempt_at)
     .bind(kind.as_str())
-    .bind(visit.id.as_str())
+    .bind((*kind != Kind::Waitlist).then(|| visit.id.as_str()))
     .bind(told_once)
     .bind(slot.send_at)
     .bind(slot.until)

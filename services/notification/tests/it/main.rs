@@ -9,6 +9,7 @@ mod events;
 mod list;
 mod mail;
 mod mail_faults;
+mod offers;
 mod outage;
 mod preferences;
 mod push;
