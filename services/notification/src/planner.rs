@@ -265,7 +265,8 @@ impl Known {
             Some(said) => said,
             None => built_in.render(language, &facts).map_err(|error| Error::Template(error.to_string()))?,
         };
-        Ok(Some(Content { to, subject: Some(said.subject), body: said.text, critical: false }))
+        let (subject, wisher) = (Some(said.subject), Some(person.clone()));
+        Ok(Some(Content { to, subject, body: said.text, critical: false, wisher }))
     }
 
     fn planned(

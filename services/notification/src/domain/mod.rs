@@ -8,6 +8,7 @@ pub mod emergency;
 pub mod endpoint;
 pub mod notification;
 pub mod outside_hours;
+pub mod page;
 pub mod preference;
 pub mod referral;
 pub mod reply_word;

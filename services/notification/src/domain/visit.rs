@@ -41,6 +41,14 @@ pub enum Person {
 }
 
 impl Person {
+    /// The patient, if it is one.
+    pub fn patient(&self) -> Option<&PatientId> {
+        match self {
+            Self::Patient(patient) => Some(patient),
+            Self::Provider(_) => None,
+        }
+    }
+
     /// As their preferences are kept under: no id has a colon in it.
     pub fn name(&self) -> String {
         match self {

@@ -18,6 +18,7 @@ mod reminders;
 mod send;
 mod sms;
 mod templates;
+mod unsubscribe;
 
 use std::sync::Arc;
 

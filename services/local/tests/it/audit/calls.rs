@@ -290,6 +290,15 @@ fn of_records_and_notifications() -> Vec<Called> {
         // Nobody has signed it.
         call("sms_status", "/api/notifications/callbacks/sms", "MessageStatus=delivered", false, 404),
         call("sms_inbound", "/api/notifications/callbacks/sms/inbound", "Body=STOP", false, 404),
+        // Nor this.
+        call(
+            "unsubscribe_page",
+            "/api/notifications/unsubscribe/notif_1.BwcHBwcHBwcHBwcHBwcHBw",
+            "",
+            false,
+            404,
+        ),
+        call("unsubscribe", "/api/notifications/unsubscribe/notif_1.BwcHBwcHBwcHBwcHBwcHBw", "", false, 404),
     ]
 }
 

@@ -7,7 +7,7 @@ use contracts::operations;
 use settings::Method;
 
 /// Whatever anybody may call without signing in. A new one must be added here, on purpose.
-const PUBLIC: [&str; 12] = [
+const PUBLIC: [&str; 14] = [
     "login",
     "identity_providers",
     "start_oidc",
@@ -22,6 +22,9 @@ const PUBLIC: [&str; 12] = [
     // SMS providers sign each call.
     "sms_status",
     "sms_inbound",
+    // Whoever was written to has the link: it is signed.
+    "unsubscribe_page",
+    "unsubscribe",
 ];
 
 /// What everybody may do who is signed in: see to what is their own, and ask whether the gateway is well.
