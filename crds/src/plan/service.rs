@@ -7,8 +7,7 @@ use contracts::permission::Role;
 use settings::{
     AccessSettings, AuthSettings, CalDavSettings, CalendarSettings, Database, FcmSettings, IdentityProvider,
     Integrations, LogOff, OutsideRole, OutsideSecondFactor, Peer, PushSettings, RetentionSettings,
-    SecondFactor, SecretRef, ServiceName, ServiceSettings, SmsSettings, WebPushSettings,
-    WebhookSettings,
+    SecondFactor, SecretRef, ServiceName, ServiceSettings, SmsSettings, WebPushSettings, WebhookSettings,
 };
 
 use super::connections::{of_a_pod, of_one_process};

@@ -19,6 +19,7 @@ use db::{Db, Engine, on, sql};
 use notification::channels::Channels;
 use notification::domain::notification::{Content, Draft};
 use notification::jobs::deliver::{self, Delivery};
+use notification::links::Links;
 use notification::store::notification::{Start, notification_insert};
 use settings::{Integrations, MailSettings, MailTls, ServiceName};
 use testkit::TestDb;
@@ -103,7 +104,8 @@ async fn measure(count: u32, engine: Engine) {
     });
     let before = resident_mb();
     let begun = Instant::now();
-    let running = tokio::spawn(deliver::run(Delivery::new(db.clone(), channels)));
+    let running =
+        tokio::spawn(deliver::run(Delivery::new(db.clone(), channels, Links::new(db.clone(), None))));
     let mut most = before;
     while waiting(db).await > 0 {
         tokio::time::sleep(Duration::from_millis(500)).await;

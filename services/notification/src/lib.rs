@@ -11,6 +11,7 @@ pub mod channels;
 pub mod domain;
 mod error;
 pub mod jobs;
+pub mod links;
 pub mod mail;
 pub mod peers;
 pub mod planner;
@@ -47,6 +48,8 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::deliveries::lift)
             .on(api::callbacks::status)
             .on(api::callbacks::inbound)
+            .on(api::unsubscribe::page)
+            .on(api::unsubscribe::take)
             .on(api::list::list)
             .on(api::read::by_id)
             .on(api::preferences::of_patient)

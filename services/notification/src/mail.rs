@@ -28,6 +28,10 @@ const NO_MAILBOX: [&str; 5] = ["5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10"];
 /// §4.2.3's 530) and a host that takes no mail at all (RFC 7504).
 const REFUSALS_OF_US: [u16; 5] = [521, 530, 534, 535, 538];
 
+/// How mail says where it is ended, and that one click does it (RFC 2369 §3.2, RFC 8058 §3.1).
+const UNSUBSCRIBE: [(&str, &str); 2] =
+    [("List-Unsubscribe", "<{}>"), ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")];
+
 /// Hands mail to the stack's server.
 pub struct Mailer {
     server: AsyncSmtpTransportBuilder,
@@ -120,7 +124,7 @@ impl Mailer {
     /// The message: the same at every attempt, so that whoever gets it twice can tell (RFC 5322 §3.6.4).
     fn compose(&self, message: &Outgoing) -> Result<Message, Box<dyn Error>> {
         let Outgoing { id, content, asked_at, .. } = message;
-        Ok(Message::builder()
+        let mut mail = Message::builder()
             .from(self.from.clone())
             .to(Mailbox::new(None, content.to.parse()?))
             .subject(content.subject.clone().unwrap_or_default())
@@ -130,8 +134,14 @@ impl Mailer {
             .raw_header(HeaderValue::new(
                 HeaderName::new_from_ascii_str("Auto-Submitted"),
                 "auto-generated".to_owned(),
-            ))
-            .singlepart(SinglePart::plain(content.body.clone()))?)
+            ));
+        if let Some(url) = &message.unsubscribe {
+            for (name, value) in UNSUBSCRIBE {
+                let name = HeaderName::new_from_ascii_str(name);
+                mail = mail.raw_header(HeaderValue::new(name, value.replace("{}", url)));
+            }
+        }
+        Ok(mail.singlepart(SinglePart::plain(content.body.clone()))?)
     }
 }
 
@@ -223,7 +233,7 @@ mod tests {
     fn headers(content: Content) -> Vec<String> {
         let target = Target::Address(content.to.clone());
         let id = NotificationId::parse("notif_1").unwrap();
-        let message = Outgoing { id, asked_at: DateTime::UNIX_EPOCH, content, target };
+        let message = Outgoing { id, asked_at: DateTime::UNIX_EPOCH, content, target, unsubscribe: None };
         let message = mailer().compose(&message).unwrap().formatted();
         let text = String::from_utf8(message).unwrap();
         let (head, _) = text.split_once("\r\n\r\n").unwrap();

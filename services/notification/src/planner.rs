@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use contracts::event::What;
+use contracts::event::{OfferNotice, What};
 use contracts::id::{NotificationId, PatientId};
 use contracts::notifications::{Channel, NotificationType as Kind};
 use contracts::templates::Language;
@@ -24,6 +24,8 @@ use crate::domain::visit::{Person, Visit, told_at_once};
 use crate::error::Error;
 use crate::jobs::deliver::Delivery;
 use crate::peers::{Answers, Peers, Reached};
+use crate::store::device::devices_of;
+use crate::store::offer::offers_withdraw;
 use crate::store::preference::{known_address_put, preference_find};
 use crate::store::scheduled::{Due, Planned, Ready, Waiting, planned_insert, scheduled_withdraw};
 use crate::store::template::{KeptTemplate, template_list};
@@ -57,6 +59,8 @@ impl Plan {
 struct Known {
     answers: Answers,
     preferences: HashMap<Person, Preference>,
+    /// Of each, by id, the one registered last first.
+    devices: HashMap<Person, Vec<String>>,
     /// Those that somebody wrote here.
     templates: Vec<KeptTemplate>,
 }
@@ -80,6 +84,9 @@ impl Planner {
 
     /// What is to be sent of what happened to an appointment. While it is not known where somebody is reached, the event is to come again.
     pub async fn plan(&self, what: &What) -> Result<Plan, Error> {
+        if let What::WaitlistOffered(notice) = what {
+            return self.plan_offer(notice).await;
+        }
         let now = self.db.clock().now();
         let visit = what.appointment().and_then(Visit::of).filter(|visit| now < visit.starts_at);
         let Some(visit) = visit else { return Ok(Plan::default()) };
@@ -93,7 +100,7 @@ impl Planner {
         for (kind, person) in &at_once {
             let quiet = known.preference(person).quiet(visit.place());
             let Some(slot) = timing::at_once(visit.starts_at, quiet, now) else { continue };
-            planned.extend(known.planned(*kind, person, &visit, 0, slot)?);
+            planned.extend(known.planned(*kind, person, &visit, 0, (slot, now))?);
         }
         for person in visit.people() {
             planned.extend(known.reminders(&person, &visit, now)?);
@@ -102,6 +109,18 @@ impl Planner {
         let has_wishes = known.preferences.contains_key(&patient);
         let reached = known.reached(&patient).filter(|_| has_wishes).map(Reached::addresses);
         Ok(Plan { planned, reached: reached.map(|reached| (visit.patient, reached)) })
+    }
+
+    /// What is to be written to whom something is offered: the patient alone, out of their quiet hours, and not after its end.
+    async fn plan_offer(&self, notice: &OfferNotice) -> Result<Plan, Error> {
+        let now = self.db.clock().now();
+        let Some(visit) = Visit::offered(notice) else { return Ok(Plan::default()) };
+        let Some(until) = visit.held_until.filter(|until| now < *until) else { return Ok(Plan::default()) };
+        let known = self.known(visit.people().into()).await?;
+        let patient = Person::Patient(visit.patient.clone());
+        let slot = timing::offer(until, known.preference(&patient).quiet(visit.place()), now);
+        let planned = known.planned(Kind::Waitlist, &patient, &visit, 0, (slot, now))?;
+        Ok(Plan { planned, reached: None })
     }
 
     /// The reminders of somebody's appointments, as they wish from now on.
@@ -125,6 +144,11 @@ impl Planner {
     /// Takes in what happened to an appointment, in the transaction that accepts the event, under the patient's lock: what was to be told of it before is
     /// withdrawn, and what is to be told now is planned.
     pub async fn take_in(&self, tx: &mut Tx, what: &What, plan: &Plan) -> Result<(), Error> {
+        if let What::WaitlistOffered(offer) = what
+            && !db::erasure_is_requested(tx, offer.patient_id.as_str()).await?
+        {
+            return self.insert(tx, &plan.planned).await;
+        }
         let Some(notice) = what.appointment() else { return Ok(()) };
         let is_about_status = matches!(what, What::AppointmentChanged(_));
         let Some(visit) = Visit::of(notice) else {
@@ -136,6 +160,9 @@ impl Planner {
         };
         if !told_take(tx, &self.db, &visit).await? {
             return Ok(());
+        }
+        if matches!(what, What::AppointmentBooked(_)) {
+            offers_withdraw(tx, &self.db, &visit).await?;
         }
         // Confirmed, it takes place as was told.
         if !(is_about_status && visit.stands) {
@@ -156,8 +183,8 @@ impl Planner {
         Ok(())
     }
 
-    /// What those say whose time has come, and where they go now.
-    pub async fn ready(&self, due: &[Due]) -> Result<Vec<Ready>, Error> {
+    /// What those say whose time has come, and where they go now: each to where it was to go, and to the person's further devices.
+    pub async fn ready(&self, due: &[Due]) -> Result<Vec<(Ready, Vec<Planned>)>, Error> {
         let people = due.iter().flat_map(|due| {
             let provider = Person::Provider(due.waiting.visit.provider.clone());
             [due.waiting.person.clone(), provider]
@@ -178,15 +205,16 @@ impl Planner {
 
     async fn known_as_far_as_possible(&self, people: HashSet<Person>) -> Result<Known, Error> {
         let mut tx = self.db.read().await?;
-        let mut preferences = HashMap::new();
+        let (mut preferences, mut devices) = (HashMap::new(), HashMap::new());
         for person in &people {
             if let Some((_, preference)) = preference_find(&mut tx, &self.db, person).await? {
                 preferences.insert(person.clone(), preference);
             }
+            devices.insert(person.clone(), devices_of(&mut tx, person).await?);
         }
         let templates = template_list(&mut tx, &self.db).await?;
         drop(tx);
-        Ok(Known { answers: self.peers.reached_all(people).await, preferences, templates })
+        Ok(Known { answers: self.peers.reached_all(people).await, preferences, devices, templates })
     }
 }
 
@@ -199,11 +227,14 @@ impl Known {
         self.answers.get(person)?.as_ref().ok()?.as_ref()
     }
 
-    /// Where it goes: the first channel that they wish such by, and have an address for.
-    fn way(&self, kind: Kind, person: &Person) -> Option<(Channel, String)> {
+    /// Where it goes: by the first channel that they wish such by, and have an address for; a push message to each of their devices.
+    fn way(&self, kind: Kind, person: &Person) -> Option<(Channel, String, Vec<String>)> {
         let reached = self.reached(person)?;
-        let address = |channel| reached.address(channel).map(|address| (channel, address.to_owned()));
-        self.preference(person).channels(kind).find_map(address)
+        let devices = self.devices.get(person).map(Vec::as_slice).unwrap_or_default();
+        self.preference(person).channels(kind).find_map(|channel| match (channel, devices) {
+            (Channel::Push, [first, further @ ..]) => Some((channel, first.clone(), further.to_vec())),
+            _ => reached.address(channel).map(|address| (channel, address.to_owned(), Vec::new())),
+        })
     }
 
     fn content(
@@ -224,6 +255,7 @@ impl Known {
                 Person::Provider(_) => None,
             },
             minutes: visit.minutes,
+            until: visit.held_until,
         };
         let Some(built_in) = Template::built_in(kind, language) else { return Ok(None) };
         let kept = self.templates.iter().find(|kept| (kept.kind, kept.language) == (kind, language));
@@ -233,7 +265,8 @@ impl Known {
             Some(said) => said,
             None => built_in.render(language, &facts).map_err(|error| Error::Template(error.to_string()))?,
         };
-        Ok(Some(Content { to, subject: Some(said.subject), body: said.text, critical: false }))
+        let (subject, wisher) = (Some(said.subject), Some(person.clone()));
+        Ok(Some(Content { to, subject, body: said.text, critical: false, wisher }))
     }
 
     fn planned(
@@ -242,13 +275,17 @@ impl Known {
         person: &Person,
         visit: &Visit,
         lead_minutes: u32,
-        slot: timing::Slot,
-    ) -> Result<Option<Planned>, Error> {
-        let Some((channel, to)) = self.way(kind, person) else { return Ok(None) };
-        let Some(content) = self.content(kind, person, visit, to)? else { return Ok(None) };
+        (slot, now): (timing::Slot, DateTime<Utc>),
+    ) -> Result<Vec<Planned>, Error> {
+        let Some((channel, to, further)) = self.way(kind, person) else { return Ok(Vec::new()) };
+        let Some(content) = self.content(kind, person, visit, to)? else { return Ok(Vec::new()) };
         let waiting =
             Waiting { content: of_channel(channel, content), person: person.clone(), visit: visit.clone() };
-        Ok(Some(Planned { kind, lead_minutes, channel, slot, waiting }))
+        let told_once = visit.told_once(kind, person, lead_minutes);
+        let first = Planned { kind, told_once, channel, slot, waiting };
+        // Of what waits, the devices are counted when its time has come.
+        let further = if slot.send_at > now { Vec::new() } else { further };
+        Ok(first.with_copies(further))
     }
 
     fn reminders(&self, person: &Person, visit: &Visit, now: DateTime<Utc>) -> Result<Vec<Planned>, Error> {
@@ -258,30 +295,34 @@ impl Known {
         }
         let slots =
             timing::reminders(visit.starts_at, wishes.leads_minutes(), wishes.quiet(visit.place()), now);
-        let planned =
-            slots.into_iter().map(|(lead, slot)| self.planned(Kind::Reminder, person, visit, lead, slot));
-        planned.filter_map(Result::transpose).collect()
+        let mut planned = Vec::new();
+        for (lead, slot) in slots {
+            planned.extend(self.planned(Kind::Reminder, person, visit, lead, (slot, now))?);
+        }
+        Ok(planned)
     }
 
-    fn ready(&self, due: &Due) -> Result<Ready, Error> {
+    fn ready(&self, due: &Due) -> Result<(Ready, Vec<Planned>), Error> {
+        let withdrawn = |why| Ok((Ready::Withdraw(why), Vec::new()));
         let Waiting { content, person, visit } = &due.waiting;
         match self.answers.get(person) {
-            Some(Ok(None)) => return Ok(Ready::Withdraw("Whom it is to is no longer known.")),
+            Some(Ok(None)) => return withdrawn("Whom it is to is no longer known."),
             Some(Ok(Some(_))) => {}
             Some(Err(_)) | None => {
                 let wishes = self.preference(person).wishes(due.channel, due.kind);
-                return Ok(if wishes {
-                    Ready::Send(due.channel, content.clone())
+                return if wishes {
+                    Ok((Ready::Send(due.channel, content.clone()), Vec::new()))
                 } else {
-                    Ready::Withdraw("Whom it is to does not wish it.")
-                });
+                    withdrawn("Whom it is to does not wish it.")
+                };
             }
         }
-        let Some((channel, to)) = self.way(due.kind, person) else {
-            return Ok(Ready::Withdraw("Whom it is to does not wish it, or has no address."));
+        let Some((channel, to, further)) = self.way(due.kind, person) else {
+            return withdrawn("Whom it is to does not wish it, or has no address.");
         };
         let said = self.content(due.kind, person, visit, to)?.unwrap_or_else(|| content.clone());
-        Ok(Ready::Send(channel, of_channel(channel, said)))
+        let said = of_channel(channel, said);
+        Ok((Ready::Send(channel, said.clone()), due.copies(channel, &said, further)))
     }
 }
 

@@ -41,6 +41,7 @@ impl Whose {
             "{seriesId}" => &self.series,
             "{feedId}" => &self.feed[0],
             "{fileId}" => &self.feed[1],
+            "{tokenId}" => "notif_none.BwcHBwcHBwcHBwcHBwcHBw",
             "{credentialId}" => &self.credential,
             "{referralId}" => &self.referral,
             "{deviceId}" => &self.device,

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use contracts::event::{OfferNotice, What};
+use contracts::event::{OfferNotice, OfferedTime, What};
 use contracts::id::{ProviderId, SlotHoldId};
 
 use crate::api::Api;
@@ -154,6 +154,11 @@ async fn offer(
         patient_id: kept.patient.clone(),
         provider_id: provider.clone(),
         until,
+        offered: Some(OfferedTime {
+            starts_at,
+            duration_minutes: minutes,
+            time_zone: zone.name().to_owned(),
+        }),
     };
     db::retrying(&api.db, async |mut tx| {
         hold_lock(&mut tx, &held).await?;

@@ -3,10 +3,10 @@
 //! A device is a patient's, or a user's who is no patient. Patients see their own; whoever may send notifications those of whom they may know of.
 
 use contracts::devices::{DEVICES_MAX, Device as Shown, DeviceRemoved};
-use contracts::id::{DeviceId, PatientId};
+use contracts::id::{DeviceId, PatientId, ProviderId};
 use contracts::notifications::{ListDevices, RegisterDevice, RemoveDevice};
 use contracts::page::Page;
-use contracts::permission::Permission;
+use contracts::permission::{Permission, Role};
 use contracts::problem::{Problem, ProblemCode};
 use contracts::trail;
 use http_kit::export::Wanted;
@@ -24,6 +24,7 @@ const VERSION: i64 = 1;
 pub async fn register(api: Api, call: Call<RegisterDevice>) -> Result<Answer<RegisterDevice>, Error> {
     let owner = owner(&api, &call.caller, call.body.patient_id.as_deref()).await?;
     let device = Device::parse(&call.body, &api.own_hosts)?;
+    let provider = provider(&call.caller, &owner);
     let id = DeviceId::generate(api.db.random());
     db::retrying(&api.db, async |mut tx| {
         lock_patient(&mut tx, owner.patient()).await?;
@@ -32,7 +33,7 @@ pub async fn register(api: Api, call: Call<RegisterDevice>) -> Result<Answer<Reg
         }
         let (id, owner, device) = (id.clone(), owner.clone(), device.clone());
         let kept = Kept { id, owner, device, created_at: tx.now() };
-        device_put(&mut tx, &api.db, &kept).await?;
+        device_put(&mut tx, &api.db, &kept, provider.as_ref()).await?;
         let answer = Answer::new(kept.view()).located(&kept.id).version(VERSION);
         call.receipt.commit(tx, &answer).await?;
         Ok::<_, Error>(answer)
@@ -94,6 +95,12 @@ async fn owner(api: &Api, caller: &Caller, patient: Option<&str>) -> Result<Owne
     trail::concerns(patient.as_str());
     let may = reaches(api, caller, &patient).await?;
     if may { Ok(Owner::Patient(patient)) } else { Err(Error::UnknownPatient) }
+}
+
+/// Which provider a user is who registers a device of their own.
+fn provider(caller: &Caller, owner: &Owner) -> Option<ProviderId> {
+    let is_clinician = owner.patient().is_none() && caller.roles.contains(&Role::Clinician);
+    caller.provider_id.clone().filter(|_| is_clinician)
 }
 
 /// Their own, or of whom they may know, if they may send at all.

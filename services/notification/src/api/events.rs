@@ -28,8 +28,16 @@ pub async fn take(
     let first_time = db::retrying(&api.db, async |mut tx| {
         let written_of = letters.iter().filter_map(|letter| letter.patient.as_ref());
         let told_of = event.what.appointment().map(|notice| &notice.patient_id);
-        let concerned =
-            erased.into_iter().chain(written_of).chain(told_of).chain(access::told_of(&event.what));
+        let offered_to = match &event.what {
+            What::WaitlistOffered(offer) => Some(&offer.patient_id),
+            _ => None,
+        };
+        let concerned = erased
+            .into_iter()
+            .chain(written_of)
+            .chain(told_of)
+            .chain(offered_to)
+            .chain(access::told_of(&event.what));
         let locks: Vec<_> = concerned.map(|patient| db::erasure_lock_name(patient.as_str())).collect();
         tx.lock(&locks.iter().map(String::as_str).collect::<Vec<_>>()).await?;
         let first_time = db::inbox_accept(&mut tx, event.id.as_str()).await?;

@@ -10,6 +10,7 @@ pub mod preferences;
 pub mod read;
 pub mod send;
 pub mod templates;
+pub mod unsubscribe;
 
 use contracts::field::Email;
 use contracts::id::{NotificationId, PatientId};
@@ -21,6 +22,7 @@ use settings::ServiceName;
 
 use crate::channels::Channels;
 use crate::jobs::deliver::Delivery;
+use crate::links::Links;
 use crate::planner::Planner;
 
 /// What every handler has.
@@ -47,7 +49,8 @@ impl Api {
         let around = (&kit.world.secrets, &kit.world.clock, &kit.world.random);
         let channels = Channels::new(outside, around)?;
         let web_push = outside.push.as_ref().and_then(|push| push.web_push.as_ref());
-        let delivery = Delivery::new(kit.db.clone(), channels);
+        let links = Links::new(kit.db.clone(), outside.public_url.as_deref());
+        let delivery = Delivery::new(kit.db.clone(), channels, links);
         let years = kit.settings.retention.notifications;
         Ok(Self {
             years,

@@ -129,7 +129,7 @@ async fn update(
 }
 
 /// Whose keys the rows are under.
-fn locks(person: &Person, visits: &[Visit]) -> Vec<String> {
+pub(super) fn locks(person: &Person, visits: &[Visit]) -> Vec<String> {
     let own = match person {
         Person::Patient(patient) => Some(patient),
         Person::Provider(_) => None,
@@ -139,7 +139,12 @@ fn locks(person: &Person, visits: &[Visit]) -> Vec<String> {
 }
 
 /// The reminders of what is ahead, as they are wished now. What has changed meanwhile was planned by what changed it.
-async fn plan_anew(api: &Api, person: &Person, visits: &[Visit], locks: &[&str]) -> Result<(), Error> {
+pub(super) async fn plan_anew(
+    api: &Api,
+    person: &Person,
+    visits: &[Visit],
+    locks: &[&str],
+) -> Result<(), Error> {
     let mut tx = api.db.read().await?;
     let kept = preference_find(&mut tx, &api.db, person).await?;
     drop(tx);

@@ -42,6 +42,8 @@ pub struct Outgoing {
     pub content: Content,
     /// To whom.
     pub target: Target,
+    /// Where its reader ends such mails by one click, if they can (RFC 8058).
+    pub unsubscribe: Option<String>,
 }
 
 /// Whether an adapter has a message that it may have been handed.

@@ -158,6 +158,7 @@ mod tests {
                 asked_at: DateTime::UNIX_EPOCH,
                 content: Content { subject: Some("Reminder".to_owned()), body, ..Content::default() },
                 target: Target::Address(String::new()),
+                unsubscribe: None,
             };
             prop_assert!(text(&message).len() <= TEXT_BYTES_MAX);
         }

@@ -136,7 +136,7 @@ fn english(kind: Kind) -> (&'static str, &'static str) {
         ),
         Kind::Waitlist => (
             "An appointment is free",
-            "An appointment that you wait for is free on {{ date }} at {{ time }} ({{ zone }}){% if provider %} with {{ provider }}{% endif %}. Please tell the clinic whether you take it.",
+            "An appointment that you wait for is free on {{ date }} at {{ time }} ({{ zone }}){% if provider %} with {{ provider }}{% endif %}.{% if until %} It is held for you until {{ until }}.{% endif %} Please tell the clinic whether you take it.",
         ),
         _ => NONE,
     }
@@ -166,7 +166,7 @@ fn german(kind: Kind) -> (&'static str, &'static str) {
         ),
         Kind::Waitlist => (
             "Ein Termin ist frei",
-            "Ein Termin, auf den Sie warten, ist frei: {{ date }}, {{ time }} Uhr ({{ zone }}){% if provider %}, bei {{ provider }}{% endif %}. Bitte sagen Sie der Praxis, ob Sie ihn nehmen.",
+            "Ein Termin, auf den Sie warten, ist frei: {{ date }}, {{ time }} Uhr ({{ zone }}){% if provider %}, bei {{ provider }}{% endif %}.{% if until %} Er ist bis {{ until }} Uhr für Sie reserviert.{% endif %} Bitte sagen Sie der Praxis, ob Sie ihn nehmen.",
         ),
         _ => NONE,
     }
@@ -196,7 +196,7 @@ fn spanish(kind: Kind) -> (&'static str, &'static str) {
         ),
         Kind::Waitlist => (
             "Hay una cita libre",
-            "Una cita que usted espera está libre: {{ date }}, {{ time }} h ({{ zone }}){% if provider %}, con {{ provider }}{% endif %}. Diga a la clínica si la acepta.",
+            "Una cita que usted espera está libre: {{ date }}, {{ time }} h ({{ zone }}){% if provider %}, con {{ provider }}{% endif %}.{% if until %} Se la reservamos hasta las {{ until }} h.{% endif %} Diga a la clínica si la acepta.",
         ),
         _ => NONE,
     }
@@ -226,7 +226,7 @@ fn french(kind: Kind) -> (&'static str, &'static str) {
         ),
         Kind::Waitlist => (
             "Un rendez-vous est libre",
-            "Un rendez-vous que vous attendez est libre : {{ date }} à {{ time }} ({{ zone }}){% if provider %} avec {{ provider }}{% endif %}. Dites au cabinet si vous le prenez.",
+            "Un rendez-vous que vous attendez est libre : {{ date }} à {{ time }} ({{ zone }}){% if provider %} avec {{ provider }}{% endif %}.{% if until %} Il vous est réservé jusqu’à {{ until }}.{% endif %} Dites au cabinet si vous le prenez.",
         ),
         _ => NONE,
     }

@@ -28,7 +28,7 @@ pub fn letter(notice: &CredentialNotice, provider: &Email) -> Draft {
                  After that day nobody can be booked with you until it is renewed here.\n\
                  Please renew it, and tell whoever looks after credentials at the clinic.\n"
             ),
-            critical: false,
+            ..Content::default()
         },
         patient: None,
     }

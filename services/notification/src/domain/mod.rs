@@ -7,6 +7,7 @@ pub mod device;
 pub mod emergency;
 pub mod notification;
 pub mod outside_hours;
+pub mod page;
 pub mod preference;
 pub mod referral;
 pub mod reply_word;

@@ -9,6 +9,8 @@ use contracts::notifications::{
 use contracts::problem::{Faults, Problem};
 use serde::{Deserialize, Serialize};
 
+use super::visit::Person;
+
 const SUBJECT_CHARS_MAX: usize = 998;
 const MAIL_CHARS_MAX: usize = 100_000;
 const SMS_CHARS_MAX: usize = 1_600;
@@ -28,6 +30,9 @@ pub struct Content {
     /// Whether it is sent whatever is wished, and to a suppressed address too where the law allows it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub critical: bool,
+    /// Who may end such messages: whose wish it is looked at whether they are sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wisher: Option<Person>,
 }
 
 /// A notification that is asked for.
@@ -122,8 +127,9 @@ impl Draft {
         let subject = faults.take(subject.0, subject.1);
         let body = faults.take(body.0, body.1);
         let patient = faults.take("patientId", patient.map(PatientId::parse).transpose());
-        let content =
-            to.zip(subject).zip(body).map(|((to, subject), body)| Content { to, subject, body, critical });
+        let wisher = patient.clone().flatten().map(Person::Patient);
+        let content = to.zip(subject).zip(body);
+        let content = content.map(|((to, subject), body)| Content { to, subject, body, critical, wisher });
         faults.finish(content.zip(patient).map(|(content, patient)| Self { channel, content, patient }))
     }
 }

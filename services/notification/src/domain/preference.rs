@@ -43,6 +43,11 @@ fn topic(kind: Kind) -> Option<Topic> {
     }
 }
 
+/// What somebody opts out of who wishes no more of a kind; `None` of what they cannot opt out of by it.
+pub fn opt_out_of(kind: Kind) -> Option<Topic> {
+    topic(kind).filter(|_| !is_always_sent(kind))
+}
+
 /// Whether a kind is sent whatever somebody wishes: who saw their data, and what becomes of their account, people must be told (45 CFR 164.404, GDPR
 /// article 34).
 pub fn is_always_sent(kind: Kind) -> bool {
@@ -109,6 +114,20 @@ impl Preference {
             out.channel.is_none_or(|it| it == channel) && (out.topic.is_none() || out.topic == topic(kind))
         };
         is_always_sent(kind) || !self.opt_outs.iter().any(concerns)
+    }
+
+    /// The same without this topic by this channel.
+    #[must_use]
+    pub fn without(&self, channel: Channel, topic: Topic) -> Self {
+        let mut opt_outs: Vec<OptOut> = Vec::new();
+        let further = OptOut { channel: Some(channel), topic: Some(topic) };
+        // Of all that there are, each once, there are fewer than fit.
+        for out in self.opt_outs.iter().copied().chain([further]) {
+            if !opt_outs.contains(&out) {
+                opt_outs.push(out);
+            }
+        }
+        Self { opt_outs, ..self.clone() }
     }
 
     /// The channels by which they wish such, the first first.
@@ -195,6 +214,21 @@ mod tests {
         ] {
             assert_eq!(outs.wishes(channel, kind), wished, "{channel:?} {kind:?}");
         }
+    }
+
+    #[test]
+    fn who_opts_out_ever_again_still_has_preferences_that_can_be_read() {
+        let full = r#"{"optOuts": ["#.to_owned() + &vec![r#"{"type": "marketing"}"#; 30].join(",") + "]}";
+        let mut wishes = read(&full).unwrap();
+        for channel in [Channel::Email, Channel::Sms, Channel::Push] {
+            for kind in [Kind::Reminder, Kind::Change, Kind::Alert, Kind::Billing, Kind::Marketing] {
+                let topic = opt_out_of(kind).unwrap();
+                wishes = wishes.without(channel, topic).without(channel, topic);
+                assert!(!wishes.wishes(channel, kind));
+            }
+        }
+        assert_eq!(Preference::parse(&wishes.view()).unwrap(), wishes);
+        assert_eq!(opt_out_of(Kind::Security).or(opt_out_of(Kind::Message)), None);
     }
 
     #[test]

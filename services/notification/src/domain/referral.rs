@@ -38,7 +38,7 @@ pub fn letter(notice: &ReferralNotice, provider: &Email) -> Draft {
             to: provider.to_string(),
             subject: Some(subject.to_owned()),
             body: format!("The referral {} {what}.\nPlease look at it here.\n", notice.referral_id),
-            critical: false,
+            ..Content::default()
         },
         patient: Some(notice.patient_id.clone()),
     }

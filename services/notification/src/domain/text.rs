@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::built_in;
 
 /// What a template may name.
-pub const VARIABLES: [&str; 5] = ["date", "time", "zone", "provider", "minutes"];
+pub const VARIABLES: [&str; 6] = ["date", "time", "zone", "provider", "minutes", "until"];
 const SUBJECT_CHARS_MAX: usize = 200;
 const TEXT_CHARS_MAX: usize = 2_000;
 /// What comes of it may be so long.
@@ -40,6 +40,8 @@ pub struct Facts {
     pub provider: Option<String>,
     /// How long it takes.
     pub minutes: u32,
+    /// Of an offer: until when it is held.
+    pub until: Option<DateTime<Utc>>,
 }
 
 impl Facts {
@@ -50,6 +52,7 @@ impl Facts {
             place: Tz::Europe__Berlin,
             provider: Some("Dr. Jane Doe".to_owned()),
             minutes: 30,
+            until: DateTime::from_timestamp(1_768_897_800, 0),
         }
     }
 }
@@ -166,12 +169,14 @@ fn render(template: &str, language: Language, facts: &Facts) -> Result<String, B
     let environment = environment();
     let parsed = environment.template_from_str(template).map_err(|error| malformed(&error))?;
     let local = facts.starts_at.with_timezone(&facts.place);
+    let until = facts.until.map(|until| until.with_timezone(&facts.place));
     let values = context! {
         date => built_in::date(local.date_naive(), language),
         time => built_in::time(local.time().hour(), local.time().minute(), language),
         zone => facts.place.name(),
         provider => facts.provider.as_deref().unwrap_or_default(),
         minutes => facts.minutes,
+        until => until.map(|until| built_in::time(until.hour(), until.minute(), language)).unwrap_or_default(),
     };
     let mut said = Bounded(Vec::new());
     parsed.render_captured_to(values, &mut said).map(drop).map_err(|error| malformed(&error))?;
@@ -205,6 +210,7 @@ mod tests {
             place: Tz::Europe__Berlin,
             provider: Some("Dr. Jane Doe".to_owned()),
             minutes: 30,
+            until: None,
         }
     }
 

@@ -66,6 +66,12 @@ pub fn at_once(starts_at: DateTime<Utc>, quiet: Option<Quiet>, now: DateTime<Utc
     (now < starts_at).then_some(Slot { send_at: later.unwrap_or(now), until: starts_at })
 }
 
+/// When somebody is told of what is held for them until then: now, or when they may be disturbed. What has ended by then is not sent.
+pub fn offer(until: DateTime<Utc>, quiet: Option<Quiet>, now: DateTime<Utc>) -> Slot {
+    let later = quiet.and_then(|quiet| quiet.around(now)).map(|(_, end)| end.min(until));
+    Slot { send_at: later.unwrap_or(now), until }
+}
+
 /// The reminders of an appointment, each with how many minutes before it is meant: none for the past, none after its beginning, no two at once. One that falls
 /// into quiet hours is sent when they end; if that is too late, when they begin; if that is past, not at all.
 pub fn reminders(

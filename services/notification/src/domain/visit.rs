@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use contracts::event::{AppointmentNotice, What};
+use contracts::event::{AppointmentNotice, OfferNotice, What};
 use contracts::id::{AppointmentId, PatientId, ProviderId};
 use contracts::notifications::NotificationType as Kind;
 use serde::{Deserialize, Serialize};
@@ -26,6 +26,9 @@ pub struct Visit {
     pub zone: String,
     /// Whether it is still to take place, and nothing has to be resolved before.
     pub stands: bool,
+    /// Of one that is offered to who waits for it: until when it is held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_until: Option<DateTime<Utc>>,
 }
 
 /// Who is written to.
@@ -38,6 +41,14 @@ pub enum Person {
 }
 
 impl Person {
+    /// The patient, if it is one.
+    pub fn patient(&self) -> Option<&PatientId> {
+        match self {
+            Self::Patient(patient) => Some(patient),
+            Self::Provider(_) => None,
+        }
+    }
+
     /// As their preferences are kept under: no id has a colon in it.
     pub fn name(&self) -> String {
         match self {
@@ -60,6 +71,23 @@ impl Visit {
             minutes: planned.duration_minutes,
             zone: planned.time_zone.clone(),
             stands: planned.is_open && !planned.has_conflict,
+            held_until: None,
+        })
+    }
+
+    /// What would come of an offer, under the waitlist entry's id; `None` if it is from a version that does not say when.
+    pub fn offered(notice: &OfferNotice) -> Option<Self> {
+        let offered = notice.offered.as_ref()?;
+        Some(Self {
+            id: AppointmentId::trusted(notice.waitlist_id.to_string()),
+            version: notice.until.timestamp(),
+            patient: notice.patient_id.clone(),
+            provider: notice.provider_id.clone(),
+            starts_at: offered.starts_at,
+            minutes: offered.duration_minutes,
+            zone: offered.time_zone.clone(),
+            stands: false,
+            held_until: Some(notice.until.min(offered.starts_at)),
         })
     }
 
@@ -122,6 +150,7 @@ pub(super) mod tests {
             minutes: 30,
             zone: "Europe/Berlin".to_owned(),
             stands: true,
+            held_until: None,
         }
     }
 

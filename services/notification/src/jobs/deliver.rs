@@ -12,10 +12,12 @@ use tokio::task::{JoinError, JoinSet};
 use crate::channels::{Channels, LookUp, Outgoing};
 use crate::domain::delivery::{Attempted, Cause, Outcome, Refusal, Verdict, decide};
 use crate::domain::device::Target;
+use crate::domain::preference::opt_out_of;
+use crate::links::{Links, Purpose};
 use crate::store::claim::{Claimed, Unsure, notification_next_due, notification_note, notifications_claim};
-use crate::store::device::{device_find, device_forget};
+use crate::store::device::{device_find, device_forget, device_list};
 use crate::store::outcome::notification_is_known_as;
-use crate::store::scheduled::queued_is_wanted;
+use crate::store::scheduled::{queued_is_wanted, scheduled_again};
 use crate::store::suppression::{suppression_of, suppression_put};
 
 /// Claimed at a time. With what waits already, and [`AT_ONCE`], all are tried within the lease, though four adapters be as slow as they may.
@@ -30,13 +32,19 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 pub struct Delivery {
     db: Db,
     channels: Channels,
+    links: Links,
     due: Arc<Notify>,
 }
 
 impl Delivery {
     /// By these ways. What has none stays in the capture box.
-    pub fn new(db: Db, channels: Channels) -> Self {
-        Self { db, channels, due: Arc::default() }
+    pub fn new(db: Db, channels: Channels, links: Links) -> Self {
+        Self { db, channels, links, due: Arc::default() }
+    }
+
+    /// The links that messages carry.
+    pub fn links(&self) -> &Links {
+        &self.links
     }
 
     /// Whether anything hands on what goes this way.
@@ -86,7 +94,19 @@ impl Delivery {
             return Err(Outcome::refused("The address is suppressed."));
         }
         let (id, asked_at) = (claimed.id.clone(), claimed.created_at);
-        Ok(Outgoing { id, asked_at, content: content.clone(), target })
+        let unsubscribe = self.unsubscribe(claimed).map_err(not_now)?;
+        Ok(Outgoing { id, asked_at, content: content.clone(), target, unsubscribe })
+    }
+
+    /// Where the reader ends such mails: of a kind that can be opted out of, written to somebody by whose wish it goes. One click has to be safe on its way.
+    fn unsubscribe(&self, claimed: &Claimed) -> Result<Option<String>, db::Error> {
+        let Claimed { id, channel, kind, content, .. } = claimed;
+        let is_endable = *channel == Channel::Email
+            && content.wisher.is_some()
+            && !content.critical
+            && opt_out_of(*kind).is_some();
+        let url = if is_endable { self.links.url(Purpose::Unsubscribe, id)? } else { None };
+        Ok(url.filter(|url| url.starts_with("https://")))
     }
 
     async fn hand_over(&self, claimed: &Claimed, message: &Outgoing) -> (Option<usize>, Outcome) {
@@ -179,6 +199,13 @@ pub async fn note(
         suppression_put(tx, db, (claimed.channel, to), *cause).await?;
         if *cause == Cause::Gone {
             device_forget(tx, db, to).await?;
+            let owner = device.as_ref().map(|kept| &kept.owner);
+            if let Some(owner) = owner
+                && device_list(tx, db, owner).await?.is_empty()
+                && scheduled_again(tx, &claimed.id, &claimed.claim).await?
+            {
+                return Ok(true);
+            }
         }
     }
     notification_note(tx, db, claimed, attempted).await

@@ -38,12 +38,14 @@ async fn make_ready(planner: &Planner, due: &[Due]) -> Result<(), Error> {
     let locks: Vec<_> = locks.iter().map(String::as_str).collect();
     db::retrying(&planner.db, async |mut tx| {
         tx.lock(&locks).await?;
-        for (due, ready) in due.iter().zip(&ready) {
+        for (due, (ready, copies)) in due.iter().zip(&ready) {
             let has_way = match ready {
                 Ready::Send(channel, _) => planner.delivery.has_way(*channel),
                 Ready::Withdraw(_) => false,
             };
-            scheduled_note(&mut tx, &planner.db, due, ready, has_way).await?;
+            if scheduled_note(&mut tx, &planner.db, due, ready, has_way).await? {
+                planner.insert(&mut tx, copies).await?;
+            }
         }
         Ok::<_, Error>(tx.commit().await?)
     })

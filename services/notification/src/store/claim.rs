@@ -5,13 +5,13 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use contracts::ambient::Random;
 use contracts::id::NotificationId;
-use contracts::notifications::{Channel, NotificationStatus};
+use contracts::notifications::{Channel, NotificationStatus, NotificationType};
 use db::{Db, Tx, on, sql};
 use sqlx::FromRow;
 
 use crate::domain::delivery::{Attempted, Verdict};
 use crate::domain::notification::Content;
-use crate::store::notification::{CHANNELS, channel_name, content, status_name};
+use crate::store::notification::{CHANNELS, channel_name, content, kind_of, status_name};
 use crate::store::outcome::provider_ref;
 
 /// How long a claimed notification is left to its claimer: longer than its attempts may take one after the other.
@@ -45,6 +45,8 @@ pub struct Claimed {
     pub since: DateTime<Utc>,
     /// The way it goes.
     pub channel: Channel,
+    /// What it is about.
+    pub kind: NotificationType,
     /// What it says and to whom.
     pub content: Content,
     /// That it may have been handed on already.
@@ -69,6 +71,7 @@ struct Row {
     id: String,
     version: i64,
     channel: String,
+    kind: String,
     created_at: DateTime<Utc>,
     replayed_at: Option<DateTime<Utc>>,
     unsure_adapter: Option<i64>,
@@ -92,7 +95,7 @@ pub async fn notifications_claim(db: &Db, limit: u32) -> Result<Vec<Claimed>, db
              claim = $1, next_attempt_at = $2, attempts = attempts + 1 \
          where next_attempt_at <= $3 and id in ( \
              select id from notification where next_attempt_at <= $3 order by next_attempt_at, id limit $4) \
-         returning id, version, channel, created_at, replayed_at, unsure_adapter, patient_id, body, attempts, send_at"
+         returning id, version, channel, kind, created_at, replayed_at, unsure_adapter, patient_id, body, attempts, send_at"
     ))
     .bind(claim.bytes())
     .bind(now + LEASE)
@@ -113,6 +116,7 @@ pub async fn notifications_claim(db: &Db, limit: u32) -> Result<Vec<Claimed>, db
             created_at: row.created_at,
             since: row.replayed_at.or(row.send_at).unwrap_or(row.created_at),
             channel,
+            kind: kind_of(&row.kind).unwrap_or_default(),
             content,
             unsure,
             attempt: u32::try_from(row.attempts).unwrap_or(u32::MAX),

@@ -1,11 +1,13 @@
 //! The `device` table: where push messages go.
 
 use chrono::{DateTime, Utc};
-use contracts::id::{DeviceId, PatientId};
+use contracts::devices::DEVICES_MAX;
+use contracts::id::{DeviceId, PatientId, ProviderId};
 use db::{Db, Place, Subject, Tx, on, sql};
 use sqlx::FromRow;
 
 use crate::domain::device::{Kept, Owner};
+use crate::domain::visit::Person;
 use crate::error::Error;
 
 #[derive(FromRow)]
@@ -46,8 +48,14 @@ impl Row {
     }
 }
 
-/// Keeps a device, under [`db::erasure_lock`] if it is a patient's. Whoever registers it last has it: a phone is handed on, too.
-pub async fn device_put(tx: &mut Tx, db: &Db, kept: &Kept) -> Result<(), Error> {
+/// Keeps a device, under [`db::erasure_lock`] if it is a patient's. Whoever registers it last has it: a phone is handed on, too. `provider`: whose of those
+/// it is, if its user is one.
+pub async fn device_put(
+    tx: &mut Tx,
+    db: &Db,
+    kept: &Kept,
+    provider: Option<&ProviderId>,
+) -> Result<(), Error> {
     let (patient, user) = match &kept.owner {
         Owner::Patient(patient) => (Some(patient.as_str()), None),
         Owner::User(user) => (None, Some(user.as_str())),
@@ -65,7 +73,7 @@ pub async fn device_put(tx: &mut Tx, db: &Db, kept: &Kept) -> Result<(), Error> 
     device_forget(tx, db, kept.device.address()).await?;
     let address = hash(db, kept.device.address())?;
     on!(tx, |conn| sqlx::query(sql!(
-        "insert into device (id, patient_id, user_id, address, created_at, body) values ($1, $2, $3, $4, $5, $6)"
+        "insert into device (id, patient_id, user_id, address, created_at, body, provider_id) values ($1, $2, $3, $4, $5, $6, $7)"
     ))
     .bind(kept.id.as_str())
     .bind(patient)
@@ -73,6 +81,7 @@ pub async fn device_put(tx: &mut Tx, db: &Db, kept: &Kept) -> Result<(), Error> 
     .bind(&address)
     .bind(kept.created_at)
     .bind(&body)
+    .bind(provider.map(ProviderId::as_str))
     .execute(conn)
     .await
     .map(drop))
@@ -105,6 +114,24 @@ pub async fn device_list(tx: &mut Tx, db: &Db, owner: &Owner) -> Result<Vec<Kept
         devices.extend(row.open(db).await?);
     }
     Ok(devices)
+}
+
+/// The ids of the devices by which somebody is told of appointments, the one registered last first. They are few.
+pub async fn devices_of(tx: &mut Tx, person: &Person) -> Result<Vec<String>, db::Error> {
+    let (patient, provider) = match person {
+        Person::Patient(id) => (Some(id.as_str()), None),
+        Person::Provider(id) => (None, Some(id.as_str())),
+    };
+    Ok(on!(tx, |conn| {
+        sqlx::query_scalar(sql!(
+            "select id from device where patient_id = $1 or provider_id = $2 order by created_at desc, id limit $3"
+        ))
+        .bind(patient)
+        .bind(provider)
+        .bind(i64::from(DEVICES_MAX))
+        .fetch_all(conn)
+        .await
+    })?)
 }
 
 /// The device with this id, or else with this token or endpoint.

@@ -4,6 +4,7 @@ pub mod claim;
 pub mod device;
 pub mod erase;
 pub mod notification;
+pub mod offer;
 pub mod outcome;
 pub mod preference;
 pub mod scheduled;

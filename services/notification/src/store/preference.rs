@@ -86,16 +86,27 @@ pub async fn known_address_put(
 ) -> Result<(), db::Error> {
     known_address_erase(tx, patient).await?;
     for address in addresses {
-        let hash = db.vault().blind("to", &addressee(address))?;
-        on!(tx, |conn| sqlx::query(sql!(
-            "insert into known_address (addressee, patient_id) values ($1, $2) on conflict do nothing"
-        ))
-        .bind(&hash)
-        .bind(patient.as_str())
-        .execute(conn)
-        .await
-        .map(drop))?;
+        known_address_add(tx, db, patient, address).await?;
     }
+    Ok(())
+}
+
+/// Remembers that a patient with preferences is reached at this address, too.
+pub async fn known_address_add(
+    tx: &mut Tx,
+    db: &Db,
+    patient: &PatientId,
+    address: &str,
+) -> Result<(), db::Error> {
+    let hash = db.vault().blind("to", &addressee(address))?;
+    on!(tx, |conn| sqlx::query(sql!(
+        "insert into known_address (addressee, patient_id) values ($1, $2) on conflict do nothing"
+    ))
+    .bind(&hash)
+    .bind(patient.as_str())
+    .execute(conn)
+    .await
+    .map(drop))?;
     Ok(())
 }
 

@@ -38,8 +38,8 @@ pub struct Waiting {
 pub struct Planned {
     /// What it is about.
     pub kind: Kind,
-    /// How many minutes before, of a reminder.
-    pub lead_minutes: u32,
+    /// Under which name it is told once.
+    pub told_once: String,
     /// The way it is to go.
     pub channel: Channel,
     /// When.
@@ -59,7 +59,34 @@ pub struct Due {
     pub channel: Channel,
     /// What, to whom, of what.
     pub waiting: Waiting,
+    told_once: Option<String>,
+    slot: Option<Slot>,
     claim: Claim,
+}
+
+impl Planned {
+    /// It, and the same to these further addresses.
+    pub fn with_copies(self, to: Vec<String>) -> Vec<Self> {
+        let mut all = vec![self];
+        for to in to {
+            let first = &all[0];
+            let told_once = format!("{}+{to}", first.told_once);
+            let mut copy = Self { told_once, ..first.clone() };
+            copy.waiting.content.to = to;
+            all.push(copy);
+        }
+        all
+    }
+}
+
+impl Due {
+    /// The same to these further addresses.
+    pub fn copies(&self, channel: Channel, said: &Content, to: Vec<String>) -> Vec<Planned> {
+        let (Some(told_once), Some(slot)) = (self.told_once.clone(), self.slot) else { return Vec::new() };
+        let waiting = Waiting { content: said.clone(), ..self.waiting.clone() };
+        let first = Planned { kind: self.kind, told_once, channel, slot, waiting };
+        first.with_copies(to).split_off(1)
+    }
 }
 
 /// What becomes of one that was made ready.
@@ -78,6 +105,9 @@ struct Row {
     channel: String,
     kind: String,
     body: Vec<u8>,
+    told_once: Option<String>,
+    send_at: Option<DateTime<Utc>>,
+    send_until: Option<DateTime<Utc>>,
 }
 
 /// Plans one, under the patient's [`db::erasure_lock`]: what is due at once goes to the way out (`has_way`), or stays in the capture box. What is told
@@ -89,7 +119,7 @@ pub async fn planned_insert(
     planned: &Planned,
     has_way: bool,
 ) -> Result<bool, db::Error> {
-    let Planned { kind, lead_minutes, channel, slot, waiting } = planned;
+    let Planned { kind, told_once, channel, slot, waiting } = planned;
     let (now, visit) = (tx.now(), &waiting.visit);
     let patient = visit.patient.as_str();
     let sealed = db.vault().seal_json(&Subject::Patient(patient), place(id.as_str()), waiting).await;
@@ -121,8 +151,8 @@ pub async fn planned_insert(
     .bind(sent_at)
     .bind(next_attempt_at)
     .bind(kind.as_str())
-    .bind(visit.id.as_str())
-    .bind(visit.told_once(*kind, &waiting.person, *lead_minutes))
+    .bind((*kind != Kind::Waitlist).then(|| visit.id.as_str()))
+    .bind(told_once)
     .bind(slot.send_at)
     .bind(slot.until)
     .bind(look_at)
@@ -152,7 +182,7 @@ pub async fn scheduled_withdraw(tx: &mut Tx, appointment: &AppointmentId) -> Res
 /// Takes the reminders of an appointment away that wait for somebody, to be planned anew; those that were sent stay.
 pub async fn reminders_clear(tx: &mut Tx, db: &Db, visit: &Visit, person: &Person) -> Result<(), db::Error> {
     let rows: Vec<Row> = on!(tx, |conn| sqlx::query_as(sql!(
-        "select id, patient_id, channel, kind, body from notification \
+        "select id, patient_id, channel, kind, body, told_once, send_at, send_until from notification \
          where appointment_id = $1 and status = 'Scheduled' and kind = 'reminder'"
     ))
     .bind(visit.id.as_str())
@@ -202,7 +232,7 @@ pub async fn scheduled_claim(db: &Db, limit: u32) -> Result<Vec<Due>, db::Error>
         sqlx::query_as(sql!(
         "update notification set claim = $1, look_at = $2 \
          where look_at <= $3 and id in (select id from notification where look_at <= $3 order by look_at, id limit $4) \
-         returning id, patient_id, channel, kind, body"
+         returning id, patient_id, channel, kind, body, told_once, send_at, send_until"
     ))
     .bind(claim.bytes())
     .bind(now + LEASE)
@@ -218,7 +248,9 @@ pub async fn scheduled_claim(db: &Db, limit: u32) -> Result<Vec<Due>, db::Error>
             continue;
         };
         let Some(waiting) = opened(db, &row).await? else { continue };
-        due.push(Due { id: NotificationId::trusted(row.id), kind, channel, waiting, claim: claim.clone() });
+        let slot = row.send_at.zip(row.send_until).map(|(send_at, until)| Slot { send_at, until });
+        let (id, told_once) = (NotificationId::trusted(row.id), row.told_once);
+        due.push(Due { id, kind, channel, waiting, told_once, slot, claim: claim.clone() });
     }
     Ok(due)
 }
@@ -262,6 +294,26 @@ pub async fn scheduled_note(
     .map(|done| done.rows_affected())
     })?;
     Ok(noted == 1)
+}
+
+/// Has one looked at again that its claimer could not hand on, since the person's last device is gone: it goes another way, if there is one. `false` of
+/// what tells of no appointment, or is too late.
+pub async fn scheduled_again(tx: &mut Tx, id: &NotificationId, claim: &Claim) -> Result<bool, db::Error> {
+    let now = tx.now();
+    let again = on!(tx, |conn| {
+        sqlx::query(sql!(
+        "update notification set version = version + 1, status = 'Scheduled', next_attempt_at = null, claim = null, look_at = $3, \
+             attempts = 0, unsure_adapter = null \
+         where id = $1 and status = 'Queued' and claim = $2 and told_once is not null and send_until > $3"
+    ))
+    .bind(id.as_str())
+    .bind(claim.bytes())
+    .bind(now)
+    .execute(conn)
+    .await
+    .map(|done| done.rows_affected())
+    })?;
+    Ok(again == 1)
 }
 
 async fn withdraw(tx: &mut Tx, due: &Due, ready: &Ready) -> Result<bool, db::Error> {

@@ -28,6 +28,7 @@ pub(crate) fn account(port: u16, sid: &str) -> SmsSettings {
 /// Runs a test with integrations of which each may be at one of two ports.
 pub(crate) fn run<T>(
     engine: db::Engine,
+    services: &'static [http_kit::Service],
     change: fn(&mut Integrations, [u16; 2]),
     test: fn(Arc<TestStack>, [u16; 2]) -> T,
 ) where
@@ -35,30 +36,39 @@ pub(crate) fn run<T>(
 {
     let ports = [free_port(), free_port()];
     let settings = move |settings: &mut settings::ServiceSettings| change(&mut settings.integrations, ports);
-    testkit::stack::run_with(engine, SERVICES, settings, move |stack| {
+    testkit::stack::run_with(engine, services, settings, move |stack| {
         let _ = stack.secret(ServiceName::NotificationService, "sms", "value", TOKEN.as_bytes());
         test(stack, ports)
     });
 }
 
 macro_rules! channel_tests {
-    ($($settings:ident: async fn $name:ident($stack:ident: Arc<TestStack>, $ports:ident: [u16; 2]) $body:block)*) => {$(
+    (services = $services:expr; $($settings:ident: async fn $name:ident($stack:ident: Arc<TestStack>, $ports:ident: [u16; 2]) $body:block)*) => {
+        crate::channels::channel_tests! { @each ($services) $($settings: fn $name($stack, $ports) $body)* }
+    };
+    (@each ($services:expr)) => {};
+    (@each ($services:expr) $settings:ident: fn $name:ident($stack:ident, $ports:ident) $body:block $($rest:tt)*) => {
         mod $name {
+            #[allow(unused_imports, reason = "what the other tests use is there for every one")]
             use super::*;
 
             async fn test($stack: Arc<TestStack>, $ports: [u16; 2]) $body
 
             #[test]
             fn sqlite() {
-                crate::channels::run(db::Engine::Sqlite, $settings, test);
+                crate::channels::run(db::Engine::Sqlite, $services, $settings, test);
             }
 
             #[test]
             fn postgres() {
-                crate::channels::run(db::Engine::Postgres, $settings, test);
+                crate::channels::run(db::Engine::Postgres, $services, $settings, test);
             }
         }
-    )*};
+        crate::channels::channel_tests! { @each ($services) $($rest)* }
+    };
+    ($($settings:ident: async fn $name:ident($stack:ident: Arc<TestStack>, $ports:ident: [u16; 2]) $body:block)*) => {
+        crate::channels::channel_tests! { @each (crate::channels::SERVICES) $($settings: fn $name($stack, $ports) $body)* }
+    };
 }
 pub(crate) use channel_tests;
 

@@ -9,13 +9,16 @@ mod events;
 mod list;
 mod mail;
 mod mail_faults;
+mod offers;
 mod outage;
 mod preferences;
 mod push;
+mod push_reminders;
 mod reminders;
 mod send;
 mod sms;
 mod templates;
+mod unsubscribe;
 
 use std::sync::Arc;
 

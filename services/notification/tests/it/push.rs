@@ -13,7 +13,7 @@ use super::*;
 use crate::channels::*;
 use testkit::fake::{Asked, Fake, Say};
 
-fn both(outside: &mut Integrations, [port, _]: [u16; 2]) {
+pub(crate) fn both(outside: &mut Integrations, [port, _]: [u16; 2]) {
     outside.push = Some(PushSettings {
         fcm: Some(FcmSettings {
             url: format!("http://127.0.0.1:{port}"),
@@ -33,7 +33,7 @@ fn pem(der: &[u8]) -> String {
 }
 
 /// Writes the two keys where the service reads them.
-fn keys(stack: &Arc<TestStack>, port: u16) {
+pub(crate) fn keys(stack: &Arc<TestStack>, port: u16) {
     let rsa = RsaKey::generate(KeySize::Rsa2048).unwrap();
     let der: Pkcs8V1Der<'_> = rsa.as_der().unwrap();
     let account = json!({
@@ -47,7 +47,7 @@ fn keys(stack: &Arc<TestStack>, port: u16) {
 }
 
 /// Google, and a push service of browsers.
-fn takes_all(asked: &Asked) -> Say {
+pub(crate) fn takes_all(asked: &Asked) -> Say {
     let json =
         |status, body: Value| Say::This(status, "content-type: application/json\r\n", body.to_string());
     match asked.path.as_str() {
@@ -59,7 +59,7 @@ fn takes_all(asked: &Asked) -> Say {
     }
 }
 
-fn gone() -> Say {
+pub(crate) fn gone() -> Say {
     let details = json!([{"@type": "type.googleapis.com/google.firebase.fcm.v1.FcmError", "errorCode": "UNREGISTERED"}]);
     let error = json!({"error": {"code": 404, "message": "Requested entity was not found.", "status": "NOT_FOUND", "details": details}});
     Say::This(404, "content-type: application/json\r\n", error.to_string())

@@ -16,7 +16,8 @@ use crate::event::{Accepted, Event};
 use crate::export::{ExportPage, ExportSearch};
 use crate::feeds::{CalendarText, Feed, FeedCreated, FeedFile, FeedFilter, FeedRequest, FeedRevoked};
 use crate::id::{
-    AppointmentId, FeedId, PatientId, ProviderId, ReferralId, SeriesId, SlotHoldId, WaitlistId, WatchId, WebhookId,
+    AppointmentId, FeedId, PatientId, ProviderId, ReferralId, SeriesId, SlotHoldId, WaitlistId, WatchId,
+    WebhookId,
 };
 use crate::keys::ServiceKeys;
 use crate::merge_patch::MergePatch;

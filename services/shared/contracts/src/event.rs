@@ -175,7 +175,7 @@ pub struct CredentialNotice {
     pub expires_on: String,
 }
 
-/// What is offered to whom, and until when. What it is they are shown by the entry.
+/// What is offered to whom, and until when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OfferNotice {
@@ -187,6 +187,21 @@ pub struct OfferNotice {
     pub provider_id: ProviderId,
     /// Until when.
     pub until: DateTime<Utc>,
+    /// What it is, for whoever writes to them. Left out by the version before this one, which runs beside it during a rollout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offered: Option<OfferedTime>,
+}
+
+/// A time that is offered to somebody.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OfferedTime {
+    /// When it begins.
+    pub starts_at: DateTime<Utc>,
+    /// How long it takes.
+    pub duration_minutes: u32,
+    /// The IANA time zone of the provider's place.
+    pub time_zone: String,
 }
 
 /// That somebody treats somebody, as far as one source says. The highest version of a source counts.

@@ -61,6 +61,7 @@ const ROUTE_WORDS: &[&str] = &[
     "statistics",
     "suppressions",
     "templates",
+    "unsubscribe",
     "users",
     "waitlist",
 ];

@@ -35,6 +35,7 @@ pub mod hours;
 pub mod id;
 pub mod kek;
 pub mod keys;
+pub mod links;
 pub mod local_time;
 pub mod merge_patch;
 pub mod money;

@@ -16,6 +16,7 @@ use crate::event::{Accepted, Event};
 use crate::export::{ExportPage, ExportSearch};
 use crate::id::{DeviceId, NotificationId, PatientId, ProviderId, SuppressionId};
 use crate::keys::ServiceKeys;
+use crate::links::{HtmlPage, LinkToken};
 use crate::merge_patch::MergePatch;
 use crate::page::Page;
 use crate::preferences::{NotificationPreferences, PreferencesUpdated};
@@ -116,6 +117,14 @@ api! {
     /// Take a text message that somebody wrote; the SMS provider signs for it.
     sms_inbound: SmsInbound = Post "/api/notifications/callbacks/sms/inbound" (form SmsForm),
         public, answers 200 Twiml;
+
+    /// See what a mail's link ends, before it does.
+    unsubscribe_page: UnsubscribePage = Get "/api/notifications/unsubscribe/{tokenId}" [token: LinkToken],
+        public, answers 200 HtmlPage;
+
+    /// Get no more mails of a kind, by the link that one of them carries.
+    unsubscribe: Unsubscribe = Post "/api/notifications/unsubscribe/{tokenId}" [token: LinkToken],
+        public, answers 200 HtmlPage;
 
     /// Take an event.
     deliver_to_notifications: DeliverToNotifications = Post "/internal/events" (body Event),

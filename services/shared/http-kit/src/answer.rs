@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use contracts::endpoint::{Endpoint, Representation};
 use db::KeptAnswer;
-use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, LOCATION};
+use http::header::{
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, LOCATION,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use crate::caller::View;
@@ -12,6 +14,9 @@ use crate::events::Events;
 
 /// What an answer is, if nothing else is said.
 const JSON: &str = "application/json";
+/// A page for people: it runs and loads nothing, stands in nobody's frame, and its form goes back to where it came from.
+const HTML: &str = "text/html; charset=utf-8";
+const HTML_POLICY: &str = "default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 /// An operation's success.
 #[derive(Debug)]
@@ -126,6 +131,9 @@ impl<E: Endpoint> Answer<E> {
         let mut headers = vec![(ETAG.to_string(), etag)];
         if self.media_type != JSON {
             headers.push((CONTENT_TYPE.to_string(), self.media_type.to_owned()));
+        }
+        if self.media_type == HTML {
+            headers.push((CONTENT_SECURITY_POLICY.to_string(), HTML_POLICY.to_owned()));
         }
         let named = |name| (CONTENT_DISPOSITION.to_string(), format!("attachment; filename=\"{name}\""));
         headers.extend(self.file.map(named));

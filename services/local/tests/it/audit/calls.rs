@@ -153,7 +153,13 @@ fn of_appointments_and_bills() -> Vec<Called> {
         call("accept_referral", "/api/referrals/{id}/accept", r#"{"providerId": "prov001"}"#, true, 200),
         call("decline_referral", "/api/referrals/{id}/decline", r#"{"reason": "No room."}"#, true, 200),
         // There is nothing left to be withdrawn.
-        call("withdraw_referral", "/api/referrals/{id}/withdraw", r#"{"reason": "Seen elsewhere."}"#, true, 409),
+        call(
+            "withdraw_referral",
+            "/api/referrals/{id}/withdraw",
+            r#"{"reason": "Seen elsewhere."}"#,
+            true,
+            409,
+        ),
         call("hold_slot", "/api/appointments/holds", held, true, 201),
         call("list_slot_holds", "/api/appointments/holds", "", true, 200),
         call("release_slot", "/api/appointments/holds/{id}", "", false, 200),
@@ -195,7 +201,13 @@ fn of_appointments_and_bills() -> Vec<Called> {
         call("next_slots", "/api/slots", "", false, 200),
         call("availability_events", "/api/providers/prov001/availability/events?seconds=0", "", false, 200),
         // None are taken: the resource names none.
-        call("create_webhook", "/api/providers/prov001/availability/webhooks", r#"{"url": "https://a.example/x"}"#, false, 422),
+        call(
+            "create_webhook",
+            "/api/providers/prov001/availability/webhooks",
+            r#"{"url": "https://a.example/x"}"#,
+            false,
+            422,
+        ),
         call("list_webhooks", "/api/providers/prov001/availability/webhooks", "", false, 200),
         call("delete_webhook", "/api/providers/prov001/availability/webhooks/hook_1", "", false, 404),
         // It is in none.
@@ -299,6 +311,15 @@ fn of_records_and_notifications() -> Vec<Called> {
         // Nobody has signed it.
         call("sms_status", "/api/notifications/callbacks/sms", "MessageStatus=delivered", false, 404),
         call("sms_inbound", "/api/notifications/callbacks/sms/inbound", "Body=STOP", false, 404),
+        // Nor this.
+        call(
+            "unsubscribe_page",
+            "/api/notifications/unsubscribe/notif_1.BwcHBwcHBwcHBwcHBwcHBw",
+            "",
+            false,
+            404,
+        ),
+        call("unsubscribe", "/api/notifications/unsubscribe/notif_1.BwcHBwcHBwcHBwcHBwcHBw", "", false, 404),
     ]
 }
 

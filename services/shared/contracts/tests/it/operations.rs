@@ -7,7 +7,7 @@ use contracts::operations;
 use settings::Method;
 
 /// Whatever anybody may call without signing in. A new one must be added here, on purpose.
-const PUBLIC: [&str; 13] = [
+const PUBLIC: [&str; 15] = [
     "login",
     "identity_providers",
     "start_oidc",
@@ -24,6 +24,9 @@ const PUBLIC: [&str; 13] = [
     "sms_inbound",
     // Google brings the token of its channel.
     "outside_calendar_changed",
+    // Whoever was written to has the link: it is signed.
+    "unsubscribe_page",
+    "unsubscribe",
 ];
 
 /// What everybody may do who is signed in: see to what is their own, and ask whether the gateway is well.

@@ -1,0 +1,104 @@
+//! What is offered to who waits for it, as they are told of it.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use serde_json::json;
+
+use super::*;
+use crate::reminders::{STARTS, clinic};
+
+/// Tells of an offer that ends then.
+async fn offer(stack: &Arc<TestStack>, event: &str, until: &str) {
+    let event = json!({
+        "id": event, "occurredAt": "2026-01-15T09:00:00Z", "type": "waitlist.offered.v1",
+        "data": {"waitlistId": "wait_1", "patientId": "12345", "providerId": "prov001", "until": until,
+            "offered": {"startsAt": STARTS, "durationMinutes": 30, "timeZone": "Europe/Berlin"}},
+    });
+    let _ = call(stack, Role::Service, Method::POST, "/internal/events", Some(&event.to_string()))
+        .await
+        .expect(200);
+}
+
+async fn wish(stack: &Arc<TestStack>, wish: &str) {
+    let path = "/api/notifications/preferences/12345";
+    let _ = call(stack, Role::Receptionist, Method::PUT, path, Some(wish)).await.expect(200);
+}
+
+/// To whom, where it stands and why.
+async fn told(stack: &Arc<TestStack>) -> Vec<String> {
+    let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+    let items = listed(stack, "type=waitlist&patientId=12345").await;
+    items.iter().map(|item| [&item["to"], &item["status"], &item["error"]].map(text).join(" ")).collect()
+}
+
+async fn until_told(stack: &Arc<TestStack>, expected: &[&str]) {
+    let mut last = Vec::new();
+    for _ in 0..2_400 {
+        last = told(stack).await;
+        if last == expected {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    assert_eq!(last, expected);
+}
+
+testkit::stack_tests! { services = [patient::SERVICE, provider::SERVICE, notification::SERVICE];
+    async fn whom_something_is_offered_is_told_once_what_and_until_when(stack: Arc<TestStack>) {
+        clinic(&stack).await;
+        offer(&stack, "evt_1", "2026-01-15T09:30:00Z").await;
+        offer(&stack, "evt_2", "2026-01-15T09:30:00Z").await;
+        assert_eq!(told(&stack).await, ["johndoe@example.com Sent -"]);
+        let item = &listed(&stack, "type=waitlist").await[0];
+        let text = "An appointment that you wait for is free on Tuesday, January 20, 2026 at 10:00 AM (Europe/Berlin) with Dr. Jane Doe. \
+                    It is held for you until 10:30 AM. Please tell the clinic whether you take it.";
+        assert_eq!((&item["body"], &item["appointmentId"]), (&json!(text), &Value::Null));
+        // Offered again later, it is told again.
+        stack.clock.advance(TimeDelta::hours(1));
+        offer(&stack, "evt_3", "2026-01-15T10:30:00Z").await;
+        assert_eq!(told(&stack).await.len(), 2);
+    }
+
+    async fn an_offer_that_has_ended_is_told_to_nobody(stack: Arc<TestStack>) {
+        clinic(&stack).await;
+        offer(&stack, "evt_1", "2026-01-15T08:30:00Z").await;
+        assert!(told(&stack).await.is_empty());
+        // It is ten in the morning in Berlin: the offer ends in quiet hours.
+        wish(&stack, r#"{"quietHours": {"from": "09:00", "to": "11:00"}, "language": "de"}"#).await;
+        offer(&stack, "evt_2", "2026-01-15T09:30:00Z").await;
+        assert_eq!(told(&stack).await, ["johndoe@example.com Scheduled -"]);
+        stack.clock.advance(TimeDelta::minutes(30));
+        until_told(&stack, &["johndoe@example.com Withdrawn Its time has passed."]).await;
+    }
+
+    async fn what_is_told_after_quiet_hours_is_what_still_stands(stack: Arc<TestStack>) {
+        clinic(&stack).await;
+        wish(&stack, r#"{"quietHours": {"from": "09:00", "to": "10:15"}, "language": "de"}"#).await;
+        offer(&stack, "evt_1", "2026-01-15T09:30:00Z").await;
+        assert_eq!(told(&stack).await, ["johndoe@example.com Scheduled -"]);
+        stack.clock.advance(TimeDelta::minutes(15));
+        until_told(&stack, &["johndoe@example.com Sent -"]).await;
+        let body = listed(&stack, "type=waitlist").await[0]["body"].as_str().unwrap().to_owned();
+        assert!(body.contains("bis 10:30 Uhr für Sie reserviert"), "{body}");
+    }
+
+    async fn who_took_it_or_does_not_wish_it_is_not_told(stack: Arc<TestStack>) {
+        clinic(&stack).await;
+        wish(&stack, r#"{"quietHours": {"from": "09:00", "to": "10:15"}}"#).await;
+        offer(&stack, "evt_1", "2026-01-15T09:30:00Z").await;
+        let _ = crate::reminders::tell(&stack, "booked", 1, STARTS).await;
+        assert_eq!(told(&stack).await, ["johndoe@example.com Withdrawn The offer was taken."]);
+        wish(&stack, r#"{"optOuts": [{"type": "change"}]}"#).await;
+        offer(&stack, "evt_2", "2026-01-15T09:40:00Z").await;
+        assert_eq!(told(&stack).await.len(), 1);
+    }
+
+    async fn of_an_erased_patient_no_offer_is_told(stack: Arc<TestStack>) {
+        clinic(&stack).await;
+        let erased = r#"{"id": "evt_9", "occurredAt": "2026-01-15T09:00:00Z", "type": "patient.erased.v1", "data": {"patientId": "12345"}}"#;
+        let _ = call(&stack, Role::Service, Method::POST, "/internal/events", Some(erased)).await.expect(200);
+        offer(&stack, "evt_1", "2026-01-15T09:30:00Z").await;
+        assert!(listed(&stack, "type=waitlist").await.is_empty());
+    }
+}
