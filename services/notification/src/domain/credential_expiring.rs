@@ -29,6 +29,7 @@ pub fn letter(notice: &CredentialNotice, provider: &Email) -> Draft {
                  Please renew it, and tell whoever looks after credentials at the clinic.\n"
             ),
             critical: false,
+            invitation: None,
         },
         patient: None,
     }

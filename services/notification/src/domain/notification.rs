@@ -9,6 +9,8 @@ use contracts::notifications::{
 use contracts::problem::{Faults, Problem};
 use serde::{Deserialize, Serialize};
 
+use super::invitation::Invitation;
+
 const SUBJECT_CHARS_MAX: usize = 998;
 const MAIL_CHARS_MAX: usize = 100_000;
 const SMS_CHARS_MAX: usize = 1_600;
@@ -28,6 +30,9 @@ pub struct Content {
     /// Whether it is sent whatever is wished, and to a suppressed address too where the law allows it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub critical: bool,
+    /// What goes beside the text of a mail, for calendar programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invitation: Option<Invitation>,
 }
 
 /// A notification that is asked for.
@@ -122,8 +127,13 @@ impl Draft {
         let subject = faults.take(subject.0, subject.1);
         let body = faults.take(body.0, body.1);
         let patient = faults.take("patientId", patient.map(PatientId::parse).transpose());
-        let content =
-            to.zip(subject).zip(body).map(|((to, subject), body)| Content { to, subject, body, critical });
+        let content = to.zip(subject).zip(body).map(|((to, subject), body)| Content {
+            to,
+            subject,
+            body,
+            critical,
+            invitation: None,
+        });
         faults.finish(content.zip(patient).map(|(content, patient)| Self { channel, content, patient }))
     }
 }
@@ -246,6 +256,13 @@ mod tests {
             critical: false,
         };
         assert_eq!(fields(&Draft::sms(&bad).unwrap_err()), ["to", "message", "patientId"]);
+    }
+
+    #[test]
+    fn what_the_version_before_wrote_is_read() {
+        let old = r#"{"to": "a@example.com", "subject": "Hello", "body": "Hello"}"#;
+        let content: Content = serde_json::from_str(old).unwrap();
+        assert_eq!((content.to.as_str(), content.invitation), ("a@example.com", None));
     }
 
     #[test]

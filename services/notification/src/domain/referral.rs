@@ -37,6 +37,7 @@ pub fn letter(notice: &ReferralNotice, provider: &Email) -> Draft {
             subject: Some(subject.to_owned()),
             body: format!("The referral {} {what}.\nPlease look at it here.\n", notice.referral_id),
             critical: false,
+            invitation: None,
         },
         patient: Some(notice.patient_id.clone()),
     }

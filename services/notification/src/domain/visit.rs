@@ -26,6 +26,9 @@ pub struct Visit {
     pub zone: String,
     /// Whether it is still to take place, and nothing has to be resolved before.
     pub stands: bool,
+    /// What names it in every calendar, if the event says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calendar_uid: Option<String>,
 }
 
 /// Who is written to.
@@ -60,6 +63,7 @@ impl Visit {
             minutes: planned.duration_minutes,
             zone: planned.time_zone.clone(),
             stands: planned.is_open && !planned.has_conflict,
+            calendar_uid: planned.calendar_uid.clone(),
         })
     }
 
@@ -122,6 +126,7 @@ pub(super) mod tests {
             minutes: 30,
             zone: "Europe/Berlin".to_owned(),
             stands: true,
+            calendar_uid: Some("0b1d0c2e-6f3a-8b1c-9d2e-3f4a5b6c7d8e".to_owned()),
         }
     }
 
