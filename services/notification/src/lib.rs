@@ -11,6 +11,7 @@ pub mod channels;
 pub mod domain;
 mod error;
 pub mod jobs;
+mod letter;
 pub mod links;
 pub mod mail;
 pub mod peers;

@@ -5,19 +5,19 @@ use std::sync::{Mutex, PoisonError};
 
 use db::{SecretError, Secrets};
 use http_kit::kit::BoxFuture;
-use lettre::message::header::{HeaderName, HeaderValue};
-use lettre::message::{Mailbox, SinglePart};
+use lettre::message::Mailbox;
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Tls, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::transport::smtp::{self, AsyncSmtpTransportBuilder, PoolConfig};
-use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
+use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 use settings::{MailSettings, MailTls, SecretRef};
 use zeroize::Zeroizing;
 
 use crate::channels::{Adapter, Outgoing, TIMEOUT};
 use crate::domain::delivery::{Cause, Outcome, Refusal};
 use crate::domain::device::Target;
+use crate::letter::Letterhead;
 
 /// Connections that are kept open to one server: it is not asked for more at once.
 const CONNECTIONS_MAX: u32 = 16;
@@ -28,14 +28,10 @@ const NO_MAILBOX: [&str; 5] = ["5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10"];
 /// §4.2.3's 530) and a host that takes no mail at all (RFC 7504).
 const REFUSALS_OF_US: [u16; 5] = [521, 530, 534, 535, 538];
 
-/// How mail says where it is ended, and that one click does it (RFC 2369 §3.2, RFC 8058 §3.1).
-const UNSUBSCRIBE: [(&str, &str); 2] =
-    [("List-Unsubscribe", "<{}>"), ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")];
-
 /// Hands mail to the stack's server.
 pub struct Mailer {
     server: AsyncSmtpTransportBuilder,
-    from: Mailbox,
+    letterhead: Letterhead,
     login: Option<(String, SecretRef)>,
     secrets: Secrets,
     /// With the password that it was made with.
@@ -59,8 +55,9 @@ pub enum BadMailSettings {
 }
 
 impl Mailer {
-    /// For this server. Its password is read at each attempt, so that a new one is seen.
-    pub fn new(settings: &MailSettings, secrets: Secrets) -> Result<Self, BadMailSettings> {
+    /// For this server. Its password is read at each attempt, so that a new one is seen. `organizer`: the sender of the stack's first server, by whom
+    /// appointments stay organized though another server is asked in its place.
+    pub fn new(settings: &MailSettings, organizer: &str, secrets: Secrets) -> Result<Self, BadMailSettings> {
         let from: Mailbox = settings.from.parse()?;
         let tls = match settings.tls {
             // Required: a server without STARTTLS, or one in the middle that hides it, gets nothing.
@@ -79,11 +76,12 @@ impl Mailer {
             .hello_name(ClientId::Domain(from.email.domain().to_owned()))
             .timeout(Some(TIMEOUT))
             .pool_config(PoolConfig::new().max_size(CONNECTIONS_MAX));
-        Ok(Self { server, from, login, secrets, pool: Mutex::default() })
+        let letterhead = Letterhead { from, organizer: organizer.parse()? };
+        Ok(Self { server, letterhead, login, secrets, pool: Mutex::default() })
     }
 
     async fn send(&self, message: &Outgoing) -> Outcome {
-        let Ok(mail) = self.compose(message) else {
+        let Ok(mail) = self.letterhead.compose(message) else {
             return Outcome::refused("It cannot be written as mail.");
         };
         let server = match self.server() {
@@ -119,29 +117,6 @@ impl Mailer {
         };
         *pool = Some((password, transport.clone()));
         Ok(transport)
-    }
-
-    /// The message: the same at every attempt, so that whoever gets it twice can tell (RFC 5322 §3.6.4).
-    fn compose(&self, message: &Outgoing) -> Result<Message, Box<dyn Error>> {
-        let Outgoing { id, content, asked_at, .. } = message;
-        let mut mail = Message::builder()
-            .from(self.from.clone())
-            .to(Mailbox::new(None, content.to.parse()?))
-            .subject(content.subject.clone().unwrap_or_default())
-            .date((*asked_at).into())
-            .message_id(Some(format!("<{id}@{}>", self.from.email.domain())))
-            // RFC 3834 §5: nobody's absence note is to answer this.
-            .raw_header(HeaderValue::new(
-                HeaderName::new_from_ascii_str("Auto-Submitted"),
-                "auto-generated".to_owned(),
-            ));
-        if let Some(url) = &message.unsubscribe {
-            for (name, value) in UNSUBSCRIBE {
-                let name = HeaderName::new_from_ascii_str(name);
-                mail = mail.raw_header(HeaderValue::new(name, value.replace("{}", url)));
-            }
-        }
-        Ok(mail.singlepart(SinglePart::plain(content.body.clone()))?)
     }
 }
 
@@ -207,55 +182,4 @@ fn is_about_tls(error: &smtp::Error) -> bool {
     let causes = std::iter::successors(error.source(), |cause| (*cause).source());
     let mut io = causes.filter_map(|cause| cause.downcast_ref::<std::io::Error>());
     error.is_tls() || io.any(|error| error.kind() == std::io::ErrorKind::InvalidData)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use chrono::DateTime;
-    use contracts::id::NotificationId;
-    use proptest::prelude::*;
-
-    use crate::domain::notification::Content;
-
-    fn mailer() -> Mailer {
-        let settings = MailSettings {
-            host: "mail.example".to_owned(),
-            port: 587,
-            tls: MailTls::StartTls,
-            from: "Clinic <no-reply@clinic.example>".to_owned(),
-            username: None,
-            password: None,
-        };
-        Mailer::new(&settings, Secrets::new("/nowhere")).unwrap()
-    }
-
-    fn headers(content: Content) -> Vec<String> {
-        let target = Target::Address(content.to.clone());
-        let id = NotificationId::parse("notif_1").unwrap();
-        let message = Outgoing { id, asked_at: DateTime::UNIX_EPOCH, content, target, unsubscribe: None };
-        let message = mailer().compose(&message).unwrap().formatted();
-        let text = String::from_utf8(message).unwrap();
-        let (head, _) = text.split_once("\r\n\r\n").unwrap();
-        head.replace("\r\n ", " ")
-            .split("\r\n")
-            .map(|line| line.split(':').next().unwrap().to_owned())
-            .collect()
-    }
-
-    proptest! {
-        #[test]
-        fn no_text_adds_a_header(subject in "\\PC{1,200}|[a-zA-Z:\\r\\n @.]{1,80}", body in "[\\PC\\r\\n:]{1,200}") {
-            let content = Content { to: "a@example.com".to_owned(), subject: Some(subject), body, ..Content::default() };
-            let expected = [
-                "From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted", "MIME-Version", "Content-Type",
-                "Content-Transfer-Encoding",
-            ];
-            let mut headers = headers(content);
-            let mut expected: Vec<_> = expected.map(str::to_owned).into();
-            headers.sort();
-            expected.sort();
-            prop_assert_eq!(headers, expected);
-        }
-    }
 }

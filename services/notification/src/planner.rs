@@ -16,7 +16,8 @@ use http_kit::Kit;
 use http_kit::kit::BuildError;
 use tokio::sync::Notify;
 
-use crate::domain::notification::Content;
+use crate::domain::invitation::Invitation;
+use crate::domain::notification::{Content, addressee};
 use crate::domain::preference::Preference;
 use crate::domain::text::{Facts, Template};
 use crate::domain::timing;
@@ -265,8 +266,19 @@ impl Known {
             Some(said) => said,
             None => built_in.render(language, &facts).map_err(|error| Error::Template(error.to_string()))?,
         };
+        let invitation =
+            Invitation::of(kind, visit, language).filter(|_| !self.shares_a_mailbox(person, visit));
         let (subject, wisher) = (Some(said.subject), Some(person.clone()));
-        Ok(Some(Content { to, subject, body: said.text, critical: false, wisher }))
+        Ok(Some(Content { to, subject, body: said.text, critical: false, wisher, invitation }))
+    }
+
+    /// Whether somebody is a provider with whom it no longer is, and the one with whom it is now has the same mailbox: a practice's. Its calendar keeps the
+    /// appointment, and is told by what goes to the other.
+    fn shares_a_mailbox(&self, person: &Person, visit: &Visit) -> bool {
+        let provider = Person::Provider(visit.provider.clone());
+        let mailbox = |person| self.reached(person)?.address(Channel::Email).map(addressee);
+        let is_former = matches!(person, Person::Provider(_)) && *person != provider;
+        is_former && mailbox(person).is_some_and(|own| mailbox(&provider) == Some(own))
     }
 
     fn planned(
@@ -326,8 +338,9 @@ impl Known {
     }
 }
 
-/// A text message has no subject.
+/// A text message has no subject, and what is for calendar programs goes by mail alone.
 fn of_channel(channel: Channel, content: Content) -> Content {
     let subject = content.subject.filter(|_| channel != Channel::Sms);
-    Content { subject, ..content }
+    let invitation = content.invitation.filter(|_| channel == Channel::Email);
+    Content { subject, invitation, ..content }
 }

@@ -53,6 +53,7 @@ use crate::error::{Error, Taken};
 use crate::jobs::review;
 use crate::peers::Peers;
 use crate::store::appointment::{Kept, Sealed, appointment_find};
+use crate::store::feed::uid_of;
 use crate::store::state::heard;
 use crate::store::taken::taken;
 
@@ -288,7 +289,12 @@ impl Api {
 
 /// Tells the others, in the transaction of what they are told.
 pub(crate) async fn publish(db: &Db, tx: &mut Tx, what: Option<What>) -> Result<(), db::Error> {
-    let Some(what) = what else { return Ok(()) };
+    let Some(mut what) = what else { return Ok(()) };
+    if let Some(notice) = what.appointment_mut()
+        && let Some(planned) = &mut notice.planned
+    {
+        planned.calendar_uid = Some(uid_of(db, notice.appointment_id.as_str())?);
+    }
     let event = Event { id: EventId::generate(db.random()), occurred_at: tx.now(), what };
     relay::publish(tx, db, &event).await
 }

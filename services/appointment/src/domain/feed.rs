@@ -184,6 +184,8 @@ impl Entry {
             ends_at: self.ends_at,
             status: self.status(),
             summary: SUMMARY.to_owned(),
+            organizer: None,
+            attendee: None,
         }
     }
 }
@@ -191,7 +193,7 @@ impl Entry {
 /// The calendar of these.
 pub fn calendar_of(entries: &[Entry]) -> Calendar {
     Calendar {
-        name: NAME.to_owned(),
+        name: Some(NAME.to_owned()),
         method: None,
         refresh_minutes: Some(REFRESH_MINUTES),
         events: entries.iter().map(Entry::event).collect(),

@@ -79,6 +79,8 @@ fn planned(version: i64, before: Option<&Appointment>, after: &Appointment) -> O
         is_open: is_open(after.status),
         has_conflict: after.conflict.is_some(),
         former_provider_id: former.cloned(),
+        // Made with this service's key, which is not known here: whoever publishes it says it.
+        calendar_uid: None,
     })
 }
 

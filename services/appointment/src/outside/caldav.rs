@@ -138,8 +138,12 @@ impl CalDav {
         etag: Option<&str>,
         event: calendar::Event,
     ) -> Result<Option<String>, Fault> {
-        let calendar =
-            Calendar { name: NAME.to_owned(), method: None, refresh_minutes: None, events: vec![event] };
+        let calendar = Calendar {
+            name: Some(NAME.to_owned()),
+            method: None,
+            refresh_minutes: None,
+            events: vec![event],
+        };
         let request = self.request(b"PUT", self.at(href)?)?.header("content-type", MEDIA_TYPE);
         let request = match etag {
             Some(etag) => request.header("if-match", etag),

@@ -87,8 +87,9 @@ impl Channels {
         (secrets, clock, random): (&Secrets, &Clock, &Random),
     ) -> Result<Self, BuildError> {
         let mut channels = Self::default();
-        for mail in settings.mail.iter().chain(&settings.mail_fallback) {
-            channels.mail.push(Arc::new(Mailer::new(mail, secrets.clone())?));
+        let mails: Vec<_> = settings.mail.iter().chain(&settings.mail_fallback).collect();
+        for mail in &mails {
+            channels.mail.push(Arc::new(Mailer::new(mail, &mails[0].from, secrets.clone())?));
         }
         channels.accounts = Twilio::all(settings, secrets)?;
         for sms in &channels.accounts {

@@ -5,6 +5,7 @@ pub mod credential_expiring;
 pub mod delivery;
 pub mod device;
 pub mod emergency;
+pub mod invitation;
 pub mod notification;
 pub mod outside_hours;
 pub mod page;

@@ -9,6 +9,7 @@ use contracts::notifications::{
 use contracts::problem::{Faults, Problem};
 use serde::{Deserialize, Serialize};
 
+use super::invitation::Invitation;
 use super::visit::Person;
 
 const SUBJECT_CHARS_MAX: usize = 998;
@@ -33,6 +34,9 @@ pub struct Content {
     /// Who may end such messages: whose wish it is looked at whether they are sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wisher: Option<Person>,
+    /// What goes beside the text of a mail, for calendar programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invitation: Option<Invitation>,
 }
 
 /// A notification that is asked for.
@@ -129,7 +133,14 @@ impl Draft {
         let patient = faults.take("patientId", patient.map(PatientId::parse).transpose());
         let wisher = patient.clone().flatten().map(Person::Patient);
         let content = to.zip(subject).zip(body);
-        let content = content.map(|((to, subject), body)| Content { to, subject, body, critical, wisher });
+        let content = content.map(|((to, subject), body)| Content {
+            to,
+            subject,
+            body,
+            critical,
+            wisher,
+            invitation: None,
+        });
         faults.finish(content.zip(patient).map(|(content, patient)| Self { channel, content, patient }))
     }
 }
@@ -252,6 +263,13 @@ mod tests {
             critical: false,
         };
         assert_eq!(fields(&Draft::sms(&bad).unwrap_err()), ["to", "message", "patientId"]);
+    }
+
+    #[test]
+    fn what_the_version_before_wrote_is_read() {
+        let old = r#"{"to": "a@example.com", "subject": "Hello", "body": "Hello"}"#;
+        let content: Content = serde_json::from_str(old).unwrap();
+        assert_eq!((content.to.as_str(), content.invitation), ("a@example.com", None));
     }
 
     #[test]

@@ -29,6 +29,9 @@ pub struct Visit {
     /// Of one that is offered to who waits for it: until when it is held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_until: Option<DateTime<Utc>>,
+    /// What names it in every calendar, if the event says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calendar_uid: Option<String>,
 }
 
 /// Who is written to.
@@ -72,6 +75,7 @@ impl Visit {
             zone: planned.time_zone.clone(),
             stands: planned.is_open && !planned.has_conflict,
             held_until: None,
+            calendar_uid: planned.calendar_uid.clone(),
         })
     }
 
@@ -88,6 +92,7 @@ impl Visit {
             zone: offered.time_zone.clone(),
             stands: false,
             held_until: Some(notice.until.min(offered.starts_at)),
+            calendar_uid: None,
         })
     }
 
@@ -151,6 +156,7 @@ pub(super) mod tests {
             zone: "Europe/Berlin".to_owned(),
             stands: true,
             held_until: None,
+            calendar_uid: Some("0b1d0c2e-6f3a-8b1c-9d2e-3f4a5b6c7d8e".to_owned()),
         }
     }
 

@@ -6,6 +6,7 @@ mod care;
 mod channels;
 mod devices;
 mod events;
+mod invitations;
 mod list;
 mod mail;
 mod mail_faults;

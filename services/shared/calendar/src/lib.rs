@@ -8,6 +8,7 @@
 //! Not here: what is in a feed and who may see it (the appointment service's), and how calendars are fetched and written outside.
 
 mod line;
+mod party;
 #[cfg(feature = "read")]
 pub mod read;
 mod uid;
@@ -15,6 +16,7 @@ mod uid;
 use chrono::{DateTime, Utc};
 
 use line::Lines;
+pub use party::Party;
 pub use uid::uid;
 
 /// The media type (RFC 5545 §8.1). It says the charset, although UTF-8 is the default, since some programs guess.
@@ -25,8 +27,8 @@ const PRODID: &str = "-//Healthcare Stack//Calendar//EN";
 /// A calendar.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Calendar {
-    /// What programs call it.
-    pub name: String,
+    /// What programs call it. A message has none: there are programs that make a calendar of their own of whatever has one.
+    pub name: Option<String>,
     /// What is to be done with it, if it is a message (RFC 5546 §1.4). A feed has none.
     pub method: Option<Method>,
     /// How often a program that subscribes to it should ask again, in minutes.
@@ -62,6 +64,10 @@ pub struct Event {
     pub status: Status,
     /// What is shown of it.
     pub summary: String,
+    /// Who sends a message about it, and stays the same through all of them. A feed names nobody.
+    pub organizer: Option<Party>,
+    /// Who is asked to come, of those whom the reader may know.
+    pub attendee: Option<Party>,
 }
 
 /// Whether an event takes place (RFC 5545 §3.8.1.11).
@@ -76,7 +82,8 @@ pub enum Status {
 }
 
 impl Method {
-    const fn as_str(self) -> &'static str {
+    /// Its name, in the calendar and in the media type of a message (RFC 6047 §2.4).
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Request => "REQUEST",
             Self::Cancel => "CANCEL",
@@ -106,8 +113,10 @@ impl Calendar {
             lines.plain("METHOD", method.as_str());
         }
         // RFC 7986 §5.1 and §5.7, and what was there before it, which more programs know.
-        lines.text("NAME", &self.name);
-        lines.text("X-WR-CALNAME", &self.name);
+        if let Some(name) = &self.name {
+            lines.text("NAME", name);
+            lines.text("X-WR-CALNAME", name);
+        }
         if let Some(minutes) = self.refresh_minutes {
             lines.plain("REFRESH-INTERVAL;VALUE=DURATION", &format!("PT{minutes}M"));
             lines.plain("X-PUBLISHED-TTL", &format!("PT{minutes}M"));
@@ -135,6 +144,12 @@ impl Event {
         lines.plain("STATUS", self.status.as_str());
         lines.text("SUMMARY", &self.summary);
         lines.plain("CLASS", "PRIVATE");
+        if let Some(organizer) = &self.organizer {
+            organizer.write_organizer(lines);
+        }
+        if let Some(attendee) = &self.attendee {
+            attendee.write_attendee(lines);
+        }
         lines.plain("END", "VEVENT");
     }
 }

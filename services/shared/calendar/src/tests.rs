@@ -49,11 +49,17 @@ fn event(summary: &str) -> Event {
         ends_at: at(29_500_030),
         status: Status::Confirmed,
         summary: summary.to_owned(),
+        organizer: None,
+        attendee: None,
     }
 }
 
+fn party(address: &str, name: &str) -> Party {
+    Party { address: address.to_owned(), name: Some(name.to_owned()), sent_by: None }
+}
+
 fn calendar(events: Vec<Event>) -> Calendar {
-    Calendar { name: "Appointments".to_owned(), method: None, refresh_minutes: Some(60), events }
+    Calendar { name: Some("Appointments".to_owned()), method: None, refresh_minutes: Some(60), events }
 }
 
 /// What a text is after it was written: ends of lines are one kind, other control characters are gone.
@@ -103,7 +109,7 @@ proptest! {
     #[test]
     fn any_text_is_one_property_and_is_read_back(summary in texts(), name in texts(), id in texts()) {
         let mut calendar = calendar(vec![Event { uid: id.clone(), ..event(&summary) }]);
-        calendar.name.clone_from(&name);
+        calendar.name = Some(name.clone());
         let properties = properties(&calendar.to_text());
         let names: Vec<_> = properties.iter().map(|(name, _)| name.as_str()).collect();
         prop_assert_eq!(names, [
@@ -113,6 +119,27 @@ proptest! {
         for (at, text) in [(4, &name), (5, &name), (9, &id), (16, &summary)] {
             prop_assert_eq!(unescaped(&properties[at].1), written(text));
         }
+    }
+
+    #[test]
+    fn whoever_is_named_adds_no_property(address in texts(), name in texts(), sent_by in texts()) {
+        let organizer = Party { sent_by: Some(sent_by), ..party(&address, &name) };
+        let named = Event { organizer: Some(organizer), attendee: Some(party(&address, &name)), ..event("Appointment") };
+        let text = Calendar { name: None, method: Some(Method::Request), refresh_minutes: None, events: vec![named] }.to_text();
+        for line in text.lines() {
+            prop_assert!(line.len() <= 75, "{:?}", line);
+        }
+        let unfolded = text.replace("\r\n ", "");
+        let names: Vec<_> = unfolded.lines().map(|line| line.split([':', ';']).next().unwrap()).collect();
+        prop_assert_eq!(names, [
+            "BEGIN", "VERSION", "PRODID", "CALSCALE", "METHOD", "BEGIN", "UID", "SEQUENCE", "DTSTAMP", "LAST-MODIFIED", "DTSTART", "DTEND",
+            "STATUS", "SUMMARY", "CLASS", "ORGANIZER", "ATTENDEE", "END", "END",
+        ]);
+        let read: icalendar::Calendar = text.parse().unwrap();
+        let read = read.events().next().unwrap();
+        let uri = read.properties()["ORGANIZER"].value();
+        prop_assert!(uri.strip_prefix("mailto:").unwrap().bytes().all(|byte| byte.is_ascii_graphic() && byte != b':'), "{:?}", uri);
+        prop_assert_eq!(read.get_uid(), Some(event("").uid.as_str()));
     }
 
     #[test]
@@ -164,6 +191,24 @@ fn a_cancelled_event_is_said_so_and_a_message_says_what_it_asks() {
         ["METHOD:CANCEL", "STATUS:CANCELLED", "SEQUENCE:4", "DTSTART:20260202T024000Z", "CLASS:PRIVATE"]
     {
         assert!(text.contains(&format!("\r\n{line}\r\n")), "{line} in {text}");
+    }
+}
+
+#[test]
+fn who_sends_and_who_comes_stand_in_a_message() {
+    let organizer = Party {
+        sent_by: Some("relay@example.net".to_owned()),
+        ..party("no-reply@clinic.example", "Clinic \"Müller\"")
+    };
+    let attendee = Party { name: None, ..party("o'neil+x@example.com", "") };
+    let named = Event { organizer: Some(organizer), attendee: Some(attendee), ..event("Appointment") };
+    let text = Calendar { method: Some(Method::Request), ..calendar(vec![named]) }.to_text();
+    let unfolded = text.replace("\r\n ", "");
+    for line in [
+        "ORGANIZER;CN=\"Clinic 'Müller'\";SENT-BY=\"mailto:relay@example.net\":mailto:no-reply@clinic.example",
+        "ATTENDEE;CUTYPE=INDIVIDUAL;ROLE=REQ-PARTICIPANT;PARTSTAT=ACCEPTED;RSVP=FALSE:mailto:o'neil+x@example.com",
+    ] {
+        assert!(unfolded.contains(&format!("\r\n{line}\r\n")), "{line} in {unfolded}");
     }
 }
 

@@ -146,6 +146,9 @@ pub struct PlannedAppointment {
     /// With whom it was, if it has just been moved to somebody else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub former_provider_id: Option<ProviderId>,
+    /// What names it in every calendar, and tells nobody its id. Left out by the version before this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calendar_uid: Option<String>,
 }
 
 /// Which referral, where it stands, and who is to be told.
@@ -273,6 +276,17 @@ impl What {
 
     /// The appointment that it is about, if it is about one.
     pub const fn appointment(&self) -> Option<&AppointmentNotice> {
+        match self {
+            Self::AppointmentBooked(notice)
+            | Self::AppointmentRescheduled(notice)
+            | Self::AppointmentCancelled(notice)
+            | Self::AppointmentChanged(notice) => Some(notice),
+            _ => None,
+        }
+    }
+
+    /// The same appointment, to say more of it.
+    pub const fn appointment_mut(&mut self) -> Option<&mut AppointmentNotice> {
         match self {
             Self::AppointmentBooked(notice)
             | Self::AppointmentRescheduled(notice)

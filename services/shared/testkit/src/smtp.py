@@ -14,6 +14,14 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, SMTP
 
 
+def part(leaf):
+    return {
+        "media_type": leaf.get_content_type(),
+        "parameters": dict(leaf["content-type"].params) if leaf["content-type"] else {},
+        "body": leaf.get_content(),
+    }
+
+
 class Handler:
     async def handle_RCPT(self, server, session, envelope, address, options):
         if address.startswith("refused@"):
@@ -32,7 +40,8 @@ class Handler:
                     "to": envelope.rcpt_tos,
                     "user": session.auth_data,
                     "headers": [[name, str(value)] for name, value in message.items()],
-                    "body": message.get_content(),
+                    "body": message.get_body(("plain",)).get_content(),
+                    "parts": [part(leaf) for leaf in message.walk() if not leaf.is_multipart()],
                     "raw": envelope.content.decode("utf-8", "replace"),
                 }
             ),

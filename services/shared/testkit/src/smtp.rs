@@ -2,6 +2,7 @@
 //!
 //! It ends with the test, however that ends: it reads the end of a pipe that the kernel closes with the test's process.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -39,8 +40,21 @@ pub struct Mail {
     pub headers: Vec<(String, String)>,
     /// The text, decoded.
     pub body: String,
+    /// All that it is made of, in their order.
+    pub parts: Vec<Part>,
     /// As it came over the wire.
     pub raw: String,
+}
+
+/// A part of a mail (RFC 2046).
+#[derive(Clone, Debug, Deserialize)]
+pub struct Part {
+    /// Without its parameters.
+    pub media_type: String,
+    /// Their names in small letters.
+    pub parameters: BTreeMap<String, String>,
+    /// The text, decoded.
+    pub body: String,
 }
 
 impl Mail {

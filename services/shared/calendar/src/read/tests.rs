@@ -133,7 +133,8 @@ fn what_is_written_here_is_read_as_it_was_meant() {
         summary: "Appointment".to_owned(),
     };
     let text =
-        Calendar { name: "n".to_owned(), method: None, refresh_minutes: None, events: vec![event] }.to_text();
+        Calendar { name: Some("n".to_owned()), method: None, refresh_minutes: None, events: vec![event] }
+            .to_text();
     let span = (starts_at, ends_at);
     assert_eq!(
         read(&text, &reading()),
