@@ -15,7 +15,7 @@ use http_kit::{Answer, Call, Caller, access};
 use super::{Api, lock_patient};
 use crate::domain::device::{Device, Kept, Owner};
 use crate::error::Error;
-use crate::store::device::{device_delete, device_find, device_list, device_put};
+use crate::store::device::{device_delete, device_find, device_list, device_lock, device_put};
 
 /// A device is not changed: it is removed, and another registered.
 const VERSION: i64 = 1;
@@ -27,7 +27,7 @@ pub async fn register(api: Api, call: Call<RegisterDevice>) -> Result<Answer<Reg
     let provider = provider(&call.caller, &owner);
     let id = DeviceId::generate(api.db.random());
     db::retrying(&api.db, async |mut tx| {
-        lock_patient(&mut tx, owner.patient()).await?;
+        device_lock(&mut tx, &api.db, &owner, device.address()).await?;
         if device_list(&mut tx, &api.db, &owner).await?.len() >= DEVICES_MAX as usize {
             return Err(too_many().into());
         }

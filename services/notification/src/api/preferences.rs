@@ -15,12 +15,15 @@ use super::Api;
 use crate::domain::preference::Preference;
 use crate::domain::visit::{Person, Visit};
 use crate::error::Error;
+use crate::peers::Reached;
 use crate::store::preference::{known_address_put, preference_find, preference_put};
 use crate::store::scheduled::reminders_clear;
 use crate::store::told::told_ahead;
 
 /// So many of somebody's next appointments are planned anew when they wish otherwise; what is later is, when it is sent, still only sent if they wish it.
 const AHEAD_MAX: u32 = 200;
+/// Appointments are booked and wishes are changed at the same time.
+const ATTEMPTS_MAX: u32 = 16;
 
 /// How and when a patient wishes to be written to: theirs, and of those whom the caller may know of.
 pub async fn of_patient(
@@ -106,26 +109,53 @@ async fn update(
 ) -> Result<i64, Error> {
     // Where they are reached is asked before the transaction begins: whoever is not there has no wishes.
     let reached = api.planner.peers.reached(person).await?.ok_or(Error::NotFound)?;
+    for _ in 0..ATTEMPTS_MAX {
+        if let Some(version) = attempt(api, (person, &reached), patch, &check).await? {
+            api.planner.wake();
+            return Ok(version);
+        }
+    }
+    Err(db::Error::LostRace.into())
+}
+
+/// The wishes and the reminders as they are wished, in one transaction: who dies in between, or is not answered by whom they meet, changes nothing. `None`: what
+/// it was decided on is another by now.
+async fn attempt(
+    api: &Api,
+    (person, reached): (&Person, &Reached),
+    patch: &MergePatch<NotificationPreferences>,
+    check: &impl Fn(i64) -> Result<(), Error>,
+) -> Result<Option<i64>, Error> {
     let mut tx = api.db.read().await?;
+    let (version, kept) = preference_find(&mut tx, &api.db, person).await?.unwrap_or_default();
     let visits = told_ahead(&mut tx, &api.db, person, AHEAD_MAX).await?;
     drop(tx);
+    check(version)?;
+    let changed = Preference::parse(&json::merge(patch, &kept.view())?)?;
+    let planned = match visits.as_slice() {
+        [] => Vec::new(),
+        visits => api.planner.plan_anew(person, &changed, visits).await?,
+    };
     let locks = locks(person, &visits);
     let locks: Vec<_> = locks.iter().map(String::as_str).collect();
-    let version = db::retrying(&api.db, async |mut tx| {
+    db::retrying(&api.db, async |mut tx| {
         tx.lock(&locks).await?;
-        let (version, kept) = preference_find(&mut tx, &api.db, person).await?.unwrap_or_default();
-        check(version)?;
-        let changed = Preference::parse(&json::merge(patch, &kept.view())?)?;
+        let (now, _) = preference_find(&mut tx, &api.db, person).await?.unwrap_or_default();
+        if now != version || told_ahead(&mut tx, &api.db, person, AHEAD_MAX).await? != visits {
+            return Ok(None);
+        }
         preference_put(&mut tx, &api.db, person, version, &changed).await?;
         if let Person::Patient(patient) = person {
             known_address_put(&mut tx, &api.db, patient, &reached.addresses()).await?;
         }
+        for visit in &visits {
+            reminders_clear(&mut tx, &api.db, visit, person).await?;
+        }
+        api.planner.insert(&mut tx, &planned).await?;
         tx.commit().await?;
-        Ok::<_, Error>(version + 1)
+        Ok(Some(version + 1))
     })
-    .await?;
-    plan_anew(api, person, &visits, &locks).await?;
-    Ok(version)
+    .await
 }
 
 /// Whose keys the rows are under.

@@ -150,6 +150,18 @@ pub async fn device_find(tx: &mut Tx, db: &Db, to: &str) -> Result<Option<Kept>,
     }
 }
 
+/// Takes the locks under which a device is registered: whose it is to be, since nobody has too many; and its address, which two may register at once. First in
+/// the transaction.
+pub async fn device_lock(tx: &mut Tx, db: &Db, owner: &Owner, address: &str) -> Result<(), db::Error> {
+    let owner = match owner.patient() {
+        Some(patient) => db::erasure_lock_name(patient.as_str()),
+        None => format!("devices:{owner:?}"),
+    };
+    let hash = hash(db, address)?;
+    let address: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    tx.lock(&[&owner, &format!("device:{address}")]).await
+}
+
 /// Takes a device away.
 pub async fn device_delete(tx: &mut Tx, id: &DeviceId) -> Result<(), db::Error> {
     on!(tx, |conn| sqlx::query(sql!("delete from device where id = $1"))

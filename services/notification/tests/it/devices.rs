@@ -33,6 +33,41 @@ testkit::stack_tests! { services = [notification::SERVICE];
         assert_eq!(count(&stack, &own, "").await, 0);
     }
 
+    async fn of_many_who_register_one_device_at_once_one_has_it(stack: Arc<TestStack>) {
+        let people: Vec<_> = (0..8).map(|n| Who::patient(&format!("p{n}"))).collect();
+        for _ in 0..3 {
+            let tasks: Vec<_> = people
+                .iter()
+                .map(|who| {
+                    let (stack, who) = (Arc::clone(&stack), who.clone());
+                    tokio::spawn(async move { register(&stack, &who, json!({"token": "shared"})).await.status })
+                })
+                .collect();
+            for task in tasks {
+                assert_eq!(task.await.unwrap(), 201);
+            }
+        }
+        let mut devices = 0;
+        for who in &people {
+            devices += count(&stack, who, "").await;
+        }
+        assert_eq!(devices, 1);
+    }
+
+    async fn a_user_has_no_more_devices_however_many_register_at_once(stack: Arc<TestStack>) {
+        let desk = Who::from(Role::Receptionist);
+        let tasks: Vec<_> = (0..30)
+            .map(|n| {
+                let (stack, desk) = (Arc::clone(&stack), desk.clone());
+                tokio::spawn(async move { register(&stack, &desk, json!({"token": format!("t{n}")})).await.status })
+            })
+            .collect();
+        for task in tasks {
+            assert!(matches!(task.await.unwrap(), 201 | 409));
+        }
+        assert_eq!(count(&stack, &desk, "").await, 20);
+    }
+
     async fn whoever_registers_a_device_last_has_it(stack: Arc<TestStack>) {
         let (first, second) = (Who::patient("12345"), Who::from(Role::Clinician));
         let _ = register(&stack, &first, json!({"token": "shared"})).await.expect(201);

@@ -56,6 +56,22 @@ testkit::stack_tests! { services = [patient::SERVICE, provider::SERVICE, notific
         assert_eq!((&planned[0]["body"], planned[0].get("subject")), (&json!(text), None));
     }
 
+    async fn what_cannot_be_planned_anew_is_not_wished_either(stack: Arc<TestStack>) {
+        clinic(&stack).await;
+        let _ = tell(&stack, "booked", 1, STARTS).await;
+        let planned = told(&stack, "&status=Scheduled").await;
+        // Nobody can say any more whom the patient meets.
+        let db = stack.database(ServiceName::ProviderService).db();
+        let mut tx = db.begin().await.unwrap();
+        let away = "alter table provider rename to provider_away";
+        db::on!(tx, |conn| sqlx::query(away).execute(conn).await.map(drop)).unwrap();
+        tx.commit_unaudited().await.unwrap();
+        let refused = put(&stack, Who::patient("12345"), THEIRS, &json!({"language": "de", "reminderLeadMinutes": [60]})).await;
+        assert!(refused.status >= 500, "{}", refused.text);
+        let read = call(&stack, Who::patient("12345"), Method::GET, THEIRS, None).await.expect(200);
+        assert_eq!((&*read.text, told(&stack, "&status=Scheduled").await), ("{}", planned));
+    }
+
     async fn what_happens_in_quiet_hours_is_told_when_they_end(stack: Arc<TestStack>) {
         clinic(&stack).await;
         let quiet = json!({"quietHours": {"from": "08:00", "to": "12:00"}, "timeZone": "Europe/London"});
