@@ -117,6 +117,10 @@ bench-operator: ## The operator: start, drift, 100 to 1,000 stacks; see docs/ben
 bench-slots: ## A search for free slots in 90 days of a provider with 1,000 appointments; see docs/benchmarks/scheduling.md
 	cargo run --release --package appointment --example slots
 
+.PHONY: bench-bookings
+bench-bookings: ## Bookings a second by sixteen writers with twenty providers, and what a report of all of them takes; see docs/benchmarks/scheduling.md
+	cargo run --release --package appointment --example bookings
+
 .PHONY: bench-build
 bench-build: ## Clean and warm build times, and the number of crates
 	scripts/bench-build
