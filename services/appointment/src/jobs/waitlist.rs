@@ -96,17 +96,21 @@ fn passed_over(outcome: Result<(), Error>) -> Result<(), Error> {
     }
 }
 
-/// Offers to each who waits, who has waited longest first, the first time that would do.
+/// Offers to each who waits, who has waited longest first, the first time that would do. However many wait for somebody else, all are looked at.
 async fn offer_all(api: &Api, provider: &ProviderId, profile: &Profile) -> Result<(), Error> {
-    let mut tx = api.db.read().await?;
-    let waiting = waitlist_waiting(&mut tx, &api.db, provider).await?;
-    drop(tx);
-    for kept in waiting.iter().filter(|kept| kept.would_see(provider, &profile.specialization)) {
-        if let Some(slot) = first_for(api, kept, provider, &profile.schedule).await? {
-            passed_over(offer(api, kept, provider, &profile.schedule, slot).await)?;
+    let mut after = None;
+    loop {
+        let mut tx = api.db.read().await?;
+        let (waiting, last) = waitlist_waiting(&mut tx, &api.db, provider, after.as_ref()).await?;
+        drop(tx);
+        for kept in waiting.iter().filter(|kept| kept.would_see(provider, &profile.specialization)) {
+            if let Some(slot) = first_for(api, kept, provider, &profile.schedule).await? {
+                passed_over(offer(api, kept, provider, &profile.schedule, slot).await)?;
+            }
         }
+        let Some(last) = last else { return Ok(()) };
+        after = Some(last);
     }
-    Ok(())
 }
 
 async fn first_for(

@@ -163,4 +163,23 @@ testkit::stack_tests! { services = [appointment::SERVICE, patient::SERVICE, prov
         };
         until(|| async { times().await.len() == 6 }).await;
     }
+
+    async fn however_many_wait_for_others_whom_it_fits_is_offered_it(stack: Arc<TestStack>) {
+        full_monday(&stack).await;
+        for n in 0..11 {
+            patient(&stack, &format!("w{n}")).await;
+        }
+        for n in 0..205 {
+            let _ = join(&stack, Role::Receptionist, &format!("w{}", n / 20), |body| {
+                body.as_object_mut().unwrap().remove("providerId");
+                body["specialization"] = json!("Dermatology");
+            })
+            .await
+            .expect(201);
+        }
+        stack.clock.advance(chrono::TimeDelta::milliseconds(1));
+        let _ = join(&stack, Role::Receptionist, "12345", |_| {}).await.expect(201);
+        let _ = cancel(&stack, "second").await.expect(200);
+        is_offered(&stack, "12345").await;
+    }
 }
