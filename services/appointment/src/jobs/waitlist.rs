@@ -21,7 +21,7 @@ use crate::peers::Profile;
 use crate::store::hold::{hold_insert, hold_lock, offer_holder};
 use crate::store::taken::taken;
 use crate::store::waitlist::{
-    freed_done, freed_next, freed_note, waitlist_overdue, waitlist_update, waitlist_waiting,
+    freed_done, freed_next, freed_note, offer_stands, waitlist_overdue, waitlist_update, waitlist_waiting,
 };
 
 const EVERY: Duration = Duration::from_secs(2);
@@ -163,6 +163,10 @@ async fn offer(
     };
     db::retrying(&api.db, async |mut tx| {
         hold_lock(&mut tx, &held).await?;
+        // Who waits twice takes no two times from everybody else at once. What ends the offer has the next one looked at.
+        if offer_stands(&mut tx, &kept.patient, provider).await? {
+            return Err(Error::Changed);
+        }
         waitlist_update(&mut tx, &api.db, &after).await?;
         hold_insert(&mut tx, &api.db, &held, &holder, Span::of_minutes(starts_at, minutes)).await?;
         api.publish(&mut tx, Some(What::WaitlistOffered(notice.clone()))).await?;

@@ -218,6 +218,25 @@ pub async fn waitlist_waiting(
     Ok((opened(db, rows).await?, last))
 }
 
+/// Whether a patient is offered some of a provider's time already. Under the patient's lock.
+pub async fn offer_stands(
+    tx: &mut Tx,
+    patient: &PatientId,
+    provider: &ProviderId,
+) -> Result<bool, db::Error> {
+    let now = tx.now();
+    let standing: i64 = on!(tx, |conn| sqlx::query_scalar(sql!(
+        "select count(*) from waitlist join slot_hold on slot_hold.id = waitlist.hold_id \
+         where waitlist.patient_id = $1 and slot_hold.provider_id = $2 and waitlist.offer_until > $3"
+    ))
+    .bind(patient.as_str())
+    .bind(provider.as_str())
+    .bind(now)
+    .fetch_one(conn)
+    .await)?;
+    Ok(standing > 0)
+}
+
 /// Some of those to whom something was offered until now.
 pub async fn waitlist_overdue(tx: &mut Tx, db: &Db) -> Result<Vec<Kept>, db::Error> {
     let now = tx.now();

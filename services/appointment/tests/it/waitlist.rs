@@ -182,4 +182,22 @@ testkit::stack_tests! { services = [appointment::SERVICE, patient::SERVICE, prov
         let _ = cancel(&stack, "second").await.expect(200);
         is_offered(&stack, "12345").await;
     }
+
+    async fn who_waits_twice_is_offered_one_time_after_the_other(stack: Arc<TestStack>) {
+        clinic(&stack).await;
+        patient(&stack, "67890").await;
+        for who in ["12345", "12345", "12345", "67890"] {
+            let _ = join(&stack, Role::Receptionist, who, |_| {}).await.expect(201);
+            stack.clock.advance(chrono::TimeDelta::milliseconds(1));
+        }
+        let standing = async || {
+            let all = entries(&stack, Role::Admin, "?patientId=12345").await;
+            all.into_iter().filter(|of| of["status"] == "Offered").collect::<Vec<_>>()
+        };
+        is_offered(&stack, "67890").await;
+        let first = standing().await;
+        assert_eq!(first.len(), 1, "{first:?}");
+        let _ = act(&stack, Who::patient("12345"), first[0]["waitlistId"].as_str().unwrap(), "accept").await.expect(200);
+        until(|| async { standing().await.len() == 1 }).await;
+    }
 }
