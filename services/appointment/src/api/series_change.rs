@@ -7,6 +7,7 @@ use contracts::id::{AppointmentId, ProviderId, SeriesId};
 use contracts::problem::{Faults, ProblemCode};
 use contracts::series::{OccurrenceRefused, SeriesAppointment, SeriesUpdated};
 use db::Tx;
+use http_kit::etag::IfMatch;
 use http_kit::{Answer, Call, Caller, access};
 
 use super::series::{Warnings, around, offers_near, refusal, shown, version, visible};
@@ -44,7 +45,7 @@ pub async fn update(api: Api, call: Call<UpdateSeries>) -> Result<Answer<UpdateS
     let (kept, appointments) = series(&api, &call.caller, id).await?;
     call.if_match.check(version(&appointments))?;
     let change = Change::parse(&call.body, calls_off(&call.caller, kept.series.provider.as_str()))?;
-    let updated = apply(&api, &call.caller, id, &change).await?;
+    let updated = apply(&api, (&call.caller, &call.if_match), id, &change).await?;
     Ok(Answer::new(updated))
 }
 
@@ -58,7 +59,7 @@ pub async fn cancel(api: Api, call: Call<CancelSeries>) -> Result<Answer<CancelS
     call.if_match.check(version(&appointments))?;
     let by = calls_off(&call.caller, kept.series.provider.as_str());
     let change = Change::cancellation(Cancellation { by, reason: why });
-    let updated = apply(&api, &call.caller, id, &change).await?;
+    let updated = apply(&api, (&call.caller, &call.if_match), id, &change).await?;
     Ok(Answer::new(updated))
 }
 
@@ -75,18 +76,30 @@ async fn series(api: &Api, caller: &Caller, id: &SeriesId) -> Result<(Kept, Vec<
     Ok((kept, appointments))
 }
 
-async fn apply(api: &Api, caller: &Caller, id: &SeriesId, change: &Change) -> Result<SeriesUpdated, Error> {
+async fn apply(
+    api: &Api,
+    by: (&Caller, &IfMatch),
+    id: &SeriesId,
+    change: &Change,
+) -> Result<SeriesUpdated, Error> {
     for _ in 1..ATTEMPTS_MAX {
-        match attempt(api, caller, id, change).await {
+        match attempt(api, by, id, change).await {
             Err(Error::Changed) => {}
             outcome => return outcome,
         }
     }
-    attempt(api, caller, id, change).await
+    attempt(api, by, id, change).await
 }
 
-async fn attempt(api: &Api, caller: &Caller, id: &SeriesId, change: &Change) -> Result<SeriesUpdated, Error> {
+async fn attempt(
+    api: &Api,
+    (caller, if_match): (&Caller, &IfMatch),
+    id: &SeriesId,
+    change: &Change,
+) -> Result<SeriesUpdated, Error> {
     let (kept, appointments) = series(api, caller, id).await?;
+    // Of these, and of none that others have changed meanwhile.
+    if_match.check(version(&appointments))?;
     let ahead = ahead(api, appointments, change)?;
     let schedules = schedules(api, caller, &ahead, change).await?;
     let steps = steps(ahead, change, &schedules)?;

@@ -21,7 +21,7 @@ use crate::peers::Profile;
 use crate::store::hold::{hold_insert, hold_lock, offer_holder};
 use crate::store::taken::taken;
 use crate::store::waitlist::{
-    freed_done, freed_next, freed_note, waitlist_overdue, waitlist_update, waitlist_waiting,
+    freed_done, freed_next, freed_note, offer_stands, waitlist_overdue, waitlist_update, waitlist_waiting,
 };
 
 const EVERY: Duration = Duration::from_secs(2);
@@ -94,17 +94,21 @@ fn passed_over(outcome: Result<(), Error>) -> Result<(), Error> {
     }
 }
 
-/// Offers to each who waits, who has waited longest first, the first time that would do.
+/// Offers to each who waits, who has waited longest first, the first time that would do. However many wait for somebody else, all are looked at.
 async fn offer_all(api: &Api, provider: &ProviderId, profile: &Profile) -> Result<(), Error> {
-    let mut tx = api.db.read().await?;
-    let waiting = waitlist_waiting(&mut tx, &api.db, provider).await?;
-    drop(tx);
-    for kept in waiting.iter().filter(|kept| kept.would_see(provider, &profile.specialization)) {
-        if let Some(slot) = first_for(api, kept, provider, &profile.schedule).await? {
-            passed_over(offer(api, kept, provider, &profile.schedule, slot).await)?;
+    let mut after = None;
+    loop {
+        let mut tx = api.db.read().await?;
+        let (waiting, last) = waitlist_waiting(&mut tx, &api.db, provider, after.as_ref()).await?;
+        drop(tx);
+        for kept in waiting.iter().filter(|kept| kept.would_see(provider, &profile.specialization)) {
+            if let Some(slot) = first_for(api, kept, provider, &profile.schedule).await? {
+                passed_over(offer(api, kept, provider, &profile.schedule, slot).await)?;
+            }
         }
+        let Some(last) = last else { return Ok(()) };
+        after = Some(last);
     }
-    Ok(())
 }
 
 async fn first_for(
@@ -162,6 +166,10 @@ async fn offer(
     };
     db::retrying(&api.db, async |mut tx| {
         hold_lock(&mut tx, &held).await?;
+        // Who waits twice takes no two times from everybody else at once. What ends the offer has the next one looked at.
+        if offer_stands(&mut tx, &kept.patient, provider).await? {
+            return Err(Error::Changed);
+        }
         waitlist_update(&mut tx, &api.db, &after).await?;
         hold_insert(&mut tx, &api.db, &held, &holder, Span::of_minutes(starts_at, minutes)).await?;
         api.publish(&mut tx, Some(What::WaitlistOffered(notice.clone()))).await?;

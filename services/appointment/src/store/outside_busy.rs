@@ -39,14 +39,15 @@ pub async fn busy_room(tx: &mut Tx, calendar: &str) -> Result<usize, db::Error> 
     Ok(STRETCHES_MAX.saturating_sub(usize::try_from(kept).unwrap_or(usize::MAX)))
 }
 
-/// When an object keeps its owner busy from now on. What has changed by that: the stretches that were not there before, and those that are not there
-/// any more. Under the provider's lock.
+/// When an object keeps its owner busy from now on, of which so many stretches are kept as there is room for, beside those that it had. What has changed by
+/// that: the stretches that were not there before, and those that are not there any more; and how much room there is left. Under the provider's lock.
 pub async fn busy_replace(
     tx: &mut Tx,
     (calendar, object): (&str, &[u8]),
     provider: &ProviderId,
     busy: &[Span],
-) -> Result<Vec<Span>, db::Error> {
+    room: usize,
+) -> Result<(Vec<Span>, usize), db::Error> {
     let before: Vec<(DateTime<Utc>, DateTime<Utc>)> = on!(tx, |conn| sqlx::query_as(sql!(
         "delete from outside_busy where calendar = $1 and object = $2 returning starts_at, ends_at"
     ))
@@ -55,7 +56,8 @@ pub async fn busy_replace(
     .fetch_all(conn)
     .await)?;
     let before: BTreeSet<_> = before.into_iter().collect();
-    let after: BTreeSet<_> = busy.iter().map(|span| (span.starts_at, span.ends_at)).collect();
+    let room = room + before.len();
+    let after: BTreeSet<_> = busy.iter().map(|span| (span.starts_at, span.ends_at)).take(room).collect();
     for (starts_at, ends_at) in &after {
         on!(tx, |conn| {
             sqlx::query(sql!(
@@ -72,7 +74,8 @@ pub async fn busy_replace(
         })?;
     }
     let changed = before.symmetric_difference(&after);
-    Ok(changed.map(|(starts_at, ends_at)| Span { starts_at: *starts_at, ends_at: *ends_at }).collect())
+    let changed = changed.map(|(starts_at, ends_at)| Span { starts_at: *starts_at, ends_at: *ends_at });
+    Ok((changed.collect(), room - after.len()))
 }
 
 /// Takes away what is over.

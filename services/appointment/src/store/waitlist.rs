@@ -188,23 +188,53 @@ pub async fn waitlist_list(
     Ok(kept.into_iter().map(|kept| ((kept.created_at, kept.id.to_string()), kept)).collect())
 }
 
-/// Who waits and may be offered something, who has waited longest first: those of one provider, and those to whom any of a kind would do.
-pub async fn waitlist_waiting(tx: &mut Tx, db: &Db, provider: &ProviderId) -> Result<Vec<Kept>, db::Error> {
+/// Some of those who wait and may be offered something, who has waited longest first: those of one provider, and those to whom any of a kind would do. After
+/// which the next come, if there may be more.
+pub async fn waitlist_waiting(
+    tx: &mut Tx,
+    db: &Db,
+    provider: &ProviderId,
+    after: Option<&Key>,
+) -> Result<(Vec<Kept>, Option<Key>), db::Error> {
     let now = tx.now();
+    let (after, id) = after.cloned().unwrap_or((DateTime::UNIX_EPOCH, String::new()));
     let rows: Vec<Row> = on!(tx, |conn| {
         sqlx::query_as(sql!(
         "select id, version, patient_id, provider_id, starts_at, ends_at, created_at, hold_id, offer_until, body \
          from waitlist \
-         where open and hold_id is null and ends_at > $2 and (provider_id = $1 or provider_id is null) \
+         where open and hold_id is null and ends_at > $2 and (provider_id = $1 or provider_id is null) and (created_at, id) > ($4, $5) \
          order by created_at, id limit $3"
     ))
     .bind(provider.as_str())
     .bind(now)
     .bind(BATCH)
+    .bind(after)
+    .bind(&id)
     .fetch_all(conn)
     .await
     })?;
-    opened(db, rows).await
+    let is_more = rows.len() == usize::try_from(BATCH).unwrap_or_default();
+    let last = rows.last().filter(|_| is_more).map(|row| (row.created_at, row.id.clone()));
+    Ok((opened(db, rows).await?, last))
+}
+
+/// Whether a patient is offered some of a provider's time already. Under the patient's lock.
+pub async fn offer_stands(
+    tx: &mut Tx,
+    patient: &PatientId,
+    provider: &ProviderId,
+) -> Result<bool, db::Error> {
+    let now = tx.now();
+    let standing: i64 = on!(tx, |conn| sqlx::query_scalar(sql!(
+        "select count(*) from waitlist join slot_hold on slot_hold.id = waitlist.hold_id \
+         where waitlist.patient_id = $1 and slot_hold.provider_id = $2 and waitlist.offer_until > $3"
+    ))
+    .bind(patient.as_str())
+    .bind(provider.as_str())
+    .bind(now)
+    .fetch_one(conn)
+    .await)?;
+    Ok(standing > 0)
 }
 
 /// Some of those to whom something was offered until now.

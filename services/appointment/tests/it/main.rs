@@ -21,6 +21,7 @@ mod list;
 mod outside;
 mod outside_faults;
 mod outside_google;
+mod outside_room;
 mod outside_watch;
 mod patients_own;
 mod peers;

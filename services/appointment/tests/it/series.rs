@@ -175,4 +175,31 @@ testkit::stack_tests! { services = [appointment::SERVICE, patient::SERVICE, prov
         statuses.sort_unstable();
         assert_eq!(statuses, [vec![201], vec![409; 7]].concat());
     }
+
+    async fn of_many_who_change_the_version_they_saw_one_does(stack: Arc<TestStack>) {
+        clinic(&stack).await;
+        let id = id_of(&series(&stack, Role::Receptionist, |_| {}).await.expect(201));
+        let path = format!("{SERIES}/{id}");
+        let seen = call(&stack, Role::Receptionist, Method::GET, &path, None).await.expect(200).header("etag").to_owned();
+        let tasks: Vec<_> = (0..8)
+            .map(|n| {
+                let (stack, path, seen) = (Arc::clone(&stack), path.clone(), seen.clone());
+                tokio::spawn(async move {
+                    let request = stack
+                        .request(ServiceName::AppointmentService, Method::PUT, &path)
+                        .bearer_auth(stack.token(Role::Receptionist))
+                        .header("content-type", "application/json")
+                        .header("if-match", seen)
+                        .body(json!({"scope": "all", "timeSlot": format!("11:0{n}")}).to_string());
+                    testkit::stack::send(request).await.status
+                })
+            })
+            .collect();
+        let mut statuses = Vec::new();
+        for task in tasks {
+            statuses.push(task.await.unwrap());
+        }
+        statuses.sort_unstable();
+        assert_eq!(statuses, [vec![200], vec![412; 7]].concat());
+    }
 }

@@ -163,4 +163,41 @@ testkit::stack_tests! { services = [appointment::SERVICE, patient::SERVICE, prov
         };
         until(|| async { times().await.len() == 6 }).await;
     }
+
+    async fn however_many_wait_for_others_whom_it_fits_is_offered_it(stack: Arc<TestStack>) {
+        full_monday(&stack).await;
+        for n in 0..11 {
+            patient(&stack, &format!("w{n}")).await;
+        }
+        for n in 0..205 {
+            let _ = join(&stack, Role::Receptionist, &format!("w{}", n / 20), |body| {
+                body.as_object_mut().unwrap().remove("providerId");
+                body["specialization"] = json!("Dermatology");
+            })
+            .await
+            .expect(201);
+        }
+        stack.clock.advance(chrono::TimeDelta::milliseconds(1));
+        let _ = join(&stack, Role::Receptionist, "12345", |_| {}).await.expect(201);
+        let _ = cancel(&stack, "second").await.expect(200);
+        is_offered(&stack, "12345").await;
+    }
+
+    async fn who_waits_twice_is_offered_one_time_after_the_other(stack: Arc<TestStack>) {
+        clinic(&stack).await;
+        patient(&stack, "67890").await;
+        for who in ["12345", "12345", "12345", "67890"] {
+            let _ = join(&stack, Role::Receptionist, who, |_| {}).await.expect(201);
+            stack.clock.advance(chrono::TimeDelta::milliseconds(1));
+        }
+        let standing = async || {
+            let all = entries(&stack, Role::Admin, "?patientId=12345").await;
+            all.into_iter().filter(|of| of["status"] == "Offered").collect::<Vec<_>>()
+        };
+        is_offered(&stack, "67890").await;
+        let first = standing().await;
+        assert_eq!(first.len(), 1, "{first:?}");
+        let _ = act(&stack, Who::patient("12345"), first[0]["waitlistId"].as_str().unwrap(), "accept").await.expect(200);
+        until(|| async { standing().await.len() == 1 }).await;
+    }
 }

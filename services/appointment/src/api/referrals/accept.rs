@@ -28,6 +28,8 @@ pub async fn accept(api: Api, call: Call<AcceptReferral>) -> Result<Answer<Accep
     }
     db::retrying(&api.db, async |mut tx| {
         let kept = api.visible_referral(&mut tx, &call.caller, id).await?;
+        call.if_match.check(kept.version)?;
+        check_may_answer(&call.caller, &kept.referral)?;
         let after = kept.referral.after(Step::Accept(to.clone()), api.today())?;
         let answer = Answer::new(saved(&kept, &after)).version(kept.version + 1);
         api.save_referral(&mut tx, (&kept, &after), (&call.caller.user, None)).await?;

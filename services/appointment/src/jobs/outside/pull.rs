@@ -325,13 +325,14 @@ impl Worker {
         let busy = if look.schedule.is_some() { busy } else { &[] };
         let room = look.room.load(Ordering::Relaxed);
         let spans = busy.iter().map(|(starts_at, ends_at)| Span { starts_at: *starts_at, ends_at: *ends_at });
-        let busy: Vec<Span> = spans.take(room).collect();
-        look.room.store(room - busy.len(), Ordering::Relaxed);
+        let busy: Vec<Span> = spans.collect();
         let take = db::retrying(self.db(), async |mut tx| {
             tx.lock(&[&provider_lock(provider)]).await?;
             lease_hold(&mut tx, &self.lease).await?;
             let mut is_any_changed = false;
-            for span in busy_replace(&mut tx, (self.name(), object), provider, &busy).await? {
+            let object = (self.name(), object);
+            let (changed, left) = busy_replace(&mut tx, object, provider, &busy, room).await?;
+            for span in changed {
                 for kept in appointments_within(&mut tx, self.db(), provider, span).await? {
                     let stands = kept.appointment.span()?;
                     let after = if is_busy_outside(&mut tx, provider, stands).await? {
@@ -355,9 +356,12 @@ impl Worker {
             }
             // What somebody does outside is of no concern to the audit, but for what becomes of an appointment by it.
             let commit = if is_any_changed { tx.commit().await } else { tx.commit_unaudited().await };
-            Ok::<_, Stop>(commit?)
+            commit?;
+            Ok::<_, Stop>(left)
         });
-        Box::pin(trail::within(Some(self.trail()), take)).await
+        let left = Box::pin(trail::within(Some(self.trail()), take)).await?;
+        look.room.store(left, Ordering::Relaxed);
+        Ok(())
     }
 
     /// What an appointment becomes by what was done outside stands in the audit.
