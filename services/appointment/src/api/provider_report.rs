@@ -26,7 +26,7 @@ use crate::store::statistics::report_tally;
 /// What there is to say of a provider, for who works here: counts of all, whoever shares what, and of nobody in particular.
 pub async fn one(api: Api, call: Call<ProviderReport>) -> Result<Answer<ProviderReport>, Error> {
     check_counts(&call.caller)?;
-    let search = search(&api, &call.query.from, &call.query.to)?;
+    let search = search(&api, call.query.from.as_ref(), call.query.to.as_ref())?;
     let (from, to) = search.dates();
     let found = api.peers.schedule_from(&call.path.0, from).await?.ok_or(Error::NotFound)?;
     let line = told(&api, search, found).await?.line(ReportBy::Provider);
@@ -46,7 +46,7 @@ pub async fn one(api: Api, call: Call<ProviderReport>) -> Result<Answer<Provider
 /// The same of several, each by themselves or by their specialities.
 pub async fn several(api: Api, call: Call<ProviderReports>) -> Result<Answer<ProviderReports>, Error> {
     check_counts(&call.caller)?;
-    let search = search(&api, &call.query.from, &call.query.to)?;
+    let search = search(&api, call.query.from.as_ref(), call.query.to.as_ref())?;
     let ((from, to), by) = (search.dates(), call.query.by);
     let filter = SchedulesFilter {
         specialization: call.query.specialization.clone(),
@@ -79,8 +79,8 @@ fn file<E: Endpoint<Reply = Written<T>>, T>(lines: &[ReportLine]) -> Answer<E> {
 }
 
 /// The days of a report: read as those of statistics are.
-fn search(api: &Api, from: &Option<String>, to: &Option<String>) -> Result<Search, Problem> {
-    let filter = StatisticsFilter { from: from.clone(), to: to.clone(), ..StatisticsFilter::default() };
+fn search(api: &Api, from: Option<&String>, to: Option<&String>) -> Result<Search, Problem> {
+    let filter = StatisticsFilter { from: from.cloned(), to: to.cloned(), ..StatisticsFilter::default() };
     Search::parse(&filter, api.zone, api.now())
 }
 

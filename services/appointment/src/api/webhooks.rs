@@ -85,12 +85,12 @@ pub async fn list(api: Api, call: Call<ListWebhooks>) -> Result<Answer<ListWebho
 pub async fn delete(api: Api, call: Call<DeleteWebhook>) -> Result<Answer<DeleteWebhook>, Error> {
     let (provider, id) = &call.path;
     check_may(&call.caller, provider)?;
-    call.if_match.check(VERSION)?;
     db::retrying(&api.db, async |mut tx| {
         trail::because(&reason(id, provider));
         if !webhook_delete(&mut tx, provider, id).await? {
             return Err(Error::NotFound);
         }
+        call.if_match.check(VERSION)?;
         Ok::<_, Error>(tx.commit().await?)
     })
     .await?;

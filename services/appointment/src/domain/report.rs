@@ -111,7 +111,7 @@ pub fn csv(lines: &[ReportLine]) -> String {
                    noShows,cancelled,noShowRate,leadHours,leadHoursMedian,bookedMinutes,offeredMinutes,utilisation,nextFreeSlot,timeZone\r\n"
         .to_owned();
     for ReportLine { provider_id, name, specialization, providers, figures } in lines {
-        let text = |text: &Option<String>| text.as_deref().map_or(String::new(), cell);
+        let text = |text: Option<&str>| text.map_or(String::new(), cell);
         let number = |value: Option<f64>| value.map_or(String::new(), |value| value.to_string());
         let next = figures.next_free_slot.as_ref();
         let at = next.map(|next| format!("{}T{}", next.slot.date, next.slot.time_slot));
@@ -121,8 +121,8 @@ pub fn csv(lines: &[ReportLine]) -> String {
         let _ = write!(
             out,
             "{},{},{},{providers},{},{},{scheduled},{rescheduled},{confirmed},{checked_in},{in_progress},{no_show},{cancelled},{},{},{},{},{},{},{},{}\r\n",
-            text(provider_id),
-            text(name),
+            text(provider_id.as_deref()),
+            text(name.as_deref()),
             cell(specialization),
             figures.appointments,
             figures.visits,
@@ -132,8 +132,8 @@ pub fn csv(lines: &[ReportLine]) -> String {
             figures.booked_minutes,
             figures.offered_minutes,
             number(figures.utilisation),
-            text(&at),
-            text(&next.map(|next| next.time_zone.clone())),
+            text(at.as_deref()),
+            text(next.map(|next| next.time_zone.as_str())),
         );
     }
     out
