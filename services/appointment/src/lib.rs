@@ -73,6 +73,7 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::referrals::read::by_id)
             .on(api::referrals::accept::accept)
             .on(api::referrals::decline::decline)
+            .on(api::answer::take)
             .on(api::events::take)
             .on_export::<appointments::ExportOfAppointments, _>(api::export::kinds())
             .on_erasure::<appointments::ErasureOfAppointments, _, _>(|api, patient| async move {
