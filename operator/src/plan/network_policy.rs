@@ -62,7 +62,9 @@ const fn callees(service: ServiceName) -> &'static [ServiceName] {
             &[S::PatientService, S::ProviderService, S::NotificationService, S::AuthService]
         }
         S::BillingService | S::MedicalRecordsService => &[S::PatientService, S::AuthService],
-        S::NotificationService => &[S::PatientService, S::ProviderService, S::AuthService],
+        S::NotificationService => {
+            &[S::PatientService, S::AppointmentService, S::ProviderService, S::AuthService]
+        }
         S::ProviderService => &[S::AppointmentService, S::NotificationService, S::AuthService],
         // It reads what each has in its audit, and what their keys are wrapped under.
         S::AuthService => &S::ALL,

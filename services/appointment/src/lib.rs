@@ -83,6 +83,7 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::referrals::accept::accept)
             .on(api::referrals::decline::decline)
             .on(api::referrals::withdraw::withdraw)
+            .on(api::answer::take)
             .on(api::events::take)
             .on_export::<appointments::ExportOfAppointments, _>(api::export::kinds())
             .on_erasure::<appointments::ErasureOfAppointments, _, _>(|api, patient| async move {

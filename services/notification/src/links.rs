@@ -14,6 +14,10 @@ use db::Db;
 pub enum Purpose {
     /// No more mails of this kind (RFC 8058).
     Unsubscribe,
+    /// The appointment that a reminder tells of takes place.
+    Confirm,
+    /// It does not.
+    Cancel,
 }
 
 impl Purpose {
@@ -21,6 +25,8 @@ impl Purpose {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Unsubscribe => "unsubscribe",
+            Self::Confirm => "confirm",
+            Self::Cancel => "cancel",
         }
     }
 }
@@ -47,6 +53,29 @@ impl Links {
         let Some(base) = &self.base else { return Ok(None) };
         let token = LinkToken::new(id.clone(), &self.signature(purpose, id)?);
         Ok(token.map(|token| format!("{base}/api/notifications/{}/{token}", purpose.as_str())))
+    }
+
+    /// A message's link for this without its signature, which is good for nothing: what stands where the message can be read by others than its reader.
+    pub fn unsigned(&self, purpose: Purpose, id: &NotificationId) -> Option<String> {
+        let base = self.base.as_ref()?;
+        Some(format!("{base}/api/notifications/{}/{id}", purpose.as_str()))
+    }
+
+    /// A message's text with its links signed: as it goes out.
+    ///
+    /// # Errors
+    /// Before the keys store is migrated.
+    pub fn signed(&self, text: &str, id: &NotificationId) -> Result<String, db::Error> {
+        let mut text = text.to_owned();
+        for purpose in [Purpose::Confirm, Purpose::Cancel] {
+            if let Some(unsigned) = self.unsigned(purpose, id)
+                && text.contains(&unsigned)
+                && let Some(url) = self.url(purpose, id)?
+            {
+                text = text.replace(&unsigned, &url);
+            }
+        }
+        Ok(text)
     }
 
     /// Whether we made this one, for this. It takes the same time wherever it differs.

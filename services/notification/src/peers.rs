@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use contracts::appointments::AppointmentsClient;
 use contracts::client::{ClientError, found};
 use contracts::notifications::Channel;
 use contracts::patients::{ContactInfo, PatientsClient};
@@ -17,9 +18,11 @@ use crate::domain::visit::Person;
 /// So many are asked for at once.
 const AT_ONCE: usize = 16;
 
-/// The patient and the provider service; `None` where the stack has no such service.
+/// The patient, the provider and the appointment service; `None` where the stack has no such service.
 #[derive(Clone, Debug)]
 pub struct Peers {
+    /// Whom patients' answers are told.
+    pub(crate) appointments: Option<AppointmentsClient>,
     patients: Option<PatientsClient>,
     providers: Option<ProvidersClient>,
 }
@@ -59,6 +62,9 @@ impl Peers {
     /// From the kit.
     pub fn new(kit: &Kit) -> Result<Self, BuildError> {
         Ok(Self {
+            appointments: kit
+                .optional_transport(ServiceName::AppointmentService)?
+                .map(AppointmentsClient::new),
             patients: kit.optional_transport(ServiceName::PatientService)?.map(PatientsClient::new),
             providers: kit.optional_transport(ServiceName::ProviderService)?.map(ProvidersClient::new),
         })

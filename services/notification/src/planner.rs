@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use contracts::ambient::Random;
 use contracts::event::{OfferNotice, What};
 use contracts::id::{NotificationId, PatientId};
 use contracts::notifications::{Channel, NotificationType as Kind};
@@ -24,6 +25,7 @@ use crate::domain::timing;
 use crate::domain::visit::{Person, Visit, told_at_once};
 use crate::error::Error;
 use crate::jobs::deliver::Delivery;
+use crate::links::{Links, Purpose};
 use crate::peers::{Answers, Peers, Reached};
 use crate::store::device::devices_of;
 use crate::store::offer::offers_withdraw;
@@ -62,6 +64,10 @@ struct Known {
     preferences: HashMap<Person, Preference>,
     /// Of each, by id, the one registered last first.
     devices: HashMap<Person, Vec<String>>,
+    /// For ids of what is planned.
+    random: Random,
+    /// `None` where nobody would take an answer.
+    links: Option<Links>,
     /// Those that somebody wrote here.
     templates: Vec<KeptTemplate>,
 }
@@ -178,7 +184,8 @@ impl Planner {
     /// Plans all of these.
     pub async fn insert(&self, tx: &mut Tx, planned: &[Planned]) -> Result<(), Error> {
         for planned in planned {
-            let id = NotificationId::generate(self.db.random());
+            let new = || NotificationId::generate(self.db.random());
+            let id = planned.id.clone().unwrap_or_else(new);
             planned_insert(tx, &self.db, &id, planned, self.delivery.has_way(planned.channel)).await?;
         }
         Ok(())
@@ -215,7 +222,9 @@ impl Planner {
         }
         let templates = template_list(&mut tx, &self.db).await?;
         drop(tx);
-        Ok(Known { answers: self.peers.reached_all(people).await, preferences, devices, templates })
+        let links = self.peers.appointments.is_some().then(|| self.delivery.links().clone());
+        let (answers, random) = (self.peers.reached_all(people).await, self.db.random().clone());
+        Ok(Known { answers, preferences, devices, random, links, templates })
     }
 }
 
@@ -243,7 +252,7 @@ impl Known {
         kind: Kind,
         person: &Person,
         visit: &Visit,
-        to: String,
+        (channel, to, id): (Channel, String, &NotificationId),
     ) -> Result<Option<Content>, Error> {
         let language: Language = self.preference(person).language();
         let provider = Person::Provider(visit.provider.clone());
@@ -257,6 +266,7 @@ impl Known {
             },
             minutes: visit.minutes,
             until: visit.held_until,
+            links: self.links_of(kind, person, channel, id),
         };
         let Some(built_in) = Template::built_in(kind, language) else { return Ok(None) };
         let kept = self.templates.iter().find(|kept| (kept.kind, kept.language) == (kind, language));
@@ -281,6 +291,19 @@ impl Known {
         is_former && mailbox(person).is_some_and(|own| mailbox(&provider) == Some(own))
     }
 
+    /// By which a patient answers a reminder. On a device's screen there is no room for them.
+    fn links_of(
+        &self,
+        kind: Kind,
+        person: &Person,
+        channel: Channel,
+        id: &NotificationId,
+    ) -> Option<[String; 2]> {
+        let is_asked = kind == Kind::Reminder && person.patient().is_some() && channel != Channel::Push;
+        let links = self.links.as_ref().filter(|_| is_asked)?;
+        Some([links.unsigned(Purpose::Confirm, id)?, links.unsigned(Purpose::Cancel, id)?])
+    }
+
     fn planned(
         &self,
         kind: Kind,
@@ -290,11 +313,14 @@ impl Known {
         (slot, now): (timing::Slot, DateTime<Utc>),
     ) -> Result<Vec<Planned>, Error> {
         let Some((channel, to, further)) = self.way(kind, person) else { return Ok(Vec::new()) };
-        let Some(content) = self.content(kind, person, visit, to)? else { return Ok(Vec::new()) };
+        let id = NotificationId::generate(&self.random);
+        let Some(content) = self.content(kind, person, visit, (channel, to, &id))? else {
+            return Ok(Vec::new());
+        };
         let waiting =
             Waiting { content: of_channel(channel, content), person: person.clone(), visit: visit.clone() };
         let told_once = visit.told_once(kind, person, lead_minutes);
-        let first = Planned { kind, told_once, channel, slot, waiting };
+        let first = Planned { id: Some(id), kind, told_once, channel, slot, waiting };
         // Of what waits, the devices are counted when its time has come.
         let further = if slot.send_at > now { Vec::new() } else { further };
         Ok(first.with_copies(further))
@@ -332,7 +358,8 @@ impl Known {
         let Some((channel, to, further)) = self.way(due.kind, person) else {
             return withdrawn("Whom it is to does not wish it, or has no address.");
         };
-        let said = self.content(due.kind, person, visit, to)?.unwrap_or_else(|| content.clone());
+        let said = self.content(due.kind, person, visit, (channel, to, &due.id))?;
+        let said = said.unwrap_or_else(|| content.clone());
         let said = of_channel(channel, said);
         Ok((Ready::Send(channel, said.clone()), due.copies(channel, &said, further)))
     }

@@ -1,5 +1,6 @@
 //! The handlers, a file each: authorise, load, decide, save, commit.
 
+pub mod answer;
 pub mod availability_events;
 pub mod book;
 pub mod calendars;

@@ -307,6 +307,15 @@ impl Appointment {
         faults.finish(zone.map(|zone| Self { zone, buffers, ..self }))
     }
 
+    /// The appointment confirmed; `None` if it is already.
+    pub fn confirmed(&self) -> Result<Option<Self>, InvalidTransition> {
+        if self.status == AppointmentStatus::Confirmed {
+            return Ok(None);
+        }
+        let status = status::follow(self.status, AppointmentStatus::Confirmed)?;
+        Ok(Some(Self { status, ..self.clone() }))
+    }
+
     /// The appointment cancelled; `None` if it is already.
     pub fn cancelled(&self, why: Cancellation) -> Result<Option<Self>, InvalidTransition> {
         if self.status == AppointmentStatus::Cancelled {

@@ -1,5 +1,6 @@
 //! The handlers: authorise, load, decide, save, commit.
 
+pub mod answers;
 pub mod callbacks;
 pub mod deliveries;
 pub mod devices;

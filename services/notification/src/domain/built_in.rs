@@ -128,7 +128,7 @@ fn english(kind: Kind) -> (&'static str, &'static str) {
         ),
         Kind::Reminder => (
             "Reminder: your appointment on {{ date }}",
-            "You have an appointment on {{ date }} at {{ time }} ({{ zone }}){% if provider %} with {{ provider }}{% endif %}.",
+            "You have an appointment on {{ date }} at {{ time }} ({{ zone }}){% if provider %} with {{ provider }}{% endif %}.{% if confirm %}\n\nI come: {{ confirm }}\nI cancel: {{ cancel }}{% endif %}",
         ),
         Kind::Conflict => (
             "About your appointment on {{ date }}",
@@ -158,7 +158,7 @@ fn german(kind: Kind) -> (&'static str, &'static str) {
         ),
         Kind::Reminder => (
             "Erinnerung: Ihr Termin am {{ date }}",
-            "Wir erinnern an Ihren Termin: {{ date }}, {{ time }} Uhr ({{ zone }}){% if provider %}, bei {{ provider }}{% endif %}.",
+            "Wir erinnern an Ihren Termin: {{ date }}, {{ time }} Uhr ({{ zone }}){% if provider %}, bei {{ provider }}{% endif %}.{% if confirm %}\n\nIch komme: {{ confirm }}\nIch sage ab: {{ cancel }}{% endif %}",
         ),
         Kind::Conflict => (
             "Zu Ihrem Termin am {{ date }}",
@@ -188,7 +188,7 @@ fn spanish(kind: Kind) -> (&'static str, &'static str) {
         ),
         Kind::Reminder => (
             "Recordatorio: su cita del {{ date }}",
-            "Le recordamos su cita: {{ date }}, {{ time }} h ({{ zone }}){% if provider %}, con {{ provider }}{% endif %}.",
+            "Le recordamos su cita: {{ date }}, {{ time }} h ({{ zone }}){% if provider %}, con {{ provider }}{% endif %}.{% if confirm %}\n\nConfirmo: {{ confirm }}\nCancelo: {{ cancel }}{% endif %}",
         ),
         Kind::Conflict => (
             "Sobre su cita del {{ date }}",
@@ -218,7 +218,7 @@ fn french(kind: Kind) -> (&'static str, &'static str) {
         ),
         Kind::Reminder => (
             "Rappel : votre rendez-vous du {{ date }}",
-            "Nous vous rappelons votre rendez-vous : {{ date }} à {{ time }} ({{ zone }}){% if provider %} avec {{ provider }}{% endif %}.",
+            "Nous vous rappelons votre rendez-vous : {{ date }} à {{ time }} ({{ zone }}){% if provider %} avec {{ provider }}{% endif %}.{% if confirm %}\n\nJe viens : {{ confirm }}\nJ’annule : {{ cancel }}{% endif %}",
         ),
         Kind::Conflict => (
             "Au sujet de votre rendez-vous du {{ date }}",

@@ -2,9 +2,14 @@
 
 use std::fmt::Write as _;
 
+use chrono::Timelike;
+use contracts::appointment_answers::PatientsWord;
 use contracts::links::HtmlPage;
 use contracts::preferences::Topic;
 use contracts::templates::Language;
+
+use super::built_in;
+use super::visit::Visit;
 
 /// What a page says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +72,40 @@ pub fn unsubscribe(language: Language, topic: Topic, is_done: bool) -> HtmlPage 
     };
     let text = format!("{}: {topic}.", if is_done { done } else { asked });
     Words { language, title, text: &text, button: (!is_done).then_some(title) }.page()
+}
+
+/// That an appointment is confirmed, or called off: asked, or done.
+pub fn answer(language: Language, word: PatientsWord, visit: &Visit, is_done: bool) -> HtmlPage {
+    let [confirm, confirmed, cancel, cancelled] = match language {
+        Language::En => [
+            "Confirm the appointment",
+            "The appointment is confirmed",
+            "Cancel the appointment",
+            "The appointment is cancelled",
+        ],
+        Language::De => {
+            ["Termin bestätigen", "Der Termin ist bestätigt", "Termin absagen", "Der Termin ist abgesagt"]
+        }
+        Language::Es => {
+            ["Confirmar la cita", "La cita está confirmada", "Cancelar la cita", "La cita está cancelada"]
+        }
+        Language::Fr => [
+            "Confirmer le rendez-vous",
+            "Le rendez-vous est confirmé",
+            "Annuler le rendez-vous",
+            "Le rendez-vous est annulé",
+        ],
+    };
+    let (ask, done) = match word {
+        PatientsWord::Confirm => (confirm, confirmed),
+        PatientsWord::Cancel => (cancel, cancelled),
+    };
+    let local = visit.starts_at.with_timezone(&visit.place());
+    let date = built_in::date(local.date_naive(), language);
+    let time = built_in::time(local.hour(), local.minute(), language);
+    let text = format!("{date}, {time} ({})", visit.place().name());
+    let title = if is_done { done } else { ask };
+    Words { language, title, text: &text, button: (!is_done).then_some(ask) }.page()
 }
 
 fn topic_words(language: Language, topic: Topic) -> &'static str {

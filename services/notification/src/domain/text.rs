@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize};
 use super::built_in;
 
 /// What a template may name.
-pub const VARIABLES: [&str; 6] = ["date", "time", "zone", "provider", "minutes", "until"];
+pub const VARIABLES: [&str; 8] =
+    ["date", "time", "zone", "provider", "minutes", "until", "confirm", "cancel"];
 const SUBJECT_CHARS_MAX: usize = 200;
 const TEXT_CHARS_MAX: usize = 2_000;
 /// What comes of it may be so long.
@@ -42,6 +43,8 @@ pub struct Facts {
     pub minutes: u32,
     /// Of an offer: until when it is held.
     pub until: Option<DateTime<Utc>>,
+    /// Of a reminder to a patient: the links by which they confirm it and call it off.
+    pub links: Option<[String; 2]>,
 }
 
 impl Facts {
@@ -53,6 +56,7 @@ impl Facts {
             provider: Some("Dr. Jane Doe".to_owned()),
             minutes: 30,
             until: DateTime::from_timestamp(1_768_897_800, 0),
+            links: Some(["confirm", "cancel"].map(|word| format!("https://clinic.example/{word}"))),
         }
     }
 }
@@ -170,7 +174,10 @@ fn render(template: &str, language: Language, facts: &Facts) -> Result<String, B
     let parsed = environment.template_from_str(template).map_err(|error| malformed(&error))?;
     let local = facts.starts_at.with_timezone(&facts.place);
     let until = facts.until.map(|until| until.with_timezone(&facts.place));
+    let [confirm, cancel] = facts.links.clone().unwrap_or_default();
     let values = context! {
+        confirm => confirm,
+        cancel => cancel,
         date => built_in::date(local.date_naive(), language),
         time => built_in::time(local.time().hour(), local.time().minute(), language),
         zone => facts.place.name(),
@@ -211,6 +218,7 @@ mod tests {
             provider: Some("Dr. Jane Doe".to_owned()),
             minutes: 30,
             until: None,
+            links: None,
         }
     }
 

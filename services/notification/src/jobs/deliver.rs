@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use contracts::notifications::Channel;
+use contracts::notifications::{Channel, NotificationType};
 use db::Db;
 use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinSet};
@@ -95,7 +95,11 @@ impl Delivery {
         }
         let (id, asked_at) = (claimed.id.clone(), claimed.created_at);
         let unsubscribe = self.unsubscribe(claimed).map_err(not_now)?;
-        Ok(Outgoing { id, asked_at, content: content.clone(), target, unsubscribe })
+        let mut content = content.clone();
+        if claimed.kind == NotificationType::Reminder {
+            content.body = self.links.signed(&content.body, &id).map_err(not_now)?;
+        }
+        Ok(Outgoing { id, asked_at, content, target, unsubscribe })
     }
 
     /// Where the reader ends such mails: of a kind that can be opted out of, written to somebody by whose wish it goes. One click has to be safe on its way.

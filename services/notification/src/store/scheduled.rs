@@ -36,6 +36,8 @@ pub struct Waiting {
 /// A notification of an appointment, planned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Planned {
+    /// Under which id, if it names itself.
+    pub id: Option<NotificationId>,
     /// What it is about.
     pub kind: Kind,
     /// Under which name it is told once.
@@ -71,7 +73,7 @@ impl Planned {
         for to in to {
             let first = &all[0];
             let told_once = format!("{}+{to}", first.told_once);
-            let mut copy = Self { told_once, ..first.clone() };
+            let mut copy = Self { id: None, told_once, ..first.clone() };
             copy.waiting.content.to = to;
             all.push(copy);
         }
@@ -84,7 +86,7 @@ impl Due {
     pub fn copies(&self, channel: Channel, said: &Content, to: Vec<String>) -> Vec<Planned> {
         let (Some(told_once), Some(slot)) = (self.told_once.clone(), self.slot) else { return Vec::new() };
         let waiting = Waiting { content: said.clone(), ..self.waiting.clone() };
-        let first = Planned { kind: self.kind, told_once, channel, slot, waiting };
+        let first = Planned { id: None, kind: self.kind, told_once, channel, slot, waiting };
         first.with_copies(to).split_off(1)
     }
 }
@@ -119,7 +121,7 @@ pub async fn planned_insert(
     planned: &Planned,
     has_way: bool,
 ) -> Result<bool, db::Error> {
-    let Planned { kind, told_once, channel, slot, waiting } = planned;
+    let Planned { kind, told_once, channel, slot, waiting, .. } = planned;
     let (now, visit) = (tx.now(), &waiting.visit);
     let patient = visit.patient.as_str();
     let sealed = db.vault().seal_json(&Subject::Patient(patient), place(id.as_str()), waiting).await;

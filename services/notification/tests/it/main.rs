@@ -1,6 +1,7 @@
 //! The notification service over real sockets, on both engines, with a real mail server.
 #![allow(clippy::unwrap_used, reason = "a test says so by failing")]
 
+mod answers;
 mod bad_input;
 mod care;
 mod channels;

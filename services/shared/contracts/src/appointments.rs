@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api;
+use crate::appointment_answers::{AnswerTaken, PatientsAnswer};
 pub use crate::appointment_history::{AppointmentChange, FieldChange, HistoryFilter};
 use crate::audit::{AuditEvents, AuditSearch};
 use crate::audit_verification::{ServiceVerification, VerificationQuery};
@@ -216,6 +217,10 @@ api! {
     withdraw_referral: WithdrawReferral = Post "/api/referrals/{referralId}/withdraw" [referral_id: ReferralId]
         (body WithdrawRequest),
         needs AppointmentsWrite, answers 200 ReferralSaved;
+
+    /// Take a patient's word on their appointment, by a link that they were sent.
+    take_answer: TakeAnswer = Post "/internal/appointments/{appointmentId}/answer" [appointment_id: AppointmentId] (body PatientsAnswer),
+        needs AnswersTell, answers 200 AnswerTaken;
 
     /// Take an event.
     deliver_to_appointments: DeliverToAppointments = Post "/internal/events" (body Event),

@@ -5,6 +5,7 @@
 
 pub mod ambient;
 pub mod amendments;
+pub mod appointment_answers;
 pub mod appointment_history;
 pub mod appointments;
 pub mod audit;

@@ -126,6 +126,22 @@ api! {
     unsubscribe: Unsubscribe = Post "/api/notifications/unsubscribe/{tokenId}" [token: LinkToken],
         public, answers 200 HtmlPage;
 
+    /// See which appointment a reminder's link confirms, before it does.
+    confirm_page: ConfirmPage = Get "/api/notifications/confirm/{tokenId}" [token: LinkToken],
+        public, answers 200 HtmlPage;
+
+    /// Confirm the appointment, by the link that a reminder carries.
+    confirm_by_link: ConfirmByLink = Post "/api/notifications/confirm/{tokenId}" [token: LinkToken],
+        public, answers 200 HtmlPage;
+
+    /// See which appointment a reminder's link cancels, before it does.
+    cancel_page: CancelPage = Get "/api/notifications/cancel/{tokenId}" [token: LinkToken],
+        public, answers 200 HtmlPage;
+
+    /// Cancel the appointment, by the link that a reminder carries.
+    cancel_by_link: CancelByLink = Post "/api/notifications/cancel/{tokenId}" [token: LinkToken],
+        public, answers 200 HtmlPage;
+
     /// Take an event.
     deliver_to_notifications: DeliverToNotifications = Post "/internal/events" (body Event),
         needs InternalCall, answers 200 Accepted;

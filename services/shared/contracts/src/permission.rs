@@ -127,6 +127,8 @@ permissions! {
     ConsentsCollect = "consents:collect",
     /// Ask where a patient is reached, to write to them. No person has it.
     ContactsCollect = "contacts:collect",
+    /// Tell what a patient answers of an appointment by a link that they were sent. No person has it.
+    AnswersTell = "answers:tell",
     /// Read all that another service holds of a patient, and what it did away with. No person has it.
     HoldingsCollect = "holdings:collect",
     /// Have another service take away what has had its time. No person has it.
@@ -145,6 +147,7 @@ impl Permission {
                 | Self::KeysCollect
                 | Self::ConsentsCollect
                 | Self::ContactsCollect
+                | Self::AnswersTell
                 | Self::RevocationsRead
                 | Self::HoldingsCollect
                 | Self::RetentionCarry
@@ -388,6 +391,7 @@ impl Role {
                 P::KeysCollect,
                 P::ConsentsCollect,
                 P::ContactsCollect,
+                P::AnswersTell,
                 P::HoldingsCollect,
                 P::RetentionCarry,
                 P::RevocationsRead,

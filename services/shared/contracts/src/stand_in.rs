@@ -87,6 +87,7 @@ impl Tells {
             | Permission::InternalCall
             | Permission::AuditCollect
             | Permission::KeysCollect
+            | Permission::AnswersTell
             | Permission::HoldingsCollect
             | Permission::RetentionCarry
             | Permission::RevocationsRead => Self::Nothing,

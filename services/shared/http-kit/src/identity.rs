@@ -78,8 +78,8 @@ impl Part {
             Self::Service(S::MedicalRecordsService) => {
                 &[P::PatientsRead, P::ConsentsCollect, P::InternalCall]
             }
-            // Where a patient and a provider are reached.
-            Self::Service(S::NotificationService) => &[P::ContactsCollect, P::ProvidersRead],
+            // Where a patient and a provider are reached; and it tells what patients answer to what it sent them.
+            Self::Service(S::NotificationService) => &[P::ContactsCollect, P::ProvidersRead, P::AnswersTell],
             // Whether there are the patient and the provider that a user is to be; what each has in its audit, and what
             // its keys are wrapped under.
             Self::Service(S::AuthService) => {

@@ -320,6 +320,10 @@ fn of_records_and_notifications() -> Vec<Called> {
             404,
         ),
         call("unsubscribe", "/api/notifications/unsubscribe/notif_1.BwcHBwcHBwcHBwcHBwcHBw", "", false, 404),
+        call("confirm_page", "/api/notifications/confirm/notif_1.BwcHBwcHBwcHBwcHBwcHBw", "", false, 404),
+        call("confirm_by_link", "/api/notifications/confirm/notif_1.BwcHBwcHBwcHBwcHBwcHBw", "", false, 404),
+        call("cancel_page", "/api/notifications/cancel/notif_1.BwcHBwcHBwcHBwcHBwcHBw", "", false, 404),
+        call("cancel_by_link", "/api/notifications/cancel/notif_1.BwcHBwcHBwcHBwcHBwcHBw", "", false, 404),
     ]
 }
 
@@ -396,6 +400,13 @@ fn of_users_and_among_services() -> Vec<Called> {
         call("revocations", "/internal/revocations", "", false, 200),
         call("deliver_to_auth", "/internal/events", &event, false, 200),
         call("deliver_to_appointments", "/internal/events", &event, false, 200),
+        call(
+            "take_answer",
+            "/internal/appointments/apt_none/answer",
+            r#"{"patientId": "12345", "startsAt": "2026-01-20T09:00:00Z", "word": "confirm"}"#,
+            true,
+            404,
+        ),
         // It subscribes to nothing of that kind.
         call("deliver_to_patients", "/internal/events", &event, false, 200),
         call("deliver_to_billing", "/internal/events", &event, false, 200),

@@ -7,7 +7,7 @@ use contracts::operations;
 use settings::Method;
 
 /// Whatever anybody may call without signing in. A new one must be added here, on purpose.
-const PUBLIC: [&str; 15] = [
+const PUBLIC: [&str; 19] = [
     "login",
     "identity_providers",
     "start_oidc",
@@ -27,6 +27,10 @@ const PUBLIC: [&str; 15] = [
     // Whoever was written to has the link: it is signed.
     "unsubscribe_page",
     "unsubscribe",
+    "confirm_page",
+    "confirm_by_link",
+    "cancel_page",
+    "cancel_by_link",
 ];
 
 /// What everybody may do who is signed in: see to what is their own, and ask whether the gateway is well.

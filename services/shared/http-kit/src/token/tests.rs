@@ -65,7 +65,12 @@ mod parts {
         let may: Vec<_> = caller.permissions.iter().collect();
         assert_eq!(
             may,
-            [Permission::ProvidersRead, Permission::ContactsCollect, Permission::RevocationsRead]
+            [
+                Permission::ProvidersRead,
+                Permission::ContactsCollect,
+                Permission::AnswersTell,
+                Permission::RevocationsRead
+            ]
         );
         assert_eq!(caller.roles, [Role::Service]);
     }

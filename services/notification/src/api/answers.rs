@@ -1,0 +1,124 @@
+//! `GET` and `POST /api/notifications/confirm/{tokenId}`, and `…/cancel/{tokenId}`: one tap in a reminder, as the patient.
+//!
+//! A link is for one thing, of the appointment at the time that the reminder tells of, and once: then, when it has begun or was moved, it is over.
+
+use contracts::appointment_answers::{PatientsAnswer, PatientsWord};
+use contracts::client::ClientError;
+use contracts::endpoint::Endpoint;
+use contracts::links::{HtmlPage, LinkToken};
+use contracts::notifications::{CancelByLink, CancelPage, ConfirmByLink, ConfirmPage};
+use contracts::problem::{Problem, ProblemCode};
+use contracts::templates::Language;
+use contracts::trail;
+use http_kit::{Answer, Call};
+
+use super::{Api, lock_patient};
+use crate::domain::page;
+use crate::domain::visit::{Person, Visit};
+use crate::error::Error;
+use crate::links::Purpose;
+use crate::store::answer::{answer_note, reminder_find};
+use crate::store::preference::preference_find;
+
+const OVER: &str =
+    "This link is over: the appointment has begun, was changed since, or was answered so already.";
+
+/// Asks whether the appointment is to be confirmed, and changes nothing.
+pub async fn confirm_page(api: Api, call: Call<ConfirmPage>) -> Result<Answer<ConfirmPage>, Error> {
+    ask(&api, PatientsWord::Confirm, &call.path.0).await
+}
+
+/// Confirms it.
+pub async fn confirm(api: Api, call: Call<ConfirmByLink>) -> Result<Answer<ConfirmByLink>, Error> {
+    take(&api, PatientsWord::Confirm, &call.path.0).await
+}
+
+/// Asks whether it is to be called off, and changes nothing.
+pub async fn cancel_page(api: Api, call: Call<CancelPage>) -> Result<Answer<CancelPage>, Error> {
+    ask(&api, PatientsWord::Cancel, &call.path.0).await
+}
+
+/// Calls it off.
+pub async fn cancel(api: Api, call: Call<CancelByLink>) -> Result<Answer<CancelByLink>, Error> {
+    take(&api, PatientsWord::Cancel, &call.path.0).await
+}
+
+async fn ask<E: Endpoint<Reply = HtmlPage>>(
+    api: &Api,
+    word: PatientsWord,
+    token: &LinkToken,
+) -> Result<Answer<E>, Error> {
+    let visit = visit(api, word, token).await?;
+    let language = language(api, &visit).await?;
+    Ok(Answer::new(page::answer(language, word, &visit, false)).no_store())
+}
+
+async fn take<E: Endpoint<Reply = HtmlPage>>(
+    api: &Api,
+    word: PatientsWord,
+    token: &LinkToken,
+) -> Result<Answer<E>, Error> {
+    let visit = visit(api, word, token).await?;
+    let appointments = api.planner.peers.appointments.as_ref().ok_or(Error::NotFound)?;
+    let answer = PatientsAnswer { patient_id: visit.patient.clone(), starts_at: visit.starts_at, word };
+    match appointments.take_answer(&visit.id, &answer).await {
+        Ok(_) => {}
+        Err(ClientError::Problem(problem)) if problem.code == ProblemCode::InvalidTransition => {
+            return Err(over().into());
+        }
+        Err(error) if error.is_not_found() => return Err(Error::NotFound),
+        Err(error) => return Err(error.into()),
+    }
+    // The appointment service lets nothing be said twice. What is noted here has the link stay over, whatever becomes of the appointment.
+    db::retrying(&api.db, async |mut tx| {
+        lock_patient(&mut tx, Some(&visit.patient)).await?;
+        answer_note(&mut tx, token.notification(), name(word)).await?;
+        Ok::<_, Error>(tx.commit().await?)
+    })
+    .await?;
+    let language = language(api, &visit).await?;
+    Ok(Answer::new(page::answer(language, word, &visit, true)).no_store())
+}
+
+/// The appointment that a reminder tells of, if the link is ours, for this, and not over.
+async fn visit(api: &Api, word: PatientsWord, token: &LinkToken) -> Result<Visit, Error> {
+    let purpose = match word {
+        PatientsWord::Confirm => Purpose::Confirm,
+        PatientsWord::Cancel => Purpose::Cancel,
+    };
+    if !api.delivery.links().is_ours(purpose, token)? {
+        return Err(Error::NotFound);
+    }
+    let id = token.notification();
+    // From here on the audit knows who acts: whoever has this reminder.
+    if let Some(trail) = trail::current() {
+        trail.tell(|told| told.who = format!("link:{id}"));
+    }
+    let mut tx = api.db.read().await?;
+    let (waiting, answered) = reminder_find(&mut tx, &api.db, id).await?.ok_or(Error::NotFound)?;
+    drop(tx);
+    let Person::Patient(patient) = &waiting.person else { return Err(Error::NotFound) };
+    trail::concerns(patient.as_str());
+    let is_said = answered.is_some_and(|answered| answered == name(word));
+    if is_said || waiting.visit.starts_at <= api.db.clock().now() {
+        return Err(over().into());
+    }
+    Ok(waiting.visit)
+}
+
+async fn language(api: &Api, visit: &Visit) -> Result<Language, Error> {
+    let mut tx = api.db.read().await?;
+    let kept = preference_find(&mut tx, &api.db, &Person::Patient(visit.patient.clone())).await?;
+    Ok(kept.map(|(_, preference)| preference.language()).unwrap_or_default())
+}
+
+fn name(word: PatientsWord) -> &'static str {
+    match word {
+        PatientsWord::Confirm => "confirm",
+        PatientsWord::Cancel => "cancel",
+    }
+}
+
+fn over() -> Problem {
+    Problem::new(ProblemCode::InvalidTransition).detail(OVER)
+}

@@ -1,0 +1,43 @@
+//! What patients answered to reminders by the links in them.
+
+use contracts::id::NotificationId;
+use db::{Db, Subject, Tx, on, sql};
+
+use crate::store::notification::place;
+use crate::store::scheduled::Waiting;
+
+type Row = (Option<String>, Vec<u8>, Option<String>);
+
+/// What a reminder tells of, and what was answered to it last; `None` if there is no such reminder.
+pub async fn reminder_find(
+    tx: &mut Tx,
+    db: &Db,
+    id: &NotificationId,
+) -> Result<Option<(Waiting, Option<String>)>, db::Error> {
+    let now = tx.now();
+    let row: Option<Row> = on!(tx, |conn| {
+        sqlx::query_as(sql!(
+        "select patient_id, body, answer from notification where id = $1 and kind = 'reminder' and appointment_id is not null and expires_at > $2"
+    ))
+    .bind(id.as_str())
+    .bind(now)
+    .fetch_optional(conn)
+    .await
+    })?;
+    let Some((Some(patient), body, answer)) = row else { return Ok(None) };
+    match db.vault().open_json(&Subject::Patient(&patient), place(id.as_str()), &body).await {
+        Err(db::Error::KeyDestroyed { .. }) => Ok(None),
+        opened => Ok(Some((opened?, answer))),
+    }
+}
+
+/// Notes what was answered, under the patient's lock.
+pub async fn answer_note(tx: &mut Tx, id: &NotificationId, answer: &str) -> Result<(), db::Error> {
+    on!(tx, |conn| sqlx::query(sql!("update notification set answer = $2 where id = $1"))
+        .bind(id.as_str())
+        .bind(answer)
+        .execute(conn)
+        .await
+        .map(drop))?;
+    Ok(())
+}
