@@ -131,6 +131,8 @@ fn what_is_written_here_is_read_as_it_was_meant() {
         ends_at,
         status: Status::Confirmed,
         summary: "Appointment".to_owned(),
+        organizer: None,
+        attendee: None,
     };
     let text =
         Calendar { name: Some("n".to_owned()), method: None, refresh_minutes: None, events: vec![event] }
