@@ -54,15 +54,16 @@ macro_rules! outage_tests {
 async fn until_refused(stack: &Arc<TestStack>, count: i64) {
     let db = stack.database(ServiceName::NotificationService).db();
     let refused = "select count(*) from notification where kind = 'reminder' and status = 'Queued' and claim is null and error is not null";
+    let mut now = 0;
     for _ in 0..2_400 {
         let mut tx = db.read().await.unwrap();
-        let now: i64 = db::on!(tx, |conn| sqlx::query_scalar(refused).fetch_one(conn).await).unwrap();
+        now = db::on!(tx, |conn| sqlx::query_scalar(refused).fetch_one(conn).await).unwrap();
         if now == count {
             return;
         }
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
-    panic!("they were not refused");
+    assert_eq!(now, count);
 }
 
 outage_tests! {
