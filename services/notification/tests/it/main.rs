@@ -1,5 +1,5 @@
 //! The notification service over real sockets, on both engines, with a real mail server.
-#![allow(clippy::unwrap_used, reason = "a test says so by failing")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says so by failing")]
 
 mod answers;
 mod bad_input;
