@@ -318,7 +318,7 @@ mod tests {
     fn that_it_is_taken_back_is_told_to_whom_it_was() {
         let id = ReferralId::parse("ref_1").unwrap();
         let told =
-            |status: ReferralStatus, to: Option<ProviderId>| match (Referral { status, to, ..referral() })
+            |status: ReferralStatus, to: Option<ProviderId>| match (Referral { to, status, ..referral() })
                 .told(&id)
             {
                 Some(What::ReferralChanged(notice)) => Some(notice.provider_id),

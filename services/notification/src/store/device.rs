@@ -158,7 +158,7 @@ pub async fn device_lock(tx: &mut Tx, db: &Db, owner: &Owner, address: &str) -> 
         None => format!("devices:{owner:?}"),
     };
     let hash = hash(db, address)?;
-    let address: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    let address = data_encoding::HEXLOWER.encode(&hash);
     tx.lock(&[&owner, &format!("device:{address}")]).await
 }
 
