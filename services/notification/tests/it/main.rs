@@ -5,6 +5,7 @@ mod bad_input;
 mod care;
 mod channels;
 mod devices;
+mod dkim;
 mod events;
 mod invitations;
 mod list;
