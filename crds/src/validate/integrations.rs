@@ -51,6 +51,14 @@ fn check_mail(path: &str, mail: &MailSettings, faults: &mut Faults) {
     if !well_formed || mail.from.contains(char::is_control) {
         faults.add(format!("{path}.from"), "must be a mailbox such as Clinic <no-reply@clinic.example>");
     }
+    if let Some(dkim) = &mail.dkim {
+        let (_, domain) = address.rsplit_once('@').unwrap_or_default();
+        let (domain, signed) = (domain.to_ascii_lowercase(), dkim.domain.to_ascii_lowercase());
+        // A signature of another domain says nothing of the sender (RFC 7489 §3.1.1).
+        if domain != signed && !domain.ends_with(&format!(".{signed}")) {
+            faults.add(format!("{path}.dkim.domain"), "must be the domain of from, or one above it");
+        }
+    }
 }
 
 fn check_calendar(path: &str, calendar: &Calendar, faults: &mut Faults) {

@@ -257,6 +257,10 @@ fn values_that_contradict_each_other_are_named() {
             "integrations: { mailFallback: [{ host: a, port: 25, from: clinic, username: u }] }",
             "spec.integrations.mailFallback: must be left out without mail\nspec.integrations.mailFallback[0]: must have both username and password, or neither\nspec.integrations.mailFallback[0].from: must be a mailbox such as Clinic <no-reply@clinic.example>",
         ),
+        (
+            "integrations: { mail: { host: a, port: 25, from: Clinic <a@mail.b.example>, dkim: { domain: c.example, selector: s, privateKey: { secret: s, key: k } } } }",
+            "spec.integrations.mail.dkim.domain: must be the domain of from, or one above it",
+        ),
         ("integrations: { push: {} }", "spec.integrations.push: must have fcm, webPush or both"),
         (
             "integrations: { calendars: [{ name: a, pollInterval: 1s }] }",

@@ -88,6 +88,7 @@ async fn measure(count: u32, engine: Engine) {
         from: "Clinic <no-reply@clinic.example>".to_owned(),
         username: None,
         password: None,
+        dkim: None,
     };
     let settings = Integrations { mail: Some(mail), ..Integrations::default() };
     let channels = Channels::new(&settings, (test.secrets(), test.clock(), db.random())).unwrap();

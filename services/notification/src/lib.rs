@@ -8,6 +8,7 @@
 
 pub mod api;
 pub mod channels;
+mod dkim;
 pub mod domain;
 mod error;
 pub mod jobs;

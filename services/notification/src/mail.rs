@@ -15,6 +15,7 @@ use settings::{MailSettings, MailTls, SecretRef};
 use zeroize::Zeroizing;
 
 use crate::channels::{Adapter, Outgoing, TIMEOUT};
+use crate::dkim::{BadKey, Signer};
 use crate::domain::delivery::{Cause, Outcome, Refusal};
 use crate::domain::device::Target;
 use crate::letter::Letterhead;
@@ -32,6 +33,7 @@ const REFUSALS_OF_US: [u16; 5] = [521, 530, 534, 535, 538];
 pub struct Mailer {
     server: AsyncSmtpTransportBuilder,
     letterhead: Letterhead,
+    signer: Option<Signer>,
     login: Option<(String, SecretRef)>,
     secrets: Secrets,
     /// With the password that it was made with.
@@ -49,6 +51,9 @@ pub enum BadMailSettings {
     /// No TLS with a server of this name.
     #[error("integrations.mail.host cannot be verified with TLS: {0}")]
     Tls(#[from] smtp::Error),
+    /// Nothing can be signed with the key.
+    #[error("integrations.mail.dkim.privateKey {0}")]
+    Dkim(#[from] BadKey),
     /// A user name without its password.
     #[error("integrations.mail.username needs a password")]
     NoPassword,
@@ -76,8 +81,9 @@ impl Mailer {
             .hello_name(ClientId::Domain(from.email.domain().to_owned()))
             .timeout(Some(TIMEOUT))
             .pool_config(PoolConfig::new().max_size(CONNECTIONS_MAX));
+        let signer = settings.dkim.as_ref().map(|dkim| Signer::new(dkim, secrets.clone())).transpose()?;
         let letterhead = Letterhead { from, organizer: organizer.parse()? };
-        Ok(Self { server, letterhead, login, secrets, pool: Mutex::default() })
+        Ok(Self { server, letterhead, signer, login, secrets, pool: Mutex::default() })
     }
 
     async fn send(&self, message: &Outgoing) -> Outcome {
@@ -90,7 +96,14 @@ impl Mailer {
                 return Outcome::not_now(&format!("The mail server's password is missing: {error}."));
             }
         };
-        match server.send(mail).await {
+        let mut raw = mail.formatted();
+        if let Some(signer) = &self.signer {
+            match signer.signed(&raw, message.asked_at) {
+                Ok(signed) => raw = signed,
+                Err(error) => return Outcome::not_now(&error.to_string()),
+            }
+        }
+        match server.send_raw(mail.envelope(), &raw).await {
             Ok(_) => Outcome::Sent(None),
             Err(error) => not_sent(&error),
         }

@@ -20,6 +20,7 @@ fn server(port: u16, from: &str) -> MailSettings {
         from: from.to_owned(),
         username: None,
         password: None,
+        dkim: None,
     }
 }
 
@@ -58,7 +59,7 @@ macro_rules! invitation_tests {
 }
 
 /// Tells what happened to the appointment apt001, of which this is the version.
-async fn tell(stack: &Arc<TestStack>, what: &str, version: i64, also: Value) {
+pub(crate) async fn tell(stack: &Arc<TestStack>, what: &str, version: i64, also: Value) {
     let mut planned = serde_json::json!({
         "version": version, "startsAt": STARTS, "durationMinutes": 30, "timeZone": "Europe/Berlin", "status": "Scheduled",
         "isOpen": what != "cancelled", "hasConflict": what == "changed", "calendarUid": UID,

@@ -38,6 +38,7 @@ where
             from: "Clinic Müller <no-reply@clinic.example>".to_owned(),
             username: None,
             password: None,
+            dkim: None,
         };
         change(&mut mail);
         settings.integrations.mail = Some(mail);

@@ -20,6 +20,7 @@ fn server(port: u16) -> MailSettings {
         from: "Clinic <no-reply@clinic.example>".to_owned(),
         username: None,
         password: None,
+        dkim: None,
     }
 }
 

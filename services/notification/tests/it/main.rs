@@ -6,6 +6,7 @@ mod bad_input;
 mod care;
 mod channels;
 mod devices;
+mod dkim;
 mod events;
 mod invitations;
 mod list;

@@ -25,6 +25,7 @@ where
             from: "no-reply@clinic.example".to_owned(),
             username: None,
             password: None,
+            dkim: None,
         });
     };
     testkit::stack::run_with(engine, SERVICES, settings, move |stack| test(stack, port));

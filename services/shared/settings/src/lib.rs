@@ -43,9 +43,9 @@ pub use limits::{KeyLimit, RateLimit, RateLimitStore, RateLimits, StoreTls};
 pub use prometheus::Prometheus;
 pub use retention::RetentionSettings;
 pub use service::{
-    AuthSettings, Database, Integrations, InternalTls, LogFormat, LogOff, MailSettings, MailTls,
-    NpiRegistrySettings, Observability, PasswordPolicy, Peer, SecondFactor, ServiceSettings, Tracing,
-    TracingHeader, WebhookSettings,
+    AuthSettings, Database, DkimSettings, Integrations, InternalTls, LogFormat, LogOff, MailSettings,
+    MailTls, NpiRegistrySettings, Observability, PasswordPolicy, Peer, SecondFactor, ServiceSettings,
+    Tracing, TracingHeader, WebhookSettings,
 };
 pub use stale::REVOCATIONS_STALE_SECONDS;
 pub use upstream::{Balancing, Concurrency, Ejection, HealthCheck, Protocol, Upstream};
@@ -230,6 +230,9 @@ mod tests {
         passes_over::<SecretRef>(r#"{"secret": "a", "key": "b", "later": "c"}"#);
         passes_over::<PasswordPolicy>(r#"{"later": true}"#);
         passes_over::<MailSettings>(r#"{"host": "a", "port": 25, "from": "a@b.example", "later": []}"#);
+        passes_over::<DkimSettings>(
+            r#"{"domain": "b.example", "selector": "s", "privateKey": {"secret": "a", "key": "b"}, "later": []}"#,
+        );
         passes_over::<Observability>(r#"{"later": {"level": "info"}}"#);
         passes_over::<Tracing>(r#"{"endpoint": "http://a:4318", "samplePercent": 1, "later": 2}"#);
     }

@@ -267,6 +267,29 @@ pub struct MailSettings {
     /// Its password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<SecretRef>,
+    /// How mail is signed before the server gets it; absent: it is not, since most submission servers sign themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dkim: Option<DkimSettings>,
+}
+
+/// A signature of the sender's domain (DKIM, RFC 6376). Its public key is a text record of the domain name system, `SELECTOR._domainkey.DOMAIN`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DkimSettings {
+    /// Which domain signs (`d=`): that of `from`, or one above it.
+    #[schemars(
+        length(min = 3, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+    )]
+    pub domain: String,
+    /// Under which name its key stands (`s=`).
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+    )]
+    pub selector: String,
+    /// The private key in PEM: RSA of 2048 bits or more, or Ed25519.
+    pub private_key: SecretRef,
 }
 
 /// How a mail connection is protected.

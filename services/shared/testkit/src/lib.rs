@@ -20,6 +20,7 @@
 
 pub mod collector;
 pub mod contents;
+pub mod dkim;
 pub mod engines;
 pub mod fake;
 pub mod forgery;
