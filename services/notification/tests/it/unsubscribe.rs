@@ -20,6 +20,7 @@ pub(crate) fn by_mail(outside: &mut Integrations, [port, _]: [u16; 2]) {
         from: "Clinic <no-reply@clinic.example>".to_owned(),
         username: None,
         password: None,
+        dkim: None,
     });
 }
 
