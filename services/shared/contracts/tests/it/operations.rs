@@ -34,8 +34,14 @@ const PUBLIC: [&str; 19] = [
 ];
 
 /// What says all by its path. Whatever is posted to the links of messages (mail programs post forms of two kinds) is not read.
-const SAID_BY_PATH: [&str; 5] =
-    ["accept_offer", "decline_offer", "unsubscribe", "confirm_by_link", "cancel_by_link"];
+const SAID_BY_PATH: [&str; 6] = [
+    "outside_calendar_changed",
+    "accept_offer",
+    "decline_offer",
+    "unsubscribe",
+    "confirm_by_link",
+    "cancel_by_link",
+];
 
 /// What everybody may do who is signed in: see to what is their own, and ask whether the gateway is well.
 const SIGNED_IN: [&str; 10] = [
