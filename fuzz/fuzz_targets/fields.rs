@@ -1,7 +1,8 @@
-//! The forms of fields and headers: amounts, dates, phones, mail addresses, ids, trace context.
+//! The forms of fields and headers: amounts, dates, phones, mail addresses, ids, trace context, tokens of links.
 #![no_main]
 
 use contracts::field;
+use contracts::links::LinkToken;
 use contracts::money::Amount;
 use libfuzzer_sys::fuzz_target;
 use traces::TraceContext;
@@ -15,6 +16,9 @@ fuzz_target!(|text: &str| {
     }
     if let Ok(time) = field::time(text) {
         assert_eq!(field::time_text(time), text);
+    }
+    if let Ok(token) = text.parse::<LinkToken>() {
+        assert_eq!(token.to_string(), text);
     }
     if let Some(context) = TraceContext::parse(text) {
         assert_eq!(std::str::from_utf8(&context.header()).ok().and_then(TraceContext::parse), Some(context));

@@ -2,9 +2,9 @@
 #![no_main]
 
 use contracts::deliveries::SmsForm;
+use http_kit::outside::endpoint;
 use libfuzzer_sys::fuzz_target;
 use notification::api::callbacks::{news, word};
-use notification::domain::endpoint::endpoint;
 use notification::domain::reply_word::reply_word;
 
 fuzz_target!(|bytes: &[u8]| {
