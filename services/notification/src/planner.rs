@@ -340,6 +340,10 @@ impl Known {
         Ok(planned)
     }
 
+    fn has_device(&self, person: &Person, id: &str) -> bool {
+        self.devices.get(person).is_some_and(|devices| devices.iter().any(|device| device == id))
+    }
+
     fn ready(&self, due: &Due) -> Result<(Ready, Vec<Planned>), Error> {
         let withdrawn = |why| Ok((Ready::Withdraw(why), Vec::new()));
         let Waiting { content, person, visit } = &due.waiting;
@@ -348,11 +352,12 @@ impl Known {
             Some(Ok(Some(_))) => {}
             Some(Err(_)) | None => {
                 let wishes = self.preference(person).wishes(due.channel, due.kind);
-                return if wishes {
-                    Ok((Ready::Send(due.channel, content.clone()), Vec::new()))
-                } else {
-                    withdrawn("Whom it is to does not wish it.")
-                };
+                if !wishes {
+                    return withdrawn("Whom it is to does not wish it.");
+                }
+                let is_lost = due.channel == Channel::Push && !self.has_device(person, &content.to);
+                let ready = if is_lost { Ready::Later } else { Ready::Send(due.channel, content.clone()) };
+                return Ok((ready, Vec::new()));
             }
         }
         let Some((channel, to, further)) = self.way(due.kind, person) else {

@@ -1,22 +1,22 @@
 //! `POST /internal/appointments/{appointmentId}/answer`: a patient's word on their appointment, by a link that the notification service sent them.
 //!
-//! It counts for the time that they were told of: once the appointment is at another, or has begun, it is over. What was said already is refused.
+//! It counts for the time that they were told of: once the appointment is at another or with somebody else, or has begun, it is over. What stands so already
+//! stays as it is: whoever was not answered the first time says it again.
 
 use contracts::appointment_answers::{AnswerTaken, PatientsWord};
-use contracts::appointments::{AppointmentStatus, CancelledBy, TakeAnswer};
+use contracts::appointments::{CancelledBy, TakeAnswer};
 use contracts::problem::{Problem, ProblemCode};
 use http_kit::{Answer, Call};
 
 use super::Api;
 use crate::domain::appointment::{Appointment, Cancellation};
 use crate::domain::notice;
-use crate::domain::status::InvalidTransition;
 use crate::error::Error;
 use crate::store::appointment::{Kept, appointment_find, appointment_lock, appointment_update};
 
 /// So many may change one appointment at once, and each have its turn.
 const ATTEMPTS_MAX: u32 = 16;
-const OVER: &str = "The appointment is at another time by now, or has begun.";
+const OVER: &str = "The appointment is at another time or with somebody else by now, or has begun.";
 
 /// Takes it.
 pub async fn take(api: Api, call: Call<TakeAnswer>) -> Result<Answer<TakeAnswer>, Error> {
@@ -37,10 +37,13 @@ async fn attempt(api: &Api, call: &Call<TakeAnswer>) -> Result<Answer<TakeAnswer
     let kept: Kept = sealed.open(&api.db).await?.ok_or(Error::NotFound)?;
     drop(tx);
     let starts_at = kept.appointment.span()?.starts_at;
-    if starts_at != call.body.starts_at || starts_at <= api.now() {
+    let is_it = (starts_at, &kept.appointment.plan.provider) == (call.body.starts_at, &call.body.provider_id);
+    if !is_it || starts_at <= api.now() {
         return Err(Problem::new(ProblemCode::InvalidTransition).detail(OVER).into());
     }
-    let after = said(&kept.appointment, call.body.word)?;
+    let Some(after) = said(&kept.appointment, call.body.word)? else {
+        return Ok(Answer::new(AnswerTaken { status: kept.appointment.status }));
+    };
     let by = format!("patient:{}", call.body.patient_id);
     let what = notice::event((id, kept.version + 1), Some(&kept.appointment), &after, false);
     db::retrying(&api.db, async |mut tx| {
@@ -53,14 +56,10 @@ async fn attempt(api: &Api, call: &Call<TakeAnswer>) -> Result<Answer<TakeAnswer
     Ok(Answer::new(AnswerTaken { status: after.status }))
 }
 
-/// The appointment, as the patient says. What stands so already is a word that was said before.
-fn said(appointment: &Appointment, word: PatientsWord) -> Result<Appointment, Error> {
-    let (to, after) = match word {
-        PatientsWord::Confirm => (AppointmentStatus::Confirmed, appointment.confirmed()?),
-        PatientsWord::Cancel => {
-            let why = Cancellation::by(CancelledBy::Patient);
-            (AppointmentStatus::Cancelled, appointment.cancelled(why)?)
-        }
-    };
-    Ok(after.ok_or(InvalidTransition { from: to, to })?)
+/// The appointment, as the patient says; `None` if it stands so already.
+fn said(appointment: &Appointment, word: PatientsWord) -> Result<Option<Appointment>, Error> {
+    Ok(match word {
+        PatientsWord::Confirm => appointment.confirmed()?,
+        PatientsWord::Cancel => appointment.cancelled(Cancellation::by(CancelledBy::Patient))?,
+    })
 }

@@ -21,8 +21,10 @@ pub const KIND: &str = "availability";
 const SECRET_BYTES: usize = 32;
 /// Seconds between an attempt that failed and the next; after the last of them, again as long.
 const PAUSES: [i64; 6] = [5, 30, 300, 1_800, 7_200, 18_000];
-/// Whoever has failed for so long, at every attempt, is told nothing any more.
+/// Whoever has failed for so long, at every attempt, is told nothing any more,
 const GIVES_UP: TimeDelta = TimeDelta::days(5);
+/// if there were so many: a stack that was down for days has tried hardly any.
+const GIVES_UP_AFTER: i64 = 12;
 
 /// A webhook: what is sealed as the row's body.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -154,7 +156,9 @@ pub fn decide(outcome: Outcome, failures: i64, since: Option<DateTime<Utc>>, now
     match outcome {
         Outcome::Taken => Verdict::Told,
         Outcome::Gone => Verdict::Disabled("It says that it is gone (410).".to_owned()),
-        Outcome::Failed(why, _) if since.is_some_and(|since| now - since >= GIVES_UP) => {
+        Outcome::Failed(why, _)
+            if failures >= GIVES_UP_AFTER && since.is_some_and(|since| now - since >= GIVES_UP) =>
+        {
             Verdict::Disabled(why)
         }
         Outcome::Failed(why, asked) => {
@@ -229,6 +233,7 @@ mod tests {
         let days = |days: i64| at(days * 86_400);
         assert!(matches!(decide(failed(), 20, Some(at(0)), days(4)), Verdict::Again(..)));
         assert_eq!(decide(failed(), 20, Some(at(0)), days(5)), Verdict::Disabled("no".to_owned()));
+        assert!(matches!(decide(failed(), 1, Some(at(0)), days(9)), Verdict::Again(..)));
         assert!(matches!(decide(Outcome::Gone, 0, None, at(0)), Verdict::Disabled(_)));
         assert_eq!(decide(Outcome::Taken, 20, Some(at(0)), days(6)), Verdict::Told);
     }

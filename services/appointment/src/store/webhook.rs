@@ -141,7 +141,7 @@ struct ClaimedRow {
     failing_since: Option<DateTime<Utc>>,
 }
 
-/// Claims up to `limit` webhooks that are to be told something. No two claimers get the same one.
+/// Claims up to `limit` webhooks that are to be told something, those first that have waited longest. No two claimers get the same one.
 pub async fn webhooks_claim(db: &Db, limit: usize) -> Result<Vec<Claimed>, db::Error> {
     let mut tx = db.read().await?;
     let is_any = webhook_due(&mut tx).await?;
@@ -158,7 +158,7 @@ pub async fn webhooks_claim(db: &Db, limit: usize) -> Result<Vec<Claimed>, db::E
             "update webhook set claim = $1, next_at = $2 where id in ( \
                  select w.id from webhook w join provider_state s on s.provider_id = w.provider_id \
                  where w.disabled_at is null and s.changes > w.told and (w.next_at is null or w.next_at <= $3) \
-                 order by w.id limit $4) \
+                 order by coalesce(w.next_at, w.delivered_at, w.created_at), w.id limit $4) \
              returning id, provider_id, body, failures, failing_since"
         ))
         .bind(&claim[..])
@@ -170,7 +170,14 @@ pub async fn webhooks_claim(db: &Db, limit: usize) -> Result<Vec<Claimed>, db::E
         let mut claimed = Vec::with_capacity(rows.len());
         for ClaimedRow { id, provider_id, body, failures, failing_since } in rows {
             let provider = ProviderId::trusted(provider_id);
-            let webhook = db.vault().open_json(&Subject::Service, place(&id), &body).await?;
+            let webhook = match db.vault().open_json(&Subject::Service, place(&id), &body).await {
+                Ok(webhook) => webhook,
+                // It must not keep the others back.
+                Err(error) => {
+                    tracing::error!(%error, webhook = id, "a webhook cannot be read");
+                    continue;
+                }
+            };
             let change = changes(&mut tx, &provider).await?;
             let (id, claim) = (WebhookId::trusted(id), claim.to_vec());
             claimed.push(Claimed { id, provider, webhook, change, failures, failing_since, claim });

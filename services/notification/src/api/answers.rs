@@ -60,7 +60,12 @@ async fn take<E: Endpoint<Reply = HtmlPage>>(
 ) -> Result<Answer<E>, Error> {
     let visit = visit(api, word, token).await?;
     let appointments = api.planner.peers.appointments.as_ref().ok_or(Error::NotFound)?;
-    let answer = PatientsAnswer { patient_id: visit.patient.clone(), starts_at: visit.starts_at, word };
+    let answer = PatientsAnswer {
+        patient_id: visit.patient.clone(),
+        provider_id: visit.provider.clone(),
+        starts_at: visit.starts_at,
+        word,
+    };
     match appointments.take_answer(&visit.id, &answer).await {
         Ok(_) => {}
         Err(ClientError::Problem(problem)) if problem.code == ProblemCode::InvalidTransition => {
@@ -69,7 +74,7 @@ async fn take<E: Endpoint<Reply = HtmlPage>>(
         Err(error) if error.is_not_found() => return Err(Error::NotFound),
         Err(error) => return Err(error.into()),
     }
-    // The appointment service lets nothing be said twice. What is noted here has the link stay over, whatever becomes of the appointment.
+    // What is noted here has the link stay over, whatever becomes of the appointment.
     db::retrying(&api.db, async |mut tx| {
         lock_patient(&mut tx, Some(&visit.patient)).await?;
         answer_note(&mut tx, token.notification(), name(word)).await?;

@@ -4,16 +4,19 @@
 //! handed on (or, without a way out, kept in the capture box); 202 `Queued` when it was not yet; 201 `Failed` when it was refused for
 //! good, which says no more against the request than a letter that comes back.
 
+use std::time::Duration;
+
 use contracts::endpoint::Endpoint;
 use contracts::id::{NotificationId, PatientId};
 use contracts::notifications::{
     Channel, NotificationSent, NotificationStatus, NotificationType, SendEmail, SendPush, SendSms,
 };
 use http_kit::{Answer, Call, Caller, Receipt, access};
+use tokio::time::timeout;
 
 use super::{Api, lock_patient};
 use crate::domain::delivery::Verdict;
-use crate::domain::notification::Draft;
+use crate::domain::notification::{Draft, addressee};
 use crate::domain::preference::is_always_sent;
 use crate::domain::visit::Person;
 use crate::error::Error;
@@ -23,6 +26,9 @@ use crate::store::device::device_find;
 use crate::store::notification::{Start, notification_insert, notification_mark};
 use crate::store::preference::{known_at, preference_find};
 use crate::store::suppression::suppression_of;
+
+/// So long it is waited for where a patient is reached.
+const REACHED_MAX: Duration = Duration::from_secs(1);
 
 /// Sends mail.
 pub async fn email(api: Api, call: Call<SendEmail>) -> Result<Answer<SendEmail>, Error> {
@@ -52,6 +58,7 @@ where
     draft.content.critical |= is_always_sent(kind);
     check_wished(&api, &draft, kind).await?;
     check_address(&api, &draft).await?;
+    draft.content.wisher = wisher(&api, &draft).await;
     let id = api.new_id();
     if !api.delivery.has_way(draft.channel) {
         let sent = answer(&id, NotificationStatus::Sent, 1);
@@ -107,6 +114,15 @@ async fn check_wished(api: &Api, draft: &Draft, kind: NotificationType) -> Resul
         }
     }
     Ok(())
+}
+
+/// Who may end such mails by one click: the patient, if it is they who are written to. What goes to a relative or an insurer is not theirs to end; nor is
+/// it if nobody can say just now where the patient is reached.
+async fn wisher(api: &Api, draft: &Draft) -> Option<Person> {
+    let person = Person::Patient(draft.patient.clone().filter(|_| draft.channel == Channel::Email)?);
+    let reached = timeout(REACHED_MAX, api.planner.peers.reached(&person)).await.ok()?.ok()??;
+    let own = reached.address(Channel::Email).map(addressee);
+    (own == Some(addressee(&draft.content.to))).then_some(person)
 }
 
 /// Refuses an address that is written to no more.

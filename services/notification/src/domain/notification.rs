@@ -131,15 +131,13 @@ impl Draft {
         let subject = faults.take(subject.0, subject.1);
         let body = faults.take(body.0, body.1);
         let patient = faults.take("patientId", patient.map(PatientId::parse).transpose());
-        let wisher = patient.clone().flatten().map(Person::Patient);
         let content = to.zip(subject).zip(body);
         let content = content.map(|((to, subject), body)| Content {
             to,
             subject,
             body,
             critical,
-            wisher,
-            invitation: None,
+            ..Content::default()
         });
         faults.finish(content.zip(patient).map(|(content, patient)| Self { channel, content, patient }))
     }

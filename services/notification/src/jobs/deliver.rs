@@ -202,6 +202,8 @@ pub async fn note(
         let to = device.as_ref().map_or(claimed.content.to.as_str(), |kept| kept.device.address());
         suppression_put(tx, db, (claimed.channel, to), *cause).await?;
         if *cause == Cause::Gone {
+            // Of two devices that go at once, each would see the other one.
+            tx.lock(&["devices that go"]).await?;
             device_forget(tx, db, to).await?;
             let owner = device.as_ref().map(|kept| &kept.owner);
             if let Some(owner) = owner

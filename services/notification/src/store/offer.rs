@@ -6,12 +6,13 @@ use crate::domain::visit::Visit;
 use crate::store::notification::place;
 use crate::store::scheduled::Waiting;
 
-/// Withdraws what tells of an offer and has not been handed on, once the patient has an appointment at that time with that provider: they took it. Under
+/// Withdraws what tells of an offer (what staff wrote of the waitlist tells of none) and has not been handed on, once the patient has an appointment at that time with that provider: they took it. Under
 /// the patient's lock.
 pub async fn offers_withdraw(tx: &mut Tx, db: &Db, booked: &Visit) -> Result<(), db::Error> {
     let rows: Vec<(String, Vec<u8>)> = on!(tx, |conn| {
         sqlx::query_as(sql!(
-            "select id, body from notification where patient_id = $1 and kind = 'waitlist' and status in ('Scheduled', 'Queued')"
+            "select id, body from notification where patient_id = $1 and kind = 'waitlist' and told_once is not null \
+             and status in ('Scheduled', 'Queued')"
         ))
         .bind(booked.patient.as_str())
         .fetch_all(conn)

@@ -98,6 +98,8 @@ pub enum Ready {
     Send(Channel, Content),
     /// It is not sent, and why.
     Withdraw(&'static str),
+    /// Where it goes is not known just now: it is looked at again when the claim has run out.
+    Later,
 }
 
 #[derive(FromRow)]
@@ -267,7 +269,11 @@ pub async fn scheduled_note(
     has_way: bool,
 ) -> Result<bool, db::Error> {
     let now = tx.now();
-    let Ready::Send(channel, content) = ready else { return withdraw(tx, due, ready).await };
+    let (channel, content) = match ready {
+        Ready::Send(channel, content) => (channel, content),
+        Ready::Withdraw(why) => return withdraw(tx, due, why).await,
+        Ready::Later => return Ok(false),
+    };
     let waiting = Waiting { content: content.clone(), ..due.waiting.clone() };
     let subject = Subject::Patient(waiting.visit.patient.as_str());
     let body = match db.vault().seal_json(&subject, place(due.id.as_str()), &waiting).await {
@@ -318,8 +324,7 @@ pub async fn scheduled_again(tx: &mut Tx, id: &NotificationId, claim: &Claim) ->
     Ok(again == 1)
 }
 
-async fn withdraw(tx: &mut Tx, due: &Due, ready: &Ready) -> Result<bool, db::Error> {
-    let why = if let Ready::Withdraw(why) = ready { *why } else { PASSED };
+async fn withdraw(tx: &mut Tx, due: &Due, why: &str) -> Result<bool, db::Error> {
     let noted = on!(tx, |conn| {
         sqlx::query(sql!(
         "update notification set version = version + 1, status = 'Withdrawn', look_at = null, claim = null, error = $3 \

@@ -101,7 +101,18 @@ channel_tests! { services = crate::answers::ALL;
         for path in [&confirm, &cancel] {
             assert_over(&open(&stack, Method::POST, path).await);
         }
-        let back = json!({"timeSlot": "10:00"});
+        let other = json!({
+            "providerId": "prov002", "name": "Dr. Richard Roe", "specialization": "Cardiology",
+            "contactInfo": {"phone": "+1234567891"},
+        });
+        let (service, path) = (ServiceName::ProviderService, "/api/providers");
+        let _ = stack.call(service, Role::Admin, Method::POST, path, Some(&other.to_string())).await.expect(201);
+        let elsewhere = json!({"timeSlot": "10:00", "providerId": "prov002"});
+        let _ = appointments(&stack, Method::PUT, "/api/appointments/apt001", Some(elsewhere)).await.expect(200);
+        for path in [&confirm, &cancel] {
+            assert_over(&open(&stack, Method::POST, path).await);
+        }
+        let back = json!({"timeSlot": "10:00", "providerId": "prov001"});
         let _ = appointments(&stack, Method::PUT, "/api/appointments/apt001", Some(back)).await.expect(200);
         let before = appointment(&stack).await;
         stack.clock.advance(TimeDelta::days(1));

@@ -94,6 +94,20 @@ testkit::stack_tests! { services = [patient::SERVICE, provider::SERVICE, notific
         assert_eq!(told(&stack).await.len(), 1);
     }
 
+    async fn what_staff_write_of_the_waitlist_is_in_nobodys_way(stack: Arc<TestStack>) {
+        clinic(&stack).await;
+        let written = r#"{"to": "johndoe@example.com", "subject": "x", "body": "y", "type": "waitlist", "patientId": "12345"}"#;
+        let _ = send(&stack, "email", written).await.expect(201);
+        let db = stack.database(ServiceName::NotificationService).db();
+        let mut tx = db.begin().await.unwrap();
+        // Its server takes it later.
+        let queued = "update notification set status = 'Queued'";
+        db::on!(tx, |conn| sqlx::query(queued).execute(conn).await.map(drop)).unwrap();
+        tx.commit().await.unwrap();
+        let _ = crate::reminders::tell(&stack, "booked", 1, STARTS).await;
+        assert_eq!(told(&stack).await, ["johndoe@example.com Queued -"]);
+    }
+
     async fn of_an_erased_patient_no_offer_is_told(stack: Arc<TestStack>) {
         clinic(&stack).await;
         let erased = r#"{"id": "evt_9", "occurredAt": "2026-01-15T09:00:00Z", "type": "patient.erased.v1", "data": {"patientId": "12345"}}"#;

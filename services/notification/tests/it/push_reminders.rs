@@ -112,4 +112,17 @@ channel_tests! { services = crate::push_reminders::CLINIC;
         until(&stack, "type=change&to=johndoe@example.com", &["Email johndoe@example.com Sent".to_owned()]).await;
         assert!(ways(&stack, "type=change&channel=Push").await.is_empty());
     }
+
+    both: async fn whose_devices_are_all_gone_at_once_is_told_another_way(stack: Arc<TestStack>, ports: [u16; 2]) {
+        keys(&stack, ports[0]);
+        let google = Fake::start(ports[0], takes_all).await;
+        clinic(&stack).await;
+        wish_push(&stack, "12345").await;
+        for number in 0..6 {
+            let _ = register(&stack, Who::patient("12345"), &format!("phone{number}")).await;
+            google.next(gone());
+        }
+        let _ = tell(&stack, "booked", 1, STARTS).await;
+        until(&stack, "type=creation&to=johndoe@example.com", &["Email johndoe@example.com Sent".to_owned()]).await;
+    }
 }

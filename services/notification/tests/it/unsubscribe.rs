@@ -64,6 +64,7 @@ async fn opt_outs(stack: &Arc<TestStack>, whose: &str) -> (Value, String) {
 channel_tests! { services = crate::unsubscribe::CLINIC;
     in_public: async fn mail_that_can_be_opted_out_of_says_how(stack: Arc<TestStack>, ports: [u16; 2]) {
         let server = SmtpServer::start(ports[0]);
+        clinic(&stack).await;
         let kinds = ["marketing", "billing", "alert", "reminder", "change", "message", "security"];
         for kind in kinds {
             let _ = send(&stack, "email", &written(kind, Some("12345"))).await.expect(201);
@@ -82,9 +83,22 @@ channel_tests! { services = crate::unsubscribe::CLINIC;
 
     by_mail: async fn without_a_public_address_there_is_no_link(stack: Arc<TestStack>, ports: [u16; 2]) {
         let server = SmtpServer::start(ports[0]);
+        clinic(&stack).await;
         let _ = send(&stack, "email", &written("marketing", Some("12345"))).await.expect(201);
         let mails = server.wait_for(1).await;
         assert_eq!((mails[0].header("list-unsubscribe"), mails[0].header("list-unsubscribe-post")), ("", ""));
+    }
+
+    in_public: async fn what_goes_to_somebody_else_is_not_theirs_to_end(stack: Arc<TestStack>, ports: [u16; 2]) {
+        let server = SmtpServer::start(ports[0]);
+        clinic(&stack).await;
+        for to in ["insurer@example.com", "JohnDoe@example.com"] {
+            let mail = written("billing", Some("12345")).replace("johndoe@example.com", to);
+            let _ = send(&stack, "email", &mail).await.expect(201);
+        }
+        let mails = server.wait_for(2).await;
+        let says: Vec<_> = mails.iter().map(|mail| mail.header("list-unsubscribe-post")).collect();
+        assert_eq!(says, ["", POST]);
     }
 
     in_public: async fn looking_changes_nothing_and_posting_ends_it_once(stack: Arc<TestStack>, ports: [u16; 2]) {

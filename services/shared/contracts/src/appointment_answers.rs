@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::appointments::AppointmentStatus;
-use crate::id::PatientId;
+use crate::id::{PatientId, ProviderId};
 
 /// What they say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -23,6 +23,8 @@ pub enum PatientsWord {
 pub struct PatientsAnswer {
     /// Who: it must be theirs.
     pub patient_id: PatientId,
+    /// With whom it is, as they were told.
+    pub provider_id: ProviderId,
     /// When it begins, as they were told.
     pub starts_at: DateTime<Utc>,
     /// What they say.
