@@ -54,6 +54,7 @@ impl Whose {
             "{amendmentId}" => "amd_none",
             "{timeOffId}" => "toff_none",
             "{webhookId}" => "hook_none",
+            "{watchId}" => "watch_none",
             "{sessionId}" => "ses_none",
             "{identityProviderId}" => "staff",
             _ if segment.starts_with('{') => panic!("there is no {segment} here"),

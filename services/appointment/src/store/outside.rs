@@ -171,7 +171,7 @@ pub async fn lease_return(db: &Db, lease: &Lease, outcome: &Outcome<'_>) -> Resu
         let now = tx.now();
         on!(tx, |conn| sqlx::query(sql!(
             "update outside_calendar set lease_by = null, lease_until = null, state = $2, error = $3, sync_token = $4, \
-                 whole_at = $5, failures = $6, next_at = case when told_at is not null and $6 = 0 then $9 else $7 end, \
+                 whole_at = $5, failures = $6, next_at = case when told_at is not null and $9 then told_at else $7 end, \
                  last_sync_at = coalesce($8, last_sync_at) \
              where name = $1"
         ))
@@ -183,7 +183,7 @@ pub async fn lease_return(db: &Db, lease: &Lease, outcome: &Outcome<'_>) -> Resu
         .bind(outcome.failures)
         .bind(outcome.next_at)
         .bind((outcome.failures == 0).then_some(now))
-        .bind(now)
+        .bind(outcome.failures == 0)
         .execute(conn)
         .await
         .map(drop))

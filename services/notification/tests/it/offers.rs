@@ -101,7 +101,7 @@ testkit::stack_tests! { services = [patient::SERVICE, provider::SERVICE, notific
         let db = stack.database(ServiceName::NotificationService).db();
         let mut tx = db.begin().await.unwrap();
         // Its server takes it later.
-        let queued = "update notification set status = 'Queued'";
+        let queued = "update notification set status = 'Queued', sent_at = null, next_attempt_at = expires_at";
         db::on!(tx, |conn| sqlx::query(queued).execute(conn).await.map(drop)).unwrap();
         tx.commit().await.unwrap();
         let _ = crate::reminders::tell(&stack, "booked", 1, STARTS).await;

@@ -1,5 +1,7 @@
 //! Appointments told of by push: to each device of whoever wishes it so, and another way where there is none.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use serde_json::json;
 use testkit::fake::Fake;
@@ -120,9 +122,18 @@ channel_tests! { services = crate::push_reminders::CLINIC;
         wish_push(&stack, "12345").await;
         for number in 0..6 {
             let _ = register(&stack, Who::patient("12345"), &format!("phone{number}")).await;
-            google.next(gone());
         }
         let _ = tell(&stack, "booked", 1, STARTS).await;
-        until(&stack, "type=creation&to=johndoe@example.com", &["Email johndoe@example.com Sent".to_owned()]).await;
+        for _ in 0..2_400 {
+            if ways(&stack, "type=creation&channel=Push&status=Sent").await.len() == 6 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        for _ in 0..6 {
+            google.next(gone());
+        }
+        let _ = tell(&stack, "rescheduled", 2, "2026-01-21T09:00:00Z").await;
+        until(&stack, "type=change&to=johndoe@example.com", &["Email johndoe@example.com Sent".to_owned()]).await;
     }
 }
