@@ -1,7 +1,8 @@
 //! Which functions of a source file are tests: those that say so, and those in the macros that run each on both engines.
 
 /// What begins a block whose functions are all tests.
-const MACROS: [&str; 4] = ["stack_tests! {", "on_both_engines! {", "channel_tests! {", "calendar_tests! {"];
+const MACROS: [&str; 5] =
+    ["stack_tests! {", "on_both_engines! {", "channel_tests! {", "calendar_tests! {", "google_tests! {"];
 
 /// The names of a file's tests.
 pub(super) fn tests_in(source: &str) -> Vec<&str> {

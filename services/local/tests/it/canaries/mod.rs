@@ -199,6 +199,22 @@ async fn referrals(scene: &mut Scene) {
     let one = format!("/api/referrals/{}", text(&made["referralId"]));
     let _ = scene.plant("accept_referral", &format!("{one}/accept"), json!({"providerId": PROVIDER})).await;
     let _ = scene.plant("decline_referral", &format!("{one}/decline"), json!({})).await;
+    let fits = json!({"patientId": PATIENT, "fromProviderId": PROVIDER});
+    let other = scene.plant("create_referral", "/api/referrals", fits).await.json();
+    let other = format!("/api/referrals/{}/withdraw", text(&other["referralId"]));
+    let _ = scene.plant("withdraw_referral", &other, json!({})).await;
+}
+
+async fn webhooks(scene: &mut Scene) {
+    let path = format!("/api/providers/{PROVIDER}/availability/webhooks");
+    let hook = json!({"url": "https://canary-hook.example.com/canary-way"});
+    for (what, field) in
+        [("canary-hook", "a webhook's host"), ("canary-way", "the path of a webhook's address")]
+    {
+        scene.planter.also(what, field);
+    }
+    let made = scene.plant("create_webhook", &path, hook).await.json();
+    scene.planter.also(text(&made["secret"]).trim_start_matches("whsec_"), "the secret of a webhook");
 }
 
 async fn appointments(scene: &mut Scene) {
@@ -209,6 +225,7 @@ async fn appointments(scene: &mut Scene) {
     let provider = format!("/api/providers/{PROVIDER}");
     let _ = scene.call(operation("update_provider"), &provider, &json!({"visitTypes": kinds})).await;
     referrals(scene).await;
+    webhooks(scene).await;
     let fits = json!({
         "appointmentId": "apt-canary", "patientId": PATIENT, "providerId": PROVIDER,
         "appointmentDate": "2026-01-19", "timeSlot": "10:00",
@@ -473,14 +490,20 @@ async fn events_that_nobody_takes_are_sealed_too_and_so_is_what_was_given_up(sta
     scene.nothing_is_readable(&ALONE).await;
 }
 
+/// Webhooks are told.
+fn telling(settings: &mut settings::ServiceSettings) {
+    settings.integrations.webhooks = Some(settings::WebhookSettings::default());
+}
+
 /// Each on both engines; one after the other, since PostgreSQL's own files are everybody's.
 #[test]
 fn no_database_holds_a_readable_word() {
     for engine in [db::Engine::Sqlite, db::Engine::Postgres] {
-        testkit::stack::run(engine, &ALL, every_text_of_every_body_is_sealed);
-        testkit::stack::run(
+        testkit::stack::run_with(engine, &ALL, telling, every_text_of_every_body_is_sealed);
+        testkit::stack::run_with(
             engine,
             &ALONE,
+            telling,
             events_that_nobody_takes_are_sealed_too_and_so_is_what_was_given_up,
         );
     }
