@@ -125,7 +125,7 @@ testkit::stack_tests! { services = [provider::SERVICE];
         assert_eq!(told().await, 2);
         let schedule = time_off(&stack, Role::Service, Method::GET, "/internal/schedules/prov001", None).await.expect(200).json();
         assert_eq!((&schedule["version"], schedule["timeOff"].as_array().unwrap().len()), (&json!(2), 1));
-        let all = time_off(&stack, Role::Service, Method::GET, "/internal/schedules?name=jane", None).await.expect(200).json();
+        let all = time_off(&stack, Role::Service, Method::GET, "/internal/schedules?language=de", None).await.expect(200).json();
         assert_eq!(all["items"], json!([schedule]));
     }
 }
