@@ -123,6 +123,8 @@ async fn clinic(stack: &Arc<TestStack>) {
         let body = json!({
             "providerId": format!("d{provider}"), "name": "Dr. Jane Doe", "specialization": "Cardiology",
             "contactInfo": {"phone": "+1234567890"}, "availability": always,
+            // Where each half hour is there once: at the clinic one of them is not when clocks are set forward.
+            "timeZone": "UTC",
         });
         let text = body.to_string();
         let path = "/api/providers";
