@@ -403,7 +403,7 @@ fn of_users_and_among_services() -> Vec<Called> {
         call(
             "take_answer",
             "/internal/appointments/apt_none/answer",
-            r#"{"patientId": "12345", "startsAt": "2026-01-20T09:00:00Z", "word": "confirm"}"#,
+            r#"{"patientId": "12345", "providerId": "prov001", "startsAt": "2026-01-20T09:00:00Z", "word": "confirm"}"#,
             true,
             404,
         ),
