@@ -2,6 +2,9 @@
 //!
 //! That is SETTINGS, whatever else it has to say (RFC 9113 §3.4). Before it has come nothing is asked: who speaks something else has then done
 //! nothing, and what it would say to a request in a language that it does not know need not be made sense of.
+//!
+//! A service that ends a connection takes nothing more, and may have said much that is not read yet: its last answers, and which requests it did not
+//! come to (§6.8). So what can no longer be sent is let go of, and what was said is read to its end, which is also how the connection ends.
 
 use std::io;
 use std::pin::Pin;
@@ -34,12 +37,17 @@ pub(super) struct Greeted {
     /// The first bytes, until they tell.
     said: Vec<u8>,
     told: Option<Sender<Result<(), NotHttp2>>>,
+    /// It takes nothing more.
+    is_shut: bool,
 }
 
 impl Greeted {
     pub(super) fn new(stream: Stream) -> (Self, Receiver<Result<(), NotHttp2>>) {
         let (told, greeting) = oneshot::channel();
-        (Self { stream, said: Vec::with_capacity(FRAME_HEAD_BYTES), told: Some(told) }, greeting)
+        (
+            Self { stream, said: Vec::with_capacity(FRAME_HEAD_BYTES), told: Some(told), is_shut: false },
+            greeting,
+        )
     }
 
     fn hear(&mut self, came: &[u8]) {
@@ -77,9 +85,22 @@ impl AsyncRead for Greeted {
     }
 }
 
+impl Greeted {
+    /// Nothing more is taken: so much is let go of.
+    fn shut(&mut self, error: &io::Error, bytes: usize) -> Poll<io::Result<usize>> {
+        tracing::debug!(%error, "a service takes nothing more on a connection: it is read to its end");
+        self.is_shut = true;
+        Poll::Ready(Ok(bytes))
+    }
+}
+
 impl AsyncWrite for Greeted {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        if self.is_shut {
+            return Poll::Ready(Ok(buf.len()));
+        }
+        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, buf));
+        written.map_or_else(|error| self.shut(&error, buf.len()), |bytes| Poll::Ready(Ok(bytes)))
     }
 
     fn poll_write_vectored(
@@ -87,7 +108,12 @@ impl AsyncWrite for Greeted {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        let all = || bufs.iter().map(|buf| buf.len()).sum();
+        if self.is_shut {
+            return Poll::Ready(Ok(all()));
+        }
+        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, bufs));
+        written.map_or_else(|error| self.shut(&error, all()), |bytes| Poll::Ready(Ok(bytes)))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -95,7 +121,12 @@ impl AsyncWrite for Greeted {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        if !self.is_shut
+            && let Err(error) = ready!(Pin::new(&mut self.stream).poll_flush(cx))
+        {
+            let _ = self.shut(&error, 0);
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -105,6 +136,9 @@ impl AsyncWrite for Greeted {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::UnixStream;
+
     use super::*;
 
     #[test]
@@ -123,5 +157,20 @@ mod tests {
         ] {
             assert_eq!(judge(said), verdict, "{said:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_was_said_before_the_end_is_heard_though_nothing_more_is_taken() {
+        let (mut service, stream) = UnixStream::pair().unwrap();
+        let (mut greeted, _greeting) = Greeted::new(Stream::Unix(stream));
+        service.write_all(b"goodbye").await.unwrap();
+        drop(service);
+        for _ in 0..3 {
+            greeted.write_all(b"more").await.unwrap();
+            greeted.flush().await.unwrap();
+        }
+        let mut heard = Vec::new();
+        greeted.read_to_end(&mut heard).await.unwrap();
+        assert_eq!(heard, b"goodbye");
     }
 }

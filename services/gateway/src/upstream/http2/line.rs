@@ -7,7 +7,7 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -43,10 +43,12 @@ const RESET_REST: Duration = Duration::from_millis(250);
 /// A connection that has been greeted.
 pub(super) struct Line {
     words: Arc<Words>,
-    sender: SendRequest<Carried>,
+    /// Until it has ended. A request that hyper was given at that very moment stays in its queue as long as somebody could put another one there, and
+    /// nobody would hear of it.
+    sender: Mutex<Option<SendRequest<Carried>>>,
     calls: AtomicUsize,
     /// As many as its service lets, as far as is known.
-    streams_max: Arc<AtomicUsize>,
+    streams_max: AtomicUsize,
     has_served: AtomicBool,
     /// It takes no further requests.
     is_leaving: AtomicBool,
@@ -79,23 +81,28 @@ impl Line {
             .handshake(TokioIo::new(stream))
             .await
             .map_err(io::Error::other)?;
-        let streams_max = Arc::new(AtomicUsize::new(STREAMS_MAX as usize));
-        tokio::spawn(drive(connection, Arc::clone(&streams_max)));
-        greeting.await.unwrap_or(Err(NotHttp2::Nothing)).map_err(io::Error::other)?;
-        Ok(Arc::new(Self {
+        let line = Arc::new(Self {
             words: Arc::clone(words),
-            sender,
+            sender: Mutex::new(Some(sender)),
             calls: AtomicUsize::new(0),
-            streams_max,
+            streams_max: AtomicUsize::new(STREAMS_MAX as usize),
             has_served: AtomicBool::new(false),
             is_leaving: AtomicBool::new(false),
             used: Mutex::new(Instant::now()),
-        }))
+        });
+        tokio::spawn(drive(connection, Arc::downgrade(&line)));
+        greeting.await.unwrap_or(Err(NotHttp2::Nothing)).map_err(io::Error::other)?;
+        Ok(line)
     }
 
     /// Whether requests can be made on it, as far as can be seen.
     pub(super) fn is_open(&self) -> bool {
-        !self.is_leaving.load(Ordering::Relaxed) && !self.sender.is_closed()
+        !self.is_leaving.load(Ordering::Relaxed)
+            && self.sender().as_ref().is_some_and(|sender| !sender.is_closed())
+    }
+
+    fn sender(&self) -> MutexGuard<'_, Option<SendRequest<Carried>>> {
+        self.sender.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether another request can be made on it at once.
@@ -117,22 +124,24 @@ impl Line {
     }
 }
 
-/// Reads and writes, for as long as there are requests or may be.
-async fn drive(
-    connection: http2::Connection<TokioIo<Greeted>, Carried, TokioExecutor>,
-    streams_max: Arc<AtomicUsize>,
-) {
+/// Reads and writes, for as long as there may be further requests.
+async fn drive(connection: http2::Connection<TokioIo<Greeted>, Carried, TokioExecutor>, line: Weak<Line>) {
     let mut connection = pin!(connection);
     let ended = poll_fn(|cx| {
         let ended = connection.as_mut().poll(cx);
-        if ended.is_pending() {
-            streams_max.store(connection.current_max_send_streams(), Ordering::Relaxed);
+        if ended.is_pending()
+            && let Some(line) = line.upgrade()
+        {
+            line.streams_max.store(connection.current_max_send_streams(), Ordering::Relaxed);
         }
         ended
     })
     .await;
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection to a service ended");
+    }
+    if let Some(line) = line.upgrade() {
+        *line.sender() = None;
     }
 }
 
@@ -160,10 +169,15 @@ impl Call {
         body: &mut Option<Outgoing>,
     ) -> Result<Response<()>, SendError> {
         let line = &*self.line;
+        let Some(mut sender) = line.sender().clone() else {
+            return Err(SendError::NotSent("the connection has ended".to_owned()));
+        };
         let had_served = line.has_served.load(Ordering::Relaxed);
         (self.answer, self.is_asked) = (None, true);
         let request = line.words.request(ask, body.take().unwrap_or(Outgoing::Empty));
-        match line.sender.clone().try_send_request(request).await {
+        let answer = sender.try_send_request(request);
+        drop(sender);
+        match answer.await {
             Ok(answer) => {
                 line.has_served.store(true, Ordering::Relaxed);
                 let (mut head, incoming) = answer.into_parts();
