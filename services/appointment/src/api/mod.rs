@@ -222,7 +222,7 @@ impl Api {
     }
 
     /// A provider's schedule, and how often this service had heard before that it changed.
-    async fn schedule(&self, provider: &ProviderId) -> Result<Option<Schedule>, Error> {
+    pub(crate) async fn schedule(&self, provider: &ProviderId) -> Result<Option<Schedule>, Error> {
         let mut tx = self.db.read().await?;
         let heard = heard(&mut tx, provider).await?;
         drop(tx);
@@ -306,7 +306,7 @@ fn check_bookable(caller: &Caller, schedule: &Schedule) -> Result<(), Error> {
 }
 
 /// Refuses what was judged by a schedule that is another by now, as far as this service has heard: it is to be judged anew.
-async fn check_heard(tx: &mut Tx, provider: &ProviderId, schedule: &Schedule) -> Result<(), Error> {
+pub(crate) async fn check_heard(tx: &mut Tx, provider: &ProviderId, schedule: &Schedule) -> Result<(), Error> {
     if heard(tx, provider).await? == schedule.heard { Ok(()) } else { Err(Error::Changed) }
 }
 

@@ -33,6 +33,11 @@ impl<K: Serialize + DeserializeOwned> Window<K> {
         (1..=LIMIT_MAX).contains(&limit).then_some(Self { after, limit })
     }
 
+    /// The cursor of what comes after an item with this sort key.
+    pub fn cursor_after(key: &K) -> String {
+        write_cursor(key)
+    }
+
     /// How many rows to read: one more than the page holds tells whether there is another.
     pub fn rows(&self) -> i64 {
         i64::from(self.limit) + 1
