@@ -306,7 +306,11 @@ fn check_bookable(caller: &Caller, schedule: &Schedule) -> Result<(), Error> {
 }
 
 /// Refuses what was judged by a schedule that is another by now, as far as this service has heard: it is to be judged anew.
-pub(crate) async fn check_heard(tx: &mut Tx, provider: &ProviderId, schedule: &Schedule) -> Result<(), Error> {
+pub(crate) async fn check_heard(
+    tx: &mut Tx,
+    provider: &ProviderId,
+    schedule: &Schedule,
+) -> Result<(), Error> {
     if heard(tx, provider).await? == schedule.heard { Ok(()) } else { Err(Error::Changed) }
 }
 

@@ -228,7 +228,7 @@ async fn one(
         let outcome = if instead.dry_run { Ok(true) } else { save(api, caller, kept, &after, instead).await };
         match outcome {
             Ok(true) => {
-                picked.push(span);
+                picked.push(after.buffers.around(span));
                 let (to, provider) = (Some(slot.view()), Some(after.plan.provider.clone()));
                 return Ok(RescheduleOutcome { to, to_provider_id: provider, ..left(kept, "moved") });
             }
