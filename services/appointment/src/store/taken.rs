@@ -66,7 +66,7 @@ pub async fn taken_by(
          select id, starts_at, ends_at, starts_at, ends_at, false from appointment \
          where deleted_at is null and active and patient_id = $2 and starts_at > $3 and starts_at < $4 \
          union all \
-         select id, starts_at, ends_at, starts_at, ends_at, true from slot_hold \
+         select id, starts_at, ends_at, busy_from, busy_until, true from slot_hold \
          where provider_id = $1 and starts_at > $3 and starts_at < $4 and expires_at > $6 \
          union all \
          select '', starts_at, ends_at, starts_at, ends_at, true from outside_busy where provider_id = $1 and ends_at > $7 and starts_at < $4 \

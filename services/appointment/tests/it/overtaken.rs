@@ -43,7 +43,12 @@ impl Providers {
 
     /// Lets something be decided by the hours in the morning, and has it find, once it comes to writing, that there are others: nobody but itself looks
     /// whether it fits them.
-    async fn overtake(&self, stack: &Arc<TestStack>, id: &str, deed: impl Future<Output = Reply> + Send + 'static) -> Reply {
+    async fn overtake(
+        &self,
+        stack: &Arc<TestStack>,
+        id: &str,
+        deed: impl Future<Output = Reply> + Send + 'static,
+    ) -> Reply {
         let provider = ProviderId::parse(id).unwrap();
         let mut tx = stack.database(ServiceName::AppointmentService).db().begin().await.unwrap();
         tx.lock(&[&provider_lock(&provider)]).await.unwrap();
