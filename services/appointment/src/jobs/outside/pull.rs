@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use contracts::trail::{self, Trail};
 
+use super::settle::heed;
 use super::turn::Report;
 use calendar::read::Reading;
 use chrono::{DateTime, Utc};
@@ -23,8 +24,8 @@ use crate::store::appointment::{
 use crate::store::feed::uid_of;
 use crate::store::outside::lease_hold;
 use crate::store::outside_busy::{
-    appointment_ids_within, appointments_within, busy_purge, busy_replace, busy_room, is_busy_outside,
-    object_hash, objects_busy,
+    appointment_ids_within, appointments_within, busy_purge, busy_replace, busy_room, object_hash,
+    objects_busy,
 };
 use crate::store::outside_event::{OutsideEvent, event_forget, event_keep, events_known};
 
@@ -34,7 +35,7 @@ const BATCH: usize = 200;
 const ATTEMPTS_MAX: u32 = 5;
 
 /// What the audit calls it.
-const OPERATION: &str = "follow_calendar";
+pub(super) const OPERATION: &str = "follow_calendar";
 
 /// What became of one of our events there.
 #[derive(Clone, Copy, Debug)]
@@ -351,24 +352,7 @@ impl Worker {
             let (changed, left) = busy_replace(&mut tx, object, provider, &busy, room).await?;
             for span in changed {
                 for kept in appointments_within(&mut tx, self.db(), provider, span).await? {
-                    let stands = kept.appointment.span()?;
-                    let after = if is_busy_outside(&mut tx, provider, stands).await? {
-                        kept.appointment.conflicted(Conflict::OutsideEvent)
-                    } else {
-                        kept.appointment.resolved(Conflict::OutsideEvent)
-                    };
-                    let Some(after) = after.filter(|_| stands.ends_at > self.api.now()) else { continue };
-                    trail::concerns(after.patient.as_str());
-                    is_any_changed = true;
-                    match appointment_update(&mut tx, self.db(), &kept, &after, &self.actor()).await {
-                        Err(Error::Changed) => return Err(db::Error::LostRace.into()),
-                        // The patient is being erased: there is nothing left to resolve.
-                        Err(Error::NotFound) => continue,
-                        outcome => outcome?,
-                    }
-                    let version = (&kept.id, kept.version + 1);
-                    let what = notice::event(version, Some(&kept.appointment), &after, false);
-                    self.api.publish(&mut tx, what).await?;
+                    is_any_changed |= heed(&mut tx, self.db(), provider, &kept, &self.actor()).await?;
                 }
             }
             // What somebody does outside is of no concern to the audit, but for what becomes of an appointment by it.
