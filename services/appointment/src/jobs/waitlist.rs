@@ -148,7 +148,9 @@ async fn offer(
     let provider_id = provider.clone();
     let plan =
         Plan { provider: provider_id, date: slot.date(), time: slot.time(), minutes, visit_type, location };
-    let (id, until) = (SlotHoldId::generate(api.db.random()), offer_until(api.db.clock().now(), starts_at));
+    let seconds = api.holding.waitlist_offer_seconds;
+    let until = offer_until(api.db.clock().now(), seconds, starts_at);
+    let id = SlotHoldId::generate(api.db.random());
     let offer = Offer { plan: plan.clone(), zone, buffers, starts_at };
     let by = format!("waitlist:{}", kept.id);
     let hold = Hold { plan, zone, buffers, by };

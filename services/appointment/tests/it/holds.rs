@@ -199,3 +199,31 @@ testkit::stack_tests! { services = [appointment::SERVICE, patient::SERVICE, prov
         assert_eq!((won, lost), (vec![1; 40], 160));
     }
 }
+
+fn held_longer(settings: &mut settings::ServiceSettings) {
+    settings.appointments = settings::AppointmentSettings {
+        slot_hold_seconds: 600,
+        slot_hold_seconds_max: 1200,
+        waitlist_offer_seconds: 7200,
+    };
+}
+
+testkit::stack_tests! { services = [appointment::SERVICE, patient::SERVICE, provider::SERVICE], settings = held_longer;
+    async fn the_clinic_says_how_long_a_slot_is_held_and_offered(stack: Arc<TestStack>) {
+        clinic(&stack).await;
+        let until = async |minutes: Option<u32>, time: &str| {
+            let mut asked = slot("prov001", time);
+            asked["holdMinutes"] = json!(minutes);
+            hold(&stack, Role::Receptionist, &asked).await
+        };
+        assert_eq!(until(None, "09:00").await.expect(201).json()["expiresAt"], "2026-01-15T09:10:00.000Z");
+        assert_eq!(until(Some(20), "09:30").await.expect(201).json()["expiresAt"], "2026-01-15T09:20:00.000Z");
+        let refused = until(Some(21), "10:00").await.expect(422);
+        assert_eq!((refused.faults(), refused.text.contains("between 1 and 20")), (vec!["holdMinutes".to_owned()], true));
+        let entry = json!({"patientId": "12345", "providerId": "prov001", "from": MONDAY, "to": MONDAY}).to_string();
+        let _ = call(&stack, Role::Receptionist, Method::POST, "/api/appointments/waitlist", Some(&entry)).await.expect(201);
+        let offer = async || call(&stack, Role::Admin, Method::GET, "/api/appointments/waitlist?patientId=12345", None).await.json()["items"][0]["offer"].clone();
+        super::until(|| async { offer().await["until"].is_string() }).await;
+        assert_eq!(offer().await["until"], "2026-01-15T11:00:00.000Z");
+    }
+}
