@@ -13,10 +13,10 @@ use settings::{
 
 use crate::Currency;
 use crate::spec::{
-    AccessSpec, AuthSpec, Autoscaling, Backup, CloudNativePgDatabase, CorsSpec, DeletionPolicy, EnvVar,
-    ExternalDatabase, GatewayService, GatewayTls, IntegrationsSpec, ManagedDatabase, Monitoring,
-    NetworkPolicySpec, ObservabilitySpec, ParentRef, Probes, PullPolicy, RateLimitStoreSpec, Resources,
-    RestoreFrom, RetentionSpec, RouteAuth, Scheduling, Span,
+    AccessSpec, AppointmentsSpec, AuthSpec, Autoscaling, Backup, CloudNativePgDatabase, CorsSpec,
+    DeletionPolicy, EnvVar, ExternalDatabase, GatewayService, GatewayTls, IntegrationsSpec, ManagedDatabase,
+    Monitoring, NetworkPolicySpec, ObservabilitySpec, ParentRef, Probes, PullPolicy, RateLimitStoreSpec,
+    Resources, RestoreFrom, RetentionSpec, RouteAuth, Scheduling, Span,
 };
 
 /// A stack that can be planned.
@@ -51,6 +51,8 @@ pub struct Stack {
     pub access: AccessSpec,
     /// How long what is held of deleted patients is kept.
     pub retention: RetentionSpec,
+    /// For how long slots are held.
+    pub appointments: AppointmentsSpec,
     /// Systems outside.
     pub integrations: IntegrationsSpec,
     /// Logs, metrics, traces.

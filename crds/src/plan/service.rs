@@ -5,17 +5,18 @@ use std::path::Path;
 
 use contracts::permission::Role;
 use settings::{
-    AccessSettings, AuthSettings, CalDavSettings, CalendarSettings, Database, FcmSettings, IdentityProvider,
-    Integrations, LogOff, OutsideRole, OutsideSecondFactor, Peer, PushSettings, RetentionSettings,
-    SecondFactor, SecretRef, ServiceName, ServiceSettings, SmsSettings, WebPushSettings, WebhookSettings,
+    AccessSettings, AppointmentSettings, AuthSettings, CalDavSettings, CalendarSettings, Database,
+    FcmSettings, IdentityProvider, Integrations, LogOff, OutsideRole, OutsideSecondFactor, Peer,
+    PushSettings, RetentionSettings, SecondFactor, SecretRef, ServiceName, ServiceSettings, SmsSettings,
+    WebPushSettings, WebhookSettings,
 };
 
 use super::connections::{of_a_pod, of_one_process};
 use super::{AUDIENCE, LocalDatabase, Placement, issuer, observability};
 use crate::Stack;
 use crate::spec::{
-    CalDav, Calendar, Fcm, IdentityProviderSpec, PersonsRole, PushSpec, RoleLogOff, SecondFactorSpec,
-    SmsSpec, Span, WebPush,
+    AppointmentsSpec, CalDav, Calendar, Fcm, IdentityProviderSpec, PersonsRole, PushSpec, RoleLogOff,
+    SecondFactorSpec, SmsSpec, Span, WebPush,
 };
 
 /// What a service is told. For one that is switched off too: what it would be told.
@@ -45,6 +46,7 @@ pub fn plan_service(stack: &Stack, service: ServiceName, placement: &Placement) 
         },
         access: access(stack, service),
         retention: retention(stack, service),
+        appointments: appointments(stack, service),
         integrations: integrations(stack, service),
         observability: observability(stack),
     }
@@ -98,6 +100,19 @@ fn retention(stack: &Stack, service: ServiceName) -> RetentionSettings {
         ServiceName::AppointmentService => RetentionSettings { appointments: told.appointments, ..none },
         ServiceName::NotificationService => RetentionSettings { notifications: told.notifications, ..none },
         _ => none,
+    }
+}
+
+/// The appointment service alone holds slots; the others need not start anew when this changes.
+fn appointments(stack: &Stack, service: ServiceName) -> AppointmentSettings {
+    if service != ServiceName::AppointmentService {
+        return AppointmentSettings::default();
+    }
+    let AppointmentsSpec { slot_hold, slot_hold_max, waitlist_offer } = stack.appointments;
+    AppointmentSettings {
+        slot_hold_seconds: slot_hold.secs(),
+        slot_hold_seconds_max: slot_hold_max.secs(),
+        waitlist_offer_seconds: waitlist_offer.secs(),
     }
 }
 

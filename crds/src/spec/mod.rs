@@ -7,6 +7,7 @@
 //! several shapes is a struct of which exactly one member is set, because a structural schema has no tagged unions.
 
 mod access;
+mod appointments;
 mod auth;
 mod backup;
 mod calls;
@@ -31,6 +32,7 @@ mod status;
 mod workload;
 
 pub use access::AccessSpec;
+pub use appointments::AppointmentsSpec;
 pub use auth::{AuthSpec, LogOffSpec, PersonsRole, RoleLogOff, SecondFactorSpec};
 pub use backup::{Backup, BackupVolume, KeySecretRef, RestoreFrom};
 pub use calls::{CallBreakerSpec, CallRetriesSpec, ServiceCallsSpec};
@@ -124,6 +126,9 @@ pub struct HealthcareStackSpec {
     /// How long what is held of patients who were deleted is kept. Left out: bills that were sent are kept with no end, and nothing else is kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retention: Option<RetentionSpec>,
+    /// For how long slots are held for whoever chooses them, or is offered them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub appointments: Option<AppointmentsSpec>,
     /// Systems outside the stack. Secrets are always named, never written here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub integrations: Option<IntegrationsSpec>,
@@ -168,6 +173,7 @@ impl Default for HealthcareStackSpec {
             auth: None,
             access: None,
             retention: None,
+            appointments: None,
             integrations: None,
             observability: None,
             scheduling: None,

@@ -310,6 +310,14 @@ pub(super) fn transit() -> Vec<Rule> {
     ]
 }
 
+/// What is held as long as usual is held no longer than may be.
+pub(super) fn appointments() -> Vec<Rule> {
+    vec![
+        rule("duration(self.slotHold) <= duration(self.slotHoldMax)", "must be at most slotHoldMax")
+            .field_path(".slotHold"),
+    ]
+}
+
 pub(super) fn auth() -> Vec<Rule> {
     let [access, refresh, session] = ["accessTokenLifetime", "refreshTokenLifetime", "sessionLifetime"]
         .map(|name| seconds(&format!("self.{name}")));

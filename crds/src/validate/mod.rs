@@ -21,7 +21,7 @@ use contracts::permission::Role;
 use settings::ServiceName;
 
 use crate::fault::Faults;
-use crate::spec::{AccessSpec, AuthSpec, HealthcareStack, HealthcareStackSpec, Span};
+use crate::spec::{AccessSpec, AppointmentsSpec, AuthSpec, HealthcareStack, HealthcareStackSpec, Span};
 use crate::{Currency, Database, Image, Invalid, Stack, plan};
 
 /// The namespace of a stack that names none, as kubectl has it.
@@ -65,6 +65,7 @@ fn validate(name: &str, namespace: &str, spec: &HealthcareStackSpec, faults: &mu
     let encryption = encryption::validate(spec.encryption.clone().unwrap_or_default(), faults);
     let auth = auth(spec.auth.clone().unwrap_or_default(), faults);
     let access = access(spec.access.clone().unwrap_or_default(), faults);
+    let appointments = appointments(spec.appointments.unwrap_or_default(), faults);
     let integrations = spec.integrations.clone().unwrap_or_default();
     integrations::check(&integrations, faults);
     let observability = spec.observability.clone().unwrap_or_default();
@@ -89,6 +90,7 @@ fn validate(name: &str, namespace: &str, spec: &HealthcareStackSpec, faults: &mu
         auth,
         access,
         retention: spec.retention.unwrap_or_default(),
+        appointments,
         integrations,
         monitoring: observability.monitoring.clone().unwrap_or_default(),
         observability,
@@ -120,6 +122,20 @@ fn access(access: AccessSpec, faults: &mut Faults) -> AccessSpec {
         faults.add("spec.access.privacyOfficer", "must be a mailbox such as privacy@clinic.example");
     }
     access
+}
+
+fn appointments(appointments: AppointmentsSpec, faults: &mut Faults) -> AppointmentsSpec {
+    let AppointmentsSpec { slot_hold, slot_hold_max, waitlist_offer } = appointments;
+    let (minute, hour) = (Span::from_secs(60), Span::from_secs(3_600));
+    bounds::span("spec.appointments.slotHold", slot_hold, minute, hour, faults);
+    bounds::span("spec.appointments.slotHoldMax", slot_hold_max, minute, hour, faults);
+    let (at_least, at_most) = (Span::from_secs(300), Span::from_secs(12 * 3_600));
+    bounds::span("spec.appointments.waitlistOffer", waitlist_offer, at_least, at_most, faults);
+    if slot_hold > slot_hold_max {
+        let message = format!("slotHold ({slot_hold}) must be at most slotHoldMax ({slot_hold_max})");
+        faults.add("spec.appointments", message);
+    }
+    appointments
 }
 
 /// RFC 9700 asks for short lives; ours bound what a stolen token is good for while nobody can be told of it.

@@ -191,6 +191,13 @@ fn a_value_out_of_its_bounds_is_named() {
         ("auth: { revocationsStaleAfter: 5s }", "spec.auth.revocationsStaleAfter: must be at least 30s"),
         ("access: { breakGlass: 1m }", "spec.access.breakGlass: must be at least 5m"),
         ("access: { breakGlass: 9h }", "spec.access.breakGlass: must be at most 8h"),
+        ("appointments: { slotHold: 30s }", "spec.appointments.slotHold: must be at least 1m"),
+        ("appointments: { slotHoldMax: 2h }", "spec.appointments.slotHoldMax: must be at most 1h"),
+        (
+            "appointments: { slotHold: 20m }",
+            "spec.appointments: slotHold (20m) must be at most slotHoldMax (15m)",
+        ),
+        ("appointments: { waitlistOffer: 1m }", "spec.appointments.waitlistOffer: must be at least 5m"),
         ("retention: { medicalRecords: 101 }", "spec.retention.medicalRecords: must be at most 100"),
         ("retention: { bills: 101 }", "spec.retention.bills: must be at most 100"),
         (

@@ -10,7 +10,7 @@ use contracts::page::Page;
 use contracts::problem::{Problem, ProblemCode};
 use http_kit::{Answer, Call, Caller, Seeker, View};
 
-use super::{Api, SCHEDULE_ATTEMPTS_MAX, Wanted, calls_off, sees, update};
+use super::{Api, SCHEDULE_ATTEMPTS_MAX, Wanted, calls_off, check_heard, sees, update};
 use crate::domain::appointment::{Appointment, Cancellation, Change, fault};
 use crate::domain::notice;
 use crate::domain::search::Search;
@@ -98,18 +98,18 @@ async fn attempt(api: &Api, call: &Call<ResolveConflict>) -> Result<Answer<Resol
             refuse_members(&call.body)?;
             let schedule = api.schedule(&kept.appointment.plan.provider).await?;
             let span = kept.appointment.span()?;
-            let causes = schedule.map(|schedule| kept.appointment.causes(&schedule, span));
+            let causes = schedule.as_ref().map(|schedule| kept.appointment.causes(schedule, span));
             let after = causes.and_then(|causes| kept.appointment.kept_for(causes));
             let after =
                 after.ok_or_else(|| nothing("The provider's profile is gone: move it or cancel it."))?;
-            save(api, call, &kept, &after, "Kept").await
+            save(api, call, (&kept, schedule.as_ref()), &after, "Kept").await
         }
         Resolution::Cancel => {
             refuse_members(&call.body)?;
             let by = calls_off(&call.caller, kept.appointment.plan.provider.as_str());
             let after = kept.appointment.cancelled(Cancellation::by(by))?;
             let after = after.ok_or_else(|| nothing("The appointment is cancelled."))?;
-            save(api, call, &kept, &after, "Cancelled").await
+            save(api, call, (&kept, None), &after, "Cancelled").await
         }
     }
 }
@@ -143,10 +143,11 @@ fn refuse_members(request: &ResolutionRequest) -> Result<(), Problem> {
     Ok(())
 }
 
+/// Writes it, if the schedule that it was decided on is still the provider's.
 async fn save(
     api: &Api,
     call: &Call<ResolveConflict>,
-    kept: &Kept,
+    (kept, schedule): (&Kept, Option<&Schedule>),
     after: &Appointment,
     status: &str,
 ) -> Result<Answer<ResolveConflict>, Error> {
@@ -154,6 +155,9 @@ async fn save(
     let answer = resolved(&kept.id, kept.version + 1, Vec::new(), status);
     db::retrying(&api.db, async |mut tx| {
         appointment_lock(&mut tx, after).await?;
+        if let Some(schedule) = schedule {
+            check_heard(&mut tx, &after.plan.provider, schedule).await?;
+        }
         appointment_update(&mut tx, &api.db, kept, after, &call.caller.user).await?;
         api.publish(&mut tx, what.clone()).await?;
         Ok::<_, Error>(call.receipt.commit(tx, &answer).await?)

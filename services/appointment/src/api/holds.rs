@@ -21,7 +21,7 @@ use crate::store::hold::{
 
 /// Holds a slot for a few minutes. Whether it is free, the database decides, as it does for a booking.
 pub async fn hold(api: Api, call: Call<HoldSlot>) -> Result<Answer<HoldSlot>, Error> {
-    let asked = Asked::parse(&call.body)?;
+    let asked = Asked::parse(&call.body, &api.holding)?;
     for _ in 1..SCHEDULE_ATTEMPTS_MAX {
         match attempt(&api, &call, &asked).await {
             Err(Error::Changed) => {}

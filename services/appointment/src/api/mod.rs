@@ -39,7 +39,7 @@ use contracts::trail;
 use db::{Db, Tx};
 use http_kit::kit::BuildError;
 use http_kit::{Caller, Kit, Phase, Reach, Retention, View, access, relay};
-use settings::{CalendarSettings, WebhookSettings};
+use settings::{AppointmentSettings, CalendarSettings, WebhookSettings};
 use tokio::sync::watch;
 
 use self::availability_events::Watchers;
@@ -90,6 +90,8 @@ pub struct Api {
     calendars: Arc<[CalendarSettings]>,
     /// Whether webhooks are taken, and where they may be.
     pub(crate) webhooks: Option<WebhookSettings>,
+    /// For how long slots are held.
+    pub(crate) holding: AppointmentSettings,
     /// For how many years appointments of erased patients are kept.
     years: u32,
     pub(crate) retention: Retention,
@@ -168,7 +170,8 @@ impl Api {
         let outside = &kit.settings.integrations;
         let (calendars, webhooks) = (outside.calendars.clone().into(), outside.webhooks.clone());
         let (watchers, phase) = (Watchers::default(), kit.phase.clone());
-        Ok(Self { db: kit.db.clone(), zone, peers, calendars, webhooks, years, retention, watchers, phase })
+        let (db, holding) = (kit.db.clone(), kit.settings.appointments);
+        Ok(Self { db, zone, peers, calendars, webhooks, holding, years, retention, watchers, phase })
     }
 
     /// The job that holds what is booked ahead against schedules that have changed.
@@ -222,7 +225,7 @@ impl Api {
     }
 
     /// A provider's schedule, and how often this service had heard before that it changed.
-    async fn schedule(&self, provider: &ProviderId) -> Result<Option<Schedule>, Error> {
+    pub(crate) async fn schedule(&self, provider: &ProviderId) -> Result<Option<Schedule>, Error> {
         let mut tx = self.db.read().await?;
         let heard = heard(&mut tx, provider).await?;
         drop(tx);
@@ -306,7 +309,11 @@ fn check_bookable(caller: &Caller, schedule: &Schedule) -> Result<(), Error> {
 }
 
 /// Refuses what was judged by a schedule that is another by now, as far as this service has heard: it is to be judged anew.
-async fn check_heard(tx: &mut Tx, provider: &ProviderId, schedule: &Schedule) -> Result<(), Error> {
+pub(crate) async fn check_heard(
+    tx: &mut Tx,
+    provider: &ProviderId,
+    schedule: &Schedule,
+) -> Result<(), Error> {
     if heard(tx, provider).await? == schedule.heard { Ok(()) } else { Err(Error::Changed) }
 }
 

@@ -6,19 +6,20 @@ use contracts::appointments::{AppointmentStatus, RescheduleAll, Slot};
 use contracts::consents::DataClass;
 use contracts::field::{self, time_text};
 use contracts::id::ProviderId;
+use contracts::page::LIMIT_MAX;
 use contracts::problem::Faults;
 use contracts::reschedule::{
-    AWAY_DAYS_MAX, RESCHEDULED_MAX, RescheduleOutcome, RescheduleRequest, Rescheduled,
+    AWAY_DAYS_MAX, LOOKED_AT_MAX, RESCHEDULED_MAX, RescheduleOutcome, RescheduleRequest, Rescheduled,
 };
 use contracts::trail;
 use http_kit::page::Window;
 use http_kit::{Answer, Call, Caller, Reach, Seeker};
 
-use super::{Api, check_bookable, is_with};
+use super::{Api, check_bookable, check_heard, is_with};
 use crate::domain::appointment::{Appointment, Plan};
 use crate::domain::local::instant_or_next;
 use crate::domain::notice;
-use crate::domain::search::Search;
+use crate::domain::search::{Key, Search};
 use crate::domain::slots::{FreeSlot, free};
 use crate::domain::span::Span;
 use crate::domain::status::{follow, is_open};
@@ -40,12 +41,14 @@ struct Asked {
     to_provider: Option<ProviderId>,
     from: NaiveDate,
     to: NaiveDate,
+    /// Which stretch of them is read first.
+    window: Window<Key>,
 }
 
 /// Who is seen instead, and when the other is away.
 struct Instead<'a> {
     provider: &'a ProviderId,
-    schedule: &'a Schedule,
+    schedule: Schedule,
     away: Span,
     is_same: bool,
     dry_run: bool,
@@ -64,21 +67,17 @@ pub async fn all(api: Api, call: Call<RescheduleAll>) -> Result<Answer<Reschedul
     };
     let provider = asked.to_provider.as_ref().unwrap_or(&asked.provider);
     let is_same = *provider == asked.provider;
-    let instead = Instead { provider, schedule: &schedule, away, is_same, dry_run: call.body.dry_run };
-    let (open, more) = open(&api, &call.caller, &asked.provider, away).await?;
-    let (mut appointments, mut picked) = (Vec::with_capacity(open.len()), Vec::new());
-    for kept in &open {
-        trail::concerns(kept.appointment.patient.as_str());
-        appointments.push(one(&api, &call.caller, kept, &instead, &mut picked).await?);
-    }
-    let moved = appointments.iter().filter(|outcome| outcome.to.is_some()).count();
+    let mut instead = Instead { provider, schedule, away, is_same, dry_run: call.body.dry_run };
+    let search = search(&asked, away);
+    let Done { appointments, moved, next } = each(&api, &call.caller, search, &mut instead).await?;
     let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     let done = Rescheduled {
         provider_id: asked.provider.clone(),
         dry_run: call.body.dry_run,
         moved: count(moved),
         left: count(appointments.len() - moved),
-        more,
+        more: next.is_some(),
+        next_cursor: next.as_ref().map(Window::cursor_after),
         appointments,
     };
     let answer = Answer::new(done);
@@ -98,8 +97,15 @@ fn parse(request: &RescheduleRequest) -> Result<Asked, Error> {
     {
         faults.add("to", format_args!("must be from 0 to {AWAY_DAYS_MAX} days after from"));
     }
-    let all = provider.zip(to_provider).zip(from.zip(to));
-    let asked = all.map(|((provider, to_provider), (from, to))| Asked { provider, to_provider, from, to });
+    let window = Window::parse(Some(LIMIT_MAX), request.cursor.as_deref(), &mut faults);
+    let all = provider.zip(to_provider).zip(from.zip(to)).zip(window);
+    let asked = all.map(|(((provider, to_provider), (from, to)), window)| Asked {
+        provider,
+        to_provider,
+        from,
+        to,
+        window,
+    });
     Ok(faults.finish(asked)?)
 }
 
@@ -120,11 +126,11 @@ fn check_may(caller: &Caller, asked: &Asked) -> Result<(), Error> {
 /// The place of who is away, and the hours of who is seen instead. Somebody who is not there any more is away for good.
 async fn who(api: &Api, asked: &Asked) -> Result<(Tz, Schedule), Error> {
     let mut faults = Faults::new();
-    let own = api.peers.schedule(&asked.provider).await?;
+    let own = api.schedule(&asked.provider).await?;
     let zone = own.as_ref().map_or(api.zone, |schedule| schedule.zone);
     let schedule = match &asked.to_provider {
         Some(other) => {
-            let other = api.peers.schedule(other).await?;
+            let other = api.schedule(other).await?;
             faults.take("toProviderId", other.ok_or("must be the id of a provider"))
         }
         None => {
@@ -134,37 +140,75 @@ async fn who(api: &Api, asked: &Asked) -> Result<(Tz, Schedule), Error> {
     Ok(faults.finish(schedule.map(|schedule| (zone, schedule)))?)
 }
 
-/// What is to be moved, of what the caller sees; whether there is more.
-async fn open(
-    api: &Api,
-    caller: &Caller,
-    provider: &ProviderId,
-    away: Span,
-) -> Result<(Vec<Kept>, bool), Error> {
-    let window = Window { after: None, limit: RESCHEDULED_MAX };
-    let (patient, status) = (None, None);
-    let search = Search {
-        patient,
-        provider: Some(provider.clone()),
-        status,
+/// What is booked with whoever is away.
+fn search(asked: &Asked, away: Span) -> Search {
+    Search {
+        patient: None,
+        provider: Some(asked.provider.clone()),
+        status: None,
         from: away.starts_at,
         before: away.ends_at,
         in_conflict: false,
-        window,
-    };
+        window: asked.window.clone(),
+    }
+}
+
+/// What came of those that were looked at.
+#[derive(Default)]
+struct Done {
+    appointments: Vec<RescheduleOutcome>,
+    moved: usize,
+    /// The last of them, if there are others.
+    next: Option<Key>,
+}
+
+impl Done {
+    fn is_enough(&self) -> bool {
+        self.moved >= RESCHEDULED_MAX || self.appointments.len() >= LOOKED_AT_MAX
+    }
+}
+
+/// Moves what is open, of what the caller sees, one after the other. What is over or called off counts for nothing, and what cannot be moved not as moved:
+/// whoever asks again, with the cursor or without, comes to the end.
+async fn each(
+    api: &Api,
+    caller: &Caller,
+    mut search: Search,
+    instead: &mut Instead<'_>,
+) -> Result<Done, Error> {
     let seeker = Seeker::of(&api.db, caller, DataClass::Appointments)?;
-    let mut tx = api.db.read().await?;
-    let rows = appointment_search(&mut tx, &api.db, &search, seeker.as_ref()).await?;
-    let more = rows.len() > RESCHEDULED_MAX as usize;
-    let rows = rows.into_iter().take(RESCHEDULED_MAX as usize).map(|(_, kept)| kept);
-    Ok((rows.filter(|kept| is_open(kept.appointment.status)).collect(), more))
+    let (mut done, mut picked, mut last) = (Done::default(), Vec::new(), None);
+    loop {
+        let mut tx = api.db.read().await?;
+        let rows = appointment_search(&mut tx, &api.db, &search, seeker.as_ref()).await?;
+        drop(tx);
+        let is_last = !search.window.is_filled_by(rows.len());
+        for (key, kept) in rows {
+            search.window.after = Some(key.clone());
+            if !is_open(kept.appointment.status) {
+                continue;
+            }
+            if done.is_enough() {
+                done.next = last;
+                return Ok(done);
+            }
+            trail::concerns(kept.appointment.patient.as_str());
+            let outcome = one(api, caller, &kept, instead, &mut picked).await?;
+            done.moved += usize::from(outcome.to.is_some());
+            done.appointments.push(outcome);
+            last = Some(key);
+        }
+        if is_last {
+            return Ok(done);
+        }
+    }
 }
 
 async fn one(
     api: &Api,
     caller: &Caller,
     kept: &Kept,
-    instead: &Instead<'_>,
+    instead: &mut Instead<'_>,
     picked: &mut Vec<Span>,
 ) -> Result<RescheduleOutcome, Error> {
     let mut tx = api.db.read().await?;
@@ -181,13 +225,18 @@ async fn one(
         let Some(slot) = nearest(api, kept, instead, picked).await? else { return Ok(left(kept, "no-slot")) };
         let after = moved(&kept.appointment, &slot, instead, status);
         let span = Span::of_minutes(slot.starts_at, after.plan.minutes);
-        let outcome = if instead.dry_run { Ok(()) } else { save(api, caller, kept, &after).await };
+        let outcome = if instead.dry_run { Ok(true) } else { save(api, caller, kept, &after, instead).await };
         match outcome {
-            Ok(()) => {
-                picked.push(span);
+            Ok(true) => {
+                picked.push(after.buffers.around(span));
                 let (to, provider) = (Some(slot.view()), Some(after.plan.provider.clone()));
                 return Ok(RescheduleOutcome { to, to_provider_id: provider, ..left(kept, "moved") });
             }
+            // By hours that are others now nobody is booked: they are asked for anew.
+            Ok(false) => match api.schedule(instead.provider).await? {
+                Some(schedule) => instead.schedule = schedule,
+                None => return Ok(left(kept, "no-slot")),
+            },
             // Somebody else was faster: the next one then.
             Err(Error::Overlap(_)) => {}
             Err(Error::Changed | Error::NotFound) => return Ok(left(kept, "changed")),
@@ -236,7 +285,7 @@ async fn nearest(
     // Another provider has other locations.
     let location = location.as_deref().filter(|_| instead.is_same);
     let sought = instead.schedule.sought(*minutes, visit_type.as_deref(), location);
-    let slots = free(instead.schedule, taken, range, &sought);
+    let slots = free(&instead.schedule, taken, range, &sought);
     Ok(slots.into_iter().min_by_key(|slot| ((slot.starts_at - asked).abs(), slot.starts_at)))
 }
 
@@ -260,13 +309,25 @@ fn moved(
     Appointment { plan, zone: slot.zone(), status, conflict, buffers, kept, ..appointment.clone() }
 }
 
-async fn save(api: &Api, caller: &Caller, kept: &Kept, after: &Appointment) -> Result<(), Error> {
+/// Writes it; not, if what was decided on is not the schedule of who is seen instead any more.
+async fn save(
+    api: &Api,
+    caller: &Caller,
+    kept: &Kept,
+    after: &Appointment,
+    instead: &Instead<'_>,
+) -> Result<bool, Error> {
     let what = notice::event((&kept.id, kept.version + 1), Some(&kept.appointment), after, false);
     db::retrying(&api.db, async |mut tx| {
         appointment_lock(&mut tx, after).await?;
+        match check_heard(&mut tx, instead.provider, &instead.schedule).await {
+            Err(Error::Changed) => return Ok(false),
+            is_same => is_same?,
+        }
         appointment_update(&mut tx, &api.db, kept, after, &caller.user).await?;
         api.publish(&mut tx, what.clone()).await?;
-        Ok::<_, Error>(tx.commit().await?)
+        tx.commit().await?;
+        Ok::<_, Error>(true)
     })
     .await
 }

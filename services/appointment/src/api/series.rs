@@ -21,6 +21,7 @@ use crate::domain::feed::time;
 use crate::domain::notice;
 use crate::domain::series::{Asked, Kept, Occurrence, Series};
 use crate::domain::span::Span;
+use crate::domain::taken::Room;
 use crate::domain::week::Schedule;
 use crate::error::Error;
 use crate::store::appointment::{Kept as KeptAppointment, appointment_insert, appointment_lock};
@@ -65,7 +66,8 @@ async fn attempt(
         series_insert(&mut tx, &api.db, &kept).await?;
         let mut appointments = Vec::with_capacity(good.len());
         let mut warnings = Warnings::default();
-        for occurrence in good {
+        for (occurrence, room) in good {
+            warnings.note_room(room);
             let unusual = warnings.note(api, occurrence, &schedule);
             appointments.push(one(api, &mut tx, &call.caller, occurrence, unusual).await?);
         }
@@ -139,14 +141,15 @@ async fn placed(
     Ok(faults.finish(placed)?)
 }
 
-/// Which of the times can be had, and which not: what is taken nobody gets, and what is past or outside the hours no patient.
+/// Which of the times can be had, and how much room there is, and which not: what is taken nobody gets, and what is past, outside the hours or too close
+/// to what is beside it no patient.
 async fn judged<'a>(
     api: &Api,
     tx: &mut Tx,
     caller: &Caller,
     occurrences: &'a [Occurrence],
     schedule: &Schedule,
-) -> Result<(Vec<&'a Occurrence>, Vec<OccurrenceRefused>), Error> {
+) -> Result<(Vec<(&'a Occurrence, Room)>, Vec<OccurrenceRefused>), Error> {
     let (mut good, mut refused) = (Vec::new(), Vec::new());
     let (Some(first), Some(last)) = (occurrences.first(), occurrences.last()) else {
         return Ok((good, refused));
@@ -155,19 +158,25 @@ async fn judged<'a>(
     let Appointment { plan, patient, .. } = &first.appointment;
     let taken = taken_by(tx, &plan.provider, Some(patient), range).await?;
     for occurrence in occurrences {
-        let around = occurrence.appointment.buffers.around(occurrence.span);
-        let is_taken = taken.iter().any(|(_, span)| span.overlaps(around));
+        let room = Room::among(&taken, occurrence.span, occurrence.appointment.buffers);
         let at = (occurrence.span, plan.location.as_deref());
         let is_unusual = !notice::warnings(schedule, at, api.now()).is_empty();
-        if is_taken {
-            refused.push(refusal(&occurrence.appointment, ProblemCode::AppointmentOverlap));
-        } else if is_unusual && !caller.is_staff() {
-            refused.push(refusal(&occurrence.appointment, ProblemCode::OutsideHours));
-        } else {
-            good.push(occurrence);
+        match why_not(caller, room, is_unusual) {
+            Some(code) => refused.push(refusal(&occurrence.appointment, code)),
+            None => good.push((occurrence, room)),
         }
     }
     Ok((good, refused))
+}
+
+/// Why a time of a series cannot be had, as it could not be booked by itself; `None`: it can.
+pub(super) fn why_not(caller: &Caller, room: Room, is_unusual: bool) -> Option<ProblemCode> {
+    let is_staff = caller.is_staff();
+    match room {
+        Room::None => Some(ProblemCode::AppointmentOverlap),
+        Room::Close if !is_staff => Some(ProblemCode::AppointmentOverlap),
+        Room::Close | Room::Enough => (is_unusual && !is_staff).then_some(ProblemCode::OutsideHours),
+    }
 }
 
 pub(super) fn refusal(appointment: &Appointment, code: ProblemCode) -> OccurrenceRefused {
@@ -226,11 +235,22 @@ impl Warnings {
         let unusual = notice::warnings(schedule, at, api.now());
         let is_unusual = !unusual.is_empty();
         for warning in unusual {
-            if self.codes.insert(warning.code.clone()) {
-                self.warnings.push(warning);
-            }
+            self.add(warning);
         }
         is_unusual
+    }
+
+    /// Notes that little time is left around one of its times, if it is so.
+    pub(super) fn note_room(&mut self, room: Room) {
+        if room == Room::Close {
+            self.add(notice::buffer());
+        }
+    }
+
+    fn add(&mut self, warning: Warning) {
+        if self.codes.insert(warning.code.clone()) {
+            self.warnings.push(warning);
+        }
     }
 
     pub(super) fn shown(self) -> Vec<Warning> {

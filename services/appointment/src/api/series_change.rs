@@ -4,19 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use contracts::appointments::{CancelSeries, UpdateSeries};
 use contracts::id::{AppointmentId, ProviderId, SeriesId};
-use contracts::problem::{Faults, ProblemCode};
+use contracts::problem::Faults;
 use contracts::series::{OccurrenceRefused, SeriesAppointment, SeriesUpdated};
 use db::Tx;
 use http_kit::etag::IfMatch;
 use http_kit::{Answer, Call, Caller, access};
 
-use super::series::{Warnings, around, offers_near, refusal, shown, version, visible};
+use super::series::{Warnings, around, offers_near, refusal, shown, version, visible, why_not};
 use super::{Api, calls_off, check_bookable, check_heard};
 use crate::domain::appointment::{Appointment, Cancellation, fault, reason};
 use crate::domain::notice;
 use crate::domain::series::{Change, Kept};
 use crate::domain::span::Span;
 use crate::domain::status::is_open;
+use crate::domain::taken::Room;
 use crate::domain::week::Schedule;
 use crate::error::Error;
 use crate::store::appointment::{Kept as KeptAppointment, appointment_update};
@@ -105,10 +106,10 @@ async fn attempt(
     let steps = steps(ahead, change, &schedules)?;
     let outcome = db::retrying(&api.db, async |mut tx| {
         lock(&mut tx, &kept, &steps).await?;
-        if !change.cancels() {
-            check(api, &mut tx, caller, &kept, &steps, &schedules).await?;
-        }
         let mut warnings = Warnings::default();
+        if !change.cancels() {
+            warnings.note_room(check(api, &mut tx, caller, &kept, &steps, &schedules).await?);
+        }
         let mut done = Vec::with_capacity(steps.len());
         for step in &steps {
             let schedule = schedules.get(&step.after.plan.provider);
@@ -196,7 +197,8 @@ async fn lock(tx: &mut Tx, kept: &Kept, steps: &[Step]) -> Result<(), Error> {
     Ok(tx.lock(&names.iter().map(String::as_str).collect::<Vec<_>>()).await?)
 }
 
-/// Refuses what cannot be had, all of it at once: what is taken, but by the series itself, and for a patient what is outside the hours.
+/// Refuses what cannot be had, all of it at once: what is taken, but by the series itself, and for a patient what is outside the hours or too close to what
+/// is beside it. How much room there is where there is least.
 async fn check(
     api: &Api,
     tx: &mut Tx,
@@ -204,29 +206,28 @@ async fn check(
     kept: &Kept,
     steps: &[Step],
     schedules: &BTreeMap<ProviderId, Schedule>,
-) -> Result<(), Error> {
+) -> Result<Room, Error> {
     let own: BTreeSet<&str> = steps.iter().map(|step| step.before.id.as_str()).collect();
-    let mut refused = Vec::new();
+    let (mut refused, mut least) = (Vec::new(), Room::Enough);
     for (provider, schedule) in schedules {
         let of_theirs = || steps.iter().filter(|step| step.after.plan.provider == *provider);
         let spans: Vec<_> = of_theirs().map(|step| step.span).collect();
         let Some(range) = around(&spans) else { continue };
         check_heard(tx, provider, schedule).await?;
-        let taken = taken_by(tx, provider, Some(&kept.patient), range).await?;
+        let mut taken = taken_by(tx, provider, Some(&kept.patient), range).await?;
+        taken.retain(|taken| !own.contains(taken.id.as_str()));
         for step in of_theirs() {
-            let around = step.after.buffers.around(step.span);
-            let in_the_way =
-                taken.iter().any(|(id, span)| !own.contains(id.as_str()) && span.overlaps(around));
+            let room = Room::among(&taken, step.span, step.after.buffers);
             let is_unusual = !notice::warnings(schedule, step.at(), api.now()).is_empty();
-            if in_the_way {
-                refused.push(refusal(&step.after, ProblemCode::AppointmentOverlap));
-            } else if is_unusual && !caller.is_staff() {
-                refused.push(refusal(&step.after, ProblemCode::OutsideHours));
+            match why_not(caller, room, is_unusual) {
+                Some(code) => refused.push(refusal(&step.after, code)),
+                None if room == Room::Close => least = room,
+                None => {}
             }
         }
     }
     refused.sort_by_key(|refusal| (refusal.date.clone(), refusal.time_slot.clone()));
-    if refused.is_empty() { Ok(()) } else { Err(Error::SeriesOverlap(refused)) }
+    if refused.is_empty() { Ok(least) } else { Err(Error::SeriesOverlap(refused)) }
 }
 
 async fn one(

@@ -12,7 +12,7 @@ use http_kit::export::Wanted;
 use http_kit::page::Window;
 use http_kit::{Answer, Call, Caller, Reach, access};
 
-use super::{Api, check_bookable};
+use super::{Api, SCHEDULE_ATTEMPTS_MAX, check_bookable, check_heard};
 use crate::domain::notice;
 use crate::domain::waitlist::{Asked, Kept};
 use crate::error::Error;
@@ -174,35 +174,54 @@ fn no_offer() -> Problem {
     Problem::new(ProblemCode::InvalidTransition).detail("Nothing is offered, or not any more.")
 }
 
-/// Takes what is offered: the hold becomes an appointment, in one step.
+/// Takes what is offered. The provider is asked before the transaction begins, so their schedule may have changed meanwhile: then it is decided anew.
 pub async fn accept(api: Api, call: Call<AcceptOffer>) -> Result<Answer<AcceptOffer>, Error> {
     let (id,) = &call.path;
     let mut tx = api.db.read().await?;
     let kept = changeable(&api, &mut tx, &call.caller, id).await?;
     drop(tx);
     call.if_match.check(kept.version)?;
+    for _ in 1..SCHEDULE_ATTEMPTS_MAX {
+        match take(&api, &call, &kept).await {
+            Err(Error::Changed) => {}
+            outcome => return outcome,
+        }
+    }
+    take(&api, &call, &kept).await
+}
+
+/// The hold becomes an appointment, in one step.
+async fn take(api: &Api, call: &Call<AcceptOffer>, kept: &Kept) -> Result<Answer<AcceptOffer>, Error> {
     let (offer, hold) = kept.offer(api.now()).ok_or_else(no_offer)?;
     let appointment = kept.appointment(offer);
     // What was offered may not fit any more what the provider says: then somebody is to look at it.
-    let schedule = api.peers.schedule(&appointment.plan.provider).await?;
+    let schedule = api.schedule(&appointment.plan.provider).await?;
     schedule.as_ref().map_or(Ok(()), |schedule| check_bookable(&call.caller, schedule))?;
-    let appointment = schedule.and_then(|schedule| appointment.reviewed(&schedule)).unwrap_or(appointment);
+    let reviewed = schedule.as_ref().and_then(|schedule| appointment.reviewed(schedule));
+    let appointment = reviewed.unwrap_or(appointment);
     let (span, appointment_id) = (appointment.span()?, AppointmentId::generate(api.db.random()));
     let after = kept.booked(appointment_id.clone());
-    let answer = Answer::new(changed(&after, &api));
-    let outcome = db::retrying(&api.db, async |mut tx| {
+    let answer = Answer::new(changed(&after, api));
+    db::retrying(&api.db, async |mut tx| {
         appointment_lock(&mut tx, &appointment).await?;
-        waitlist_update(&mut tx, &api.db, &after).await?;
+        if let Some(schedule) = &schedule {
+            check_heard(&mut tx, &appointment.plan.provider, schedule).await?;
+        }
+        waitlist_update(&mut tx, &api.db, &after).await.map_err(offer_gone)?;
         hold_delete(&mut tx, hold, &offer_holder(&api.db, &kept.id)?).await?;
         appointment_insert(&mut tx, &api.db, &appointment_id, &appointment, span, &call.caller.user).await?;
         api.publish(&mut tx, notice::event((&appointment_id, 1), None, &appointment, false)).await?;
         Ok::<_, Error>(call.receipt.commit(tx, &answer).await?)
     })
-    .await;
-    match outcome {
-        // Declined, withdrawn or accepted meanwhile.
-        Err(Error::Changed) => Err(no_offer().into()),
-        outcome => outcome.map(|()| answer),
+    .await?;
+    Ok(answer)
+}
+
+/// The entry is another than was read: the offer was declined, withdrawn or accepted meanwhile.
+fn offer_gone(error: Error) -> Error {
+    match error {
+        Error::Changed => no_offer().into(),
+        error => error,
     }
 }
 

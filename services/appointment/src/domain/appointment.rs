@@ -228,8 +228,8 @@ impl Change {
         let status =
             if is_moved && !status_is_given { AppointmentStatus::Rescheduled } else { changed.status };
         let cancellation = cancellation(current, changed, status, by, &mut faults);
-        let all = plan.zip(reason).zip(cancellation);
-        faults.finish(all.map(|((plan, reason), cancellation)| Self { plan, status, reason, cancellation }))
+        let all = plan.zip(reason);
+        faults.finish(all.map(|(plan, reason)| Self { plan, status, reason, cancellation }))
     }
 
     /// When and with whom it is to be.

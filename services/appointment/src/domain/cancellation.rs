@@ -23,16 +23,15 @@ impl Cancellation {
     }
 }
 
-/// Of an appointment that a change calls off, by whom and why; nothing, where it takes place. `None`: what it says is at fault.
-#[expect(clippy::option_option, reason = "none is a fault, and within it one that takes place has none")]
+/// Of an appointment that a change calls off, by whom and why; `None`: it takes place. What it says that cannot be goes to `faults`.
 pub(super) fn cancellation(
     current: &wire::Appointment,
     changed: &wire::Appointment,
     status: AppointmentStatus,
     by: CancelledBy,
     faults: &mut Faults,
-) -> Option<Option<Cancellation>> {
-    let why = faults.take("cancellationReason", reason(changed.cancellation_reason.as_deref()))?;
+) -> Option<Cancellation> {
+    let why = faults.take("cancellationReason", reason(changed.cancellation_reason.as_deref())).flatten();
     let told = changed.cancelled_by;
     if status != AppointmentStatus::Cancelled {
         let is_given = [
@@ -44,12 +43,12 @@ pub(super) fn cancellation(
                 faults.add(field, "must be left out, but with the status Cancelled");
             }
         }
-        return Some(None);
+        return None;
     }
     if by == CancelledBy::Patient && told.is_some_and(|told| told != by) {
         faults.add("cancelledBy", "must be patient, or be left out");
     }
     // One that was called off before anybody wrote down by whom stays as it is.
     let is_untold = current.status == status && told.is_none() && why.is_none();
-    Some((!is_untold).then(|| Cancellation { by: told.unwrap_or(by), reason: why }))
+    (!is_untold).then(|| Cancellation { by: told.unwrap_or(by), reason: why })
 }

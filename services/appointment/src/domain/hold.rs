@@ -5,8 +5,9 @@ use chrono_tz::Tz;
 use contracts::field::{BadField, time_text};
 use contracts::id::{PatientId, SlotHoldId};
 use contracts::problem::{Faults, Problem};
-use contracts::slot_holds::{self as wire, HOLD_MINUTES_DEFAULT, HOLD_MINUTES_MAX, SlotHoldRequest};
+use contracts::slot_holds::{self as wire, SlotHoldRequest};
 use serde::{Deserialize, Serialize};
+use settings::AppointmentSettings;
 
 use super::appointment::{MINUTES_DEFAULT, Plan, plan, zone_name};
 use super::feed::time;
@@ -26,8 +27,8 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// Reads a request.
-    pub fn parse(request: &SlotHoldRequest) -> Result<Self, Problem> {
+    /// Reads a request. `settings`: how long a slot is held, and how long it may be.
+    pub fn parse(request: &SlotHoldRequest, settings: &AppointmentSettings) -> Result<Self, Problem> {
         let mut faults = Faults::new();
         let minutes = request.duration_minutes.unwrap_or(MINUTES_DEFAULT);
         let plan = plan(
@@ -37,18 +38,22 @@ impl Asked {
         );
         let patient = request.patient_id.as_deref().map(PatientId::parse).transpose();
         let patient = faults.take("patientId", patient);
-        let lasts = faults.take("holdMinutes", lasts(request.hold_minutes.unwrap_or(HOLD_MINUTES_DEFAULT)));
+        let lasts = faults.take("holdMinutes", lasts(request.hold_minutes, settings));
         let says_minutes = request.duration_minutes.is_some();
         let all = plan.zip(patient).zip(lasts);
         faults.finish(all.map(|((plan, patient), lasts)| Self { plan, patient, says_minutes, lasts }))
     }
 }
 
-fn lasts(minutes: u32) -> Result<TimeDelta, BadField> {
-    if (1..=HOLD_MINUTES_MAX).contains(&minutes) {
+fn lasts(minutes: Option<u32>, settings: &AppointmentSettings) -> Result<TimeDelta, BadField> {
+    let Some(minutes) = minutes else {
+        return Ok(TimeDelta::seconds(i64::from(settings.slot_hold_seconds)));
+    };
+    let at_most = settings.slot_hold_seconds_max / 60;
+    if (1..=at_most).contains(&minutes) {
         return Ok(TimeDelta::minutes(i64::from(minutes)));
     }
-    Err(BadField::new(format!("must be between 1 and {HOLD_MINUTES_MAX}")))
+    Err(BadField::new(format!("must be between 1 and {at_most}")))
 }
 
 /// A hold's data: what is sealed as the row's body.
@@ -110,9 +115,10 @@ mod tests {
             visit_type: Some(" ".to_owned()),
             location_id: Some("a/b".to_owned()),
             patient_id: Some(String::new()),
-            hold_minutes: Some(HOLD_MINUTES_MAX + 1),
+            hold_minutes: Some(16),
         };
-        let problem = Asked::parse(&bad).unwrap_err();
+        let settings = AppointmentSettings::default();
+        let problem = Asked::parse(&bad, &settings).unwrap_err();
         let fields: Vec<_> = problem.errors.iter().map(|fault| fault.field.as_str()).collect();
         let all = [
             "providerId",
@@ -125,6 +131,10 @@ mod tests {
             "holdMinutes",
         ];
         assert_eq!(fields, all);
-        assert!(lasts(0).is_err() && lasts(1).is_ok() && lasts(HOLD_MINUTES_MAX).is_ok());
+        let minutes = |minutes| lasts(minutes, &settings).ok().map(|lasts| lasts.num_minutes());
+        assert_eq!(
+            [None, Some(0), Some(1), Some(15), Some(16)].map(minutes),
+            [Some(5), None, Some(1), Some(15), None]
+        );
     }
 }

@@ -20,6 +20,7 @@ pub mod slots;
 pub mod span;
 pub mod statistics;
 pub mod status;
+pub mod taken;
 pub mod visit;
 pub mod waitlist;
 pub mod webhook;

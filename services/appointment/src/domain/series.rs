@@ -175,8 +175,8 @@ impl Change {
             faults.add("shiftDays", "must be between -31 and 31");
         }
         let cancellation = cancellation(change, by, &mut faults);
-        let all = from.zip(provider).zip(time.zip(minutes)).zip(cancellation);
-        let read = all.map(|(((from, provider), (time, minutes)), cancellation)| Self {
+        let all = from.zip(provider).zip(time.zip(minutes));
+        let read = all.map(|((from, provider), (time, minutes))| Self {
             from,
             provider,
             time,
@@ -184,7 +184,9 @@ impl Change {
             minutes,
             cancellation,
         });
-        if let Some(Self { provider, time, minutes, cancellation, .. }) = &read {
+        if let Some(Self { provider, time, minutes, cancellation, .. }) = &read
+            && faults.is_empty()
+        {
             let is_moved = provider.is_some() || time.is_some() || minutes.is_some() || shift != 0;
             if is_moved == cancellation.is_some() {
                 faults.add("status", "must be Cancelled, or something else be given to change");
@@ -247,21 +249,21 @@ impl Change {
     }
 }
 
-#[expect(clippy::option_option, reason = "none is a fault, and within it one that is moved has none")]
-fn cancellation(change: &SeriesChange, by: CancelledBy, faults: &mut Faults) -> Option<Option<Cancellation>> {
-    let why = faults.take("cancellationReason", reason(change.cancellation_reason.as_deref()))?;
+/// By whom and why what is to come is called off; `None`: it is moved. What is said that cannot be goes to `faults`.
+fn cancellation(change: &SeriesChange, by: CancelledBy, faults: &mut Faults) -> Option<Cancellation> {
+    let why = faults.take("cancellationReason", reason(change.cancellation_reason.as_deref())).flatten();
     let told = change.cancelled_by;
     match change.status {
         None if why.is_some() || told.is_some() => {
             faults.add("status", "must be Cancelled, where it is said why or by whom");
             None
         }
-        None => Some(None),
+        None => None,
         Some(AppointmentStatus::Cancelled) => {
             if by == CancelledBy::Patient && told.is_some_and(|told| told != by) {
                 faults.add("cancelledBy", "must be patient, or be left out");
             }
-            Some(Some(Cancellation { by: told.unwrap_or(by), reason: why }))
+            Some(Cancellation { by: told.unwrap_or(by), reason: why })
         }
         Some(_) => {
             faults.add("status", "must be Cancelled, or be left out");

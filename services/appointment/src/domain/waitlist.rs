@@ -6,7 +6,7 @@ use contracts::field::{self, BadField};
 use contracts::hours::Hours;
 use contracts::id::{AppointmentId, PatientId, ProviderId, SlotHoldId, WaitlistId};
 use contracts::problem::{Faults, Problem};
-use contracts::waitlist::{self as wire, OFFER_MINUTES, WAITLIST_DAYS_MAX, WaitlistRequest, WaitlistStatus};
+use contracts::waitlist::{self as wire, WAITLIST_DAYS_MAX, WaitlistRequest, WaitlistStatus};
 use serde::{Deserialize, Serialize};
 
 use super::appointment::{Appointment, MINUTES_DEFAULT, Plan, duration, visit_type, zone_name};
@@ -293,9 +293,9 @@ impl Kept {
     }
 }
 
-/// Until when a slot is held for whom it is offered: some time, and not beyond its beginning.
-pub fn offer_until(now: DateTime<Utc>, starts_at: DateTime<Utc>) -> DateTime<Utc> {
-    (now + TimeDelta::minutes(i64::from(OFFER_MINUTES))).min(starts_at)
+/// Until when a slot is held for whom it is offered: for so long, and not beyond its beginning.
+pub fn offer_until(now: DateTime<Utc>, seconds: u32, starts_at: DateTime<Utc>) -> DateTime<Utc> {
+    (now + TimeDelta::seconds(i64::from(seconds))).min(starts_at)
 }
 
 #[cfg(test)]
@@ -360,7 +360,8 @@ mod tests {
             zone: Tz::Europe__Berlin,
             starts_at: now() + TimeDelta::minutes(10),
         };
-        assert_eq!(offer_until(now(), offer.starts_at), offer.starts_at);
+        assert_eq!(offer_until(now(), 1800, offer.starts_at), offer.starts_at);
+        assert_eq!(offer_until(now(), 300, offer.starts_at), now() + TimeDelta::minutes(5));
         let until = now() + TimeDelta::minutes(30);
         let offered = waiting.offered(SlotHoldId::trusted("hold_1".to_owned()), until, offer);
         assert_eq!(

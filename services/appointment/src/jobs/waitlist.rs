@@ -9,7 +9,7 @@ use std::time::Duration;
 use contracts::event::{OfferNotice, OfferedTime, What};
 use contracts::id::{ProviderId, SlotHoldId};
 
-use crate::api::Api;
+use crate::api::{Api, check_heard};
 use crate::domain::appointment::Plan;
 use crate::domain::hold::{Hold, Kept as KeptHold};
 use crate::domain::slots::{FreeSlot, free};
@@ -19,6 +19,7 @@ use crate::domain::week::Schedule;
 use crate::error::Error;
 use crate::peers::Profile;
 use crate::store::hold::{hold_insert, hold_lock, offer_holder};
+use crate::store::state::heard;
 use crate::store::taken::taken;
 use crate::store::waitlist::{
     freed_done, freed_next, freed_note, offer_stands, waitlist_overdue, waitlist_update, waitlist_waiting,
@@ -43,8 +44,9 @@ pub async fn look(api: &Api) -> Result<bool, Error> {
     let was_overdue = take_back(api).await?;
     let mut tx = api.db.read().await?;
     let next = freed_next(&mut tx).await?;
-    drop(tx);
     let Some((provider, upto)) = next else { return Ok(was_overdue) };
+    let heard = heard(&mut tx, &provider).await?;
+    drop(tx);
     let profile = match api.peers.profile(&provider).await {
         // One whose hours are not understood must not be in the way of all others.
         Err(Error::Schedule(error)) => {
@@ -53,7 +55,8 @@ pub async fn look(api: &Api) -> Result<bool, Error> {
         }
         profile => profile?,
     };
-    if let Some(profile) = profile {
+    if let Some(Profile { specialization, schedule }) = profile {
+        let profile = Profile { specialization, schedule: schedule.heard(heard) };
         offer_all(api, &provider, &profile).await?;
     }
     db::retrying(&api.db, async |mut tx| {
@@ -145,7 +148,9 @@ async fn offer(
     let provider_id = provider.clone();
     let plan =
         Plan { provider: provider_id, date: slot.date(), time: slot.time(), minutes, visit_type, location };
-    let (id, until) = (SlotHoldId::generate(api.db.random()), offer_until(api.db.clock().now(), starts_at));
+    let seconds = api.holding.waitlist_offer_seconds;
+    let until = offer_until(api.db.clock().now(), seconds, starts_at);
+    let id = SlotHoldId::generate(api.db.random());
     let offer = Offer { plan: plan.clone(), zone, buffers, starts_at };
     let by = format!("waitlist:{}", kept.id);
     let hold = Hold { plan, zone, buffers, by };
@@ -166,6 +171,14 @@ async fn offer(
     };
     db::retrying(&api.db, async |mut tx| {
         hold_lock(&mut tx, &held).await?;
+        // By a schedule that is another by now nothing is offered: it is looked at anew.
+        match check_heard(&mut tx, provider, schedule).await {
+            Err(Error::Changed) => {
+                freed_note(&mut tx, provider).await?;
+                return Ok(tx.commit_unaudited().await?);
+            }
+            is_same => is_same?,
+        }
         // Who waits twice takes no two times from everybody else at once. What ends the offer has the next one looked at.
         if offer_stands(&mut tx, &kept.patient, provider).await? {
             return Err(Error::Changed);

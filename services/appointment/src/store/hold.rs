@@ -90,11 +90,11 @@ pub async fn hold_insert(tx: &mut Tx, db: &Db, kept: &Kept, holder: &[u8], span:
         Err(db::Error::KeyDestroyed { .. }) => return Err(no_patient()),
         sealed => sealed?,
     };
-    let now = tx.now();
+    let (now, busy) = (tx.now(), kept.hold.buffers.instants(span));
     on!(tx, |conn| sqlx::query(sql!(
         "insert into slot_hold \
-             (id, provider_id, patient_id, holder, starts_at, ends_at, created_at, expires_at, body) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+             (id, provider_id, patient_id, holder, starts_at, ends_at, created_at, expires_at, body, busy_from, busy_until) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
     ))
     .bind(kept.id.as_str())
     .bind(provider.as_str())
@@ -105,6 +105,8 @@ pub async fn hold_insert(tx: &mut Tx, db: &Db, kept: &Kept, holder: &[u8], span:
     .bind(now)
     .bind(kept.expires_at)
     .bind(&body)
+    .bind(busy.map(|busy| busy.0))
+    .bind(busy.map(|busy| busy.1))
     .execute(conn)
     .await
     .map(drop))

@@ -46,38 +46,32 @@ pub struct Progress {
     pub failures: i64,
 }
 
-/// Makes it so that there are the calendars that the settings have, by name and by what each is, and no others. What was known of one that has another
-/// address now, or is none any more, goes.
-pub async fn calendars_settle(db: &Db, calendars: &[(String, Vec<u8>)]) -> Result<(), db::Error> {
-    db::retrying(db, async |mut tx| {
-        tx.lock(&["outside"]).await?;
-        let kept: Vec<(String, Vec<u8>)> =
-            on!(tx, |conn| sqlx::query_as(sql!("select name, target from outside_calendar order by name"))
-                .fetch_all(conn)
-                .await)?;
-        for (name, _) in kept.iter().filter(|kept| !calendars.contains(kept)) {
-            calendar_forget(&mut tx, name).await?;
-        }
-        let now = tx.now();
-        for (name, target) in calendars {
-            on!(tx, |conn| sqlx::query(sql!(
-                "insert into outside_calendar (name, target, next_at, state) values ($1, $2, $3, $4) \
-                 on conflict (name) do nothing"
-            ))
-            .bind(name)
-            .bind(target)
-            .bind(now)
-            .bind(State::Pending.name())
-            .execute(conn)
-            .await
-            .map(drop))?;
-        }
-        tx.commit().await
-    })
-    .await
+/// The calendars that are known, by name and by what each is.
+pub async fn calendars_kept(tx: &mut Tx) -> Result<Vec<(String, Vec<u8>)>, db::Error> {
+    Ok(on!(tx, |conn| sqlx::query_as(sql!("select name, target from outside_calendar order by name"))
+        .fetch_all(conn)
+        .await)?)
 }
 
-async fn calendar_forget(tx: &mut Tx, name: &str) -> Result<(), db::Error> {
+/// Adds a calendar, if it is not there.
+pub async fn calendar_add(tx: &mut Tx, name: &str, target: &[u8]) -> Result<(), db::Error> {
+    let now = tx.now();
+    on!(tx, |conn| sqlx::query(sql!(
+        "insert into outside_calendar (name, target, next_at, state) values ($1, $2, $3, $4) \
+         on conflict (name) do nothing"
+    ))
+    .bind(name)
+    .bind(target)
+    .bind(now)
+    .bind(State::Pending.name())
+    .execute(conn)
+    .await
+    .map(drop))?;
+    Ok(())
+}
+
+/// Takes away a calendar, and what is known of it.
+pub async fn calendar_forget(tx: &mut Tx, name: &str) -> Result<(), db::Error> {
     on!(tx, |conn| sqlx::query(sql!("delete from outside_busy where calendar = $1"))
         .bind(name)
         .execute(conn)

@@ -29,6 +29,17 @@ pub async fn objects_busy(tx: &mut Tx, calendar: &str) -> Result<BTreeSet<Vec<u8
     Ok(rows.into_iter().collect())
 }
 
+/// Whose time the events of a calendar take, in order.
+pub async fn busy_providers(tx: &mut Tx, calendar: &str) -> Result<Vec<ProviderId>, db::Error> {
+    let rows: Vec<String> = on!(tx, |conn| sqlx::query_scalar(sql!(
+        "select distinct provider_id from outside_busy where calendar = $1 order by provider_id"
+    ))
+    .bind(calendar)
+    .fetch_all(conn)
+    .await)?;
+    Ok(rows.into_iter().map(ProviderId::trusted).collect())
+}
+
 /// How many more stretches of a calendar are kept.
 pub async fn busy_room(tx: &mut Tx, calendar: &str) -> Result<usize, db::Error> {
     let kept: i64 =

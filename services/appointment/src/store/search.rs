@@ -21,12 +21,10 @@ pub async fn appointment_search(
     search: &Search,
     seeker: Option<&Seeker>,
 ) -> Result<Vec<(Key, Kept)>, db::Error> {
-    let mut stretch = search.clone();
-    if search.status.is_some() {
-        stretch.window.limit = PICKED_FROM;
-    }
-    let mut found = Vec::new();
-    loop {
+    let at_once = if search.status.is_some() { PICKED_FROM } else { search.window.limit };
+    let mut page = search.window.filling(at_once);
+    while let Some(window) = page.unread() {
+        let stretch = Search { window, ..search.clone() };
         let rows = match (seeker, &search.patient, &search.provider) {
             (Some(seeker), ..) if seeker.is_carer => of_theirs(tx, &stretch, seeker).await?,
             (_, Some(_), _) => of_patient(tx, &stretch).await?,
@@ -34,21 +32,17 @@ pub async fn appointment_search(
             (Some(seeker), None, None) => of_all(tx, &stretch, seeker).await?,
             (None, None, _) => Vec::new(),
         };
-        let is_last = !stretch.window.is_filled_by(rows.len());
+        page.has_read(rows.len());
         for row in rows {
             let key = row.key();
-            stretch.window.after = Some(key.clone());
-            if search.status.map_or(Ok(true), |status| row.stands(db, status))? {
-                found.extend(row.open(db).await?.map(|kept| (key, kept)));
+            let stands = search.status.map_or(Ok(true), |status| row.stands(db, status))?;
+            let kept = if stands { row.open(db).await? } else { None };
+            if page.put(key, kept) {
+                break;
             }
-            if search.window.is_filled_by(found.len()) {
-                return Ok(found);
-            }
-        }
-        if is_last {
-            return Ok(found);
         }
     }
+    Ok(page.into_rows())
 }
 
 async fn of_patient(tx: &mut Tx, search: &Search) -> Result<Vec<Sealed>, db::Error> {

@@ -66,6 +66,32 @@ testkit::stack_tests! { services = [appointment::SERVICE, patient::SERVICE, prov
         assert!(held(&stack, somebody("12345")).await.is_empty());
     }
 
+    async fn what_stays_free_around_a_held_visit_is_as_around_one_that_is_booked(stack: Arc<TestStack>) {
+        clinic(&stack).await;
+        patient(&stack, "67890").await;
+        let types = json!({"visitTypes": [{"name": "New", "durationMinutes": 60, "bufferBeforeMinutes": 5, "bufferAfterMinutes": 10}]});
+        super::schedules::put_provider(&stack, "prov001", &types).await;
+        let mut asked = slot("prov001", "10:15");
+        asked["visitType"] = json!("New");
+        let john = hold(&stack, somebody("12345"), &asked).await.expect(201);
+        // From ten past ten to twenty-five past eleven.
+        let mornings: Vec<_> = free(&stack).await.into_iter().take(3).collect();
+        assert_eq!(mornings, ["09:00", "09:30", "11:25"].map(|time| format!("{MONDAY} {time}")));
+        for time in ["09:45", "11:15"] {
+            let refused = hold(&stack, somebody("67890"), &slot("prov001", time)).await.expect(409);
+            assert_eq!(refused.json()["code"], "appointment-overlap");
+            let refused = book(&stack, somebody("67890"), &at("apt1", "67890", "prov001", time)).await.expect(409);
+            assert!(offered(&refused).contains(&format!("{MONDAY} 11:25")), "{}", refused.text);
+        }
+        let booked = book(&stack, Role::Receptionist, &at("apt1", "67890", "prov001", "11:20")).await.expect(201);
+        assert_eq!(warned(&booked), ["buffer"]);
+        // Who holds it is not in their own way.
+        let mut booking = with_hold(at("apt2", "12345", "prov001", "10:15"), &john);
+        booking["visitType"] = json!("New");
+        let _ = cancel(&stack, "apt1").await.expect(200);
+        let _ = book(&stack, somebody("12345"), &booking).await.expect(201);
+    }
+
     async fn a_hold_is_of_one_time_and_patient(stack: Arc<TestStack>) {
         clinic(&stack).await;
         patient(&stack, "67890").await;
@@ -171,5 +197,33 @@ testkit::stack_tests! { services = [appointment::SERVICE, patient::SERVICE, prov
             }
         }
         assert_eq!((won, lost), (vec![1; 40], 160));
+    }
+}
+
+fn held_longer(settings: &mut settings::ServiceSettings) {
+    settings.appointments = settings::AppointmentSettings {
+        slot_hold_seconds: 600,
+        slot_hold_seconds_max: 1200,
+        waitlist_offer_seconds: 7200,
+    };
+}
+
+testkit::stack_tests! { services = [appointment::SERVICE, patient::SERVICE, provider::SERVICE], settings = held_longer;
+    async fn the_clinic_says_how_long_a_slot_is_held_and_offered(stack: Arc<TestStack>) {
+        clinic(&stack).await;
+        let until = async |minutes: Option<u32>, time: &str| {
+            let mut asked = slot("prov001", time);
+            asked["holdMinutes"] = json!(minutes);
+            hold(&stack, Role::Receptionist, &asked).await
+        };
+        assert_eq!(until(None, "09:00").await.expect(201).json()["expiresAt"], "2026-01-15T09:10:00.000Z");
+        assert_eq!(until(Some(20), "09:30").await.expect(201).json()["expiresAt"], "2026-01-15T09:20:00.000Z");
+        let refused = until(Some(21), "10:00").await.expect(422);
+        assert_eq!((refused.faults(), refused.text.contains("between 1 and 20")), (vec!["holdMinutes".to_owned()], true));
+        let entry = json!({"patientId": "12345", "providerId": "prov001", "from": MONDAY, "to": MONDAY}).to_string();
+        let _ = call(&stack, Role::Receptionist, Method::POST, "/api/appointments/waitlist", Some(&entry)).await.expect(201);
+        let offer = async || call(&stack, Role::Admin, Method::GET, "/api/appointments/waitlist?patientId=12345", None).await.json()["items"][0]["offer"].clone();
+        super::until(|| async { offer().await["until"].is_string() }).await;
+        assert_eq!(offer().await["until"], "2026-01-15T11:00:00.000Z");
     }
 }

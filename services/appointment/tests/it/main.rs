@@ -23,6 +23,7 @@ mod outside_faults;
 mod outside_google;
 mod outside_room;
 mod outside_watch;
+mod overtaken;
 mod patients_own;
 mod peers;
 mod provider_report;

@@ -1,6 +1,6 @@
 //! Appointments and a calendar outside, kept in step both ways: with a real Radicale, and with servers that answer anything.
 
-use appointment::store::outside::calendars_settle;
+use appointment::jobs::outside::calendars_settle;
 use appointment::store::outside_event::{OutsideEvent, event_keep, events_known};
 use chrono::TimeDelta;
 use settings::{CalDavSettings, CalendarSettings, SecretRef, ServiceSettings};
@@ -269,6 +269,34 @@ calendar_tests! {
         assert_eq!(get(&stack, "apt1").await.json()["conflict"], Value::Null);
         assert_eq!(history(&stack, "apt1").await, ["Created by usr_admin", "ConflictRaised by calendar:work", "Updated by calendar:work"]);
         let _ = put(&stack, Role::Admin, "apt2", &json!({"timeSlot": "13:45"})).await.expect(200);
+    }
+
+    async fn with_a_calendar_that_is_taken_out_of_the_settings_go_the_conflicts_that_its_events_made(stack: Arc<TestStack>, port: u16) {
+        clinic(&stack).await;
+        let server = server(&stack, port).await;
+        for (id, time) in [("apt1", "14:30"), ("apt2", "15:30"), ("apt3", "09:00")] {
+            let _ = book(&stack, Role::Admin, &at(id, "12345", "prov001", time)).await.expect(201);
+        }
+        enter(&server, "meeting", "DTSTART;TZID=Europe/Berlin:20260119T140000\nDURATION:PT3H").await;
+        look(&stack, "Ok").await;
+        for (id, conflict) in [("apt1", json!("OutsideEvent")), ("apt2", json!("OutsideEvent")), ("apt3", Value::Null)] {
+            assert_eq!(get(&stack, id).await.json()["conflict"], conflict, "{id}");
+        }
+        let keep = r#"{"resolution": "keep"}"#;
+        let _ = call(&stack, Role::Admin, Method::POST, "/api/appointments/apt2/conflict", Some(keep)).await.expect(200);
+        calendars_settle(stack.database(ServiceName::AppointmentService).db(), &[]).await.unwrap();
+        assert_eq!(get(&stack, "apt1").await.json()["conflict"], Value::Null);
+        assert_eq!(history(&stack, "apt1").await, ["Created by usr_admin", "ConflictRaised by calendar:work", "Updated by calendar:work"]);
+        assert_eq!(history(&stack, "apt3").await, ["Created by usr_admin"]);
+        let listed = call(&stack, Role::Admin, Method::GET, "/api/appointments/conflicts", None).await.expect(200).json();
+        assert_eq!(listed["items"], json!([]));
+        assert!(free(&stack, MONDAY).await.contains(&format!("{MONDAY} 16:00")));
+        // What was kept for an event that is gone is news when there is another.
+        calendars_settle(stack.database(ServiceName::AppointmentService).db(), &[("work".to_owned(), vec![1])]).await.unwrap();
+        look(&stack, "Ok").await;
+        for id in ["apt1", "apt2"] {
+            assert_eq!(get(&stack, id).await.json()["conflict"], "OutsideEvent", "{id}");
+        }
     }
 
     async fn who_comes_after_a_worker_that_was_killed_knows_what_it_wrote(stack: Arc<TestStack>, port: u16) {

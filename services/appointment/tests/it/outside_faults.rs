@@ -1,9 +1,8 @@
 //! Servers that answer anything, and workers that die.
 
 use appointment::domain::outside::State;
-use appointment::store::outside::{
-    Lease, Lost, Outcome, calendars_settle, lease_hold, lease_return, lease_take,
-};
+use appointment::jobs::outside::calendars_settle;
+use appointment::store::outside::{Lease, Lost, Outcome, lease_hold, lease_return, lease_take};
 use axum::Router;
 use axum::http::StatusCode;
 use chrono::TimeDelta;

@@ -46,6 +46,44 @@ testkit::stack_tests! { services = [appointment::SERVICE, patient::SERVICE, prov
         assert_eq!(outcomes(&reschedule(&stack, Role::Receptionist, json!({})).await.expect(200)), ["d not-possible - -"]);
     }
 
+    async fn whoever_asks_again_while_there_is_more_has_all_of_them_moved(stack: Arc<TestStack>) {
+        patient(&stack, "12345").await;
+        let days = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+        let always = json!(days.map(|day| json!({"day": day, "slots": ["08:00-18:00"]})));
+        for id in ["prov001", "prov002"] {
+            provider_with(&stack, id, always.clone()).await;
+        }
+        let daily = async |time: &str, count: u32| {
+            let body = json!({"patientId": "12345", "providerId": "prov001", "appointmentDate": MONDAY, "timeSlot": time, "rrule": format!("FREQ=DAILY;COUNT={count}")});
+            let booked = call(&stack, Role::Admin, Method::POST, "/api/appointments/series", Some(&body.to_string())).await.expect(201);
+            booked.json()["seriesId"].as_str().unwrap().to_owned()
+        };
+        // More that is called off than is looked at in one go, among what is open.
+        for time in ["09:00", "10:00", "11:00"] {
+            let off = format!("/api/appointments/series/{}", daily(time, 90).await);
+            let _ = call(&stack, Role::Admin, Method::DELETE, &off, None).await.expect(200);
+        }
+        for time in ["09:00", "10:00", "11:00"] {
+            let _ = daily(time, 70).await;
+        }
+        let away = json!({"to": "2026-04-20", "toProviderId": "prov002"});
+        let said = |reply: &Reply| (reply.json()["moved"].clone(), reply.json()["left"].clone(), reply.json()["more"].clone());
+        // What would be done is told to the end, by the cursor: nothing of it is done.
+        let mut dry = away.clone();
+        dry["dryRun"] = json!(true);
+        let first = reschedule(&stack, Role::Receptionist, dry.clone()).await.expect(200);
+        assert_eq!(said(&first), (json!(200), json!(0), json!(true)));
+        dry["cursor"] = first.json()["nextCursor"].clone();
+        let last = reschedule(&stack, Role::Receptionist, dry).await.expect(200);
+        assert_eq!((said(&last), &last.json()["nextCursor"]), ((json!(10), json!(0), json!(false)), &Value::Null));
+        for expected in [(200, true), (10, false), (0, false)] {
+            let done = reschedule(&stack, Role::Receptionist, away.clone()).await.expect(200);
+            assert_eq!(said(&done), (json!(expected.0), json!(0), json!(expected.1)));
+        }
+        let refused = reschedule(&stack, Role::Admin, json!({"cursor": "x"})).await.expect(422);
+        assert_eq!(refused.faults(), ["cursor"]);
+    }
+
     async fn another_provider_sees_them_at_their_time_or_near_it(stack: Arc<TestStack>) {
         clinic(&stack).await;
         patient(&stack, "67890").await;

@@ -81,6 +81,35 @@ testkit::stack_tests! { services = [appointment::SERVICE, patient::SERVICE, prov
         assert_eq!(warned(&series(&stack, Role::Receptionist, tuesdays).await.expect(201)), ["outside-hours"]);
     }
 
+    async fn in_anothers_buffer_staff_are_warned_as_of_one_appointment_and_patients_are_refused(stack: Arc<TestStack>) {
+        clinic(&stack).await;
+        patient(&stack, "67890").await;
+        provider(&stack, "prov002").await;
+        let types = json!({"visitTypes": [{"name": "New", "durationMinutes": 60, "bufferAfterMinutes": 10}, {"name": "Talk", "durationMinutes": 30, "bufferBeforeMinutes": 5}]});
+        super::schedules::put_provider(&stack, "prov001", &types).await;
+        let mut new = at("apt1", "67890", "prov001", "09:00");
+        (new["appointmentDate"], new["visitType"]) = (json!("2026-01-26"), json!("New"));
+        let _ = book(&stack, Role::Admin, &new).await.expect(201);
+        // Elsewhere the patient needs no time between: only nobody is at two places at once.
+        let mut elsewhere = at("apt2", "12345", "prov002", "09:30");
+        elsewhere["appointmentDate"] = json!("2026-02-02");
+        let _ = book(&stack, Role::Admin, &elsewhere).await.expect(201);
+        let talks = |body: &mut Value| body["visitType"] = json!("Talk");
+        let refused = series(&stack, Who::patient("12345"), talks).await.expect(409).json();
+        let occurrences = refused["occurrences"].as_array().unwrap();
+        assert_eq!((occurrences.len(), &occurrences[0]["date"], &occurrences[0]["code"]), (1, &json!("2026-01-26"), &json!("appointment-overlap")));
+        let booked = series(&stack, Role::Receptionist, talks).await.expect(201);
+        assert_eq!((warned(&booked), booked.json()["appointments"].as_array().unwrap().len()), (vec!["buffer".to_owned()], 4));
+        let id = id_of(&booked);
+        // Moved it is the same: away from it there is nothing to warn of, back to it there is, and onto it nobody is moved.
+        assert!(warned(&change(&stack, Who::patient("12345"), &id, json!({"scope": "all", "timeSlot": "10:30"})).await.expect(200)).is_empty());
+        let _ = change(&stack, Who::patient("12345"), &id, json!({"scope": "all", "timeSlot": "10:10"})).await.expect(409);
+        assert_eq!(warned(&change(&stack, Role::Receptionist, &id, json!({"scope": "all", "timeSlot": "10:10"})).await.expect(200)), ["buffer"]);
+        let refused = change(&stack, Role::Receptionist, &id, json!({"scope": "all", "timeSlot": "09:55"})).await.expect(409).json();
+        let dates: Vec<_> = refused["occurrences"].as_array().unwrap().iter().map(|of| of["date"].clone()).collect();
+        assert_eq!(dates, ["2026-01-26", "2026-02-02"]);
+    }
+
     async fn a_rule_that_never_ends_or_is_none_is_refused_by_its_name(stack: Arc<TestStack>) {
         clinic(&stack).await;
         for rule in ["FREQ=DAILY", "FREQ=SECONDLY;COUNT=3", "FREQ=WEEKLY;UNTIL=20360101", "every week", "FREQ=DAILY;COUNT=105"] {

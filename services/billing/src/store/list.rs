@@ -31,32 +31,25 @@ pub async fn bill_search(
     whose: Whose<'_>,
     with_restricted: bool,
 ) -> Result<Vec<(Newest, Option<Kept>)>, db::Error> {
-    let mut stretch = search.window.clone();
-    if search.status.is_some() {
-        stretch.limit = PICKED_FROM;
-    }
-    let mut found = Vec::new();
-    loop {
+    let at_once = if search.status.is_some() { PICKED_FROM } else { search.window.limit };
+    let mut page = search.window.filling(at_once);
+    while let Some(stretch) = page.unread() {
         let rows = match whose {
             Whose::Patient(patient) => of_patient(tx, &stretch, with_restricted, patient).await?,
             Whose::Seen(seeker) if seeker.is_carer => of_theirs(tx, &stretch, seeker).await?,
             Whose::Seen(seeker) => all(tx, &stretch, with_restricted, seeker).await?,
         };
-        let is_last = !stretch.is_filled_by(rows.len());
+        page.has_read(rows.len());
         for row in rows {
             let key = row.key();
-            stretch.after = Some(key.clone());
-            if search.status.map_or(Ok(true), |status| row.stands(db, status))? {
-                found.push((key, row.open(db).await?));
+            let stands = search.status.map_or(Ok(true), |status| row.stands(db, status))?;
+            let bill = if stands { Some(row.open(db).await?) } else { None };
+            if page.put(key, bill) {
+                break;
             }
-            if search.window.is_filled_by(found.len()) {
-                return Ok(found);
-            }
-        }
-        if is_last {
-            return Ok(found);
         }
     }
+    Ok(page.into_rows())
 }
 
 /// `restricted <= true` is every bill, `restricted <= false` those that are not.

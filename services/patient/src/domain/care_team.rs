@@ -12,7 +12,7 @@ use super::until::end_of;
 /// The last day that a request names.
 pub fn last_day(request: &CareTeamRequest, today: NaiveDate) -> Result<Option<NaiveDate>, Problem> {
     let mut faults = Faults::new();
-    let day = super::until::last_day(request.until.as_deref(), today, &mut faults);
+    let day = faults.take("until", super::until::last_day(request.until.as_deref(), today));
     faults.finish(day)
 }
 

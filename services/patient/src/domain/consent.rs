@@ -102,7 +102,7 @@ impl Consent {
             faults.add("what", "must name one to four kinds of data");
         }
         let what = request.what.iter().copied().collect();
-        let last_day = last_day(request.until.as_deref(), today, &mut faults);
+        let last_day = faults.take("until", last_day(request.until.as_deref(), today));
         let consent = who.zip(last_day).map(|(who, last_day)| Self { who, what, last_day });
         faults.finish(consent)
     }

@@ -33,7 +33,7 @@ impl Hold {
     ) -> Result<Self, Problem> {
         let mut faults = Faults::new();
         let reason = faults.take("reason", field::prose(&request.reason, REASON_CHARS_MAX));
-        let last_day = last_day(request.until.as_deref(), today, &mut faults);
+        let last_day = faults.take("until", last_day(request.until.as_deref(), today));
         let read = faults.finish(reason.zip(last_day));
         read.map(|(reason, last_day)| Self { reason, last_day, placed_at, user: user.to_owned() })
     }

@@ -2,19 +2,18 @@
 
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
 use chrono_tz::Tz;
-use contracts::field;
-use contracts::problem::Faults;
+use contracts::field::{self, BadField};
 
 /// Until further notice: a day that nothing lasts to.
 const FURTHER_NOTICE: NaiveDate = NaiveDate::from_ymd_opt(9999, 12, 30).expect("a day");
 
-/// The last day that `until` names, if it names one. `None` if it is at fault.
-pub fn last_day(until: Option<&str>, today: NaiveDate, faults: &mut Faults) -> Option<Option<NaiveDate>> {
-    let day = faults.take("until", until.map(field::date).transpose());
-    if day.flatten().is_some_and(|day| day < today) {
-        faults.add("until", "must not be past");
+/// The last day that `until` names, if it names one.
+pub fn last_day(until: Option<&str>, today: NaiveDate) -> Result<Option<NaiveDate>, BadField> {
+    let day = until.map(field::date).transpose()?;
+    if day.is_some_and(|day| day < today) {
+        return Err(BadField::new("must not be past"));
     }
-    day
+    Ok(day)
 }
 
 /// When a last day is over; without one, what holds until further notice.

@@ -193,25 +193,19 @@ pub async fn patient_search(
         }
         return Ok(kept);
     };
-    let mut stretch = search.window.clone();
-    stretch.limit = stretch.limit.max(FOUND_MIN);
-    let mut kept = Vec::new();
-    loop {
+    let mut page = search.window.filling(search.window.limit.max(FOUND_MIN));
+    while let Some(stretch) = page.unread() {
         let rows = find(tx, &tokens, &stretch, seeker).await?;
-        let is_last = !stretch.is_filled_by(rows.len());
+        page.has_read(rows.len());
         for row in rows {
             let key = row.key();
-            stretch.after = Some(key.clone());
             let found = opened(db, row).await?.filter(|found| search.finds(&found.patient));
-            kept.extend(found.map(|found| (key, Some(found))));
-            if search.window.is_filled_by(kept.len()) {
-                return Ok(kept);
+            if page.put(key, found.map(Some)) {
+                break;
             }
         }
-        if is_last {
-            return Ok(kept);
-        }
     }
+    Ok(page.into_rows())
 }
 
 /// What consents know somebody by, the user and the patient they are; a part of the stack, to which none is denied anything, by nothing.

@@ -80,6 +80,7 @@ impl Scene {
             },
             access: settings::AccessSettings::default(),
             retention: settings::RetentionSettings::default(),
+            appointments: settings::AppointmentSettings::default(),
             integrations: Integrations::default(),
             observability: Observability::default(),
         }

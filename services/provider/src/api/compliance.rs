@@ -25,7 +25,7 @@ pub async fn report(api: Api, call: Call<ComplianceReport>) -> Result<Answer<Com
     let wanted = Wanted::parse(call.query.code, call.query.within_days, &mut faults);
     let window = Window::parse(call.query.limit, call.query.cursor.as_deref(), &mut faults);
     let (wanted, window) = faults.finish_query(wanted.zip(window))?;
-    let rows = lacking(&api, wanted, window.after.clone(), window.limit as usize + 1).await?;
+    let rows = lacking(&api, wanted, &window).await?;
     Ok(Answer::new(window.page(rows)))
 }
 
@@ -36,7 +36,8 @@ pub async fn file(api: Api, call: Call<ComplianceFile>) -> Result<Answer<Complia
     let wanted = faults.finish_query(wanted)?;
     let mut text =
         csv::line(["providerId", "name", "finding", "credentialId", "kind", "expiresOn", "exclusionId"]);
-    for (_, entry) in lacking(&api, wanted, None, CSV_PROVIDERS_MAX).await? {
+    let all = Window { after: None, limit: CSV_PROVIDERS_MAX };
+    for (_, entry) in lacking(&api, wanted, &all).await?.into_iter().take(CSV_PROVIDERS_MAX as usize) {
         for finding in &entry.findings {
             let (code, kind) = (word(&finding.code), finding.kind.as_ref().map(word).unwrap_or_default());
             let of = |text: &Option<String>| text.clone().unwrap_or_default();
@@ -56,22 +57,19 @@ fn word(value: &impl serde::Serialize) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
-/// So many of those who lack something at most, those added last first.
+/// Those who lack something, as many as fill a page, those added last first.
 async fn lacking(
     api: &Api,
     wanted: Wanted,
-    after: Option<Key>,
-    count: usize,
+    window: &Window<Key>,
 ) -> Result<Vec<(Key, ComplianceEntry)>, Error> {
-    let mut search = Search { terms: Vec::new(), window: Window { after, limit: BATCH } };
-    let mut found = Vec::new();
+    let mut page = window.filling(BATCH);
     let mut tx = api.db.read().await?;
-    loop {
-        let mut providers = provider_search(&mut tx, &api.db, &search).await?;
-        let is_last = !search.window.is_filled_by(providers.len());
-        providers.truncate(BATCH as usize);
+    while let Some(window) = page.unread() {
+        let search = Search { terms: Vec::new(), window };
+        let providers = provider_search(&mut tx, &api.db, &search).await?;
+        page.has_read(providers.len());
         for (key, Kept { id, provider, .. }) in providers {
-            search.window.after = Some(key.clone());
             let credentials = credentials_of(&mut tx, &api.db, &id).await?;
             let credentials: Vec<_> =
                 credentials.into_iter().map(|kept| (kept.id, kept.credential)).collect();
@@ -79,16 +77,12 @@ async fn lacking(
             let excluded = exclusions_found(&mut tx, &api.db, (&id, &provider.name)).await?;
             findings
                 .extend(wanted.exclusions(excluded.iter().map(|it| (it.id.as_str(), it.by, it.decision))));
-            if !findings.is_empty() {
-                let (provider_id, name) = (id.to_string(), provider.name);
-                found.push((key, ComplianceEntry { provider_id, name, findings }));
+            let (provider_id, name) = (id.to_string(), provider.name);
+            let entry = ComplianceEntry { provider_id, name, findings };
+            if page.put(key, Some(entry).filter(|entry| !entry.findings.is_empty())) {
+                break;
             }
-            if found.len() == count {
-                return Ok(found);
-            }
-        }
-        if is_last {
-            return Ok(found);
         }
     }
+    Ok(page.into_rows())
 }

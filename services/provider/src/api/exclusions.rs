@@ -70,23 +70,20 @@ pub async fn matches(
     let mut faults = Faults::new();
     let window = Window::<Key>::parse(call.query.limit, call.query.cursor.as_deref(), &mut faults);
     let window = faults.finish_query(window)?;
-    let mut search =
-        Search { terms: Vec::new(), window: Window { after: window.after.clone(), limit: BATCH } };
-    let (mut rows, mut is_last) = (Vec::new(), false);
+    let mut page = window.filling(BATCH);
     let mut tx = api.db.read().await?;
-    while !is_last && !window.is_filled_by(rows.len()) {
-        let mut providers = provider_search(&mut tx, &api.db, &search).await?;
-        is_last = !search.window.is_filled_by(providers.len());
-        providers.truncate(BATCH as usize);
+    while let Some(window) = page.unread() {
+        let search = Search { terms: Vec::new(), window };
+        let providers = provider_search(&mut tx, &api.db, &search).await?;
+        page.has_read(providers.len());
         for (key, kept) in providers {
-            search.window.after = Some(key.clone());
             let found = exclusions_found(&mut tx, &api.db, (&kept.id, &kept.provider.name)).await?;
-            if !found.is_empty() && !window.is_filled_by(rows.len()) {
-                rows.push((key, shown(&kept, found)));
+            if page.put(key, (!found.is_empty()).then(|| shown(&kept, found))) {
+                break;
             }
         }
     }
-    let Page { items, next_cursor } = window.page(rows);
+    let Page { items, next_cursor } = window.page(page.into_rows());
     Ok(Answer::new(Page { items, next_cursor }))
 }
 

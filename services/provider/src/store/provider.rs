@@ -147,27 +147,19 @@ pub async fn provider_search(tx: &mut Tx, db: &Db, search: &Search) -> Result<Ve
         }
         return Ok(kept);
     };
-    let mut stretch = search.window.clone();
-    stretch.limit = stretch.limit.max(FOUND_MIN);
-    let mut kept = Vec::new();
-    loop {
+    let mut page = search.window.filling(search.window.limit.max(FOUND_MIN));
+    while let Some(stretch) = page.unread() {
         let rows = find(tx, &tokens, &stretch).await?;
-        let is_last = !stretch.is_filled_by(rows.len());
+        page.has_read(rows.len());
         for row in rows {
             let key = row.key();
-            stretch.after = Some(key.clone());
-            let found = opened(db, row).await?;
-            if search.finds(&found.provider) {
-                kept.push((key, found));
+            let found = Some(opened(db, row).await?).filter(|found| search.finds(&found.provider));
+            if page.put(key, found) {
+                break;
             }
-            if search.window.is_filled_by(kept.len()) {
-                return Ok(kept);
-            }
-        }
-        if is_last {
-            return Ok(kept);
         }
     }
+    Ok(page.into_rows())
 }
 
 async fn list(tx: &mut Tx, search: &Search) -> Result<Vec<Row>, db::Error> {

@@ -14,7 +14,7 @@ pub const WITHIN_DAYS_DEFAULT: u32 = 90;
 /// The most days that can be looked ahead.
 pub const WITHIN_DAYS_MAX: u32 = 730;
 /// So many providers stand in a CSV report at most.
-pub const CSV_PROVIDERS_MAX: usize = 10_000;
+pub const CSV_PROVIDERS_MAX: u32 = 10_000;
 
 /// What is lacking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -6,6 +6,7 @@
 pub mod ambient;
 pub mod amendments;
 pub mod appointment_answers;
+pub mod appointment_bodies;
 pub mod appointment_history;
 pub mod appointments;
 pub mod audit;

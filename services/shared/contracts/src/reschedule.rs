@@ -7,7 +7,9 @@ use crate::appointments::Slot;
 use crate::id::{AppointmentId, ProviderId};
 
 /// So many appointments are moved at once at most.
-pub const RESCHEDULED_MAX: u32 = 200;
+pub const RESCHEDULED_MAX: usize = 200;
+/// So many are looked at at once at most, those that are left as they are among them.
+pub const LOOKED_AT_MAX: usize = 1000;
 /// Somebody is away for so many days at most.
 pub const AWAY_DAYS_MAX: u32 = 92;
 
@@ -29,6 +31,9 @@ pub struct RescheduleRequest {
     /// Whether it is only said what would be done.
     #[serde(default)]
     pub dry_run: bool,
+    /// The `nextCursor` of the answer before: goes on with those that it did not look at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
 }
 
 /// What came of it.
@@ -43,8 +48,11 @@ pub struct Rescheduled {
     pub moved: u32,
     /// How many are left as they are.
     pub left: u32,
-    /// Whether there are more than are moved at once: ask again.
+    /// Whether there are others, which were not looked at: ask again.
     pub more: bool,
+    /// Where to go on, if there are: ask again with it, and no appointment is looked at twice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
     /// What came of each, in the order of their time.
     pub appointments: Vec<RescheduleOutcome>,
 }

@@ -7,10 +7,6 @@ use crate::id::SlotHoldId;
 
 /// So many slots holds a user at once at most.
 pub const SLOT_HOLDS_MAX: u32 = 5;
-/// Minutes that a slot is held, if nothing is said,
-pub const HOLD_MINUTES_DEFAULT: u32 = 5;
-/// and at most.
-pub const HOLD_MINUTES_MAX: u32 = 15;
 
 /// A slot to be held.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -39,9 +35,10 @@ pub struct SlotHoldRequest {
     /// For whom, if that is known. A patient holds for themselves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patient_id: Option<String>,
-    /// For how many minutes it is held: 1 to 15, 5 if not given.
+    /// For how many minutes it is held: as many at most as the clinic lets (`spec.appointments.slotHoldMax`, 15 usually), and as it says if not given
+    /// (`slotHold`, 5 usually).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 15))]
+    #[schemars(range(min = 1, max = 60))]
     pub hold_minutes: Option<u32>,
 }
 

@@ -10,8 +10,6 @@ use crate::id::WaitlistId;
 pub const WAITLIST_MAX: u32 = 20;
 /// An entry waits for so many days at most.
 pub const WAITLIST_DAYS_MAX: u32 = 92;
-/// Minutes that an offered slot is held for whom it is offered.
-pub const OFFER_MINUTES: u32 = 30;
 
 /// A place on the waitlist asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -221,6 +221,7 @@ async fn start(test: &TestDb) -> (serve::Running, reqwest::Client) {
         },
         access: settings::AccessSettings::default(),
         retention: settings::RetentionSettings::default(),
+        appointments: settings::AppointmentSettings::default(),
         integrations: Integrations::default(),
         observability: Observability::default(),
     };

@@ -33,6 +33,11 @@ impl<K: Serialize + DeserializeOwned> Window<K> {
         (1..=LIMIT_MAX).contains(&limit).then_some(Self { after, limit })
     }
 
+    /// The cursor of what comes after an item with this sort key.
+    pub fn cursor_after(key: &K) -> String {
+        write_cursor(key)
+    }
+
     /// How many rows to read: one more than the page holds tells whether there is another.
     pub fn rows(&self) -> i64 {
         i64::from(self.limit) + 1
@@ -50,6 +55,52 @@ impl<K: Serialize + DeserializeOwned> Window<K> {
         rows.truncate(limit);
         let next_cursor = rows.last().filter(|_| more).map(|(key, _)| write_cursor(key));
         Page { items: rows.into_iter().map(|(_, item)| item).collect(), next_cursor }
+    }
+}
+
+impl<K: Clone> Window<K> {
+    /// This page, to be filled from stretches of so many rows, of which not all belong on it.
+    pub fn filling<T>(&self, rows: u32) -> Filling<K, T> {
+        let stretch = Self { limit: rows, ..self.clone() };
+        Filling { page: self.clone(), stretch, found: Vec::new(), is_over: false }
+    }
+}
+
+/// A page that is filled from a list of which not everything belongs on it: what does, whoever reads the rows says of each.
+#[derive(Clone, Debug)]
+pub struct Filling<K, T> {
+    page: Window<K>,
+    stretch: Window<K>,
+    found: Vec<(K, T)>,
+    /// Whether the list is.
+    is_over: bool,
+}
+
+impl<K: Clone, T> Filling<K, T> {
+    /// The stretch to be read next; `None`: the page is full, or the list over.
+    pub fn unread(&self) -> Option<Window<K>> {
+        (!self.is_over && !self.is_full()).then(|| self.stretch.clone())
+    }
+
+    /// So many rows were read: all there are, if they are fewer than were asked for.
+    pub fn has_read(&mut self, rows: usize) {
+        self.is_over = rows <= self.stretch.limit as usize;
+    }
+
+    /// Goes past a row, which is on the page if it became something. Whether the page is full.
+    pub fn put(&mut self, key: K, item: Option<T>) -> bool {
+        self.stretch.after = Some(key.clone());
+        self.found.extend(item.map(|item| (key, item)));
+        self.is_full()
+    }
+
+    fn is_full(&self) -> bool {
+        self.found.len() > self.page.limit as usize
+    }
+
+    /// As many as [`Window::page`] takes, with each one's sort key.
+    pub fn into_rows(self) -> Vec<(K, T)> {
+        self.found
     }
 }
 
@@ -92,6 +143,32 @@ mod tests {
         let second = Window::<i64>::parse(Some(2), page.next_cursor.as_deref(), &mut faults).unwrap();
         assert_eq!(second.after, Some(2));
         assert_eq!(second.page(vec![(3, "c")]).next_cursor, None);
+    }
+
+    #[test]
+    fn a_page_is_filled_from_as_many_stretches_as_it_takes() {
+        let even = |limit: u32, stretch: u32| {
+            let window = Window { after: Some(3), limit };
+            let (mut page, mut reads) = (window.filling(stretch), 0);
+            while let Some(stretch) = page.unread() {
+                let after = stretch.after.unwrap_or_default();
+                let rows: Vec<i64> = (after + 1..=20).take(stretch.limit as usize + 1).collect();
+                reads += 1;
+                page.has_read(rows.len());
+                for row in rows {
+                    if page.put(row, (row % 2 == 0).then_some(row)) {
+                        break;
+                    }
+                }
+            }
+            let page = window.page(page.into_rows());
+            (page.items, page.next_cursor.is_some(), reads)
+        };
+        assert_eq!(even(2, 3), (vec![4, 6], true, 2));
+        assert_eq!(even(8, 200), (vec![4, 6, 8, 10, 12, 14, 16, 18], true, 1));
+        // The last one lies at the end of a stretch, and of the list.
+        assert_eq!(even(9, 16), (vec![4, 6, 8, 10, 12, 14, 16, 18, 20], false, 2));
+        assert_eq!(even(200, 4), (vec![4, 6, 8, 10, 12, 14, 16, 18, 20], false, 4));
     }
 
     #[test]

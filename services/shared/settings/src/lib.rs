@@ -12,6 +12,7 @@
 //! of access) is refused everywhere: to guess what is meant by it could open what is to be closed.
 
 mod access;
+mod appointments;
 mod calendars;
 mod calls;
 mod changes;
@@ -28,6 +29,7 @@ mod stale;
 mod upstream;
 
 pub use access::AccessSettings;
+pub use appointments::AppointmentSettings;
 pub use calendars::{CalDavSettings, CalendarSettings, GoogleCalendarSettings};
 pub use calls::ServiceCalls;
 pub use changes::changes;

@@ -8,8 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AccessSettings, Address, CalendarSettings, Encryption, IdentityProvider, PushSettings, RetentionSettings,
-    SecretRef, ServiceCalls, ServiceName, SmsSettings, is_default, stale,
+    AccessSettings, Address, AppointmentSettings, CalendarSettings, Encryption, IdentityProvider,
+    PushSettings, RetentionSettings, SecretRef, ServiceCalls, ServiceName, SmsSettings, is_default, stale,
 };
 
 /// What a service is told; JSON in the file that `HEALTHCARE_SETTINGS` names.
@@ -48,6 +48,9 @@ pub struct ServiceSettings {
     /// How long it keeps what it has of patients who were deleted.
     #[serde(default, skip_serializing_if = "is_default")]
     pub retention: RetentionSettings,
+    /// For how long slots are held.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub appointments: AppointmentSettings,
     /// Systems outside the stack.
     #[serde(default)]
     pub integrations: Integrations,

@@ -207,6 +207,7 @@ impl TestStack {
             },
             access: settings::AccessSettings::default(),
             retention: settings::RetentionSettings::default(),
+            appointments: settings::AppointmentSettings::default(),
             integrations: Integrations::default(),
             observability: Observability::default(),
         }

@@ -6,10 +6,12 @@
 mod meter;
 mod pull;
 mod push;
+mod settle;
 mod turn;
 mod watch;
 
 pub use push::to_come;
+pub use settle::calendars_settle;
 
 use std::time::Duration;
 
@@ -27,7 +29,7 @@ use crate::api::Api;
 use crate::domain::outside::{State, ahead, backoff, is_whole_due};
 use crate::error::Error;
 use crate::outside::{Fault, Outside, target};
-use crate::store::outside::{Lease, Lost, Progress, calendars_settle};
+use crate::store::outside::{Lease, Lost, Progress};
 
 /// How often it is looked whether a calendar is due.
 const TICK: Duration = Duration::from_secs(1);

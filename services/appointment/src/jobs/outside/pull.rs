@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use contracts::trail::{self, Trail};
 
+use super::settle::heed;
 use super::turn::Report;
 use calendar::read::Reading;
 use chrono::{DateTime, Utc};
 
 use super::{Error, Fault, Progress, Stop, Worker, push, reading};
+use crate::api::check_heard;
 use crate::domain::appointment::Appointment;
 use crate::domain::conflict::Conflict;
 use crate::domain::notice;
@@ -22,8 +24,8 @@ use crate::store::appointment::{
 use crate::store::feed::uid_of;
 use crate::store::outside::lease_hold;
 use crate::store::outside_busy::{
-    appointment_ids_within, appointments_within, busy_purge, busy_replace, busy_room, is_busy_outside,
-    object_hash, objects_busy,
+    appointment_ids_within, appointments_within, busy_purge, busy_replace, busy_room, object_hash,
+    objects_busy,
 };
 use crate::store::outside_event::{OutsideEvent, event_forget, event_keep, events_known};
 
@@ -33,7 +35,7 @@ const BATCH: usize = 200;
 const ATTEMPTS_MAX: u32 = 5;
 
 /// What the audit calls it.
-const OPERATION: &str = "follow_calendar";
+pub(super) const OPERATION: &str = "follow_calendar";
 
 /// What became of one of our events there.
 #[derive(Clone, Copy, Debug)]
@@ -72,16 +74,21 @@ impl Worker {
     }
 
     async fn look(&self) -> Result<Look, Stop> {
-        let schedule = match &self.provider {
-            Some(provider) => self.api.peers.schedule(provider).await?,
-            None => None,
-        };
+        let schedule = self.schedule().await?;
         let zone = schedule.as_ref().map_or(self.api.zone, |schedule| schedule.zone);
         let reading = reading(zone, self.api.now());
         let mut tx = self.db().read().await?;
         let known = events_known(&mut tx, self.name()).await?;
         let room = busy_room(&mut tx, self.name()).await?;
         Ok(Look { reading, schedule, known, room: AtomicUsize::new(room) })
+    }
+
+    /// The hours of whose calendar it is, if it is somebody's.
+    async fn schedule(&self) -> Result<Option<Schedule>, Error> {
+        match &self.provider {
+            Some(provider) => self.api.schedule(provider).await,
+            None => Ok(None),
+        }
     }
 
     /// What is there from before it was known here is ours, too, be it with whom it may: a calendar may have been taken out of the settings, and put
@@ -183,12 +190,15 @@ impl Worker {
         etag: Option<&str>,
         became: Became,
     ) -> Result<(), Stop> {
-        let mut attempt = 1;
+        let (mut attempt, mut newer) = (1, None);
         loop {
-            let follow = self.follow(look, known, etag, became);
+            let schedule = newer.as_ref().or(look.schedule.as_ref());
+            let follow = self.follow(schedule, known, etag, became);
             match Box::pin(trail::within(Some(self.trail()), follow)).await {
-                // It was changed here, too: decided anew, on what it is now.
-                Err(Stop::Ours(Error::Changed)) if attempt < ATTEMPTS_MAX => attempt += 1,
+                // It was changed here, too, or the provider's hours were: decided anew, on what is so now.
+                Err(Stop::Ours(Error::Changed)) if attempt < ATTEMPTS_MAX => {
+                    (attempt, newer) = (attempt + 1, self.schedule().await?);
+                }
                 outcome => return outcome,
             }
         }
@@ -196,7 +206,7 @@ impl Worker {
 
     async fn follow(
         &self,
-        look: &Look,
+        schedule: Option<&Schedule>,
         known: &OutsideEvent,
         etag: Option<&str>,
         became: Became,
@@ -225,9 +235,9 @@ impl Worker {
                 let (starts_at, ends_at) = (to.starts_at, to.ends_at);
                 self.keep(&OutsideEvent { etag, version, starts_at, ends_at, ..known.clone() }).await
             }
-            Became::Moved(to) => match self.moved(look, &kept, known, to) {
+            Became::Moved(to) => match self.moved(schedule, &kept, known, to) {
                 Some(after) => {
-                    match self.save(&kept, &after, known, (etag.clone(), kept.version), look).await {
+                    match self.save(&kept, &after, known, (etag.clone(), kept.version), schedule).await {
                         Err(Stop::Ours(Error::Overlap(_) | Error::Invalid(_))) => {
                             self.put_back(&kept, known, etag, Conflict::OutsideMove).await
                         }
@@ -244,10 +254,15 @@ impl Worker {
 
     /// The appointment as it was moved there; `None` if it cannot be so: it was changed here since it was written there, nobody knows the provider's
     /// place, or it is to be in the past or at no time that there is.
-    fn moved(&self, look: &Look, kept: &Kept, known: &OutsideEvent, to: Span) -> Option<Appointment> {
+    fn moved(
+        &self,
+        schedule: Option<&Schedule>,
+        kept: &Kept,
+        known: &OutsideEvent,
+        to: Span,
+    ) -> Option<Appointment> {
         let is_ours_newer = kept.version != known.version;
-        let zone = look.schedule.as_ref();
-        let zone = zone.and_then(|schedule| schedule.zone_at(kept.appointment.plan.location.as_deref()));
+        let zone = schedule.and_then(|schedule| schedule.zone_at(kept.appointment.plan.location.as_deref()));
         let zone = if self.provider.is_none() { Some(kept.appointment.zone) } else { zone };
         let zone = zone.filter(|_| !is_ours_newer && to.starts_at >= self.api.now())?;
         // What has been, or does not take place any more, is not moved.
@@ -261,10 +276,10 @@ impl Worker {
         after: &Appointment,
         known: &OutsideEvent,
         (etag, version): (Option<String>, i64),
-        look: &Look,
+        schedule: Option<&Schedule>,
     ) -> Result<(), Stop> {
         let span = after.span()?;
-        let outside_hours = look.schedule.as_ref().is_some_and(|schedule| !schedule.covers(span));
+        let outside_hours = schedule.is_some_and(|schedule| !schedule.covers(span));
         let what = notice::event((&kept.id, kept.version + 1), Some(&kept.appointment), after, outside_hours);
         let (starts_at, ends_at) = (span.starts_at, span.ends_at);
         // The version that it has from now on is not written there yet: it is, with a sequence that has risen.
@@ -272,6 +287,9 @@ impl Worker {
         db::retrying(self.db(), async |mut tx| {
             appointment_lock(&mut tx, after).await?;
             lease_hold(&mut tx, &self.lease).await?;
+            if let (Some(provider), Some(schedule)) = (&self.provider, schedule) {
+                check_heard(&mut tx, provider, schedule).await?;
+            }
             appointment_update(&mut tx, self.db(), kept, after, &self.actor()).await?;
             self.api.publish(&mut tx, what.clone()).await?;
             event_keep(&mut tx, self.name(), &event).await?;
@@ -334,24 +352,7 @@ impl Worker {
             let (changed, left) = busy_replace(&mut tx, object, provider, &busy, room).await?;
             for span in changed {
                 for kept in appointments_within(&mut tx, self.db(), provider, span).await? {
-                    let stands = kept.appointment.span()?;
-                    let after = if is_busy_outside(&mut tx, provider, stands).await? {
-                        kept.appointment.conflicted(Conflict::OutsideEvent)
-                    } else {
-                        kept.appointment.resolved(Conflict::OutsideEvent)
-                    };
-                    let Some(after) = after.filter(|_| stands.ends_at > self.api.now()) else { continue };
-                    trail::concerns(after.patient.as_str());
-                    is_any_changed = true;
-                    match appointment_update(&mut tx, self.db(), &kept, &after, &self.actor()).await {
-                        Err(Error::Changed) => return Err(db::Error::LostRace.into()),
-                        // The patient is being erased: there is nothing left to resolve.
-                        Err(Error::NotFound) => continue,
-                        outcome => outcome?,
-                    }
-                    let version = (&kept.id, kept.version + 1);
-                    let what = notice::event(version, Some(&kept.appointment), &after, false);
-                    self.api.publish(&mut tx, what).await?;
+                    is_any_changed |= heed(&mut tx, self.db(), provider, &kept, &self.actor()).await?;
                 }
             }
             // What somebody does outside is of no concern to the audit, but for what becomes of an appointment by it.

@@ -98,6 +98,7 @@ fn settings(database: Database, listen: Address) -> ServiceSettings {
         },
         access: settings::AccessSettings::default(),
         retention: settings::RetentionSettings::default(),
+        appointments: settings::AppointmentSettings::default(),
         integrations: Integrations::default(),
         observability: Observability::default(),
     }

@@ -1,0 +1,3 @@
+-- From when and until when others are kept away by the buffers of a visit that is held, where that is more than the visit itself.
+alter table slot_hold add column busy_from timestamptz;
+alter table slot_hold add column busy_until timestamptz;
