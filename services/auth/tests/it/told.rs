@@ -10,7 +10,7 @@ const DEVICES: &str = "/api/notifications/devices";
 async fn register(stack: &Arc<TestStack>, user: &str) {
     let who = Who { user: user.to_owned(), ..Who::clinician("prov001") };
     let (service, body) =
-        (ServiceName::NotificationService, json!({"token": format!("of {user}")}).to_string());
+        (ServiceName::NotificationService, json!({"token": format!("of-{user}")}).to_string());
     let _ = stack.call(service, who, Method::POST, DEVICES, Some(&body)).await.expect(201);
 }
 
