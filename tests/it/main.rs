@@ -18,4 +18,5 @@ mod sender;
 mod signing_keys;
 mod supply_chain;
 mod traces;
+mod two_processes;
 mod upstream_http2;

@@ -12,6 +12,7 @@ mod dkim;
 pub mod domain;
 mod error;
 pub mod jobs;
+mod known;
 mod letter;
 pub mod links;
 pub mod mail;

@@ -6,32 +6,27 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
-use contracts::ambient::Random;
 use contracts::event::{OfferNotice, What};
 use contracts::id::{NotificationId, PatientId};
 use contracts::notifications::{Channel, NotificationType as Kind};
-use contracts::templates::Language;
 use db::{Db, Tx};
 use http_kit::Kit;
 use http_kit::kit::BuildError;
 use tokio::sync::Notify;
 
-use crate::domain::invitation::Invitation;
-use crate::domain::notification::{Content, addressee};
 use crate::domain::preference::Preference;
-use crate::domain::text::{Facts, Template};
 use crate::domain::timing;
 use crate::domain::visit::{Person, Visit, told_at_once};
 use crate::error::Error;
 use crate::jobs::deliver::Delivery;
-use crate::links::{Links, Purpose};
+use crate::known::{Address, Known};
 use crate::peers::{Answers, Peers, Reached};
 use crate::store::device::devices_of;
 use crate::store::offer::offers_withdraw;
 use crate::store::preference::{known_address_put, preference_find};
-use crate::store::scheduled::{Due, Planned, Ready, Waiting, planned_insert, scheduled_withdraw};
-use crate::store::template::{KeptTemplate, template_list};
+use crate::store::scheduled::{Due, Planned, Ready, planned_insert, scheduled_withdraw};
+use crate::store::suppression::suppression_of;
+use crate::store::template::template_list;
 use crate::store::told::told_take;
 
 /// Plans, and makes ready.
@@ -56,20 +51,6 @@ impl Plan {
     pub fn is_empty(&self) -> bool {
         self.planned.is_empty()
     }
-}
-
-/// What is known of those who are written to.
-struct Known {
-    answers: Answers,
-    preferences: HashMap<Person, Preference>,
-    /// Of each, by id, the one registered last first.
-    devices: HashMap<Person, Vec<String>>,
-    /// For ids of what is planned.
-    random: Random,
-    /// `None` where nobody would take an answer.
-    links: Option<Links>,
-    /// Those that somebody wrote here.
-    templates: Vec<KeptTemplate>,
 }
 
 impl Planner {
@@ -151,10 +132,8 @@ impl Planner {
     /// Takes in what happened to an appointment, in the transaction that accepts the event, under the patient's lock: what was to be told of it before is
     /// withdrawn, and what is to be told now is planned.
     pub async fn take_in(&self, tx: &mut Tx, what: &What, plan: &Plan) -> Result<(), Error> {
-        if let What::WaitlistOffered(offer) = what
-            && !db::erasure_is_requested(tx, offer.patient_id.as_str()).await?
-        {
-            return self.insert(tx, &plan.planned).await;
+        if let What::WaitlistOffered(offer) | What::WaitlistOfferEnded(offer) = what {
+            return self.take_in_offer(tx, offer, matches!(what, What::WaitlistOffered(_)), plan).await;
         }
         let Some(notice) = what.appointment() else { return Ok(()) };
         let is_about_status = matches!(what, What::AppointmentChanged(_));
@@ -169,7 +148,7 @@ impl Planner {
             return Ok(());
         }
         if matches!(what, What::AppointmentBooked(_)) {
-            offers_withdraw(tx, &self.db, &visit).await?;
+            offers_withdraw(tx, &self.db, (&visit, None), "The offer was taken.").await?;
         }
         // Confirmed, it takes place as was told.
         if !(is_about_status && visit.stands) {
@@ -179,6 +158,34 @@ impl Planner {
             known_address_put(tx, &self.db, patient, addresses).await?;
         }
         self.insert(tx, &plan.planned).await
+    }
+
+    /// The same of an offer: what is told of it is told while it is open. That it is not may be heard of first.
+    async fn take_in_offer(
+        &self,
+        tx: &mut Tx,
+        offer: &OfferNotice,
+        is_open: bool,
+        plan: &Plan,
+    ) -> Result<(), Error> {
+        if db::erasure_is_requested(tx, offer.patient_id.as_str()).await? {
+            return Ok(());
+        }
+        let visit = Visit::offered(offer);
+        let is_news = match &visit {
+            // From a version that does not count them.
+            _ if offer.version == 0 => true,
+            Some(visit) => told_take(tx, &self.db, &visit.noted_of_offer(offer.version)).await?,
+            None => true,
+        };
+        match visit {
+            Some(visit) if !is_open => {
+                let of = (&visit, Some(&visit.id));
+                Ok(offers_withdraw(tx, &self.db, of, "The offer is not open any more.").await?)
+            }
+            _ if is_open && is_news => self.insert(tx, &plan.planned).await,
+            _ => Ok(()),
+        }
     }
 
     /// Plans all of these.
@@ -197,12 +204,13 @@ impl Planner {
             let provider = Person::Provider(due.waiting.visit.provider.clone());
             [due.waiting.person.clone(), provider]
         });
-        let known = self.known_as_far_as_possible(people.collect()).await?;
+        let planned = due.iter().map(|due| (due.channel, due.waiting.content.to.clone())).collect();
+        let known = self.known_as_far_as_possible(people.collect(), planned).await?;
         due.iter().map(|due| known.ready(due)).collect()
     }
 
     async fn known(&self, people: HashSet<Person>) -> Result<Known, Error> {
-        let mut known = self.known_as_far_as_possible(people).await?;
+        let mut known = self.known_as_far_as_possible(people, HashSet::new()).await?;
         let failed =
             known.answers.iter().find(|(_, answer)| answer.is_err()).map(|(person, _)| person.clone());
         match failed.and_then(|person| known.answers.remove(&person)) {
@@ -211,7 +219,11 @@ impl Planner {
         }
     }
 
-    async fn known_as_far_as_possible(&self, people: HashSet<Person>) -> Result<Known, Error> {
+    async fn known_as_far_as_possible(
+        &self,
+        people: HashSet<Person>,
+        planned: HashSet<Address>,
+    ) -> Result<Known, Error> {
         let mut tx = self.db.read().await?;
         let (mut preferences, mut devices) = (HashMap::new(), HashMap::new());
         for person in &people {
@@ -224,155 +236,28 @@ impl Planner {
         drop(tx);
         let links = self.peers.appointments.is_some().then(|| self.delivery.links().clone());
         let (answers, random) = (self.peers.reached_all(people).await, self.db.random().clone());
-        Ok(Known { answers, preferences, devices, random, links, templates })
-    }
-}
-
-impl Known {
-    fn preference(&self, person: &Person) -> Preference {
-        self.preferences.get(person).cloned().unwrap_or_default()
+        let suppressed = self.suppressed(&answers, planned).await?;
+        let delivery = self.delivery.clone();
+        Ok(Known { answers, preferences, devices, suppressed, random, links, templates, delivery })
     }
 
-    fn reached(&self, person: &Person) -> Option<&Reached> {
-        self.answers.get(person)?.as_ref().ok()?.as_ref()
-    }
-
-    /// Where it goes: by the first channel that they wish such by, and have an address for; a push message to each of their devices.
-    fn way(&self, kind: Kind, person: &Person) -> Option<(Channel, String, Vec<String>)> {
-        let reached = self.reached(person)?;
-        let devices = self.devices.get(person).map(Vec::as_slice).unwrap_or_default();
-        self.preference(person).channels(kind).find_map(|channel| match (channel, devices) {
-            (Channel::Push, [first, further @ ..]) => Some((channel, first.clone(), further.to_vec())),
-            _ => reached.address(channel).map(|address| (channel, address.to_owned(), Vec::new())),
-        })
-    }
-
-    fn content(
+    /// Of the addresses of these people, and of these further ones, those that are written to no more.
+    async fn suppressed(
         &self,
-        kind: Kind,
-        person: &Person,
-        visit: &Visit,
-        (channel, to, id): (Channel, String, &NotificationId),
-    ) -> Result<Option<Content>, Error> {
-        let language: Language = self.preference(person).language();
-        let provider = Person::Provider(visit.provider.clone());
-        let facts = Facts {
-            starts_at: visit.starts_at,
-            place: visit.place(),
-            // Who they are themselves, providers know.
-            provider: match person {
-                Person::Patient(_) => self.reached(&provider).and_then(|reached| reached.name.clone()),
-                Person::Provider(_) => None,
-            },
-            minutes: visit.minutes,
-            until: visit.held_until,
-            links: self.links_of(kind, person, channel, id),
-        };
-        let Some(built_in) = Template::built_in(kind, language) else { return Ok(None) };
-        let kept = self.templates.iter().find(|kept| (kept.kind, kept.language) == (kind, language));
-        // One that was good when it was written may get too long with a long name.
-        let said = kept.and_then(|kept| kept.template.render(language, &facts).ok());
-        let said = match said {
-            Some(said) => said,
-            None => built_in.render(language, &facts).map_err(|error| Error::Template(error.to_string()))?,
-        };
-        let invitation =
-            Invitation::of(kind, visit, language).filter(|_| !self.shares_a_mailbox(person, visit));
-        let (subject, wisher) = (Some(said.subject), Some(person.clone()));
-        Ok(Some(Content { to, subject, body: said.text, critical: false, wisher, invitation }))
-    }
-
-    /// Whether somebody is a provider with whom it no longer is, and the one with whom it is now has the same mailbox: a practice's. Its calendar keeps the
-    /// appointment, and is told by what goes to the other.
-    fn shares_a_mailbox(&self, person: &Person, visit: &Visit) -> bool {
-        let provider = Person::Provider(visit.provider.clone());
-        let mailbox = |person| self.reached(person)?.address(Channel::Email).map(addressee);
-        let is_former = matches!(person, Person::Provider(_)) && *person != provider;
-        is_former && mailbox(person).is_some_and(|own| mailbox(&provider) == Some(own))
-    }
-
-    /// By which a patient answers a reminder. On a device's screen there is no room for them.
-    fn links_of(
-        &self,
-        kind: Kind,
-        person: &Person,
-        channel: Channel,
-        id: &NotificationId,
-    ) -> Option<[String; 2]> {
-        let is_asked = kind == Kind::Reminder && person.patient().is_some() && channel != Channel::Push;
-        let links = self.links.as_ref().filter(|_| is_asked)?;
-        Some([links.unsigned(Purpose::Confirm, id)?, links.unsigned(Purpose::Cancel, id)?])
-    }
-
-    fn planned(
-        &self,
-        kind: Kind,
-        person: &Person,
-        visit: &Visit,
-        lead_minutes: u32,
-        (slot, now): (timing::Slot, DateTime<Utc>),
-    ) -> Result<Vec<Planned>, Error> {
-        let Some((channel, to, further)) = self.way(kind, person) else { return Ok(Vec::new()) };
-        let id = NotificationId::generate(&self.random);
-        let Some(content) = self.content(kind, person, visit, (channel, to, &id))? else {
-            return Ok(Vec::new());
-        };
-        let waiting =
-            Waiting { content: of_channel(channel, content), person: person.clone(), visit: visit.clone() };
-        let told_once = visit.told_once(kind, person, lead_minutes);
-        let first = Planned { id: Some(id), kind, told_once, channel, slot, waiting };
-        // Of what waits, the devices are counted when its time has come.
-        let further = if slot.send_at > now { Vec::new() } else { further };
-        Ok(first.with_copies(further))
-    }
-
-    fn reminders(&self, person: &Person, visit: &Visit, now: DateTime<Utc>) -> Result<Vec<Planned>, Error> {
-        let wishes = self.preference(person);
-        if !visit.stands {
-            return Ok(Vec::new());
-        }
-        let slots =
-            timing::reminders(visit.starts_at, wishes.leads_minutes(), wishes.quiet(visit.place()), now);
-        let mut planned = Vec::new();
-        for (lead, slot) in slots {
-            planned.extend(self.planned(Kind::Reminder, person, visit, lead, (slot, now))?);
-        }
-        Ok(planned)
-    }
-
-    fn has_device(&self, person: &Person, id: &str) -> bool {
-        self.devices.get(person).is_some_and(|devices| devices.iter().any(|device| device == id))
-    }
-
-    fn ready(&self, due: &Due) -> Result<(Ready, Vec<Planned>), Error> {
-        let withdrawn = |why| Ok((Ready::Withdraw(why), Vec::new()));
-        let Waiting { content, person, visit } = &due.waiting;
-        match self.answers.get(person) {
-            Some(Ok(None)) => return withdrawn("Whom it is to is no longer known."),
-            Some(Ok(Some(_))) => {}
-            Some(Err(_)) | None => {
-                let wishes = self.preference(person).wishes(due.channel, due.kind);
-                if !wishes {
-                    return withdrawn("Whom it is to does not wish it.");
-                }
-                let is_lost = due.channel == Channel::Push && !self.has_device(person, &content.to);
-                let ready = if is_lost { Ready::Later } else { Ready::Send(due.channel, content.clone()) };
-                return Ok((ready, Vec::new()));
+        answers: &Answers,
+        mut asked: HashSet<Address>,
+    ) -> Result<HashSet<Address>, db::Error> {
+        for reached in answers.values().filter_map(|answer| answer.as_ref().ok()?.as_ref()) {
+            for channel in [Channel::Email, Channel::Sms] {
+                asked.extend(reached.address(channel).map(|address| (channel, address.to_owned())));
             }
         }
-        let Some((channel, to, further)) = self.way(due.kind, person) else {
-            return withdrawn("Whom it is to does not wish it, or has no address.");
-        };
-        let said = self.content(due.kind, person, visit, (channel, to, &due.id))?;
-        let said = said.unwrap_or_else(|| content.clone());
-        let said = of_channel(channel, said);
-        Ok((Ready::Send(channel, said.clone()), due.copies(channel, &said, further)))
+        let (mut tx, mut suppressed) = (self.db.read().await?, HashSet::new());
+        for (channel, to) in asked {
+            if suppression_of(&mut tx, &self.db, channel, &to).await?.is_some() {
+                suppressed.insert((channel, to));
+            }
+        }
+        Ok(suppressed)
     }
-}
-
-/// A text message has no subject, and what is for calendar programs goes by mail alone.
-fn of_channel(channel: Channel, content: Content) -> Content {
-    let subject = content.subject.filter(|_| channel != Channel::Sms);
-    let invitation = content.invitation.filter(|_| channel == Channel::Email);
-    Content { subject, invitation, ..content }
 }

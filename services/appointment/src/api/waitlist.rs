@@ -2,6 +2,7 @@
 
 use contracts::appointments::{AcceptOffer, DeclineOffer, JoinWaitlist, LeaveWaitlist, ListWaitlist};
 use contracts::consents::DataClass;
+use contracts::event::What;
 use contracts::id::{AppointmentId, PatientId, ProviderId, WaitlistId};
 use contracts::page::Page;
 use contracts::problem::{Faults, Problem, ProblemCode};
@@ -163,11 +164,12 @@ pub async fn decline(api: Api, call: Call<DeclineOffer>) -> Result<Answer<Declin
     Ok(answer)
 }
 
+/// Frees what is offered, and has nobody told of it who has not been told yet.
 async fn give_back(api: &Api, tx: &mut Tx, kept: &Kept) -> Result<(), Error> {
     if let Some((hold, _)) = &kept.held {
         hold_release(tx, hold, &offer_holder(&api.db, &kept.id)?).await?;
     }
-    Ok(())
+    Ok(api.publish(tx, kept.notice().map(What::WaitlistOfferEnded)).await?)
 }
 
 fn no_offer() -> Problem {

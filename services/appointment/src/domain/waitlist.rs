@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Timelike, Utc};
 use chrono_tz::Tz;
+use contracts::event::{OfferNotice, OfferedTime};
 use contracts::field::{self, BadField};
 use contracts::hours::Hours;
 use contracts::id::{AppointmentId, PatientId, ProviderId, SlotHoldId, WaitlistId};
@@ -231,6 +232,24 @@ impl Kept {
     pub fn offer(&self, now: DateTime<Utc>) -> Option<(&Offer, &SlotHoldId)> {
         let (hold, until) = self.held.as_ref()?;
         self.entry.offer.as_ref().filter(|_| *until > now).map(|offer| (offer, hold))
+    }
+
+    /// What is told of an offer, if there is one, as the entry's next version makes or ends it.
+    pub fn notice(&self) -> Option<OfferNotice> {
+        let (offer, (_, until)) = self.entry.offer.as_ref().zip(self.held.as_ref())?;
+        let offered = OfferedTime {
+            starts_at: offer.starts_at,
+            duration_minutes: offer.plan.minutes,
+            time_zone: offer.zone.name().to_owned(),
+        };
+        Some(OfferNotice {
+            waitlist_id: self.id.clone(),
+            version: self.version + 1,
+            patient_id: self.patient.clone(),
+            provider_id: offer.plan.provider.clone(),
+            until: *until,
+            offered: Some(offered),
+        })
     }
 
     /// The appointment that an offer becomes.

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use contracts::event::{OfferNotice, OfferedTime, What};
+use contracts::event::What;
 use contracts::id::{ProviderId, SlotHoldId};
 
 use crate::api::{Api, check_heard};
@@ -158,17 +158,7 @@ async fn offer(
     let held = KeptHold { id: id.clone(), patient, expires_at: until, hold };
     let holder = offer_holder(&api.db, &kept.id)?;
     let after = kept.offered(id, until, offer);
-    let notice = OfferNotice {
-        waitlist_id: kept.id.clone(),
-        patient_id: kept.patient.clone(),
-        provider_id: provider.clone(),
-        until,
-        offered: Some(OfferedTime {
-            starts_at,
-            duration_minutes: minutes,
-            time_zone: zone.name().to_owned(),
-        }),
-    };
+    let told = after.notice().map(What::WaitlistOffered);
     db::retrying(&api.db, async |mut tx| {
         hold_lock(&mut tx, &held).await?;
         // By a schedule that is another by now nothing is offered: it is looked at anew.
@@ -185,7 +175,7 @@ async fn offer(
         }
         waitlist_update(&mut tx, &api.db, &after).await?;
         hold_insert(&mut tx, &api.db, &held, &holder, Span::of_minutes(starts_at, minutes)).await?;
-        api.publish(&mut tx, Some(What::WaitlistOffered(notice.clone()))).await?;
+        api.publish(&mut tx, told.clone()).await?;
         Ok::<_, Error>(tx.commit().await?)
     })
     .await

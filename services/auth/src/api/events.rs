@@ -62,7 +62,9 @@ async fn untie(
     let mut ended = Vec::new();
     for id in accounts {
         let Some(kept) = account_find(tx, &api.db, &id).await? else { continue };
+        let before = kept.account.user.clone();
         let account = Account { user: change(kept.account.user), ..kept.account };
+        api.tell_user(tx, (&id, kept.version + 1), (&before, Some(&account.user))).await?;
         if !account_update(tx, &api.db, &id, kept.version, &account).await? {
             return Err(Error::Db(db::Error::LostRace));
         }

@@ -17,6 +17,7 @@ pub mod roles;
 pub mod second_factor;
 pub mod sessions;
 pub mod stack_keys;
+mod told;
 pub mod users;
 
 use std::sync::Arc;

@@ -18,6 +18,7 @@ mod sessions;
 mod signing_keys;
 mod start;
 mod ties;
+mod told;
 mod users;
 
 use std::sync::Arc;

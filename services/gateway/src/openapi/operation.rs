@@ -4,6 +4,8 @@ use std::sync::LazyLock;
 
 use contracts::endpoint::{Access, Encoding, Operation, Representation};
 use contracts::export::Zip;
+use contracts::links::HtmlPage;
+use contracts::problem::Problem;
 use serde_json::{Map, Value, json};
 use settings::Method;
 
@@ -93,10 +95,22 @@ fn responses(operation: &Operation, schemas: &mut Schemas) -> Value {
         json!({ "description": "Done.", "content": { operation.media_type: content } }),
     );
     for status in problem_statuses(operation) {
-        let reference = format!("#/components/responses/{}", problem_name(status));
-        responses.insert(status.to_string(), json!({ "$ref": reference }));
+        let reference = json!({ "$ref": format!("#/components/responses/{}", problem_name(status)) });
+        let is_page = operation.media_type == HtmlPage::MEDIA_TYPE;
+        // Whoever reads pages is told by a page: it is the gateway that refuses whoever asks too often.
+        let told = if is_page && status < 429 { on_page(schemas) } else { reference };
+        responses.insert(status.to_string(), told);
     }
     Value::Object(responses)
+}
+
+/// A problem where a page is the answer: the document, or to whoever asks for pages another one.
+fn on_page(schemas: &mut Schemas) -> Value {
+    let (problem, page) = (schemas.reference::<Problem>(), json!({ "type": "string" }));
+    json!({
+        "description": "A problem document, or a page that says so to whoever asks for pages.",
+        "content": { "application/problem+json": { "schema": problem }, HtmlPage::MEDIA_TYPE: { "schema": page } },
+    })
 }
 
 fn media(schema: Value, example: Option<&Value>) -> Value {
@@ -117,6 +131,8 @@ fn problem_statuses(operation: &Operation) -> impl Iterator<Item = u16> {
     let is_change = operation.method != Method::Get;
     // What is asked for as a file may be too large for one.
     let is_file = operation.media_type == Zip::MEDIA_TYPE;
+    // A link may be over.
+    let is_page = operation.media_type == HtmlPage::MEDIA_TYPE;
     let is_on_one = matches!(operation.method, Method::Put | Method::Delete);
     [
         (400, has_body || operation.query.is_some()),
@@ -125,7 +141,7 @@ fn problem_statuses(operation: &Operation) -> impl Iterator<Item = u16> {
         // Whom a provider has named may be nobody here, although anybody may try.
         (403, operation.access != Access::Public || has_ids && has_body),
         (404, has_ids),
-        (409, is_change && operation.access != Access::Public || is_file),
+        (409, is_change && operation.access != Access::Public || is_file || is_page),
         (410, has_ids),
         (412, is_on_one && has_ids),
         (413, has_body),

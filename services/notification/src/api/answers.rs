@@ -19,6 +19,7 @@ use crate::error::Error;
 use crate::links::Purpose;
 use crate::store::answer::{answer_note, reminder_find};
 use crate::store::preference::preference_find;
+use crate::store::told::told_find;
 
 const OVER: &str =
     "This link is over: the appointment has begun, was changed since, or was answered so already.";
@@ -49,6 +50,9 @@ async fn ask<E: Endpoint<Reply = HtmlPage>>(
     token: &LinkToken,
 ) -> Result<Answer<E>, Error> {
     let visit = visit(api, word, token).await?;
+    if let Some(over) = changed(api, &visit).await? {
+        return Err(over.into());
+    }
     let language = language(api, &visit).await?;
     Ok(Answer::new(page::answer(language, word, &visit, false)).no_store())
 }
@@ -69,7 +73,10 @@ async fn take<E: Endpoint<Reply = HtmlPage>>(
     match appointments.take_answer(&visit.id, &answer).await {
         Ok(_) => {}
         Err(ClientError::Problem(problem)) if problem.code == ProblemCode::InvalidTransition => {
-            return Err(over().into());
+            let known = changed(api, &visit).await?;
+            // The appointment service knows first.
+            let unknown = over(page::Over::Changed, language(api, &visit).await?);
+            return Err(known.unwrap_or(unknown).into());
         }
         Err(error) if error.is_not_found() => return Err(Error::NotFound),
         Err(error) => return Err(error.into()),
@@ -104,11 +111,31 @@ async fn visit(api: &Api, word: PatientsWord, token: &LinkToken) -> Result<Visit
     drop(tx);
     let Person::Patient(patient) = &waiting.person else { return Err(Error::NotFound) };
     trail::concerns(patient.as_str());
-    let is_said = answered.is_some_and(|answered| answered == name(word));
-    if is_said || waiting.visit.starts_at <= api.db.clock().now() {
-        return Err(over().into());
+    let visit = waiting.visit;
+    let over_now = if visit.starts_at <= api.db.clock().now() {
+        Some(page::Over::Begun)
+    } else {
+        answered.is_some_and(|answered| answered == name(word)).then_some(page::Over::Answered)
+    };
+    match over_now {
+        Some(why) => Err(over(why, language(api, &visit).await?).into()),
+        None => Ok(visit),
     }
-    Ok(waiting.visit)
+}
+
+/// What is so instead, if the appointment is not as the reminder tells, as far as that is known here.
+async fn changed(api: &Api, visit: &Visit) -> Result<Option<Problem>, Error> {
+    let mut tx = api.db.read().await?;
+    let present = told_find(&mut tx, &api.db, &visit.id).await?;
+    drop(tx);
+    let why = match &present {
+        Some(present) if present.is_closed => page::Over::Closed,
+        Some(present) if (present.starts_at, &present.provider) != (visit.starts_at, &visit.provider) => {
+            page::Over::Moved(present)
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some(over(why, language(api, visit).await?)))
 }
 
 async fn language(api: &Api, visit: &Visit) -> Result<Language, Error> {
@@ -124,6 +151,6 @@ fn name(word: PatientsWord) -> &'static str {
     }
 }
 
-fn over() -> Problem {
-    Problem::new(ProblemCode::InvalidTransition).detail(OVER)
+fn over(why: page::Over<'_>, language: Language) -> Problem {
+    Problem::new(ProblemCode::InvalidTransition).detail(OVER).page(page::over(language, why))
 }

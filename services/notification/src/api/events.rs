@@ -14,6 +14,7 @@ use crate::domain::{credential_expiring, emergency, outside_hours, referral};
 use crate::error::Error;
 use crate::store::erase::notifications_erase;
 use crate::store::notification::{Start, notification_insert, notification_mark};
+use crate::store::told_user::{user_lock_name, user_take};
 
 /// Takes an event: once, however often it is delivered.
 pub async fn take(
@@ -29,7 +30,7 @@ pub async fn take(
         let written_of = letters.iter().filter_map(|letter| letter.patient.as_ref());
         let told_of = event.what.appointment().map(|notice| &notice.patient_id);
         let offered_to = match &event.what {
-            What::WaitlistOffered(offer) => Some(&offer.patient_id),
+            What::WaitlistOffered(offer) | What::WaitlistOfferEnded(offer) => Some(&offer.patient_id),
             _ => None,
         };
         let concerned = erased
@@ -38,7 +39,12 @@ pub async fn take(
             .chain(told_of)
             .chain(offered_to)
             .chain(access::told_of(&event.what));
-        let locks: Vec<_> = concerned.map(|patient| db::erasure_lock_name(patient.as_str())).collect();
+        let user = match &event.what {
+            What::UserChanged(user) => Some(user),
+            _ => None,
+        };
+        let patients = concerned.map(|patient| db::erasure_lock_name(patient.as_str()));
+        let locks: Vec<_> = patients.chain(user.map(|user| user_lock_name(user.user_id.as_str()))).collect();
         tx.lock(&locks.iter().map(String::as_str).collect::<Vec<_>>()).await?;
         let first_time = db::inbox_accept(&mut tx, event.id.as_str()).await?;
         if first_time {
@@ -46,6 +52,9 @@ pub async fn take(
             retention::take_hold(&mut tx, &event.what).await?;
             take_in(&api, &mut tx, &letters, erased).await?;
             api.planner.take_in(&mut tx, &event.what, &plan).await?;
+            if let Some(user) = user {
+                user_take(&mut tx, user).await?;
+            }
             tx.commit().await?;
         }
         Ok::<_, Error>(first_time)

@@ -22,7 +22,7 @@ use crate::domain::visit::Person;
 use crate::error::Error;
 use crate::jobs::deliver::{is_kept_back, note};
 use crate::store::claim::{Claim, Claimed};
-use crate::store::device::device_find;
+use crate::store::device::{device_find, device_person};
 use crate::store::notification::{Start, notification_insert, notification_mark};
 use crate::store::preference::{known_at, preference_find};
 use crate::store::suppression::suppression_of;
@@ -97,18 +97,23 @@ async fn check_patient(api: &Api, caller: &Caller, patient: Option<&PatientId>) 
     if access::reaches(&mut tx, caller, patient).await? { Ok(()) } else { Err(Error::UnknownPatient) }
 }
 
-/// Refuses what the person does not wish. An address that several share, and that nobody is named with, is refused as soon as one of them does not.
+/// Refuses what the person does not wish. An address that several share, and that nobody is named with, is refused as soon as one of them does not; a
+/// device as soon as whoever has it does not.
 async fn check_wished(api: &Api, draft: &Draft, kind: NotificationType) -> Result<(), Error> {
     if draft.content.critical {
         return Ok(());
     }
     let mut tx = api.db.read().await?;
-    let people = match &draft.patient {
+    let patients = match &draft.patient {
         Some(patient) => vec![patient.clone()],
         None => known_at(&mut tx, &api.db, &draft.content.to).await?,
     };
-    for patient in people {
-        let preference = preference_find(&mut tx, &api.db, &Person::Patient(patient)).await?;
+    let mut people: Vec<_> = patients.into_iter().map(Person::Patient).collect();
+    if draft.channel == Channel::Push {
+        people.extend(device_person(&mut tx, &api.db, &draft.content.to).await?);
+    }
+    for person in people {
+        let preference = preference_find(&mut tx, &api.db, &person).await?;
         if preference.is_some_and(|(_, wishes)| !wishes.wishes(draft.channel, kind)) {
             return Err(Error::OptedOut);
         }

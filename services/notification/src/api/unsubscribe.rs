@@ -35,8 +35,10 @@ struct Mail {
 /// Asks, and changes nothing.
 pub async fn page(api: Api, call: Call<UnsubscribePage>) -> Result<Answer<UnsubscribePage>, Error> {
     let mail = mail(&api, &call.path.0).await?;
-    let language = language(&api, &mail.person).await?;
-    Ok(Answer::new(page::unsubscribe(language, mail.topic, false)).no_store())
+    let mut tx = api.db.read().await?;
+    let (_, kept) = preference_find(&mut tx, &api.db, &mail.person).await?.unwrap_or_default();
+    let is_done = !kept.wishes(mail.channel, mail.kind);
+    Ok(Answer::new(page::unsubscribe(kept.language(), mail.topic, is_done)).no_store())
 }
 
 /// Does it.

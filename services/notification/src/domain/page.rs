@@ -1,53 +1,13 @@
 //! The pages behind the links of messages. A link's page asks, and its button does it: programs that look at every link of a mail press no buttons.
 
-use std::fmt::Write as _;
-
 use chrono::Timelike;
 use contracts::appointment_answers::PatientsWord;
-use contracts::links::HtmlPage;
+use contracts::links::{HtmlPage, Words};
 use contracts::preferences::Topic;
 use contracts::templates::Language;
 
 use super::built_in;
 use super::visit::Visit;
-
-/// What a page says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Words<'a> {
-    /// In which language.
-    pub language: Language,
-    /// What it is about.
-    pub title: &'a str,
-    /// A sentence.
-    pub text: &'a str,
-    /// What the button says, if there is something to do.
-    pub button: Option<&'a str>,
-}
-
-impl Words<'_> {
-    /// As a page. Its form goes to the page's own address.
-    pub fn page(&self) -> HtmlPage {
-        let (title, text) = (escaped(self.title), escaped(self.text));
-        let mut page = format!(
-            "<!doctype html>\n<html lang=\"{}\">\n<meta charset=\"utf-8\">\n\
-             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-             <meta name=\"robots\" content=\"noindex\">\n<title>{title}</title>\n<h1>{title}</h1>\n<p>{text}</p>\n",
-            self.language.as_str()
-        );
-        if let Some(button) = self.button {
-            let _ = writeln!(
-                page,
-                "<form method=\"post\"><button type=\"submit\">{}</button></form>",
-                escaped(button)
-            );
-        }
-        HtmlPage(page)
-    }
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
 
 /// No more of this by mail: asked, or done.
 pub fn unsubscribe(language: Language, topic: Topic, is_done: bool) -> HtmlPage {
@@ -100,12 +60,82 @@ pub fn answer(language: Language, word: PatientsWord, visit: &Visit, is_done: bo
         PatientsWord::Confirm => (confirm, confirmed),
         PatientsWord::Cancel => (cancel, cancelled),
     };
+    let text = when(language, visit);
+    let title = if is_done { done } else { ask };
+    Words { language, title, text: &text, button: (!is_done).then_some(ask) }.page()
+}
+
+/// Why a link is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over<'a> {
+    /// The appointment has begun, or its time has passed.
+    Begun,
+    /// It was answered so already.
+    Answered,
+    /// It was moved, and is now as is said here.
+    Moved(&'a Visit),
+    /// It is not to take place any more.
+    Closed,
+    /// It was changed, and how is not known here yet.
+    Changed,
+}
+
+/// That a link is over, and what is so instead: there is nothing to do by it. Neither whose it is nor with whom.
+pub fn over(language: Language, over: Over<'_>) -> HtmlPage {
+    let [title, begun, answered, moved, closed, changed, call] = match language {
+        Language::En => [
+            "This link is over",
+            "The time of this appointment has passed.",
+            "You have answered already.",
+            "The appointment was moved. It is now on",
+            "The appointment does not take place any more.",
+            "The appointment has changed since.",
+            "If anything is to be changed, please call the clinic.",
+        ],
+        Language::De => [
+            "Dieser Link gilt nicht mehr",
+            "Die Zeit dieses Termins ist vorbei.",
+            "Sie haben schon geantwortet.",
+            "Der Termin wurde verschoben. Er ist jetzt am",
+            "Der Termin findet nicht mehr statt.",
+            "Der Termin hat sich seither geändert.",
+            "Wenn etwas geändert werden soll, rufen Sie bitte die Praxis an.",
+        ],
+        Language::Es => [
+            "Este enlace ya no vale",
+            "La hora de esta cita ya ha pasado.",
+            "Usted ya ha respondido.",
+            "La cita se ha cambiado. Ahora es el",
+            "La cita ya no tendrá lugar.",
+            "La cita ha cambiado desde entonces.",
+            "Si hay que cambiar algo, llame a la consulta, por favor.",
+        ],
+        Language::Fr => [
+            "Ce lien n’est plus valable",
+            "L’heure de ce rendez-vous est passée.",
+            "Vous avez déjà répondu.",
+            "Le rendez-vous a été déplacé. Il a maintenant lieu le",
+            "Le rendez-vous n’a plus lieu.",
+            "Le rendez-vous a changé depuis.",
+            "S’il faut changer quelque chose, veuillez appeler le cabinet.",
+        ],
+    };
+    let what = match over {
+        Over::Begun => begun.to_owned(),
+        Over::Answered => answered.to_owned(),
+        Over::Moved(visit) => format!("{moved} {}.", when(language, visit)),
+        Over::Closed => closed.to_owned(),
+        Over::Changed => changed.to_owned(),
+    };
+    Words { language, title, text: &format!("{what} {call}"), button: None }.page()
+}
+
+/// When an appointment is, as the language writes it, at the provider's place.
+fn when(language: Language, visit: &Visit) -> String {
     let local = visit.starts_at.with_timezone(&visit.place());
     let date = built_in::date(local.date_naive(), language);
     let time = built_in::time(local.hour(), local.minute(), language);
-    let text = format!("{date}, {time} ({})", visit.place().name());
-    let title = if is_done { done } else { ask };
-    Words { language, title, text: &text, button: (!is_done).then_some(ask) }.page()
+    format!("{date}, {time} ({})", visit.place().name())
 }
 
 fn topic_words(language: Language, topic: Topic) -> &'static str {
@@ -159,9 +189,21 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_is_said_becomes_markup() {
-        let said = "<script>&\"";
-        let page = Words { language: Language::En, title: said, text: said, button: Some(said) }.page();
-        assert!(!page.0.contains("<script>") && page.0.contains("&lt;script&gt;&amp;&quot;"), "{}", page.0);
+    fn what_is_over_says_why_and_what_to_do_and_names_nobody() {
+        let visit = crate::domain::visit::tests::visit();
+        let whys = [Over::Begun, Over::Answered, Over::Moved(&visit), Over::Closed, Over::Changed];
+        let mut all = std::collections::BTreeSet::new();
+        for language in Language::ALL {
+            for why in whys {
+                let page = over(language, why).0;
+                assert!(
+                    !page.contains("<form") && !page.contains("12345") && !page.contains("prov001"),
+                    "{page}"
+                );
+                assert_eq!(page.contains("2026"), matches!(why, Over::Moved(_)), "{page}");
+                all.insert(page);
+            }
+        }
+        assert_eq!(all.len(), 20);
     }
 }

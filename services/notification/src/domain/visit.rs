@@ -26,6 +26,9 @@ pub struct Visit {
     pub zone: String,
     /// Whether it is still to take place, and nothing has to be resolved before.
     pub stands: bool,
+    /// Whether it is not to take place any more: called off, missed or over.
+    #[serde(default)]
+    pub is_closed: bool,
     /// Of one that is offered to who waits for it: until when it is held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_until: Option<DateTime<Utc>>,
@@ -74,6 +77,7 @@ impl Visit {
             minutes: planned.duration_minutes,
             zone: planned.time_zone.clone(),
             stands: planned.is_open && !planned.has_conflict,
+            is_closed: !planned.is_open,
             held_until: None,
             calendar_uid: planned.calendar_uid.clone(),
         })
@@ -91,9 +95,16 @@ impl Visit {
             minutes: offered.duration_minutes,
             zone: offered.time_zone.clone(),
             stands: false,
+            is_closed: false,
             held_until: Some(notice.until.min(offered.starts_at)),
             calendar_uid: None,
         })
+    }
+
+    /// An offer as it is noted that it was told of: under a name that no appointment has, since no id has a colon in it.
+    #[must_use]
+    pub fn noted_of_offer(&self, version: i64) -> Self {
+        Self { id: AppointmentId::trusted(format!("offer:{}", self.id)), version, ..self.clone() }
     }
 
     /// Where it takes place. A zone that is not known here is taken for UTC, which the text says.
@@ -155,6 +166,7 @@ pub(super) mod tests {
             minutes: 30,
             zone: "Europe/Berlin".to_owned(),
             stands: true,
+            is_closed: false,
             held_until: None,
             calendar_uid: Some("0b1d0c2e-6f3a-8b1c-9d2e-3f4a5b6c7d8e".to_owned()),
         }

@@ -194,24 +194,29 @@ pub async fn note(
     claimed: &Claimed,
     attempted: &Attempted,
 ) -> Result<bool, db::Error> {
-    if let Verdict::Failed(Refusal { cause: Some(cause), .. }) = &attempted.verdict {
+    if let Verdict::Failed(refusal) = &attempted.verdict
+        && let Some(cause) = refusal.cause
+    {
         let device = match claimed.channel {
             Channel::Push => device_find(tx, db, &claimed.content.to).await?,
             Channel::Email | Channel::Sms => None,
         };
         let to = device.as_ref().map_or(claimed.content.to.as_str(), |kept| kept.device.address());
-        suppression_put(tx, db, (claimed.channel, to), *cause).await?;
-        if *cause == Cause::Gone {
+        suppression_put(tx, db, (claimed.channel, to), cause).await?;
+        let of = (&claimed.id, &claimed.claim);
+        if cause == Cause::Gone {
             // Of two devices that go at once, each would see the other one.
             tx.lock(&["devices that go"]).await?;
             device_forget(tx, db, to).await?;
             let owner = device.as_ref().map(|kept| &kept.owner);
             if let Some(owner) = owner
                 && device_list(tx, db, owner).await?.is_empty()
-                && scheduled_again(tx, &claimed.id, &claimed.claim).await?
+                && scheduled_again(tx, of, refusal).await?
             {
                 return Ok(true);
             }
+        } else if scheduled_again(tx, of, refusal).await? {
+            return Ok(true);
         }
     }
     notification_note(tx, db, claimed, attempted).await

@@ -41,7 +41,7 @@ async fn make_ready(planner: &Planner, due: &[Due]) -> Result<(), Error> {
         for (due, (ready, copies)) in due.iter().zip(&ready) {
             let has_way = match ready {
                 Ready::Send(channel, _) => planner.delivery.has_way(*channel),
-                Ready::Withdraw(_) | Ready::Later => false,
+                Ready::Withdraw(_) | Ready::Fail | Ready::Later => false,
             };
             if scheduled_note(&mut tx, &planner.db, due, ready, has_way).await? {
                 planner.insert(&mut tx, copies).await?;

@@ -9,6 +9,7 @@ use sqlx::FromRow;
 use crate::domain::device::{Kept, Owner};
 use crate::domain::visit::Person;
 use crate::error::Error;
+use crate::store::told_user::user_lock_name;
 
 #[derive(FromRow)]
 struct Row {
@@ -48,13 +49,13 @@ impl Row {
     }
 }
 
-/// Keeps a device, under [`db::erasure_lock`] if it is a patient's. Whoever registers it last has it: a phone is handed on, too. `provider`: whose of those
-/// it is, if its user is one.
+/// Keeps a device, under [`device_lock`]. Whoever registers it last has it: a phone is handed on, too. `provider`: whose of those it is, if its user is one;
+/// `account`: by which account its patient registered it.
 pub async fn device_put(
     tx: &mut Tx,
     db: &Db,
     kept: &Kept,
-    provider: Option<&ProviderId>,
+    (provider, account): (Option<&ProviderId>, Option<&str>),
 ) -> Result<(), Error> {
     let (patient, user) = match &kept.owner {
         Owner::Patient(patient) => (Some(patient.as_str()), None),
@@ -73,7 +74,7 @@ pub async fn device_put(
     device_forget(tx, db, kept.device.address()).await?;
     let address = hash(db, kept.device.address())?;
     on!(tx, |conn| sqlx::query(sql!(
-        "insert into device (id, patient_id, user_id, address, created_at, body, provider_id) values ($1, $2, $3, $4, $5, $6, $7)"
+        "insert into device (id, patient_id, user_id, address, created_at, body, provider_id, account_id) values ($1, $2, $3, $4, $5, $6, $7, $8)"
     ))
     .bind(kept.id.as_str())
     .bind(patient)
@@ -82,6 +83,7 @@ pub async fn device_put(
     .bind(kept.created_at)
     .bind(&body)
     .bind(provider.map(ProviderId::as_str))
+    .bind(account)
     .execute(conn)
     .await
     .map(drop))
@@ -150,16 +152,35 @@ pub async fn device_find(tx: &mut Tx, db: &Db, to: &str) -> Result<Option<Kept>,
     }
 }
 
-/// Takes the locks under which a device is registered: whose it is to be, since nobody has too many; and its address, which two may register at once. First in
-/// the transaction.
-pub async fn device_lock(tx: &mut Tx, db: &Db, owner: &Owner, address: &str) -> Result<(), db::Error> {
-    let owner = match owner.patient() {
-        Some(patient) => db::erasure_lock_name(patient.as_str()),
-        None => format!("devices:{owner:?}"),
-    };
+/// By whose preferences somebody is written to on the device with this id, token or endpoint: `None` if it is nobody's who has any.
+pub async fn device_person(tx: &mut Tx, db: &Db, to: &str) -> Result<Option<Person>, db::Error> {
+    let address = hash(db, to)?;
+    let row: Option<(Option<String>, Option<String>)> = on!(tx, |conn| sqlx::query_as(sql!(
+        "select patient_id, provider_id from device where id = $1 or address = $2"
+    ))
+    .bind(to)
+    .bind(&address)
+    .fetch_optional(conn)
+    .await)?;
+    Ok(row.and_then(|(patient, provider)| {
+        let patient = patient.map(|id| Person::Patient(PatientId::trusted(id)));
+        patient.or_else(|| provider.map(|id| Person::Provider(ProviderId::trusted(id))))
+    }))
+}
+
+/// Takes the locks under which a user registers a device: theirs, and whose it is to be, since nobody has too many; and its address, which two may register
+/// at once. First in the transaction.
+pub async fn device_lock(
+    tx: &mut Tx,
+    db: &Db,
+    (user, owner): (&str, &Owner),
+    address: &str,
+) -> Result<(), db::Error> {
+    let user = user_lock_name(user);
+    let owner = owner.patient().map_or_else(|| user.clone(), |it| db::erasure_lock_name(it.as_str()));
     let hash = hash(db, address)?;
     let address = data_encoding::HEXLOWER.encode(&hash);
-    tx.lock(&[&owner, &format!("device:{address}")]).await
+    tx.lock(&[&user, &owner, &format!("device:{address}")]).await
 }
 
 /// Takes a device away.

@@ -12,3 +12,4 @@ pub mod scheduled;
 pub mod suppression;
 pub mod template;
 pub mod told;
+pub mod told_user;

@@ -10,6 +10,7 @@ use db::{Db, Subject, Tx, on, sql};
 use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 
+use crate::domain::delivery::Refusal;
 use crate::domain::notification::{Content, addressee};
 use crate::domain::timing::Slot;
 use crate::domain::visit::{Person, Visit};
@@ -18,6 +19,8 @@ use crate::store::notification::{channel_name, channel_of, kind_of, period, plac
 
 /// How long what is claimed is left to its claimer: longer than asking where somebody is reached may take.
 const LEASE: TimeDelta = TimeDelta::seconds(60);
+/// Why what nobody can be reached by has not.
+const SUPPRESSED: &str = "The address is suppressed.";
 /// Why what is late has not gone out.
 const PASSED: &str = "Its time has passed.";
 
@@ -98,6 +101,8 @@ pub enum Ready {
     Send(Channel, Content),
     /// It is not sent, and why.
     Withdraw(&'static str),
+    /// No address of theirs is written to any more.
+    Fail,
     /// Where it goes is not known just now: it is looked at again when the claim has run out.
     Later,
 }
@@ -271,7 +276,8 @@ pub async fn scheduled_note(
     let now = tx.now();
     let (channel, content) = match ready {
         Ready::Send(channel, content) => (channel, content),
-        Ready::Withdraw(why) => return withdraw(tx, due, why).await,
+        Ready::Withdraw(why) => return end(tx, due, (Status::Withdrawn, why)).await,
+        Ready::Fail => return end(tx, due, (Status::Failed, SUPPRESSED)).await,
         Ready::Later => return Ok(false),
     };
     let waiting = Waiting { content: content.clone(), ..due.waiting.clone() };
@@ -286,7 +292,7 @@ pub async fn scheduled_note(
     let noted = on!(tx, |conn| {
         sqlx::query(sql!(
         "update notification set version = version + 1, status = $3, channel = $4, addressee = $5, body = $6, next_attempt_at = $7, \
-             sent_at = $8, look_at = null, claim = null \
+             sent_at = $8, look_at = null, claim = null, error = null, provider_code = null \
          where id = $1 and status = 'Scheduled' and claim = $2"
     ))
     .bind(due.id.as_str())
@@ -304,19 +310,25 @@ pub async fn scheduled_note(
     Ok(noted == 1)
 }
 
-/// Has one looked at again that its claimer could not hand on, since the person's last device is gone: it goes another way, if there is one. `false` of
-/// what tells of no appointment, or is too late.
-pub async fn scheduled_again(tx: &mut Tx, id: &NotificationId, claim: &Claim) -> Result<bool, db::Error> {
+/// Has one looked at again that its claimer could not hand on, since the person's last device is gone, or the address is good no more: it goes another way,
+/// if there is one. `false` of what tells of no appointment, or is too late.
+pub async fn scheduled_again(
+    tx: &mut Tx,
+    (id, claim): (&NotificationId, &Claim),
+    refusal: &Refusal,
+) -> Result<bool, db::Error> {
     let now = tx.now();
     let again = on!(tx, |conn| {
         sqlx::query(sql!(
         "update notification set version = version + 1, status = 'Scheduled', next_attempt_at = null, claim = null, look_at = $3, \
-             attempts = 0, unsure_adapter = null \
+             attempts = 0, unsure_adapter = null, error = $4, provider_code = $5 \
          where id = $1 and status = 'Queued' and claim = $2 and told_once is not null and send_until > $3"
     ))
     .bind(id.as_str())
     .bind(claim.bytes())
     .bind(now)
+    .bind(&refusal.why)
+    .bind(&refusal.code)
     .execute(conn)
     .await
     .map(|done| done.rows_affected())
@@ -324,15 +336,17 @@ pub async fn scheduled_again(tx: &mut Tx, id: &NotificationId, claim: &Claim) ->
     Ok(again == 1)
 }
 
-async fn withdraw(tx: &mut Tx, due: &Due, why: &str) -> Result<bool, db::Error> {
+/// What was said when it could not be handed on says more than why it is handed on no more.
+async fn end(tx: &mut Tx, due: &Due, (status, why): (Status, &str)) -> Result<bool, db::Error> {
     let noted = on!(tx, |conn| {
         sqlx::query(sql!(
-        "update notification set version = version + 1, status = 'Withdrawn', look_at = null, claim = null, error = $3 \
+        "update notification set version = version + 1, status = $4, look_at = null, claim = null, error = coalesce(error, $3) \
          where id = $1 and status = 'Scheduled' and claim = $2"
     ))
     .bind(due.id.as_str())
     .bind(due.claim.bytes())
     .bind(why)
+    .bind(status_name(status))
     .execute(conn)
     .await
     .map(|done| done.rows_affected())

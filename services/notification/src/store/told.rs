@@ -1,7 +1,7 @@
 //! The `told_appointment` table: each appointment as it was told of last.
 
 use chrono::{DateTime, Utc};
-use contracts::id::PatientId;
+use contracts::id::{AppointmentId, PatientId};
 use db::{Db, Place, Subject, Tx, on, sql};
 use sqlx::FromRow;
 
@@ -81,6 +81,22 @@ pub async fn told_ahead(tx: &mut Tx, db: &Db, person: &Person, limit: u32) -> Re
         }
     }
     Ok(ahead)
+}
+
+/// An appointment as it was told of last, if it was.
+pub async fn told_find(tx: &mut Tx, db: &Db, id: &AppointmentId) -> Result<Option<Visit>, db::Error> {
+    let row: Option<Row> = on!(tx, |conn| sqlx::query_as(sql!(
+        "select appointment_id, patient_id, body from told_appointment where appointment_id = $1"
+    ))
+    .bind(id.as_str())
+    .fetch_optional(conn)
+    .await)?;
+    let Some(row) = row else { return Ok(None) };
+    let subject = Subject::Patient(&row.patient_id);
+    match db.vault().open_json(&subject, place(&row.appointment_id), &row.body).await {
+        Err(db::Error::KeyDestroyed { .. }) => Ok(None),
+        opened => opened.map(Some),
+    }
 }
 
 /// Takes away what is known of a patient's appointments.

@@ -11,10 +11,15 @@ use crate::channels::{PUBLIC, channel_tests};
 use crate::reminders::clinic;
 use crate::unsubscribe::{by_mail, in_public};
 
-const ALL: &[http_kit::Service] =
+pub(crate) const ALL: &[http_kit::Service] =
     &[patient::SERVICE, provider::SERVICE, appointment::SERVICE, notification::SERVICE];
 
-async fn appointments(stack: &Arc<TestStack>, method: Method, path: &str, body: Option<Value>) -> Reply {
+pub(crate) async fn appointments(
+    stack: &Arc<TestStack>,
+    method: Method,
+    path: &str,
+    body: Option<Value>,
+) -> Reply {
     let body = body.map(|body| body.to_string());
     let service = ServiceName::AppointmentService;
     stack.call(service, Role::Receptionist, method, path, body.as_deref()).await
@@ -52,7 +57,7 @@ async fn reminder(stack: &Arc<TestStack>, server: &SmtpServer) -> String {
 }
 
 /// The paths of its two links.
-async fn links(stack: &Arc<TestStack>, server: &SmtpServer) -> [String; 2] {
+pub(crate) async fn links(stack: &Arc<TestStack>, server: &SmtpServer) -> [String; 2] {
     let text = reminder(stack, server).await;
     ["I come: ", "I cancel: "].map(|before| {
         let line =

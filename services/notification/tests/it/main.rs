@@ -1,10 +1,13 @@
 //! The notification service over real sockets, on both engines, with a real mail server.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says so by failing")]
 
+mod answer_pages;
 mod answers;
 mod bad_input;
+mod bounced;
 mod care;
 mod channels;
+mod device_owners;
 mod devices;
 mod dkim;
 mod events;

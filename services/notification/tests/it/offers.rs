@@ -10,10 +10,20 @@ use crate::reminders::{STARTS, clinic};
 
 /// Tells of an offer that ends then.
 async fn offer(stack: &Arc<TestStack>, event: &str, until: &str) {
+    of_offer(stack, event, "offered", (0, until, STARTS)).await;
+}
+
+/// Tells what became of an offer of this time, which ends then, as of the entry's version.
+async fn of_offer(
+    stack: &Arc<TestStack>,
+    event: &str,
+    what: &str,
+    (version, until, starts_at): (i64, &str, &str),
+) {
     let event = json!({
-        "id": event, "occurredAt": "2026-01-15T09:00:00Z", "type": "waitlist.offered.v1",
-        "data": {"waitlistId": "wait_1", "patientId": "12345", "providerId": "prov001", "until": until,
-            "offered": {"startsAt": STARTS, "durationMinutes": 30, "timeZone": "Europe/Berlin"}},
+        "id": event, "occurredAt": "2026-01-15T09:00:00Z", "type": format!("waitlist.{what}.v1"),
+        "data": {"waitlistId": "wait_1", "version": version, "patientId": "12345", "providerId": "prov001", "until": until,
+            "offered": {"startsAt": starts_at, "durationMinutes": 30, "timeZone": "Europe/Berlin"}},
     });
     let _ = call(stack, Role::Service, Method::POST, "/internal/events", Some(&event.to_string()))
         .await
@@ -94,6 +104,26 @@ testkit::stack_tests! { services = [patient::SERVICE, provider::SERVICE, notific
         assert_eq!(told(&stack).await.len(), 1);
     }
 
+    async fn what_is_not_open_any_more_after_quiet_hours_is_not_told(stack: Arc<TestStack>) {
+        clinic(&stack).await;
+        wish(&stack, r#"{"quietHours": {"from": "09:00", "to": "10:15"}}"#).await;
+        let (until, over) = ("2026-01-15T09:30:00Z", "johndoe@example.com Withdrawn The offer is not open any more.");
+        of_offer(&stack, "evt_1", "offered", (2, until, STARTS)).await;
+        assert_eq!(told(&stack).await, ["johndoe@example.com Scheduled -"]);
+        of_offer(&stack, "evt_2", "offer-ended", (3, until, STARTS)).await;
+        assert_eq!(told(&stack).await, [over]);
+        // Another time, which is held for less long, is told; that the first one ended, heard of once more, does not end it.
+        let (sooner, until_then) = ("2026-01-15T09:20:00Z", "2026-01-15T09:20:00Z");
+        of_offer(&stack, "evt_3", "offered", (4, until_then, sooner)).await;
+        of_offer(&stack, "evt_4", "offer-ended", (3, until, STARTS)).await;
+        assert_eq!(told(&stack).await, ["johndoe@example.com Scheduled -", over]);
+        // One that ended before anybody heard of it is not told at all.
+        of_offer(&stack, "evt_6", "offer-ended", (6, "2026-01-15T09:40:00Z", STARTS)).await;
+        of_offer(&stack, "evt_5", "offered", (5, "2026-01-15T09:40:00Z", STARTS)).await;
+        stack.clock.advance(TimeDelta::minutes(15));
+        until_told(&stack, &["johndoe@example.com Sent -", over]).await;
+    }
+
     async fn what_staff_write_of_the_waitlist_is_in_nobodys_way(stack: Arc<TestStack>) {
         clinic(&stack).await;
         let written = r#"{"to": "johndoe@example.com", "subject": "x", "body": "y", "type": "waitlist", "patientId": "12345"}"#;
@@ -114,5 +144,31 @@ testkit::stack_tests! { services = [patient::SERVICE, provider::SERVICE, notific
         let _ = call(&stack, Role::Service, Method::POST, "/internal/events", Some(erased)).await.expect(200);
         offer(&stack, "evt_1", "2026-01-15T09:30:00Z").await;
         assert!(listed(&stack, "type=waitlist").await.is_empty());
+    }
+}
+
+testkit::stack_tests! { services = [patient::SERVICE, provider::SERVICE, appointment::SERVICE, notification::SERVICE];
+    async fn who_declines_in_quiet_hours_is_not_told_of_it_afterwards(stack: Arc<TestStack>) {
+        clinic(&stack).await;
+        wish(&stack, r#"{"quietHours": {"from": "09:00", "to": "10:15"}}"#).await;
+        let service = ServiceName::AppointmentService;
+        let ask = async |method, path: &str, body: Option<Value>| {
+            let body = body.map(|body| body.to_string());
+            stack.call(service, Role::Receptionist, method, path, body.as_deref()).await
+        };
+        let hours = json!({"availability": [{"day": "Tuesday", "slots": ["10:00-11:00"]}]}).to_string();
+        let provider = ServiceName::ProviderService;
+        let _ = stack.call(provider, Role::Admin, Method::PUT, "/api/providers/prov001", Some(&hours)).await.expect(200);
+        for (id, time) in [("apt001", "10:00"), ("apt002", "10:30")] {
+            let body = json!({"appointmentId": id, "patientId": "12345", "providerId": "prov001", "appointmentDate": "2026-01-20", "timeSlot": time});
+            let _ = ask(Method::POST, "/api/appointments", Some(body)).await.expect(201);
+        }
+        let entry = json!({"patientId": "12345", "providerId": "prov001", "from": "2026-01-20", "to": "2026-01-20"});
+        let entry = ask(Method::POST, "/api/appointments/waitlist", Some(entry)).await.expect(201).json();
+        let path = format!("/api/appointments/waitlist/{}", entry["waitlistId"].as_str().unwrap());
+        let _ = ask(Method::DELETE, "/api/appointments/apt001", None).await.expect(200);
+        until_told(&stack, &["johndoe@example.com Scheduled -"]).await;
+        let _ = ask(Method::POST, &format!("{path}/decline"), None).await.expect(200);
+        until_told(&stack, &["johndoe@example.com Withdrawn The offer is not open any more."]).await;
     }
 }

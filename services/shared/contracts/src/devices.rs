@@ -98,6 +98,9 @@ pub struct DeviceFilter {
     /// This patient's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patient_id: Option<String>,
+    /// This user's, for whoever writes users. This, or a patient.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<String>,
 }
 
 /// The answer to a removal.

@@ -75,6 +75,10 @@ pub enum What {
     /// A slot is held for somebody who waits for one.
     #[serde(rename = "waitlist.offered.v1")]
     WaitlistOffered(OfferNotice),
+    /// What was offered so is not any more: it was declined, or whom it was offered to waits no more. What became of it by time, or by their taking it, is
+    /// known without.
+    #[serde(rename = "waitlist.offer-ended.v1")]
+    WaitlistOfferEnded(OfferNotice),
     /// An appointment was neither moved nor cancelled, and stands otherwise: confirmed, missed, over, or with something to resolve.
     #[serde(rename = "appointment.changed.v1", rename_all = "camelCase")]
     AppointmentChanged(AppointmentNotice),
@@ -96,6 +100,9 @@ pub enum What {
         /// Whose.
         patient_id: PatientId,
     },
+    /// A user was changed or deleted: who they are, as far as others keep something of theirs.
+    #[serde(rename = "user.changed.v1")]
+    UserChanged(UserNotice),
 }
 
 /// What an appointment's source of care begins with, before a colon.
@@ -184,6 +191,9 @@ pub struct CredentialNotice {
 pub struct OfferNotice {
     /// Which entry of the waitlist.
     pub waitlist_id: WaitlistId,
+    /// Counts the entry's changes: what is told of a higher one came later. Left out by the version before this one.
+    #[serde(default)]
+    pub version: i64,
     /// To whom.
     pub patient_id: PatientId,
     /// With whom.
@@ -193,6 +203,24 @@ pub struct OfferNotice {
     /// What it is, for whoever writes to them. Left out by the version before this one, which runs beside it during a rollout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offered: Option<OfferedTime>,
+}
+
+/// A user as they are now. The highest version counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UserNotice {
+    /// Who.
+    pub user_id: UserId,
+    /// Counts their changes.
+    pub version: i64,
+    /// Whether they may sign in: not once they are disabled or deleted.
+    pub is_active: bool,
+    /// The patient they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patient_id: Option<PatientId>,
+    /// The provider they are, if they treat somebody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider_id: Option<ProviderId>,
 }
 
 /// A time that is offered to somebody.
@@ -310,11 +338,13 @@ impl What {
             Self::AppointmentCancelled(_) => "appointment.cancelled.v1",
             Self::ReferralChanged(_) => "referral.changed.v1",
             Self::WaitlistOffered(_) => "waitlist.offered.v1",
+            Self::WaitlistOfferEnded(_) => "waitlist.offer-ended.v1",
             Self::AppointmentChanged(_) => "appointment.changed.v1",
             Self::CareTold { .. } => "care.told.v1",
             Self::GlassBroken(_) => "glass.broken.v1",
             Self::GlassShut(_) => "glass.shut.v1",
             Self::ConsentChanged { .. } => "consent.changed.v1",
+            Self::UserChanged(_) => "user.changed.v1",
         }
     }
 
@@ -339,9 +369,11 @@ impl What {
             | Self::AppointmentCancelled(_)
             | Self::AppointmentChanged(_)
             | Self::ReferralChanged(_)
-            | Self::WaitlistOffered(_) => service == S::AppointmentService,
+            | Self::WaitlistOffered(_)
+            | Self::WaitlistOfferEnded(_) => service == S::AppointmentService,
             Self::CareTold { care } => care.iter().all(of_source),
             Self::GlassBroken(_) | Self::GlassShut(_) => service == S::MedicalRecordsService,
+            Self::UserChanged(_) => service == S::AuthService,
         }
     }
 
@@ -374,7 +406,9 @@ impl What {
             | Self::AppointmentRescheduled(_)
             | Self::AppointmentCancelled(_)
             | Self::AppointmentChanged(_)
-            | Self::WaitlistOffered(_) => &[S::NotificationService],
+            | Self::WaitlistOffered(_)
+            | Self::WaitlistOfferEnded(_)
+            | Self::UserChanged(_) => &[S::NotificationService],
             Self::GlassBroken(_) | Self::GlassShut(_) => {
                 &[S::AppointmentService, S::PatientService, S::BillingService, S::NotificationService]
             }

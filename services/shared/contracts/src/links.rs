@@ -1,7 +1,7 @@
 //! Links that a message carries, and the pages behind them. The operations stand with the notifications'.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
 use data_encoding::BASE64URL_NOPAD;
@@ -9,6 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::endpoint::Representation;
 use crate::id::NotificationId;
+use crate::templates::Language;
 
 /// Bytes of a signature.
 const SIGNATURE_BYTES: usize = 16;
@@ -72,6 +73,44 @@ impl fmt::Debug for LinkToken {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HtmlPage(pub String);
 
+/// What a page says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Words<'a> {
+    /// In which language.
+    pub language: Language,
+    /// What it is about.
+    pub title: &'a str,
+    /// A sentence.
+    pub text: &'a str,
+    /// What the button says, if there is something to do.
+    pub button: Option<&'a str>,
+}
+
+impl Words<'_> {
+    /// As a page. Its form goes to the page's own address.
+    pub fn page(&self) -> HtmlPage {
+        let (title, text) = (escaped(self.title), escaped(self.text));
+        let mut page = format!(
+            "<!doctype html>\n<html lang=\"{}\">\n<meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+             <meta name=\"robots\" content=\"noindex\">\n<title>{title}</title>\n<h1>{title}</h1>\n<p>{text}</p>\n",
+            self.language.as_str()
+        );
+        if let Some(button) = self.button {
+            let _ = writeln!(
+                page,
+                "<form method=\"post\"><button type=\"submit\">{}</button></form>",
+                escaped(button)
+            );
+        }
+        HtmlPage(page)
+    }
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
 impl Representation for HtmlPage {
     const MEDIA_TYPE: &'static str = "text/html; charset=utf-8";
 
@@ -102,6 +141,13 @@ impl JsonSchema for HtmlPage {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_that_is_said_becomes_markup() {
+        let said = "<script>&\"";
+        let page = Words { language: Language::En, title: said, text: said, button: Some(said) }.page();
+        assert!(!page.0.contains("<script>") && page.0.contains("&lt;script&gt;&amp;&quot;"), "{}", page.0);
+    }
 
     #[test]
     fn a_token_reads_back_as_it_was_sent_and_its_signature_is_shown_nowhere_else() {

@@ -5,6 +5,8 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::links::HtmlPage;
+
 macro_rules! problem_codes {
     ($($name:ident = $code:literal $status:literal $title:literal, $explanation:literal;)+) => {
         /// What went wrong, for programs: stable across versions.
@@ -139,6 +141,9 @@ pub struct Problem {
     /// Seconds to wait, also in `Retry-After`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u32>,
+    /// The same for a person, where a page for people was asked for and there is something fitting to say. No part of the document.
+    #[serde(skip)]
+    pub page: Option<Box<HtmlPage>>,
 }
 
 /// A field at fault.
@@ -170,7 +175,15 @@ impl Problem {
                 ProblemCode::Unavailable | ProblemCode::AuditUnavailable | ProblemCode::IdempotencyInFlight
             )
             .then_some(1),
+            page: None,
         }
+    }
+
+    /// With what is said of it to a person who asked for a page.
+    #[must_use]
+    pub fn page(mut self, page: HtmlPage) -> Self {
+        self.page = Some(Box::new(page));
+        self
     }
 
     /// With what is wrong with this request.

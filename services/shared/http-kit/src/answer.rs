@@ -15,8 +15,9 @@ use crate::events::Events;
 /// What an answer is, if nothing else is said.
 const JSON: &str = "application/json";
 /// A page for people: it runs and loads nothing, stands in nobody's frame, and its form goes back to where it came from.
-const HTML: &str = "text/html; charset=utf-8";
-const HTML_POLICY: &str = "default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+pub(crate) const HTML: &str = "text/html; charset=utf-8";
+pub(crate) const HTML_POLICY: &str =
+    "default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 /// An operation's success.
 #[derive(Debug)]

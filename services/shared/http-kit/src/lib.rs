@@ -69,6 +69,8 @@ pub mod export;
 #[cfg(feature = "service")]
 pub mod form;
 #[cfg(feature = "service")]
+mod html;
+#[cfg(feature = "service")]
 pub mod json;
 #[cfg(feature = "service")]
 pub mod kit;

@@ -35,6 +35,7 @@ use crate::deadline;
 use crate::erasure;
 use crate::events;
 use crate::export::Kinds;
+use crate::html;
 use crate::kit::Kit;
 use crate::problem;
 use crate::ready::{self, Ready};
@@ -320,7 +321,8 @@ where
         }
         (Err(mut problem), _) => {
             problem.trace_id = trace_id;
-            respond(&problem)
+            let page = html::response(E::OPERATION, &problem, &parts.headers);
+            page.map_or_else(|| respond(&problem), |page| page.map(Body::new))
         }
     }
 }

@@ -165,6 +165,7 @@ async fn refresh(
         return Ok((kept, Vec::new()));
     }
     let outdates_tokens = kept.account.user.outdates_tokens(&user);
+    api.tell_user(tx, (&kept.id, kept.version + 1), (&kept.account.user, Some(&user))).await?;
     let account = Account { user, ..kept.account };
     if !account_update(tx, &api.db, &kept.id, kept.version, &account).await? {
         return Err(Error::Db(db::Error::LostRace));

@@ -25,6 +25,7 @@ pub async fn delete(api: Api, call: Call<DeleteUser>) -> Result<Answer<DeleteUse
         if !account_delete(&mut tx, id, kept.version).await? {
             return Err(Error::Db(db::Error::LostRace));
         }
+        api.tell_user(&mut tx, (id, kept.version + 1), (&kept.account.user, None)).await?;
         hold(&mut tx, &call.caller).await?;
         let ended = sessions_end(&mut tx, id, None).await?;
         revocation_insert(&mut tx, &ended).await?;

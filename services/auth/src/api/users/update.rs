@@ -32,6 +32,7 @@ pub async fn update(api: Api, call: Call<UpdateUser>) -> Result<Answer<UpdateUse
             return Err(Error::LastAdmin);
         }
         let outdates_tokens = present.outdates_tokens(&user);
+        api.tell_user(&mut tx, (id, kept.version + 1), (present, Some(&user))).await?;
         let account = Account { user, password: kept.account.password };
         if !account_update(&mut tx, &api.db, id, kept.version, &account).await? {
             return Err(Error::Db(db::Error::LostRace));
