@@ -169,7 +169,7 @@ impl Done {
 }
 
 /// Moves what is open, of what the caller sees, one after the other. What is over or called off counts for nothing, and what cannot be moved not as moved:
-/// whoever asks again, with the cursor or without, comes to the end.
+/// whoever goes on with the cursor comes to the end, and whoever asks anew does too, unless more than are looked at cannot be moved.
 async fn each(
     api: &Api,
     caller: &Caller,
