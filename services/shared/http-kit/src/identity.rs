@@ -81,9 +81,9 @@ impl Part {
             // Where a patient and a provider are reached; and it tells what patients answer to what it sent them.
             Self::Service(S::NotificationService) => &[P::ContactsCollect, P::ProvidersRead, P::AnswersTell],
             // Whether there are the patient and the provider that a user is to be; what each has in its audit, and what
-            // its keys are wrapped under.
+            // its keys are wrapped under; and it tells who users are now.
             Self::Service(S::AuthService) => {
-                &[P::PatientsRead, P::ProvidersRead, P::AuditCollect, P::KeysCollect]
+                &[P::PatientsRead, P::ProvidersRead, P::AuditCollect, P::KeysCollect, P::InternalCall]
             }
             Self::Gateway => &[],
         };
