@@ -179,6 +179,7 @@ fn integrations(stack: &Stack, service: ServiceName) -> Integrations {
             Integrations {
                 mail: outside.mail.clone(),
                 mail_fallback: outside.mail_fallback.clone(),
+                mail_reports: outside.mail_reports.clone(),
                 sms: outside.sms.as_ref().map(sms),
                 sms_fallback: outside.sms_fallback.iter().map(sms).collect(),
                 push: outside.push.as_ref().map(push),

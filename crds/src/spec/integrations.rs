@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use settings::{GoogleCalendarSettings, MailSettings, NpiRegistrySettings, SecretRef};
+use settings::{GoogleCalendarSettings, MailReportSettings, MailSettings, NpiRegistrySettings, SecretRef};
 
 use super::{Span, forms, rules};
 
@@ -19,6 +19,9 @@ pub struct IntegrationsSpec {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 4), extend("x-kubernetes-list-type" = "atomic", "x-kubernetes-validations" = rules::mail_fallback()))]
     pub mail_fallback: Vec<MailSettings>,
+    /// Where mail that comes back goes, and by what the mail server is known that tells of it; left out: nobody tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mail_reports: Option<MailReportSettings>,
     /// The provider that takes text messages.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sms: Option<SmsSpec>,

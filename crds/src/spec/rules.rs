@@ -360,7 +360,9 @@ pub(super) fn integrations() -> Vec<Rule> {
         )
         .field_path(format!(".{fallback}"))
     };
-    vec![needs("mail", "mailFallback"), needs("sms", "smsFallback")]
+    let reports = rule("!has(self.mailReports) || has(self.mail)", "must be left out without mail")
+        .field_path(".mailReports");
+    vec![needs("mail", "mailFallback"), needs("sms", "smsFallback"), reports]
 }
 
 pub(super) fn mail_fallback() -> Vec<Rule> {

@@ -1,12 +1,13 @@
 //! `spec.integrations`.
 
-use settings::MailSettings;
+use settings::{MailReportSettings, MailSettings};
 
 use super::bounds;
 use crate::fault::Faults;
 use crate::spec::{Calendar, IntegrationsSpec, Span};
 
 const PATH: &str = "spec.integrations";
+const SUBADDRESSED_MAX: usize = 18;
 
 pub(super) fn check(spec: &IntegrationsSpec, faults: &mut Faults) {
     if let Some(mail) = &spec.mail {
@@ -22,6 +23,9 @@ pub(super) fn check(spec: &IntegrationsSpec, faults: &mut Faults) {
         if !first && !others {
             faults.add(format!("{PATH}.{name}Fallback"), format!("must be left out without {name}"));
         }
+    }
+    if let Some(reports) = &spec.mail_reports {
+        check_reports(reports, spec.mail.is_some(), faults);
     }
     if spec.push.as_ref().is_some_and(|push| push.fcm.is_none() && push.web_push.is_none()) {
         faults.add(format!("{PATH}.push"), "must have fcm, webPush or both");
@@ -58,6 +62,21 @@ fn check_mail(path: &str, mail: &MailSettings, faults: &mut Faults) {
         if domain != signed && !domain.ends_with(&format!(".{signed}")) {
             faults.add(format!("{path}.dkim.domain"), "must be the domain of from, or one above it");
         }
+    }
+}
+
+fn check_reports(reports: &MailReportSettings, is_mail_sent: bool, faults: &mut Faults) {
+    let path = format!("{PATH}.mailReports");
+    if !is_mail_sent {
+        faults.add(&path, "must be left out without mail");
+    }
+    let name = reports.address.split('@').next().unwrap_or_default();
+    // RFC 5321 §4.5.3.1.1: 64 octets before the @, of which + and what names a mail take 46.
+    if reports.subaddresses && name.len() > SUBADDRESSED_MAX {
+        faults.add(
+            format!("{path}.address"),
+            format!("must have at most {SUBADDRESSED_MAX} characters before the @ if subaddresses is set"),
+        );
     }
 }
 

@@ -268,6 +268,10 @@ fn values_that_contradict_each_other_are_named() {
             "integrations: { mail: { host: a, port: 25, from: Clinic <a@mail.b.example>, dkim: { domain: c.example, selector: s, privateKey: { secret: s, key: k } } } }",
             "spec.integrations.mail.dkim.domain: must be the domain of from, or one above it",
         ),
+        (
+            "integrations: { mailReports: { address: a-very-long-bounces@clinic.example, subaddresses: true, token: { secret: s, key: k } } }",
+            "spec.integrations.mailReports: must be left out without mail\nspec.integrations.mailReports.address: must have at most 18 characters before the @ if subaddresses is set",
+        ),
         ("integrations: { push: {} }", "spec.integrations.push: must have fcm, webPush or both"),
         (
             "integrations: { calendars: [{ name: a, pollInterval: 1s }] }",

@@ -25,13 +25,14 @@ pub(crate) struct Letterhead {
 impl Letterhead {
     /// The message: the same at every attempt, so that whoever gets it twice can tell (RFC 5322 §3.6.4).
     pub(crate) fn compose(&self, message: &Outgoing) -> Result<Message, Box<dyn Error>> {
-        let Outgoing { id, content, asked_at, .. } = message;
+        let Outgoing { id, name, content, asked_at, .. } = message;
+        let called = name.as_ref().map_or_else(|| id.to_string(), ToString::to_string);
         let mut mail = Message::builder()
             .from(self.from.clone())
             .to(Mailbox::new(None, content.to.parse()?))
             .subject(content.subject.clone().unwrap_or_default())
             .date((*asked_at).into())
-            .message_id(Some(format!("<{id}@{}>", self.from.email.domain())))
+            .message_id(Some(format!("<{called}@{}>", self.from.email.domain())))
             // RFC 3834 §5: nobody's absence note is to answer this.
             .raw_header(HeaderValue::new(
                 HeaderName::new_from_ascii_str("Auto-Submitted"),
@@ -86,7 +87,8 @@ mod tests {
         };
         let target = Target::Address(content.to.clone());
         let id = NotificationId::parse("notif_1").unwrap();
-        let message = Outgoing { id, asked_at: DateTime::UNIX_EPOCH, content, target, unsubscribe: None };
+        let (name, asked_at) = (None, DateTime::UNIX_EPOCH);
+        let message = Outgoing { id, name, asked_at, content, target, unsubscribe: None };
         String::from_utf8(letterhead.compose(&message).unwrap().formatted()).unwrap()
     }
 

@@ -18,6 +18,8 @@ pub enum Purpose {
     Confirm,
     /// It does not.
     Cancel,
+    /// A mail server reports on a mail: no link, but what the mail is called outside.
+    Report,
 }
 
 impl Purpose {
@@ -27,6 +29,7 @@ impl Purpose {
             Self::Unsubscribe => "unsubscribe",
             Self::Confirm => "confirm",
             Self::Cancel => "cancel",
+            Self::Report => "report",
         }
     }
 }
@@ -51,8 +54,16 @@ impl Links {
     /// Before the keys store is migrated.
     pub fn url(&self, purpose: Purpose, id: &NotificationId) -> Result<Option<String>, db::Error> {
         let Some(base) = &self.base else { return Ok(None) };
-        let token = LinkToken::new(id.clone(), &self.signature(purpose, id)?);
+        let token = self.token(purpose, id)?;
         Ok(token.map(|token| format!("{base}/api/notifications/{}/{token}", purpose.as_str())))
+    }
+
+    /// What names a message, for this: nobody else can make it.
+    ///
+    /// # Errors
+    /// Before the keys store is migrated.
+    pub fn token(&self, purpose: Purpose, id: &NotificationId) -> Result<Option<LinkToken>, db::Error> {
+        Ok(LinkToken::new(id.clone(), &self.signature(purpose, id)?))
     }
 
     /// A message's link for this without its signature, which is good for nothing: what stands where the message can be read by others than its reader.

@@ -3,27 +3,27 @@
 use std::error::Error;
 use std::sync::{Mutex, PoisonError};
 
+use contracts::links::LinkToken;
 use db::{SecretError, Secrets};
 use http_kit::kit::BoxFuture;
+use lettre::address::Envelope;
 use lettre::message::Mailbox;
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Tls, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::transport::smtp::{self, AsyncSmtpTransportBuilder, PoolConfig};
-use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
-use settings::{MailSettings, MailTls, SecretRef};
+use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
+use settings::{MailReportSettings, MailSettings, MailTls, SecretRef};
 use zeroize::Zeroizing;
 
 use crate::channels::{Adapter, Outgoing, TIMEOUT};
 use crate::dkim::{BadKey, Signer};
-use crate::domain::delivery::{Cause, Outcome, Refusal};
+use crate::domain::delivery::{Cause, Outcome, Refusal, enhanced_code, is_no_mailbox};
 use crate::domain::device::Target;
 use crate::letter::Letterhead;
 
 /// Connections that are kept open to one server: it is not asked for more at once.
 const CONNECTIONS_MAX: u32 = 16;
-/// There is no such mailbox or domain, or there is no more (RFC 3463 §3.2, RFC 7505). Policy and content are of the message.
-const NO_MAILBOX: [&str; 5] = ["5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10"];
 
 /// Refusals of ourselves and not of the message, for an operator to mend within the day: authentication (RFC 4954 §6, RFC 5321
 /// §4.2.3's 530) and a host that takes no mail at all (RFC 7504).
@@ -33,6 +33,7 @@ const REFUSALS_OF_US: [u16; 5] = [521, 530, 534, 535, 538];
 pub struct Mailer {
     server: AsyncSmtpTransportBuilder,
     letterhead: Letterhead,
+    returns: Option<Returns>,
     signer: Option<Signer>,
     login: Option<(String, SecretRef)>,
     secrets: Secrets,
@@ -54,6 +55,9 @@ pub enum BadMailSettings {
     /// Nothing can be signed with the key.
     #[error("integrations.mail.dkim.privateKey {0}")]
     Dkim(#[from] BadKey),
+    /// Nothing can come back to there.
+    #[error("integrations.mailReports.address is not an address: {0}")]
+    Returns(lettre::address::AddressError),
     /// A user name without its password.
     #[error("integrations.mail.username needs a password")]
     NoPassword,
@@ -61,8 +65,12 @@ pub enum BadMailSettings {
 
 impl Mailer {
     /// For this server. Its password is read at each attempt, so that a new one is seen. `organizer`: the sender of the stack's first server, by whom
-    /// appointments stay organized though another server is asked in its place.
-    pub fn new(settings: &MailSettings, organizer: &str, secrets: Secrets) -> Result<Self, BadMailSettings> {
+    /// appointments stay organized though another server is asked in its place. `reports`: where what comes back goes, if not to the sender.
+    pub fn new(
+        settings: &MailSettings,
+        (organizer, reports): (&str, Option<&MailReportSettings>),
+        secrets: Secrets,
+    ) -> Result<Self, BadMailSettings> {
         let from: Mailbox = settings.from.parse()?;
         let tls = match settings.tls {
             // Required: a server without STARTTLS, or one in the middle that hides it, gets nothing.
@@ -83,7 +91,8 @@ impl Mailer {
             .pool_config(PoolConfig::new().max_size(CONNECTIONS_MAX));
         let signer = settings.dkim.as_ref().map(|dkim| Signer::new(dkim, secrets.clone())).transpose()?;
         let letterhead = Letterhead { from, organizer: organizer.parse()? };
-        Ok(Self { server, letterhead, signer, login, secrets, pool: Mutex::default() })
+        let returns = reports.map(Returns::new).transpose()?;
+        Ok(Self { server, letterhead, returns, signer, login, secrets, pool: Mutex::default() })
     }
 
     async fn send(&self, message: &Outgoing) -> Outcome {
@@ -103,7 +112,11 @@ impl Mailer {
                 Err(error) => return Outcome::not_now(&error.to_string()),
             }
         }
-        match server.send_raw(mail.envelope(), &raw).await {
+        let envelope = match &self.returns {
+            Some(returns) => returns.envelope(mail.envelope(), message.name.as_ref()),
+            None => mail.envelope().clone(),
+        };
+        match server.send_raw(&envelope, &raw).await {
             Ok(_) => Outcome::Sent(None),
             Err(error) => not_sent(&error),
         }
@@ -133,6 +146,30 @@ impl Mailer {
     }
 }
 
+/// Where mail goes that comes back.
+struct Returns {
+    address: Address,
+    is_subaddressed: bool,
+}
+
+impl Returns {
+    fn new(settings: &MailReportSettings) -> Result<Self, BadMailSettings> {
+        let address = settings.address.parse().map_err(BadMailSettings::Returns)?;
+        Ok(Self { address, is_subaddressed: settings.subaddresses })
+    }
+
+    /// The envelope with where it comes back to: to an address that names the mail, if there are such.
+    fn envelope(&self, envelope: &Envelope, name: Option<&LinkToken>) -> Envelope {
+        let named = name.filter(|_| self.is_subaddressed);
+        let named = named.and_then(|name| {
+            let user = format!("{}+{name}", self.address.user());
+            Address::new(user, self.address.domain()).ok()
+        });
+        let sender = named.unwrap_or_else(|| self.address.clone());
+        Envelope::new(Some(sender), envelope.to().to_vec()).unwrap_or_else(|_| envelope.clone())
+    }
+}
+
 impl Adapter for Mailer {
     fn takes(&self, target: &Target) -> bool {
         matches!(target, Target::Address(_))
@@ -147,8 +184,8 @@ impl Adapter for Mailer {
 fn not_sent(error: &smtp::Error) -> Outcome {
     match error.status().map(u16::from) {
         Some(code) if error.is_permanent() && !REFUSALS_OF_US.contains(&code) => {
-            let enhanced = enhanced_code(error);
-            let is_no_mailbox = enhanced.as_deref().is_some_and(|it| NO_MAILBOX.contains(&it));
+            let enhanced = error.source().and_then(|said| enhanced_code(&said.to_string()));
+            let is_no_mailbox = enhanced.as_deref().is_some_and(is_no_mailbox);
             Outcome::Refused(Refusal {
                 why: format!("The mail server refused it ({code})."),
                 code: Some(enhanced.unwrap_or_else(|| code.to_string())),
@@ -164,17 +201,6 @@ fn not_sent(error: &smtp::Error) -> Outcome {
         None if is_refused(error) => Outcome::not_now("The mail server does not answer."),
         None => Outcome::unsure("The mail server does not answer."),
     }
-}
-
-/// The code that stands first in the server's text (RFC 2034), if it is one. Nothing else of the text is believed or told.
-fn enhanced_code(error: &smtp::Error) -> Option<String> {
-    let text = error.source()?.to_string();
-    let word = text.split_whitespace().next()?;
-    let mut parts = word.split('.');
-    let is_number =
-        |part: &str| (1..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
-    let is_one = parts.by_ref().take(3).filter(|part| is_number(part)).count() == 3 && parts.next().is_none();
-    is_one.then(|| word.to_owned())
 }
 
 /// Whether there was no connection at all.

@@ -75,7 +75,7 @@ async fn ask(client: &Client, operation: &Operation, whose: &Whose) -> Reply {
     if operation.body.is_some() {
         let body = match operation.encoding {
             Encoding::Json => whose.body(operation.id),
-            Encoding::Form => String::new(),
+            Encoding::Form | Encoding::Mail => String::new(),
         };
         request = request.header("content-type", operation.encoding.media_type()).body(body);
     }

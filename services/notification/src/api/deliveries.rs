@@ -17,7 +17,7 @@ use super::Api;
 use crate::domain::delivery::Cause;
 use crate::error::Error;
 use crate::store::notification::{Sealed, notification_find};
-use crate::store::outcome::{notification_replay, notifications_count};
+use crate::store::outcome::{notification_replay, notifications_count, notifications_effects};
 use crate::store::suppression::{Suppression, suppression_find, suppression_lift, suppression_list};
 
 /// Days that the figures are of, if nothing else is asked for; and at most.
@@ -79,9 +79,10 @@ pub async fn statistics(
     let until = to.checked_add_days(Days::new(1)).unwrap_or(to);
     let mut tx = api.db.read().await?;
     let counts = notifications_count(&mut tx, (start(from), start(until))).await?;
+    let effects = notifications_effects(&mut tx, (start(from), start(until))).await?;
     let item = |(channel, status, count)| NotificationCount { channel, status, count };
     let items = counts.into_iter().map(item).collect();
-    Ok(Answer::new(NotificationStatistics { from: from.to_string(), to: to.to_string(), items }))
+    Ok(Answer::new(NotificationStatistics { from: from.to_string(), to: to.to_string(), items, effects }))
 }
 
 fn stretch(

@@ -7,6 +7,7 @@ pub mod devices;
 pub mod events;
 pub mod export;
 pub mod list;
+pub mod mail_reports;
 pub mod preferences;
 pub mod read;
 pub mod send;
@@ -41,6 +42,8 @@ pub struct Api {
     /// For how many years notifications of erased patients are kept.
     years: u32,
     pub(crate) retention: Retention,
+    /// Who tells of mail that comes back, if anybody.
+    mail_server: Option<mail_reports::MailServer>,
 }
 
 impl Api {
@@ -62,6 +65,10 @@ impl Api {
             own_hosts: web_push.map(|it| it.own_hosts.clone()).unwrap_or_default(),
             providers: kit.optional_transport(ServiceName::ProviderService)?.map(ProvidersClient::new),
             privacy_officer: privacy_officer(kit),
+            mail_server: outside
+                .mail_reports
+                .clone()
+                .map(|settings| mail_reports::MailServer::new(settings, kit.world.secrets.clone())),
         })
     }
 

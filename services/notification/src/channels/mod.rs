@@ -17,6 +17,7 @@ use chrono::{DateTime, Utc};
 use contracts::ambient::{Clock, Random};
 use contracts::deliveries::SmsForm;
 use contracts::id::NotificationId;
+use contracts::links::LinkToken;
 use contracts::notifications::Channel;
 use db::Secrets;
 use http_kit::kit::{BoxFuture, BuildError};
@@ -36,6 +37,8 @@ pub const TIMEOUT: Duration = Duration::from_secs(3);
 pub struct Outgoing {
     /// Which: the same at every attempt.
     pub id: NotificationId,
+    /// What it is called outside, by which whoever reports on it names it: nobody else can make such a name.
+    pub name: Option<LinkToken>,
     /// When it was asked for.
     pub asked_at: DateTime<Utc>,
     /// What it says.
@@ -89,7 +92,11 @@ impl Channels {
         let mut channels = Self::default();
         let mails: Vec<_> = settings.mail.iter().chain(&settings.mail_fallback).collect();
         for mail in &mails {
-            channels.mail.push(Arc::new(Mailer::new(mail, &mails[0].from, secrets.clone())?));
+            channels.mail.push(Arc::new(Mailer::new(
+                mail,
+                (&mails[0].from, settings.mail_reports.as_ref()),
+                secrets.clone(),
+            )?));
         }
         channels.accounts = Twilio::all(settings, secrets)?;
         for sms in &channels.accounts {

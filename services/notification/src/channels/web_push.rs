@@ -155,6 +155,7 @@ mod tests {
         fn a_text_of_any_length_fits(body in "(\\PC|ä|\\n){0,4000}") {
             let message = Outgoing {
                 id: NotificationId::parse("notif_1").unwrap(),
+                name: None,
                 asked_at: DateTime::UNIX_EPOCH,
                 content: Content { subject: Some("Reminder".to_owned()), body, ..Content::default() },
                 target: Target::Address(String::new()),

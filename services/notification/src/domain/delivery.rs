@@ -63,6 +63,24 @@ impl Outcome {
     }
 }
 
+/// There is no such mailbox or domain, or there is no more (RFC 3463 §3.2, RFC 7505). Policy and content are of the message.
+const NO_MAILBOX: [&str; 5] = ["5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10"];
+
+/// Whether a mail server's code says that the address is none.
+pub fn is_no_mailbox(code: &str) -> bool {
+    NO_MAILBOX.contains(&code)
+}
+
+/// The code that stands first in a mail server's text (RFC 2034, RFC 3463), if it is one. Nothing else of the text is believed or told.
+pub fn enhanced_code(text: &str) -> Option<String> {
+    let word = text.split_whitespace().next()?;
+    let mut parts = word.split('.');
+    let is_number =
+        |part: &str| (1..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
+    let is_one = parts.by_ref().take(3).filter(|part| is_number(part)).count() == 3 && parts.next().is_none();
+    is_one.then(|| word.to_owned())
+}
+
 /// Where the notification goes from `Queued`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {

@@ -6,6 +6,7 @@ pub mod delivery;
 pub mod device;
 pub mod emergency;
 pub mod invitation;
+pub mod mail_report;
 pub mod notification;
 pub mod outside_hours;
 pub mod page;

@@ -77,6 +77,8 @@ pub struct Notification {
     pub send_at: Option<DateTime<Utc>>,
     /// The provider's own code for that.
     pub provider_code: Option<String>,
+    /// When somebody complained of it.
+    pub complained_at: Option<DateTime<Utc>>,
 }
 
 impl Draft {
@@ -165,6 +167,7 @@ impl Notification {
             send_at: self.send_at.map(instant),
             critical: content.critical,
             delivered_at: self.delivered_at.map(instant),
+            complained_at: self.complained_at.map(instant),
         }
     }
 }

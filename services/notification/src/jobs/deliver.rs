@@ -95,11 +95,15 @@ impl Delivery {
         }
         let (id, asked_at) = (claimed.id.clone(), claimed.created_at);
         let unsubscribe = self.unsubscribe(claimed).map_err(not_now)?;
+        let name = match claimed.channel {
+            Channel::Email => self.links.token(Purpose::Report, &id).map_err(not_now)?,
+            Channel::Sms | Channel::Push => None,
+        };
         let mut content = content.clone();
         if claimed.kind == NotificationType::Reminder {
             content.body = self.links.signed(&content.body, &id).map_err(not_now)?;
         }
-        Ok(Outgoing { id, asked_at, content, target, unsubscribe })
+        Ok(Outgoing { id, name, asked_at, content, target, unsubscribe })
     }
 
     /// Where the reader ends such mails: of a kind that can be opted out of, written to somebody by whose wish it goes. One click has to be safe on its way.

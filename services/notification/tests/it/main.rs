@@ -15,6 +15,7 @@ mod invitations;
 mod list;
 mod mail;
 mod mail_faults;
+mod mail_reports;
 mod offers;
 mod outage;
 mod preferences;

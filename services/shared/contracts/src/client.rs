@@ -183,6 +183,11 @@ impl Transport {
         if operation.body.is_some() {
             request = match operation.encoding {
                 Encoding::Form => request.form(body),
+                Encoding::Mail => {
+                    let text = serde_json::to_value(body).map_err(ClientError::unavailable)?;
+                    let text = text.as_str().unwrap_or_default().to_owned();
+                    request.header("content-type", Encoding::Mail.media_type()).body(text)
+                }
                 Encoding::Json => {
                     let body = serde_json::to_vec(body).map_err(ClientError::unavailable)?;
                     request.header("content-type", Encoding::Json.media_type()).body(body)

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::endpoint::Representation;
 use crate::id::SuppressionId;
-use crate::notifications::{Channel, NotificationStatus};
+use crate::notifications::{Channel, NotificationStatus, NotificationType};
 
 /// A form of an SMS provider, as it is: all of it is signed, also what is not known here.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +36,41 @@ impl JsonSchema for SmsForm {
             "additionalProperties": { "type": "string" }
         })
     }
+}
+
+/// A message as a mail server has it (RFC 5322). What of it is no UTF-8 is replaced.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RawMail(pub String);
+
+/// Without what it says.
+impl std::fmt::Debug for RawMail {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RawMail").field("bytes", &self.0.len()).finish()
+    }
+}
+
+/// It is told by its media type.
+impl JsonSchema for RawMail {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "RawMail".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schemars::json_schema!({ "type": "string" })
+    }
+}
+
+/// The answer to a mail server's report, whatever was in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReportTaken {
+    /// `Taken`.
+    pub status: String,
 }
 
 /// Why a notification is handed on once more.
@@ -163,6 +198,28 @@ pub struct NotificationStatistics {
     pub to: String,
     /// By channel and status; what is not named there is none.
     pub items: Vec<NotificationCount>,
+    /// What came of those that were handed on, by channel and type; what is not named there is none.
+    #[serde(default)]
+    pub effects: Vec<NotificationEffect>,
+}
+
+/// What came of the notifications of a channel and type that were handed on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NotificationEffect {
+    /// The way they went.
+    pub channel: Channel,
+    /// What they are about.
+    #[serde(rename = "type")]
+    pub kind: NotificationType,
+    /// So many were handed on.
+    pub sent: u64,
+    /// So many of them arrived, as providers told.
+    pub delivered: u64,
+    /// So many of them came back.
+    pub bounced: u64,
+    /// So many of them were complained of.
+    pub complained: u64,
 }
 
 /// How many.

@@ -27,6 +27,8 @@ pub enum Encoding {
     Json,
     /// `application/x-www-form-urlencoded`, where a standard of OAuth asks for it.
     Form,
+    /// A message as a mail server has it (RFC 5322): taken as it is.
+    Mail,
 }
 
 impl Encoding {
@@ -35,6 +37,7 @@ impl Encoding {
         match self {
             Self::Json => "application/json",
             Self::Form => "application/x-www-form-urlencoded",
+            Self::Mail => "message/rfc822",
         }
     }
 }
@@ -167,7 +170,7 @@ pub fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
 /// }
 /// ```
 ///
-/// Optional, in this order: `[ids in the path]`, `(query Type)`, `(body Type)` or `(form Type)`. Access is `public`,
+/// Optional, in this order: `[ids in the path]`, `(query Type)`, `(body Type)`, `(form Type)` or `(mail Type)`. Access is `public`,
 /// `signed_in`, `enrolling` or `needs Permission`.
 /// Every call leaves an entry in the audit, unless `, unaudited` stands behind the answer.
 #[macro_export]
@@ -177,7 +180,7 @@ macro_rules! api {
         $(
             $(#[doc = $doc:literal])+
             $name:ident : $endpoint:ident = $method:ident $path:literal
-                $([$($id:ident : $id_type:ty),+])? $((query $query:ty))? $((body $body:ty))? $((form $form:ty))?,
+                $([$($id:ident : $id_type:ty),+])? $((query $query:ty))? $((body $body:ty))? $((form $form:ty))? $((mail $mail:ty))?,
                 $access:ident $($permission:ident)?, answers $status:literal $reply:ty $(, $unaudited:ident)?;
         )+
     ) => {
@@ -198,14 +201,14 @@ macro_rules! api {
                     status: $status,
                     audited: $crate::api!(@audited $($unaudited)?),
                     query: $crate::api!(@schema $($query)?),
-                    body: $crate::api!(@schema $($body)? $($form)?),
-                    encoding: $crate::api!(@encoding $($form)?),
+                    body: $crate::api!(@schema $($body)? $($form)? $($mail)?),
+                    encoding: $crate::api!(@encoding $(form $form)? $(mail $mail)?),
                     reply: $crate::endpoint::schema_of::<$reply>,
                     media_type: <$reply as $crate::endpoint::Representation>::MEDIA_TYPE,
                 };
                 type Path = ($($($id_type,)+)?);
                 type Query = $crate::api!(@type $($query)?);
-                type Body = $crate::api!(@type $($body)? $($form)?);
+                type Body = $crate::api!(@type $($body)? $($form)? $($mail)?);
                 type Reply = $reply;
             }
         )+
@@ -229,13 +232,13 @@ macro_rules! api {
             $(
                 $(#[doc = $doc])+
                 pub async fn $name(
-                    &self $($(, $id: &$id_type)+)? $(, query: &$query)? $(, body: &$body)? $(, body: &$form)?
+                    &self $($(, $id: &$id_type)+)? $(, query: &$query)? $(, body: &$body)? $(, body: &$form)? $(, body: &$mail)?
                 ) -> Result<$reply, $crate::client::ClientError> {
                     self.0
                         .call::<$endpoint>(
                             &[$($($id as &(dyn std::fmt::Display + Sync)),+)?],
                             $crate::api!(@value query $($query)?),
-                            $crate::api!(@value body $($body)? $($form)?),
+                            $crate::api!(@value body $($body)? $($form)? $($mail)?),
                         )
                         .await
                 }
@@ -251,7 +254,8 @@ macro_rules! api {
         $crate::endpoint::Access::Needs($crate::permission::Permission::$permission)
     };
     (@encoding) => { $crate::endpoint::Encoding::Json };
-    (@encoding $type:ty) => { $crate::endpoint::Encoding::Form };
+    (@encoding form $type:ty) => { $crate::endpoint::Encoding::Form };
+    (@encoding mail $type:ty) => { $crate::endpoint::Encoding::Mail };
     (@audited) => { true };
     (@audited unaudited) => { false };
     (@schema) => { None };

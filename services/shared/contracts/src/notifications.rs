@@ -7,8 +7,8 @@ use crate::api;
 use crate::audit::{AuditEvents, AuditSearch};
 use crate::audit_verification::{ServiceVerification, VerificationQuery};
 use crate::deliveries::{
-    NotificationStatistics, ReplayRequest, SmsCallbackQuery, SmsForm, StatisticsFilter, Suppression,
-    SuppressionFilter, SuppressionLifted, Twiml,
+    NotificationStatistics, RawMail, ReplayRequest, ReportTaken, SmsCallbackQuery, SmsForm, StatisticsFilter,
+    Suppression, SuppressionFilter, SuppressionLifted, Twiml,
 };
 use crate::devices::{Device, DeviceFilter, DeviceRemoved, DeviceRequest};
 use crate::erasure::ServiceErasure;
@@ -117,6 +117,10 @@ api! {
     /// Take a text message that somebody wrote; the SMS provider signs for it.
     sms_inbound: SmsInbound = Post "/api/notifications/callbacks/sms/inbound" (form SmsForm),
         public, answers 200 Twiml;
+
+    /// Take a mail server's report on a mail that came back or was complained of; the clinic's mail server brings its token.
+    mail_report: MailReport = Post "/api/notifications/callbacks/mail" (mail RawMail),
+        public, answers 200 ReportTaken;
 
     /// See what a mail's link ends, before it does.
     unsubscribe_page: UnsubscribePage = Get "/api/notifications/unsubscribe/{tokenId}" [token: LinkToken],
@@ -415,6 +419,9 @@ pub struct Notification {
     /// When it arrived, if the provider told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivered_at: Option<String>,
+    /// When whoever got it complained of it, if they did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub complained_at: Option<String>,
 }
 
 /// Which notifications.

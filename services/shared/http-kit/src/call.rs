@@ -19,7 +19,7 @@ use crate::kit::Kit;
 use crate::receipt::{Claimed, Receipt, claim_idempotency_key};
 use crate::shape::Shape;
 use crate::token::Caller;
-use crate::{concerned, form, json, problem};
+use crate::{concerned, form, json, mail, problem};
 
 /// The largest body, bytes.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -45,8 +45,8 @@ pub struct Call<E: Endpoint> {
     pub user_agent: Option<String>,
     /// The last event of a stream that a client who comes back has heard (`Last-Event-ID`). Its own word.
     pub last_event_id: Option<String>,
-    /// What somebody outside vouches for their call with: an SMS provider's signature (`X-Twilio-Signature`), or the token that Google was given
-    /// for a channel (`X-Goog-Channel-Token`).
+    /// What somebody outside vouches for their call with: an SMS provider's signature (`X-Twilio-Signature`), the token that Google was given
+    /// for a channel (`X-Goog-Channel-Token`); or, where anybody may call, what stands in `Authorization`.
     pub signature: Option<String>,
 }
 
@@ -81,10 +81,13 @@ pub(crate) async fn parse<E: Endpoint>(
         // The public is read strictly; another service may be newer, and its further members are passed over.
         let body = match (operation.encoding, shape) {
             (Encoding::Form, _) => form::read(&bytes)?,
+            (Encoding::Mail, _) => mail::read(&bytes)?,
             (Encoding::Json, Some(shape)) => json::read_strictly(&bytes, shape)?,
             (Encoding::Json, None) => json::read_leniently(&bytes)?,
         };
-        concerned::in_json(&bytes);
+        if operation.encoding != Encoding::Mail {
+            concerned::in_json(&bytes);
+        }
         (body, bytes)
     } else {
         (json::read_leniently(b"null")?, Bytes::new())
@@ -105,7 +108,9 @@ pub(crate) async fn parse<E: Endpoint>(
     let user_agent = header(parts, "user-agent").map(str::to_owned);
     let last_event_id = header(parts, "last-event-id").map(str::to_owned);
     let signature = header(parts, "x-twilio-signature").or_else(|| header(parts, "x-goog-channel-token"));
-    let signature = signature.map(str::to_owned);
+    let is_public = operation.access == Access::Public;
+    let vouched = || header(parts, AUTHORIZATION.as_str()).filter(|_| is_public);
+    let signature = signature.or_else(vouched).map(str::to_owned);
     let call = Call {
         path,
         query,
@@ -175,6 +180,7 @@ async fn read_body(parts: &Parts, body: Body, encoding: Encoding) -> Result<Byte
     let is_meant = match encoding {
         Encoding::Json => is_json,
         Encoding::Form => form::is_form,
+        Encoding::Mail => mail::is_mail,
     };
     if !header(parts, CONTENT_TYPE.as_str()).is_some_and(is_meant) {
         let wanted = format!("Send Content-Type: {}.", encoding.media_type());

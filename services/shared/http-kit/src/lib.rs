@@ -10,6 +10,7 @@
 //! | [`receipt`] | a POST's answer kept for the same request repeated |
 //! | [`json`] | strict reading: unknown members refused by name, faults with their path |
 //! | `form` | the bodies that OAuth's standards ask for |
+//! | `mail` | bodies that are a mail |
 //! | [`answer`], [`etag`], [`page`] | what every answer carries |
 //! | [`problem`] | errors as RFC 9457 documents |
 //! | [`audit`], `concerned.rs` | an entry for every call, before its answer leaves; whose data it was about |
@@ -74,6 +75,8 @@ mod html;
 pub mod json;
 #[cfg(feature = "service")]
 pub mod kit;
+#[cfg(feature = "service")]
+mod mail;
 #[cfg(feature = "service")]
 pub mod outside;
 #[cfg(feature = "service")]

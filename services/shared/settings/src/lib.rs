@@ -45,9 +45,9 @@ pub use limits::{KeyLimit, RateLimit, RateLimitStore, RateLimits, StoreTls};
 pub use prometheus::Prometheus;
 pub use retention::RetentionSettings;
 pub use service::{
-    AuthSettings, Database, DkimSettings, Integrations, InternalTls, LogFormat, LogOff, MailSettings,
-    MailTls, NpiRegistrySettings, Observability, PasswordPolicy, Peer, SecondFactor, ServiceSettings,
-    Tracing, TracingHeader, WebhookSettings,
+    AuthSettings, Database, DkimSettings, Integrations, InternalTls, LogFormat, LogOff, MailReportSettings,
+    MailSettings, MailTls, NpiRegistrySettings, Observability, PasswordPolicy, Peer, SecondFactor,
+    ServiceSettings, Tracing, TracingHeader, WebhookSettings,
 };
 pub use stale::REVOCATIONS_STALE_SECONDS;
 pub use upstream::{Balancing, Concurrency, Ejection, HealthCheck, Protocol, Upstream};

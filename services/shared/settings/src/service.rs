@@ -212,6 +212,9 @@ pub struct Integrations {
     /// Whoever takes mail, in this order, when the first surely did not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mail_fallback: Vec<MailSettings>,
+    /// Where mail that comes back goes, and who tells of it; absent: nobody does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mail_reports: Option<MailReportSettings>,
     /// Outgoing text messages; absent: they go only to the capture box.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sms: Option<SmsSettings>,
@@ -293,6 +296,21 @@ pub struct DkimSettings {
     pub selector: String,
     /// The private key in PEM: RSA of 2048 bits or more, or Ed25519.
     pub private_key: SecretRef,
+}
+
+/// Where mail that comes back goes (the envelope's sender, RFC 5321 §4.4), and by what the clinic's mail server is known that tells of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MailReportSettings {
+    /// The mailbox whose mail is handed to `/api/notifications/callbacks/mail`, such as `bounces@clinic.example`.
+    #[schemars(length(min = 3, max = 254), regex(pattern = r"^[^\s@<>]+@[^\s@<>]+\.[^\s@<>.]+$"))]
+    pub address: String,
+    /// Whether `bounces+anything@clinic.example` comes to the same mailbox (RFC 5233): each mail then has a sender of its own, so that it is known
+    /// also where a report does not bring it along. Only for an address of at most 18 characters before the `@`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub subaddresses: bool,
+    /// What the mail server brings in `Authorization: Bearer`: 16 characters at least.
+    pub token: SecretRef,
 }
 
 /// How a mail connection is protected.

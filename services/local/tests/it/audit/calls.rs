@@ -311,7 +311,9 @@ fn of_records_and_notifications() -> Vec<Called> {
         // Nobody has signed it.
         call("sms_status", "/api/notifications/callbacks/sms", "MessageStatus=delivered", false, 404),
         call("sms_inbound", "/api/notifications/callbacks/sms/inbound", "Body=STOP", false, 404),
-        // Nor this.
+        // Nobody has brought the mail server's token.
+        call("mail_report", "/api/notifications/callbacks/mail", "Subject: failed", false, 404),
+        // Nobody has signed this.
         call(
             "unsubscribe_page",
             "/api/notifications/unsubscribe/notif_1.BwcHBwcHBwcHBwcHBwcHBw",

@@ -77,6 +77,7 @@ impl Scene {
         let request = request.header("idempotency-key", key);
         let reply = send(match operation.encoding {
             Encoding::Form => request.form(body),
+            Encoding::Mail => unreachable!("no mail is planted so"),
             Encoding::Json if body.is_null() => request,
             Encoding::Json => request.header("content-type", "application/json").body(body.to_string()),
         })
@@ -349,6 +350,12 @@ async fn notifications(scene: &mut Scene) {
         let request = scene.stack.request(ServiceName::NotificationService, Method::POST, &path);
         let _ = send(request.form(&[("Body", "canary")])).await.expect(404);
     }
+    // Nor does this come from the clinic's mail server.
+    scene.carried_out.insert("mail_report");
+    let path = "/api/notifications/callbacks/mail";
+    let request = scene.stack.request(ServiceName::NotificationService, Method::POST, path);
+    let request = request.header("content-type", "message/rfc822").body("Subject: canary");
+    let _ = send(request).await.expect(404);
     for (id, whose) in [
         ("update_preferences_of_patient", PATIENT.to_owned()),
         ("update_preferences_of_provider", format!("providers/{PROVIDER}")),

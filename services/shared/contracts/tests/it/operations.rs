@@ -7,7 +7,7 @@ use contracts::operations;
 use settings::Method;
 
 /// Whatever anybody may call without signing in. A new one must be added here, on purpose.
-const PUBLIC: [&str; 19] = [
+const PUBLIC: [&str; 20] = [
     "login",
     "identity_providers",
     "start_oidc",
@@ -22,6 +22,8 @@ const PUBLIC: [&str; 19] = [
     // SMS providers sign each call.
     "sms_status",
     "sms_inbound",
+    // The clinic's mail server brings its token.
+    "mail_report",
     // Google brings the token of its channel.
     "outside_calendar_changed",
     // Whoever was written to has the link: it is signed.

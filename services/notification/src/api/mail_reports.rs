@@ -1,0 +1,137 @@
+//! `POST /api/notifications/callbacks/mail`: what mail servers report on mails that they took, as the clinic's own hands it on.
+//!
+//! That one brings a token; without it nothing is read. With it a report still is a stranger's mail: it has an effect only by a name in it that
+//! nobody else can have made ([`Purpose::Report`]), and once. The answer is the same whatever it was.
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::digest;
+use contracts::deliveries::ReportTaken;
+use contracts::id::NotificationId;
+use contracts::notifications::{Channel, MailReport};
+use contracts::trail;
+use data_encoding::HEXLOWER;
+use db::Secrets;
+use http_kit::{Answer, Call};
+use settings::MailReportSettings;
+
+use super::{Api, lock_patient};
+use crate::domain::delivery::{Cause, Refusal, is_no_mailbox};
+use crate::domain::mail_report::{self, Report, Told};
+use crate::error::Error;
+use crate::links::Purpose;
+use crate::store::notification::notification_find;
+use crate::store::outcome::{notification_bounced, notification_complained, notification_delayed};
+use crate::store::suppression::suppression_put;
+
+/// A shorter token is none: it could be guessed.
+const TOKEN_CHARS_MIN: usize = 16;
+
+/// By what the clinic's mail server is known.
+#[derive(Clone)]
+pub(crate) struct MailServer {
+    settings: MailReportSettings,
+    secrets: Secrets,
+}
+
+impl MailServer {
+    pub(crate) fn new(settings: MailReportSettings, secrets: Secrets) -> Self {
+        Self { settings, secrets }
+    }
+
+    /// In constant time. The token is read each time, so that a new one is seen.
+    fn is_caller(&self, authorization: Option<&str>) -> bool {
+        let told = authorization.and_then(|it| it.strip_prefix("Bearer ")).unwrap_or_default();
+        self.secrets.read_text(&self.settings.token).is_ok_and(|token| {
+            token.len() >= TOKEN_CHARS_MIN
+                && verify_slices_are_equal(token.as_bytes(), told.as_bytes()).is_ok()
+        })
+    }
+}
+
+/// Takes a report.
+pub async fn take(api: Api, call: Call<MailReport>) -> Result<Answer<MailReport>, Error> {
+    if !api.mail_server.as_ref().is_some_and(|server| server.is_caller(call.signature.as_deref())) {
+        return Err(Error::NotFound);
+    }
+    let mail = &call.body.0;
+    if let Some(report) = mail_report::read(mail)
+        && let Some(id) = ours(&api, &report)?
+    {
+        note(&api, &id, &report, mail).await?;
+    }
+    Ok(Answer::new(ReportTaken { status: "Taken".to_owned() }))
+}
+
+/// Which of our mails it is about.
+fn ours(api: &Api, report: &Report) -> Result<Option<NotificationId>, Error> {
+    for name in &report.names {
+        if api.delivery.links().is_ours(Purpose::Report, name)? {
+            return Ok(Some(name.notification().clone()));
+        }
+    }
+    Ok(None)
+}
+
+async fn note(api: &Api, id: &NotificationId, report: &Report, mail: &str) -> Result<(), Error> {
+    // From here on the audit knows who acts: whoever reports on this mail.
+    if let Some(trail) = trail::current() {
+        trail.tell(|told| told.who = format!("report:{id}"));
+    }
+    let mut tx = api.db.read().await?;
+    let Some(sealed) = notification_find(&mut tx, id).await? else { return Ok(()) };
+    drop(tx);
+    let Some(found) = sealed.open(&api.db).await? else { return Ok(()) };
+    let (patient, to) = (found.draft.patient, found.draft.content.to);
+    if let Some(patient) = &patient {
+        trail::concerns(patient.as_str());
+    }
+    let key = key(id, report, mail);
+    db::retrying(&api.db, async |mut tx| {
+        lock_patient(&mut tx, patient.as_ref()).await?;
+        if db::inbox_accept(&mut tx, &key).await? {
+            let cause = match &report.told {
+                Told::Failed(code) => {
+                    let refusal = refusal(code.as_deref());
+                    let is_news = notification_bounced(&mut tx, Channel::Email, id, &refusal).await?;
+                    refusal.cause.filter(|_| is_news)
+                }
+                Told::Delayed(code) => {
+                    notification_delayed(&mut tx, Channel::Email, id, &delay(code.as_deref())).await?;
+                    None
+                }
+                Told::Complained => {
+                    let is_news = notification_complained(&mut tx, Channel::Email, id).await?;
+                    is_news.then_some(Cause::Complaint)
+                }
+            };
+            if let Some(cause) = cause {
+                suppression_put(&mut tx, &api.db, (Channel::Email, &to), cause).await?;
+            }
+            tx.commit().await?;
+        }
+        Ok::<_, Error>(())
+    })
+    .await
+}
+
+/// Why it came back: by the code alone, since the text may repeat the address.
+fn refusal(code: Option<&str>) -> Refusal {
+    let why = match code {
+        Some(code) => format!("It came back ({code})."),
+        None => "It came back.".to_owned(),
+    };
+    let cause = code.is_some_and(is_no_mailbox).then_some(Cause::Bounce);
+    Refusal { why, code: code.map(str::to_owned), cause }
+}
+
+fn delay(code: Option<&str>) -> Refusal {
+    let why = "The mail server that it goes to has not taken it yet.".to_owned();
+    Refusal { why, code: code.map(str::to_owned), cause: None }
+}
+
+/// By what a report is known that comes again: by what it is called, or by all that it says.
+fn key(id: &NotificationId, report: &Report, mail: &str) -> String {
+    let said = report.id.as_deref().unwrap_or(mail);
+    let hash = digest::digest(&digest::SHA256, format!("{id}\n{said}").as_bytes());
+    format!("mail:{}", HEXLOWER.encode(hash.as_ref()))
+}
