@@ -18,6 +18,7 @@ pub mod links;
 pub mod mail;
 pub mod peers;
 pub mod planner;
+mod smtp;
 pub mod store;
 
 use contracts::notifications;

@@ -1,7 +1,7 @@
 //! [`Mailer`]: mail over SMTP (RFC 5321, submission RFC 6409).
 
 use std::error::Error;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use contracts::links::LinkToken;
 use db::{SecretError, Secrets};
@@ -9,10 +9,9 @@ use http_kit::kit::BoxFuture;
 use lettre::address::Envelope;
 use lettre::message::Mailbox;
 use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::{Tls, TlsParameters};
+use lettre::transport::smtp::client::TlsParameters;
 use lettre::transport::smtp::extension::ClientId;
-use lettre::transport::smtp::{self, AsyncSmtpTransportBuilder, PoolConfig};
-use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
+use lettre::{Address, transport::smtp};
 use settings::{MailReportSettings, MailSettings, MailTls, SecretRef};
 use zeroize::Zeroizing;
 
@@ -21,27 +20,25 @@ use crate::dkim::{BadKey, Signer};
 use crate::domain::delivery::{Cause, Outcome, Refusal, enhanced_code, is_no_mailbox};
 use crate::domain::device::Target;
 use crate::letter::Letterhead;
-
-/// Connections that are kept open to one server: it is not asked for more at once.
-const CONNECTIONS_MAX: u32 = 16;
+use crate::smtp::{Fault, Pool, Privacy, Server};
 
 /// Refusals of ourselves and not of the message, for an operator to mend within the day: authentication (RFC 4954 §6, RFC 5321
 /// §4.2.3's 530) and a host that takes no mail at all (RFC 7504).
 const REFUSALS_OF_US: [u16; 5] = [521, 530, 534, 535, 538];
 
+const LACKS: &str = "The mail server lacks what is needed, such as STARTTLS.";
+
 /// Hands mail to the stack's server.
 pub struct Mailer {
-    server: AsyncSmtpTransportBuilder,
+    server: Server,
     letterhead: Letterhead,
     returns: Option<Returns>,
     signer: Option<Signer>,
     login: Option<(String, SecretRef)>,
     secrets: Secrets,
     /// With the password that it was made with.
-    pool: Mutex<Option<(Zeroizing<String>, Transport)>>,
+    pool: Mutex<Option<(Zeroizing<String>, Arc<Pool>)>>,
 }
-
-type Transport = AsyncSmtpTransport<Tokio1Executor>;
 
 /// The mail settings cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -72,23 +69,20 @@ impl Mailer {
         secrets: Secrets,
     ) -> Result<Self, BadMailSettings> {
         let from: Mailbox = settings.from.parse()?;
-        let tls = match settings.tls {
-            // Required: a server without STARTTLS, or one in the middle that hides it, gets nothing.
-            MailTls::StartTls => Tls::Required(TlsParameters::new(settings.host.clone())?),
-            MailTls::Implicit => Tls::Wrapper(TlsParameters::new(settings.host.clone())?),
-            MailTls::None => Tls::None,
+        let tls = || TlsParameters::new(settings.host.clone());
+        let privacy = match settings.tls {
+            MailTls::StartTls => Privacy::StartTls(tls()?),
+            MailTls::Implicit => Privacy::Implicit(tls()?),
+            MailTls::None => Privacy::None,
         };
         let login = match (&settings.username, &settings.password) {
             (Some(user), Some(password)) => Some((user.clone(), password.clone())),
             (Some(_), None) => return Err(BadMailSettings::NoPassword),
             (None, _) => None,
         };
-        let server = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(settings.host.clone())
-            .port(settings.port)
-            .tls(tls)
-            .hello_name(ClientId::Domain(from.email.domain().to_owned()))
-            .timeout(Some(TIMEOUT))
-            .pool_config(PoolConfig::new().max_size(CONNECTIONS_MAX));
+        let address = (settings.host.clone(), settings.port);
+        let hello = ClientId::Domain(from.email.domain().to_owned());
+        let server = Server { address, hello, privacy, timeout: TIMEOUT };
         let signer = settings.dkim.as_ref().map(|dkim| Signer::new(dkim, secrets.clone())).transpose()?;
         let letterhead = Letterhead { from, organizer: organizer.parse()? };
         let returns = reports.map(Returns::new).transpose()?;
@@ -99,8 +93,8 @@ impl Mailer {
         let Ok(mail) = self.letterhead.compose(message) else {
             return Outcome::refused("It cannot be written as mail.");
         };
-        let server = match self.server() {
-            Ok(server) => server,
+        let (pool, login) = match self.pool() {
+            Ok(pool) => pool,
             Err(error) => {
                 return Outcome::not_now(&format!("The mail server's password is missing: {error}."));
             }
@@ -112,37 +106,36 @@ impl Mailer {
                 Err(error) => return Outcome::not_now(&error.to_string()),
             }
         }
+        let Ok(raw) = String::from_utf8(raw) else {
+            return Outcome::refused("It cannot be written as mail.");
+        };
         let envelope = match &self.returns {
             Some(returns) => returns.envelope(mail.envelope(), message.name.as_ref()),
             None => mail.envelope().clone(),
         };
-        match server.send_raw(&envelope, &raw).await {
-            Ok(_) => Outcome::Sent(None),
-            Err(error) => not_sent(&error),
+        match self.server.send(&pool, login.as_ref(), (&envelope, &raw)).await {
+            Ok(()) => Outcome::Sent(None),
+            Err(Fault::Smtp(error)) => not_sent(&error),
+            Err(Fault::Lacks) => Outcome::not_now(LACKS),
         }
     }
 
-    /// With the connections that there are, unless the password is another by now.
-    fn server(&self) -> Result<Transport, SecretError> {
+    /// The connections that there are, unless the password is another by now; and the login.
+    fn pool(&self) -> Result<(Arc<Pool>, Option<Credentials>), SecretError> {
         let password = match &self.login {
             Some((_, password)) => self.secrets.read_text(password)?,
             None => Zeroizing::default(),
         };
-        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((with, transport)) = &*pool
+        let login = self.login.as_ref().map(|(user, _)| Credentials::new(user.clone(), password.to_string()));
+        let mut kept = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((with, pool)) = &*kept
             && *with == password
         {
-            return Ok(transport.clone());
+            return Ok((Arc::clone(pool), login));
         }
-        let server = self.server.clone();
-        let transport = match &self.login {
-            Some((user, _)) => {
-                server.credentials(Credentials::new(user.clone(), password.to_string())).build()
-            }
-            None => server.build(),
-        };
-        *pool = Some((password, transport.clone()));
-        Ok(transport)
+        let pool = Arc::default();
+        *kept = Some((password, Arc::clone(&pool)));
+        Ok((pool, login))
     }
 }
 
@@ -194,9 +187,7 @@ fn not_sent(error: &smtp::Error) -> Outcome {
         }
         Some(code) => Outcome::not_now(&format!("The mail server does not take it now ({code}).")),
         None if is_about_tls(error) => Outcome::not_now("The mail server offers no TLS that can be trusted."),
-        None if error.is_client() => {
-            Outcome::not_now("The mail server lacks what is needed, such as STARTTLS.")
-        }
+        None if error.is_client() => Outcome::not_now(LACKS),
         // Nobody to speak to: nothing was said.
         None if is_refused(error) => Outcome::not_now("The mail server does not answer."),
         None => Outcome::unsure("The mail server does not answer."),
