@@ -238,7 +238,7 @@ impl Planner {
         let (answers, random) = (self.peers.reached_all(people).await, self.db.random().clone());
         let suppressed = self.suppressed(&answers, planned).await?;
         let delivery = self.delivery.clone();
-        Ok(Known { answers, preferences, devices, suppressed, random, links, templates, delivery })
+        Ok(Known { answers, preferences, devices, suppressed, random, delivery, links, templates })
     }
 
     /// Of the addresses of these people, and of these further ones, those that are written to no more.
