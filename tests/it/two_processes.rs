@@ -14,6 +14,7 @@ use std::time::Duration;
 use blackbox::{Client, Healthcare, Reply, Setup};
 use chrono::{DateTime, Utc};
 use clinic::{Clinic, LEADS, PROVIDERS};
+use contracts::ambient::Clock;
 use serde_json::{Value, json};
 use testkit::smtp::{SmtpServer, free_port};
 use tokio::task::JoinSet;
@@ -188,7 +189,7 @@ async fn each_time_is_booked_once(client: &Client, booked: &[String]) {
 }
 
 async fn until_the(at: DateTime<Utc>) {
-    tokio::time::sleep((at - Utc::now()).to_std().unwrap_or_default()).await;
+    tokio::time::sleep((at - Clock::system().now()).to_std().unwrap_or_default()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -235,7 +236,7 @@ async fn two_processes_on_one_database_lose_nothing_and_do_nothing_twice_while_o
     // What a killed process had in hand is done by whoever finds it when its claim is over, after a minute.
     until("all goes out", async || {
         let told = all(&both[0], "/api/notifications").await;
-        clinic.reminders(&told).all(|item| item["status"] != "Scheduled") && all_went_out(&both[1]).await
+        Clinic::reminders(&told).all(|item| item["status"] != "Scheduled") && all_went_out(&both[1]).await
     })
     .await;
 
@@ -243,7 +244,7 @@ async fn two_processes_on_one_database_lose_nothing_and_do_nothing_twice_while_o
     nothing_is_told_twice(&told);
     no_time_is_offered_to_two(&told);
     each_time_is_booked_once(&both[1], &booked).await;
-    let due: Vec<_> = clinic.reminders(&told).collect();
+    let due: Vec<_> = Clinic::reminders(&told).collect();
     assert_eq!(due.len(), PROVIDERS * LEADS.len());
     assert!(due.iter().all(|item| item["status"] == "Sent"), "{due:#?}");
     let came = copies(&mail);

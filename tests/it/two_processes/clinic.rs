@@ -2,6 +2,7 @@
 
 use blackbox::Client;
 use chrono::{DateTime, Datelike, TimeDelta, Utc, Weekday};
+use contracts::ambient::Clock;
 use serde_json::{Value, json};
 
 use super::{all, call, text, until};
@@ -51,7 +52,7 @@ async fn provider(client: &Client, id: &str) {
 
 /// A Monday of which nobody is reminded yet.
 fn full_day() -> String {
-    let days = (7..14).map(|days| Utc::now().date_naive() + TimeDelta::days(days));
+    let days = (7..14).map(|days| Clock::system().now().date_naive() + TimeDelta::days(days));
     days.into_iter().find(|day| day.weekday() == Weekday::Mon).unwrap().to_string()
 }
 
@@ -75,7 +76,7 @@ impl Clinic {
                 make(other, "/api/appointments/waitlist", body).await;
             }
         }
-        let mut this = Self { first_due: Utc::now() };
+        let mut this = Self { first_due: Clock::system().now() };
         for at in 0..PROVIDERS {
             for (nth, lead) in LEADS.iter().enumerate() {
                 patient(one, &format!("r{at}x{nth}")).await;
@@ -87,7 +88,7 @@ impl Clinic {
     }
 
     async fn book_what_is_due(&mut self, [one, other]: [&Client; 2]) {
-        let soon = Utc::now() + TO_PREPARE;
+        let soon = Clock::system().now() + TO_PREPARE;
         self.first_due = soon - TimeDelta::seconds(soon.timestamp() % 60);
         for at in 0..PROVIDERS {
             for nth in 0..LEADS.len() {
@@ -112,7 +113,7 @@ impl Clinic {
     }
 
     /// The reminders that are due, of all that is told.
-    pub(crate) fn reminders<'a>(&self, told: &'a [Value]) -> impl Iterator<Item = &'a Value> {
+    pub(crate) fn reminders(told: &[Value]) -> impl Iterator<Item = &Value> {
         told.iter()
             .filter(|item| text(item, "type") == "reminder" && text(item, "appointmentId").starts_with("due"))
     }
