@@ -17,7 +17,7 @@ use crate::domain::page;
 use crate::domain::visit::{Person, Visit};
 use crate::error::Error;
 use crate::links::Purpose;
-use crate::store::answer::{answer_note, reminder_find};
+use crate::store::answer::{answer_name, answer_note, reminder_find};
 use crate::store::preference::preference_find;
 
 const OVER: &str =
@@ -77,7 +77,7 @@ async fn take<E: Endpoint<Reply = HtmlPage>>(
     // What is noted here has the link stay over, whatever becomes of the appointment.
     db::retrying(&api.db, async |mut tx| {
         lock_patient(&mut tx, Some(&visit.patient)).await?;
-        answer_note(&mut tx, token.notification(), name(word)).await?;
+        answer_note(&mut tx, token.notification(), word).await?;
         Ok::<_, Error>(tx.commit().await?)
     })
     .await?;
@@ -104,7 +104,7 @@ async fn visit(api: &Api, word: PatientsWord, token: &LinkToken) -> Result<Visit
     drop(tx);
     let Person::Patient(patient) = &waiting.person else { return Err(Error::NotFound) };
     trail::concerns(patient.as_str());
-    let is_said = answered.is_some_and(|answered| answered == name(word));
+    let is_said = answered.is_some_and(|answered| answered == answer_name(word));
     if is_said || waiting.visit.starts_at <= api.db.clock().now() {
         return Err(over().into());
     }
@@ -115,13 +115,6 @@ async fn language(api: &Api, visit: &Visit) -> Result<Language, Error> {
     let mut tx = api.db.read().await?;
     let kept = preference_find(&mut tx, &api.db, &Person::Patient(visit.patient.clone())).await?;
     Ok(kept.map(|(_, preference)| preference.language()).unwrap_or_default())
-}
-
-fn name(word: PatientsWord) -> &'static str {
-    match word {
-        PatientsWord::Confirm => "confirm",
-        PatientsWord::Cancel => "cancel",
-    }
 }
 
 fn over() -> Problem {

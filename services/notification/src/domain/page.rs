@@ -45,6 +45,14 @@ impl Words<'_> {
     }
 }
 
+/// That what is looked for is there: for a program that does not go by itself.
+pub fn elsewhere(target: &str) -> HtmlPage {
+    let target = escaped(target);
+    HtmlPage(format!(
+        "<!doctype html>\n<meta charset=\"utf-8\">\n<title>{target}</title>\n<a href=\"{target}\">{target}</a>\n"
+    ))
+}
+
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

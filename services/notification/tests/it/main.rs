@@ -8,6 +8,7 @@ mod channels;
 mod devices;
 mod dkim;
 mod events;
+mod follow;
 mod invitations;
 mod list;
 mod mail;
