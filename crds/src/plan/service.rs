@@ -184,6 +184,7 @@ fn integrations(stack: &Stack, service: ServiceName) -> Integrations {
                 sms_fallback: outside.sms_fallback.iter().map(sms).collect(),
                 push: outside.push.as_ref().map(push),
                 public_url: outside.public_url.clone(),
+                link_hosts: outside.link_hosts.clone(),
                 ..Integrations::default()
             }
         }

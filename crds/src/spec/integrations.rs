@@ -37,6 +37,10 @@ pub struct IntegrationsSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 320), regex(pattern = forms::ENDPOINT))]
     pub public_url: Option<String>,
+    /// Hosts of the clinic's own pages: links of messages to them are counted when they are followed. Left out: none are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 253), regex(pattern = forms::HOST_OR_ADDRESS)), extend("x-kubernetes-list-type" = "set"))]
+    pub link_hosts: Vec<String>,
     /// The provider that takes card payments.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub payments: Option<Payments>,

@@ -362,7 +362,7 @@ pub(super) fn integrations() -> Vec<Rule> {
     };
     let reports = rule("!has(self.mailReports) || has(self.mail)", "must be left out without mail")
         .field_path(".mailReports");
-    vec![needs("mail", "mailFallback"), needs("sms", "smsFallback"), reports]
+    vec![needs("mail", "mailFallback"), needs("sms", "smsFallback"), needs("publicUrl", "linkHosts"), reports]
 }
 
 pub(super) fn mail_fallback() -> Vec<Rule> {

@@ -24,6 +24,9 @@ pub(super) fn check(spec: &IntegrationsSpec, faults: &mut Faults) {
             faults.add(format!("{PATH}.{name}Fallback"), format!("must be left out without {name}"));
         }
     }
+    if spec.public_url.is_none() && !spec.link_hosts.is_empty() {
+        faults.add(format!("{PATH}.linkHosts"), "must be left out without publicUrl");
+    }
     if let Some(reports) = &spec.mail_reports {
         check_reports(reports, spec.mail.is_some(), faults);
     }

@@ -106,7 +106,7 @@ async fn measure(count: u32, engine: Engine) {
     let before = resident_mb();
     let begun = Instant::now();
     let running =
-        tokio::spawn(deliver::run(Delivery::new(db.clone(), channels, Links::new(db.clone(), None))));
+        tokio::spawn(deliver::run(Delivery::new(db.clone(), channels, Links::new(db.clone(), None, &[]))));
     let mut most = before;
     while waiting(db).await > 0 {
         tokio::time::sleep(Duration::from_millis(500)).await;

@@ -53,6 +53,7 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
             .on(api::callbacks::status)
             .on(api::callbacks::inbound)
             .on(api::mail_reports::take)
+            .on(api::follow::follow)
             .on(api::unsubscribe::page)
             .on(api::unsubscribe::take)
             .on(api::answers::confirm_page)

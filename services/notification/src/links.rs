@@ -4,10 +4,14 @@
 //! is, under this service's index key (HMAC-SHA256). Whoever was written to has it, nobody else can make one, and one that is for one thing is for nothing
 //! else. It names nobody: whose it is stands in the message's row, and goes with it.
 
+use std::sync::Arc;
+
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use contracts::id::NotificationId;
 use contracts::links::LinkToken;
 use db::Db;
+
+use crate::domain::counted_link;
 
 /// What a link is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +22,8 @@ pub enum Purpose {
     Confirm,
     /// It does not.
     Cancel,
+    /// What somebody wrote in it is read: a link of theirs is followed, and counted.
+    Follow,
     /// A mail server reports on a mail: no link, but what the mail is called outside.
     Report,
 }
@@ -29,6 +35,7 @@ impl Purpose {
             Self::Unsubscribe => "unsubscribe",
             Self::Confirm => "confirm",
             Self::Cancel => "cancel",
+            Self::Follow => "links",
             Self::Report => "report",
         }
     }
@@ -40,12 +47,14 @@ pub struct Links {
     db: Db,
     /// Where the gateway is reached from outside, without a slash at its end; `None` where nobody says: there are no links then.
     base: Option<String>,
+    /// Links to these hosts are counted.
+    counted: Arc<[String]>,
 }
 
 impl Links {
-    /// Below this address.
-    pub fn new(db: Db, public_url: Option<&str>) -> Self {
-        Self { db, base: public_url.map(|url| url.trim_end_matches('/').to_owned()) }
+    /// Below this address. Links that a message has to the hosts of `counted` are counted.
+    pub fn new(db: Db, public_url: Option<&str>, counted: &[String]) -> Self {
+        Self { db, base: public_url.map(|url| url.trim_end_matches('/').to_owned()), counted: counted.into() }
     }
 
     /// A message's link for this.
@@ -87,6 +96,38 @@ impl Links {
             }
         }
         Ok(text)
+    }
+
+    /// A message's text with its links to the clinic's pages made such that count who follows them: as it goes out.
+    ///
+    /// # Errors
+    /// Before the keys store is migrated.
+    pub fn counting(&self, text: &str, id: &NotificationId) -> Result<String, db::Error> {
+        let mut text = text.to_owned();
+        if self.counted.is_empty() {
+            return Ok(text);
+        }
+        let Some(url) = self.url(Purpose::Follow, id)? else { return Ok(text) };
+        // From the last on, so that the others stay where they stand.
+        for (number, at) in counted_link::links(&text).into_iter().enumerate().rev() {
+            if self.target(&text[at.clone()]).is_some() {
+                text.replace_range(at, &format!("{url}/{number}"));
+            }
+        }
+        Ok(text)
+    }
+
+    /// Where a link of a message's text leads, if it is counted.
+    pub fn followed(&self, text: &str, number: usize) -> Option<String> {
+        let at = counted_link::links(text).into_iter().nth(number)?;
+        self.target(&text[at])
+    }
+
+    /// Links of this service's own are counted by what they do.
+    fn target(&self, link: &str) -> Option<String> {
+        let base = self.base.as_ref()?;
+        let is_own = link.strip_prefix(base.as_str()).is_some_and(|rest| rest.starts_with("/api/"));
+        counted_link::target(link, &self.counted).filter(|_| !is_own)
     }
 
     /// Whether we made this one, for this. It takes the same time wherever it differs.

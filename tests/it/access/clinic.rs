@@ -42,6 +42,7 @@ impl Whose {
             "{feedId}" => &self.feed[0],
             "{fileId}" => &self.feed[1],
             "{tokenId}" => "notif_none.BwcHBwcHBwcHBwcHBwcHBw",
+            "{linkId}" => "0",
             "{credentialId}" => &self.credential,
             "{referralId}" => &self.referral,
             "{deviceId}" => &self.device,

@@ -17,7 +17,7 @@ use crate::domain::page;
 use crate::domain::visit::{Person, Visit};
 use crate::error::Error;
 use crate::links::Purpose;
-use crate::store::answer::{answer_note, reminder_find};
+use crate::store::answer::{answer_name, answer_note, reminder_find};
 use crate::store::preference::preference_find;
 use crate::store::told::told_find;
 
@@ -84,7 +84,7 @@ async fn take<E: Endpoint<Reply = HtmlPage>>(
     // What is noted here has the link stay over, whatever becomes of the appointment.
     db::retrying(&api.db, async |mut tx| {
         lock_patient(&mut tx, Some(&visit.patient)).await?;
-        answer_note(&mut tx, token.notification(), name(word)).await?;
+        answer_note(&mut tx, token.notification(), word).await?;
         Ok::<_, Error>(tx.commit().await?)
     })
     .await?;
@@ -115,7 +115,7 @@ async fn visit(api: &Api, word: PatientsWord, token: &LinkToken) -> Result<Visit
     let over_now = if visit.starts_at <= api.db.clock().now() {
         Some(page::Over::Begun)
     } else {
-        answered.is_some_and(|answered| answered == name(word)).then_some(page::Over::Answered)
+        answered.is_some_and(|answered| answered == answer_name(word)).then_some(page::Over::Answered)
     };
     match over_now {
         Some(why) => Err(over(why, language(api, &visit).await?).into()),
@@ -142,13 +142,6 @@ async fn language(api: &Api, visit: &Visit) -> Result<Language, Error> {
     let mut tx = api.db.read().await?;
     let kept = preference_find(&mut tx, &api.db, &Person::Patient(visit.patient.clone())).await?;
     Ok(kept.map(|(_, preference)| preference.language()).unwrap_or_default())
-}
-
-fn name(word: PatientsWord) -> &'static str {
-    match word {
-        PatientsWord::Confirm => "confirm",
-        PatientsWord::Cancel => "cancel",
-    }
 }
 
 fn over(why: page::Over<'_>, language: Language) -> Problem {

@@ -16,8 +16,9 @@ use http_kit::{Answer, Call, access};
 use super::Api;
 use crate::domain::delivery::Cause;
 use crate::error::Error;
+use crate::store::engagement::notifications_effects;
 use crate::store::notification::{Sealed, notification_find};
-use crate::store::outcome::{notification_replay, notifications_count, notifications_effects};
+use crate::store::outcome::{notification_replay, notifications_count};
 use crate::store::suppression::{Suppression, suppression_find, suppression_lift, suppression_list};
 
 /// Days that the figures are of, if nothing else is asked for; and at most.

@@ -6,6 +6,7 @@ pub mod deliveries;
 pub mod devices;
 pub mod events;
 pub mod export;
+pub mod follow;
 pub mod list;
 pub mod mail_reports;
 pub mod preferences;
@@ -53,7 +54,7 @@ impl Api {
         let around = (&kit.world.secrets, &kit.world.clock, &kit.world.random);
         let channels = Channels::new(outside, around)?;
         let web_push = outside.push.as_ref().and_then(|push| push.web_push.as_ref());
-        let links = Links::new(kit.db.clone(), outside.public_url.as_deref());
+        let links = Links::new(kit.db.clone(), outside.public_url.as_deref(), &outside.link_hosts);
         let delivery = Delivery::new(kit.db.clone(), channels, links);
         let years = kit.settings.retention.notifications;
         Ok(Self {

@@ -1,6 +1,7 @@
 //! What a notification is and how its delivery goes: pure rules, no SQL, no HTTP, no clock.
 
 pub mod built_in;
+pub mod counted_link;
 pub mod credential_expiring;
 pub mod delivery;
 pub mod device;

@@ -1,6 +1,7 @@
 //! A notification, and what makes one valid.
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use contracts::appointment_answers::PatientsWord;
 use contracts::field::{self, BadField, Email, Phone};
 use contracts::id::{AppointmentId, NotificationId, PatientId};
 use contracts::notifications::{
@@ -79,6 +80,12 @@ pub struct Notification {
     pub provider_code: Option<String>,
     /// When somebody complained of it.
     pub complained_at: Option<DateTime<Utc>>,
+    /// How often a link in it was followed.
+    pub clicks: u64,
+    /// When, the first time.
+    pub first_clicked_at: Option<DateTime<Utc>>,
+    /// What was answered by a link in it, last.
+    pub answer: Option<PatientsWord>,
 }
 
 impl Draft {
@@ -168,6 +175,9 @@ impl Notification {
             critical: content.critical,
             delivered_at: self.delivered_at.map(instant),
             complained_at: self.complained_at.map(instant),
+            clicks: self.clicks,
+            first_clicked_at: self.first_clicked_at.map(instant),
+            answer: self.answer,
         }
     }
 }

@@ -100,6 +100,9 @@ impl Delivery {
             Channel::Sms | Channel::Push => None,
         };
         let mut content = content.clone();
+        if claimed.channel != Channel::Push {
+            content.body = self.links.counting(&content.body, &id).map_err(not_now)?;
+        }
         if claimed.kind == NotificationType::Reminder {
             content.body = self.links.signed(&content.body, &id).map_err(not_now)?;
         }

@@ -1,5 +1,6 @@
 //! What patients answered to reminders by the links in them.
 
+use contracts::appointment_answers::PatientsWord;
 use contracts::id::NotificationId;
 use db::{Db, Subject, Tx, on, sql};
 
@@ -31,13 +32,27 @@ pub async fn reminder_find(
     }
 }
 
+/// As it stands in its row.
+pub fn answer_name(word: PatientsWord) -> &'static str {
+    match word {
+        PatientsWord::Confirm => "confirm",
+        PatientsWord::Cancel => "cancel",
+    }
+}
+
+pub(super) fn answer_of(name: &str) -> Option<PatientsWord> {
+    [PatientsWord::Confirm, PatientsWord::Cancel].into_iter().find(|word| answer_name(*word) == name)
+}
+
 /// Notes what was answered, under the patient's lock.
-pub async fn answer_note(tx: &mut Tx, id: &NotificationId, answer: &str) -> Result<(), db::Error> {
-    on!(tx, |conn| sqlx::query(sql!("update notification set answer = $2 where id = $1"))
-        .bind(id.as_str())
-        .bind(answer)
-        .execute(conn)
-        .await
-        .map(drop))?;
+pub async fn answer_note(tx: &mut Tx, id: &NotificationId, answer: PatientsWord) -> Result<(), db::Error> {
+    on!(tx, |conn| sqlx::query(sql!(
+        "update notification set version = version + 1, answer = $2 where id = $1"
+    ))
+    .bind(id.as_str())
+    .bind(answer_name(answer))
+    .execute(conn)
+    .await
+    .map(drop))?;
     Ok(())
 }

@@ -75,7 +75,7 @@ async fn keep_aside(
 async fn batch(tx: &mut Tx, patient: &PatientId, after: &str) -> Result<Vec<Sealed>, db::Error> {
     Ok(on!(tx, |conn| {
         sqlx::query_as(sql!(
-        "select id, version, created_at, channel, status, patient_id, body, sent_at, delivered_at, error, provider_code, kind, appointment_id, send_at, complained_at from notification \
+        "select id, version, created_at, channel, status, patient_id, body, sent_at, delivered_at, error, provider_code, kind, appointment_id, send_at, complained_at, clicks, first_clicked_at, answer from notification \
          where patient_id = $1 and id > $2 and status <> 'Scheduled' order by id limit $3"
     ))
     .bind(patient.as_str())

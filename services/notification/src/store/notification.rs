@@ -10,6 +10,7 @@ use sqlx::FromRow;
 use crate::domain::notification::{Content, Draft, Notification, addressee};
 use crate::domain::search::{Key, Search};
 use crate::error::Error;
+use crate::store::answer::answer_of;
 use crate::store::claim::{Claim, LEASE};
 
 /// Days for which a notification is kept after the month in which it was asked for.
@@ -54,6 +55,9 @@ pub struct Sealed {
     send_at: Option<DateTime<Utc>>,
     provider_code: Option<String>,
     complained_at: Option<DateTime<Utc>>,
+    clicks: i64,
+    first_clicked_at: Option<DateTime<Utc>>,
+    answer: Option<String>,
 }
 
 pub(super) fn period(created_at: DateTime<Utc>) -> Period {
@@ -128,6 +132,9 @@ impl Sealed {
             send_at: self.send_at,
             provider_code: self.provider_code,
             complained_at: self.complained_at,
+            clicks: u64::try_from(self.clicks).unwrap_or(0),
+            first_clicked_at: self.first_clicked_at,
+            answer: self.answer.as_deref().and_then(answer_of),
         }))
     }
 }
@@ -230,7 +237,7 @@ pub async fn notification_find(tx: &mut Tx, id: &NotificationId) -> Result<Optio
     let now = tx.now();
     Ok(on!(tx, |conn| {
         sqlx::query_as(sql!(
-        "select id, version, created_at, channel, status, patient_id, body, sent_at, delivered_at, error, provider_code, kind, appointment_id, send_at, complained_at from notification \
+        "select id, version, created_at, channel, status, patient_id, body, sent_at, delivered_at, error, provider_code, kind, appointment_id, send_at, complained_at, clicks, first_clicked_at, answer from notification \
          where id = $1 and expires_at > $2"
     ))
     .bind(id.as_str())
@@ -277,7 +284,7 @@ async fn of_appointment(
     let (now, after, (channel, status, kind)) = (tx.now(), search.window.below(), names(search));
     Ok(on!(tx, |conn| {
         sqlx::query_as(sql!(
-        "select id, version, created_at, channel, status, patient_id, body, sent_at, delivered_at, error, provider_code, kind, appointment_id, send_at, complained_at from notification \
+        "select id, version, created_at, channel, status, patient_id, body, sent_at, delivered_at, error, provider_code, kind, appointment_id, send_at, complained_at, clicks, first_clicked_at, answer from notification \
          where appointment_id = $1 and expires_at > $2 and (created_at, id) < ($3, $4) \
            and ($5 = '' or channel = $5) and ($6 = '' or case when delivered_at is null then status else 'Delivered' end = $6) and ($7 = '' or kind = $7) and ($8 = '' or patient_id = $8) \
            and ($9 or addressee = $10) \
@@ -304,7 +311,7 @@ async fn to_addressee(tx: &mut Tx, search: &Search, addressee: &[u8]) -> Result<
     let patient = search.patient.as_ref().map_or("", |id| id.as_str());
     Ok(on!(tx, |conn| {
         sqlx::query_as(sql!(
-        "select id, version, created_at, channel, status, patient_id, body, sent_at, delivered_at, error, provider_code, kind, appointment_id, send_at, complained_at from notification \
+        "select id, version, created_at, channel, status, patient_id, body, sent_at, delivered_at, error, provider_code, kind, appointment_id, send_at, complained_at, clicks, first_clicked_at, answer from notification \
          where addressee = $1 and expires_at > $2 and (created_at, id) < ($3, $4) \
            and ($5 = '' or channel = $5) and ($6 = '' or case when delivered_at is null then status else 'Delivered' end = $6) and ($7 = '' or patient_id = $7) \
            and ($9 = '' or kind = $9) \
@@ -328,7 +335,7 @@ async fn of_patient(tx: &mut Tx, search: &Search, patient: &PatientId) -> Result
     let (now, after, (channel, status, kind)) = (tx.now(), search.window.below(), names(search));
     Ok(on!(tx, |conn| {
         sqlx::query_as(sql!(
-        "select id, version, created_at, channel, status, patient_id, body, sent_at, delivered_at, error, provider_code, kind, appointment_id, send_at, complained_at from notification \
+        "select id, version, created_at, channel, status, patient_id, body, sent_at, delivered_at, error, provider_code, kind, appointment_id, send_at, complained_at, clicks, first_clicked_at, answer from notification \
          where patient_id = $1 and expires_at > $2 and (created_at, id) < ($3, $4) \
            and ($5 = '' or channel = $5) and ($6 = '' or case when delivered_at is null then status else 'Delivered' end = $6) and ($8 = '' or kind = $8) \
          order by created_at desc, id desc limit $7"
@@ -356,7 +363,7 @@ async fn of_theirs(
     let (now, after, (channel, status, kind)) = (tx.now(), search.window.below(), names(search));
     Ok(on!(tx, |conn| {
         sqlx::query_as(sql!(
-        "select id, version, created_at, channel, status, patient_id, body, sent_at, delivered_at, error, provider_code, kind, appointment_id, send_at, complained_at from notification \
+        "select id, version, created_at, channel, status, patient_id, body, sent_at, delivered_at, error, provider_code, kind, appointment_id, send_at, complained_at, clicks, first_clicked_at, answer from notification \
          where expires_at > $1 and (created_at, id) < ($2, $3) \
            and ($4 = '' or channel = $4) and ($5 = '' or case when delivered_at is null then status else 'Delivered' end = $5) and ($7 or addressee = $8) \
            and ($12 = '' or kind = $12) and ($13 = '' or appointment_id = $13) and patient_id in ( \
@@ -387,7 +394,7 @@ async fn of_all(tx: &mut Tx, search: &Search) -> Result<Vec<Sealed>, db::Error> 
     let (now, after, (channel, status, kind)) = (tx.now(), search.window.below(), names(search));
     Ok(on!(tx, |conn| {
         sqlx::query_as(sql!(
-        "select id, version, created_at, channel, status, patient_id, body, sent_at, delivered_at, error, provider_code, kind, appointment_id, send_at, complained_at from notification \
+        "select id, version, created_at, channel, status, patient_id, body, sent_at, delivered_at, error, provider_code, kind, appointment_id, send_at, complained_at, clicks, first_clicked_at, answer from notification \
          where expires_at > $1 and (created_at, id) < ($2, $3) \
            and ($4 = '' or channel = $4) and ($5 = '' or case when delivered_at is null then status else 'Delivered' end = $5) and ($7 = '' or kind = $7) \
          order by created_at desc, id desc limit $6"

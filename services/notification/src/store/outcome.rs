@@ -1,14 +1,12 @@
 //! What providers tell of notifications that were handed on, and what staff does with those that have failed.
 
 use chrono::{DateTime, Utc};
-use contracts::deliveries::NotificationEffect;
 use contracts::id::NotificationId;
 use contracts::notifications::{Channel, NotificationStatus};
 use db::{Db, Tx, on, sql};
-use sqlx::FromRow;
 
 use crate::domain::delivery::Refusal;
-use crate::store::notification::{CHANNELS, STATUSES, channel_name, channel_of, kind_of, status_name};
+use crate::store::notification::{CHANNELS, STATUSES, channel_name, status_name};
 
 /// Notes that a notification arrived; `false` if there is none that this is news of. Where it stands goes forward only.
 pub async fn notification_delivered(
@@ -161,51 +159,4 @@ pub async fn notifications_count(
         Some((channel, status, u64::try_from(count).unwrap_or(0)))
     };
     Ok(rows.into_iter().filter_map(known).collect())
-}
-
-/// What came of the notifications that were asked for in this stretch and handed on: how many there are of a channel and type, arrived, came back, were
-/// complained of.
-pub async fn notifications_effects(
-    tx: &mut Tx,
-    (from, until): (DateTime<Utc>, DateTime<Utc>),
-) -> Result<Vec<NotificationEffect>, db::Error> {
-    let now = tx.now();
-    let rows: Vec<Effects> = on!(tx, |conn| {
-        sqlx::query_as(sql!(
-        "select channel, kind, count(*) as sent, count(delivered_at) as delivered, \
-             count(case when status = 'Failed' then 1 end) as bounced, count(complained_at) as complained \
-         from notification where created_at >= $1 and created_at < $2 and expires_at > $3 and sent_at is not null \
-         group by channel, kind order by channel, kind"
-    ))
-    .bind(from)
-    .bind(until)
-    .bind(now)
-    .fetch_all(conn)
-    .await
-    })?;
-    Ok(rows.into_iter().filter_map(Effects::view).collect())
-}
-
-#[derive(FromRow)]
-struct Effects {
-    channel: String,
-    kind: String,
-    sent: i64,
-    delivered: i64,
-    bounced: i64,
-    complained: i64,
-}
-
-impl Effects {
-    fn view(self) -> Option<NotificationEffect> {
-        let count = |count: i64| u64::try_from(count).unwrap_or(0);
-        Some(NotificationEffect {
-            channel: channel_of(&self.channel)?,
-            kind: kind_of(&self.kind)?,
-            sent: count(self.sent),
-            delivered: count(self.delivered),
-            bounced: count(self.bounced),
-            complained: count(self.complained),
-        })
-    }
 }

@@ -104,7 +104,7 @@ channel_tests! {
         assert_eq!(send(&stack, "email", BODY).await.expect(409).json()["code"], "suppressed");
         assert_eq!(reasons(&stack).await, ["Bounce"]);
         let counted = get(&stack, "/api/notifications/statistics").await.expect(200).json();
-        let effect = serde_json::json!({"channel": "Email", "type": "message", "sent": 1, "delivered": 0, "bounced": 1, "complained": 0});
+        let effect = serde_json::json!({"channel": "Email", "type": "message", "sent": 1, "delivered": 0, "bounced": 1, "complained": 0, "clicked": 0, "clicks": 0, "confirmed": 0, "cancelled": 0});
         assert_eq!(counted["effects"], serde_json::json!([effect]));
     }
 

@@ -11,6 +11,7 @@ mod device_owners;
 mod devices;
 mod dkim;
 mod events;
+mod follow;
 mod invitations;
 mod list;
 mod mail;

@@ -220,6 +220,14 @@ pub struct NotificationEffect {
     pub bounced: u64,
     /// So many of them were complained of.
     pub complained: u64,
+    /// Of so many a link was followed.
+    pub clicked: u64,
+    /// So often links of theirs were.
+    pub clicks: u64,
+    /// So many were answered last by the link that confirms.
+    pub confirmed: u64,
+    /// So many by the one that calls off.
+    pub cancelled: u64,
 }
 
 /// How many.

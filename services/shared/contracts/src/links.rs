@@ -107,6 +107,17 @@ impl Words<'_> {
     }
 }
 
+impl HtmlPage {
+    /// That what is looked for is there: for a program that does not go by itself.
+    #[must_use]
+    pub fn elsewhere(target: &str) -> Self {
+        let target = escaped(target);
+        Self(format!(
+            "<!doctype html>\n<meta charset=\"utf-8\">\n<title>{target}</title>\n<a href=\"{target}\">{target}</a>\n"
+        ))
+    }
+}
+
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api;
+use crate::appointment_answers::PatientsWord;
 use crate::audit::{AuditEvents, AuditSearch};
 use crate::audit_verification::{ServiceVerification, VerificationQuery};
 use crate::deliveries::{
@@ -121,6 +122,10 @@ api! {
     /// Take a mail server's report on a mail that came back or was complained of; the clinic's mail server brings its token.
     mail_report: MailReport = Post "/api/notifications/callbacks/mail" (mail RawMail),
         public, answers 200 ReportTaken;
+
+    /// Follow a link that a message has to one of the clinic's pages; it is counted.
+    follow_link: FollowLink = Get "/api/notifications/links/{tokenId}/{linkId}" [token: LinkToken, number: u8],
+        public, answers 303 HtmlPage;
 
     /// See what a mail's link ends, before it does.
     unsubscribe_page: UnsubscribePage = Get "/api/notifications/unsubscribe/{tokenId}" [token: LinkToken],
@@ -422,6 +427,20 @@ pub struct Notification {
     /// When whoever got it complained of it, if they did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub complained_at: Option<String>,
+    /// How often links in it to the clinic's pages were followed.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub clicks: u64,
+    /// When one was, the first time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_clicked_at: Option<String>,
+    /// What the patient answered by one of its links, last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<PatientsWord>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Which notifications.

@@ -48,6 +48,8 @@ pub struct Call<E: Endpoint> {
     /// What somebody outside vouches for their call with: an SMS provider's signature (`X-Twilio-Signature`), the token that Google was given
     /// for a channel (`X-Goog-Channel-Token`); or, where anybody may call, what stands in `Authorization`.
     pub signature: Option<String>,
+    /// Whether only the answer's head is asked for (`HEAD`): nobody reads what is there.
+    pub is_head: bool,
 }
 
 /// What comes of reading a request.
@@ -122,6 +124,7 @@ pub(crate) async fn parse<E: Endpoint>(
         user_agent,
         last_event_id,
         signature,
+        is_head: parts.method == http::Method::HEAD,
     };
     Ok(Parsed::Call(Box::new(call)))
 }

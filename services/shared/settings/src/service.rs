@@ -230,6 +230,9 @@ pub struct Integrations {
     /// Where the gateway is reached from outside, such as `https://clinic.example`: providers tell there what became of messages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub public_url: Option<String>,
+    /// Links of messages to these hosts are counted when they are followed; none are without `public_url`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub link_hosts: Vec<String>,
 }
 
 /// Addresses that are told of what happens here: whoever may make a webhook names one.

@@ -278,7 +278,8 @@ impl TestStack {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         let client = clients.entry(service).or_insert_with(|| {
             let socket = self.address(service).unix_path().expect("a socket").to_path_buf();
-            reqwest::Client::builder().unix_socket(socket).build().expect("a client")
+            let led_nowhere = reqwest::redirect::Policy::none();
+            reqwest::Client::builder().unix_socket(socket).redirect(led_nowhere).build().expect("a client")
         });
         client.request(method, format!("http://{service}{path}"))
     }

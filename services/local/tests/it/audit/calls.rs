@@ -314,6 +314,7 @@ fn of_records_and_notifications() -> Vec<Called> {
         // Nobody has brought the mail server's token.
         call("mail_report", "/api/notifications/callbacks/mail", "Subject: failed", false, 404),
         // Nobody has signed this.
+        call("follow_link", "/api/notifications/links/notif_1.BwcHBwcHBwcHBwcHBwcHBw/0", "", false, 404),
         call(
             "unsubscribe_page",
             "/api/notifications/unsubscribe/notif_1.BwcHBwcHBwcHBwcHBwcHBw",
