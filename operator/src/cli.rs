@@ -135,7 +135,7 @@ const CA_EVERY: Duration = Duration::from_mins(1);
 pub async fn run(options: Options, out: &mut impl std::io::Write) -> Result<(), Error> {
     let printing = Error::surroundings("printing");
     match options.command.unwrap_or(Command::Run(options.run)) {
-        Command::Run(options) => operate(options).await,
+        Command::Run(options) => Box::pin(operate(options)).await,
         Command::Crd => {
             let crd =
                 stack::crd_yaml().map_err(|error| printing(std::io::Error::other(error.to_string())))?;
