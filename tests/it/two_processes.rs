@@ -117,8 +117,9 @@ async fn write(client: Client, next: Arc<AtomicU32>) -> Vec<String> {
 fn copies(mail: &SmtpServer) -> BTreeMap<String, usize> {
     let mut copies = BTreeMap::new();
     for mail in mail.mails() {
-        let name = mail.header("message-id").trim_start_matches('<').split('@').next().unwrap_or_default();
-        *copies.entry(name.to_owned()).or_default() += 1;
+        let name = mail.header("message-id").trim_start_matches('<');
+        let (id, _) = name.split_once('.').expect("a name and its signature");
+        *copies.entry(id.to_owned()).or_default() += 1;
     }
     copies
 }

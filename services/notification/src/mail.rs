@@ -26,6 +26,7 @@ use crate::smtp::{Fault, Pool, Privacy, Server};
 /// §4.2.3's 530) and a host that takes no mail at all (RFC 7504).
 const REFUSALS_OF_US: [u16; 5] = [521, 530, 534, 535, 538];
 
+const SILENT: &str = "The mail server does not answer.";
 const LACKS: &str = "The mail server lacks what is needed, such as STARTTLS.";
 
 /// Hands mail to the stack's server.
@@ -116,6 +117,8 @@ impl Mailer {
         match self.server.send(&pool, login.as_ref(), (&envelope, &raw)).await {
             Ok(()) => Outcome::Sent(None),
             Err(Fault::Smtp(error)) => not_sent(&error),
+            Err(Fault::NotTaken) => Outcome::not_now(SILENT),
+            Err(Fault::Unsure) => Outcome::unsure(SILENT),
             Err(Fault::Lacks) => Outcome::not_now(LACKS),
         }
     }
@@ -188,23 +191,9 @@ fn not_sent(error: &smtp::Error) -> Outcome {
         Some(code) => Outcome::not_now(&format!("The mail server does not take it now ({code}).")),
         None if is_about_tls(error) => Outcome::not_now("The mail server offers no TLS that can be trusted."),
         None if error.is_client() => Outcome::not_now(LACKS),
-        // Nobody to speak to: nothing was said.
-        None if is_refused(error) => Outcome::not_now("The mail server does not answer."),
-        None => Outcome::unsure("The mail server does not answer."),
+        // There is no connection: nothing was handed over.
+        None => Outcome::not_now(SILENT),
     }
-}
-
-/// Whether there was no connection at all.
-fn is_refused(error: &smtp::Error) -> bool {
-    use std::io::ErrorKind as K;
-    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
-    let mut io = causes.filter_map(|cause| cause.downcast_ref::<std::io::Error>());
-    io.any(|error| {
-        matches!(
-            error.kind(),
-            K::ConnectionRefused | K::HostUnreachable | K::NetworkUnreachable | K::NotFound
-        )
-    })
 }
 
 /// Whether the two did not agree on TLS. Over the network that is an I/O error: rustls says `InvalidData` of what it does not accept.

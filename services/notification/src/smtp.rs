@@ -13,13 +13,19 @@ use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail, Noop, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
+use tokio::time::timeout;
 
-/// Kept open though nothing is sent: servers give a client five minutes between commands (RFC 5321 §4.5.3.2.7), and not all do.
+/// Used again though nothing was sent for so long: servers give a client five minutes between commands (RFC 5321 §4.5.3.2.7), and not all do.
 const IDLE_MAX: Duration = Duration::from_mins(1);
-/// One that was used so lately is there; any other is asked.
+/// What is no mail takes no longer: a look whether a connection is still there, and a goodbye.
+const ASIDE_MAX: Duration = Duration::from_millis(300);
+/// One that was used so lately is there, most likely; any other is asked.
 const FRESH: Duration = Duration::from_secs(2);
 /// Connections that are kept open: it is not asked for more at once than are handed on.
 const KEPT_MAX: usize = 16;
+
+/// The answer to DATA (RFC 5321 §4.2.2).
+const GO_ON: u16 = 354;
 
 /// How it is spoken to.
 pub(crate) enum Privacy {
@@ -40,18 +46,30 @@ pub(crate) struct Server {
     pub(crate) timeout: Duration,
 }
 
-/// Why a mail was not taken.
+/// Why a mail was not taken, or may not have been.
 #[derive(Debug)]
 pub(crate) enum Fault {
-    /// What was said, or that nothing was.
+    /// What was said instead, or why there is no connection.
     Smtp(Error),
+    /// The server said nothing, or nothing that makes sense, before the mail itself was sent: it was not taken.
+    NotTaken,
+    /// The same once the mail was sent: nobody knows.
+    Unsure,
     /// The server cannot take what the mail has: an address or a text that is not ASCII.
     Lacks,
 }
 
-impl From<Error> for Fault {
-    fn from(error: Error) -> Self {
-        Self::Smtp(error)
+impl Fault {
+    /// Of a command before the mail itself. 421: the server ends the connection (RFC 5321 §3.8).
+    fn before(error: Error) -> Self {
+        match error.status().map(u16::from) {
+            None | Some(421) => Self::NotTaken,
+            Some(_) => Self::Smtp(error),
+        }
+    }
+
+    fn after(error: Error) -> Self {
+        if error.status().is_some() { Self::Smtp(error) } else { Self::Unsure }
     }
 }
 
@@ -69,16 +87,15 @@ impl Server {
         login: Option<&Credentials>,
         (envelope, mail): (&Envelope, &str),
     ) -> Result<(), Fault> {
-        let mut connection = match pool.take().await {
-            Some(connection) => connection,
-            None => self.connect(login).await?,
-        };
-        let sent = transact(&mut connection, envelope, mail).await;
-        match &sent {
-            Ok(()) => pool.keep(connection),
-            Err(_) => connection.abort().await,
+        if let Some(connection) = pool.take().await {
+            match transact(pool, connection, envelope, mail).await {
+                // It had been closed since, or takes no more mails on this connection.
+                Err(Fault::NotTaken) => {}
+                sent => return sent,
+            }
         }
-        sent
+        let connection = self.connect(login).await.map_err(Fault::Smtp)?;
+        transact(pool, connection, envelope, mail).await
     }
 
     async fn connect(&self, login: Option<&Credentials>) -> Result<AsyncSmtpConnection, Error> {
@@ -106,7 +123,11 @@ impl Pool {
         loop {
             let (mut connection, used) = self.idle().pop()?;
             let unused = used.elapsed();
-            if unused < FRESH || (unused < IDLE_MAX && connection.command(Noop).await.is_ok()) {
+            if unused < FRESH {
+                return Some(connection);
+            }
+            let asked = timeout(ASIDE_MAX, connection.command(Noop));
+            if unused < IDLE_MAX && asked.await.is_ok_and(|answer| answer.is_ok()) {
                 return Some(connection);
             }
         }
@@ -125,12 +146,25 @@ impl Pool {
     }
 }
 
-/// One mail (RFC 5321 §3.3).
+/// One mail. Its connection is kept if it was taken.
 async fn transact(
-    connection: &mut AsyncSmtpConnection,
+    pool: &Pool,
+    mut connection: AsyncSmtpConnection,
     envelope: &Envelope,
     mail: &str,
 ) -> Result<(), Fault> {
+    let said = say(&mut connection, envelope, mail).await;
+    if said.is_ok() {
+        pool.keep(connection);
+    } else {
+        // Politely, if the server has an ear for it: what it said is known.
+        let _ = timeout(ASIDE_MAX, connection.abort()).await;
+    }
+    said
+}
+
+/// One mail (RFC 5321 §3.3).
+async fn say(connection: &mut AsyncSmtpConnection, envelope: &Envelope, mail: &str) -> Result<(), Fault> {
     let mut parameters = Vec::new();
     let mut addresses = envelope.from().into_iter().chain(envelope.to());
     let is_other = addresses.any(|address| !AsRef::<str>::as_ref(address).is_ascii());
@@ -143,13 +177,17 @@ async fn transact(
         }
         parameters.extend(is_needed.then_some(parameter));
     }
-    connection.command(Mail::new(envelope.from().cloned(), parameters)).await?;
+    let from = Mail::new(envelope.from().cloned(), parameters);
+    connection.command(from).await.map_err(Fault::before)?;
     for to in envelope.to() {
-        connection.command(Rcpt::new(to.clone(), Vec::new())).await?;
+        connection.command(Rcpt::new(to.clone(), Vec::new())).await.map_err(Fault::before)?;
     }
-    connection.command(Data).await?;
-    connection.command(Stuffed(mail)).await?;
-    Ok(())
+    // Any other answer is one to another command: what comes next would not be about this mail.
+    if !connection.command(Data).await.map_err(Fault::before)?.has_code(GO_ON) {
+        return Err(Fault::NotTaken);
+    }
+    let taken = connection.command(Stuffed(mail)).await.map_err(Fault::after)?;
+    if taken.has_code(GO_ON) { Err(Fault::Unsure) } else { Ok(()) }
 }
 
 /// A mail and its end as they are sent: a dot that begins a line is said twice (RFC 5321 §4.5.2).

@@ -23,6 +23,22 @@ const PROGRAMS: [&str; 13] = [
     "wget",
 ];
 
+/// What no link has in it, but a text has after one.
+const ENDS: &str = "<>\"“”„‚‘’«»‹›…";
+
+/// Without what ends a sentence or closes a bracket that was opened before the link.
+fn trimmed(mut link: &str) -> &str {
+    let count = |bracket| link.matches(bracket).count();
+    let mut unopened = count(')').saturating_sub(count('('));
+    loop {
+        link = link.trim_end_matches(['.', ',', ';', ':', '!', '?', '\'']);
+        match link.strip_suffix(')') {
+            Some(shorter) if unopened > 0 => (link, unopened) = (shorter, unopened - 1),
+            _ => return link,
+        }
+    }
+}
+
 /// Where links stand in a text. What ends a sentence is none of them.
 pub fn links(text: &str) -> Vec<Range<usize>> {
     let (mut found, mut at) = (Vec::new(), 0);
@@ -30,8 +46,8 @@ pub fn links(text: &str) -> Vec<Range<usize>> {
         && let Some(begins) = text[at..].find("https://").map(|it| at + it)
     {
         let rest = &text[begins..];
-        let ends = rest.find(|c: char| c.is_whitespace() || "<>\"".contains(c)).unwrap_or(rest.len());
-        let link = rest[..ends].trim_end_matches(['.', ',', ';', ':', '!', '?', ')', '\'']);
+        let ends = rest.find(|c: char| c.is_whitespace() || ENDS.contains(c)).unwrap_or(rest.len());
+        let link = trimmed(&rest[..ends]);
         found.push(begins..begins + link.len());
         at = begins + ends;
     }
@@ -72,6 +88,12 @@ mod tests {
             "See https://a.example/b?c=d. (Or <https://e.example/>, https://f.example/g!)\nhttp://h.example";
         let found: Vec<_> = links(text).into_iter().map(|at| &text[at]).collect();
         assert_eq!(found, ["https://a.example/b?c=d", "https://e.example/", "https://f.example/g"]);
+        let text =
+            "„https://a.example/x“ «https://a.example/y» (https://a.example/a_(b)). https://a.example/z…";
+        let found: Vec<_> = links(text).into_iter().map(|at| &text[at]).collect();
+        let expected =
+            ["https://a.example/x", "https://a.example/y", "https://a.example/a_(b)", "https://a.example/z"];
+        assert_eq!(found, expected);
     }
 
     #[test]

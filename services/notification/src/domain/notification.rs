@@ -15,7 +15,8 @@ use super::visit::Person;
 
 const SUBJECT_CHARS_MAX: usize = 998;
 const MAIL_CHARS_MAX: usize = 100_000;
-const SMS_CHARS_MAX: usize = 1_600;
+/// Characters of a text message, as providers take it in parts.
+pub const SMS_CHARS_MAX: usize = 1_600;
 const TITLE_CHARS_MAX: usize = 200;
 const PUSH_CHARS_MAX: usize = 4_000;
 const DEVICE_TOKEN_BYTES: std::ops::RangeInclusive<usize> = 1..=4_096;

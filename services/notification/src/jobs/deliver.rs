@@ -12,6 +12,7 @@ use tokio::task::{JoinError, JoinSet};
 use crate::channels::{Channels, LookUp, Outgoing};
 use crate::domain::delivery::{Attempted, Cause, Outcome, Refusal, Verdict, decide};
 use crate::domain::device::Target;
+use crate::domain::notification::SMS_CHARS_MAX;
 use crate::domain::preference::opt_out_of;
 use crate::links::{Links, Purpose};
 use crate::store::claim::{Claimed, Unsure, notification_next_due, notification_note, notifications_claim};
@@ -101,7 +102,11 @@ impl Delivery {
         };
         let mut content = content.clone();
         if claimed.channel != Channel::Push {
-            content.body = self.links.counting(&content.body, &id).map_err(not_now)?;
+            let counting = self.links.counting(&content.body, &id).map_err(not_now)?;
+            // Rather uncounted than refused: such a link may be longer than the one it stands for.
+            if claimed.channel != Channel::Sms || counting.chars().count() <= SMS_CHARS_MAX {
+                content.body = counting;
+            }
         }
         if claimed.kind == NotificationType::Reminder {
             content.body = self.links.signed(&content.body, &id).map_err(not_now)?;

@@ -25,8 +25,7 @@ pub async fn notification_followed(tx: &mut Tx, id: &NotificationId) -> Result<(
 }
 
 /// What came of the notifications that were asked for in this stretch and handed on: how many there are of a channel and type, arrived, came back, were
-/// complained of, read
-/// and answered.
+/// complained of, followed and answered.
 pub async fn notifications_effects(
     tx: &mut Tx,
     (from, until): (DateTime<Utc>, DateTime<Utc>),

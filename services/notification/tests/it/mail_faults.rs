@@ -40,6 +40,8 @@ enum Mood {
     Closes,
     /// It has the whole message, and drops the connection before it says so.
     TakesAndDrops,
+    /// It takes one message and ends the connection.
+    TakesOne,
     /// As it should.
     Takes,
 }
@@ -68,7 +70,7 @@ async fn speak(stream: TcpStream, mood: Mood, taken: &Mutex<Vec<String>>) -> Opt
         Mood::Drops => return None,
         Mood::Hangs => tokio::time::sleep(Duration::from_mins(1)).await,
         Mood::Closes => return write.write_all(b"421 4.3.2 shutting down\r\n").await.ok(),
-        Mood::TakesAndDrops | Mood::Takes => write.write_all(b"220 moody\r\n").await.ok()?,
+        Mood::TakesAndDrops | Mood::TakesOne | Mood::Takes => write.write_all(b"220 moody\r\n").await.ok()?,
     }
     while let Some(line) = lines.next_line().await.ok()? {
         let is_data = line.eq_ignore_ascii_case("DATA");
@@ -91,6 +93,9 @@ async fn speak(stream: TcpStream, mood: Mood, taken: &Mutex<Vec<String>>) -> Opt
             return None;
         }
         write.write_all(b"250 taken\r\n").await.ok()?;
+        if matches!(mood, Mood::TakesOne) {
+            return None;
+        }
     }
     Some(())
 }
@@ -105,6 +110,16 @@ channel_tests! {
         assert_eq!(send(&stack, "email", MAIL).await.expect(201).json()["status"], "Sent");
         assert_eq!(second.wait_for(2).await.len(), 2);
         assert!(first.lock().unwrap().is_empty());
+    }
+
+    two: async fn a_connection_that_was_ended_since_keeps_no_mail_from_its_way(stack: Arc<TestStack>, ports: [u16; 2]) {
+        let second = SmtpServer::start(ports[1]);
+        let first = moody(ports[0], &[Mood::TakesOne, Mood::TakesOne, Mood::Closes]).await;
+        for _ in 0..3 {
+            assert_eq!(send(&stack, "email", MAIL).await.expect(201).json()["status"], "Sent");
+        }
+        assert_eq!(second.wait_for(1).await.len(), 1);
+        assert_eq!(first.lock().unwrap().len(), 2);
     }
 
     two: async fn what_the_first_may_have_taken_goes_to_it_again_under_the_same_name(stack: Arc<TestStack>, ports: [u16; 2]) {

@@ -114,7 +114,7 @@ outage_tests! {
         let reminded: Vec<_> = mails.iter().filter(|mail| mail.header("subject").starts_with("Reminder")).collect();
         assert_eq!(reminded.len(), 2);
         let planned = &listed(&stack, "type=reminder&status=Sent&to=johndoe@example.com").await[0];
-        let id = format!("<{}@clinic.example>", planned["notificationId"].as_str().unwrap());
-        assert!(reminded.iter().any(|mail| mail.header("message-id") == id));
+        let id = format!("<{}.", planned["notificationId"].as_str().unwrap());
+        assert!(reminded.iter().any(|mail| mail.header("message-id").starts_with(&id)));
     }
 }

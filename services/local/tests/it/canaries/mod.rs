@@ -354,7 +354,8 @@ async fn notifications(scene: &mut Scene) {
     scene.carried_out.insert("mail_report");
     let path = "/api/notifications/callbacks/mail";
     let request = scene.stack.request(ServiceName::NotificationService, Method::POST, path);
-    let request = request.header("content-type", "message/rfc822").body("Subject: canary");
+    let request = request.header("content-type", "message/rfc822").body("Subject: zqcanaryreport");
+    scene.planter.also("zqcanaryreport", "mail_report ");
     let _ = send(request).await.expect(404);
     for (id, whose) in [
         ("update_preferences_of_patient", PATIENT.to_owned()),
