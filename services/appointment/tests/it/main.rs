@@ -22,6 +22,7 @@ mod outside;
 mod outside_faults;
 mod outside_google;
 mod outside_room;
+mod outside_settle;
 mod outside_watch;
 mod overtaken;
 mod patients_own;
