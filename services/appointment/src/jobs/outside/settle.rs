@@ -92,9 +92,7 @@ async fn forget(db: &Db, calendar: &Named, actor: &str) -> Result<(), Error> {
     let (name, _) = calendar;
     db::retrying(db, async |mut tx| {
         // Whose time it takes is to be known for the locks, and is certain with them alone.
-        let mut before = db.read().await?;
-        let providers = busy_providers(&mut before, name).await?;
-        drop(before);
+        let providers = busy_providers(&mut tx, name).await?;
         let locks: Vec<_> = providers.iter().map(provider_lock).collect();
         let locks = locks.iter().map(String::as_str).chain([LOCK]);
         tx.lock(&locks.collect::<Vec<_>>()).await?;
