@@ -21,6 +21,7 @@ mod list;
 mod outside;
 mod outside_faults;
 mod outside_google;
+mod outside_overtaken;
 mod outside_room;
 mod outside_settle;
 mod outside_watch;
