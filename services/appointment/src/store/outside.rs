@@ -31,6 +31,8 @@ impl db::Retry for Lost {
 pub struct Lease {
     /// Which calendar.
     pub calendar: String,
+    /// What it is: one of the same name at another address is not theirs.
+    pub target: Vec<u8>,
     /// By whom: one of a kind, for each process and start.
     pub by: String,
 }
@@ -90,16 +92,17 @@ pub async fn calendar_forget(tx: &mut Tx, name: &str) -> Result<(), db::Error> {
     Ok(())
 }
 
-/// Takes a calendar that is due and that nobody is at. `None`: it is not, or somebody is.
+/// Takes a calendar that is due and that nobody is at. `None`: it is not, or somebody is, or it is another by that name.
 pub async fn lease_take(db: &Db, lease: &Lease) -> Result<Option<Progress>, db::Error> {
     let mut tx = db.read().await?;
     let now = tx.now();
     let is_due: i64 = on!(tx, |conn| sqlx::query_scalar(sql!(
         "select count(*) from outside_calendar \
-         where name = $1 and next_at <= $2 and (lease_until is null or lease_until <= $2)"
+         where name = $1 and next_at <= $2 and (lease_until is null or lease_until <= $2) and target = $3"
     ))
     .bind(&lease.calendar)
     .bind(now)
+    .bind(lease.target.as_slice())
     .fetch_one(conn)
     .await)?;
     drop(tx);
@@ -110,13 +113,14 @@ pub async fn lease_take(db: &Db, lease: &Lease) -> Result<Option<Progress>, db::
         let now = tx.now();
         let progress: Option<Progress> = on!(tx, |conn| sqlx::query_as(sql!(
             "update outside_calendar set lease_by = $2, lease_until = $3, told_at = null \
-             where name = $1 and next_at <= $4 and (lease_until is null or lease_until <= $4) \
+             where name = $1 and next_at <= $4 and (lease_until is null or lease_until <= $4) and target = $5 \
              returning sync_token, whole_at, failures"
         ))
         .bind(&lease.calendar)
         .bind(&lease.by)
         .bind(now + LEASE)
         .bind(now)
+        .bind(lease.target.as_slice())
         .fetch_optional(conn)
         .await)?;
         tx.commit().await?;

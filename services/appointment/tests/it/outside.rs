@@ -1,6 +1,7 @@
 //! Appointments and a calendar outside, kept in step both ways: with a real Radicale, and with servers that answer anything.
 
 use appointment::jobs::outside::calendars_settle;
+use appointment::store::outside::calendars_kept;
 use appointment::store::outside_event::{OutsideEvent, event_keep, events_known};
 use chrono::TimeDelta;
 use settings::{CalDavSettings, CalendarSettings, SecretRef, ServiceSettings};
@@ -284,7 +285,9 @@ calendar_tests! {
         }
         let keep = r#"{"resolution": "keep"}"#;
         let _ = call(&stack, Role::Admin, Method::POST, "/api/appointments/apt2/conflict", Some(keep)).await.expect(200);
-        calendars_settle(stack.database(ServiceName::AppointmentService).db(), &[]).await.unwrap();
+        let db = stack.database(ServiceName::AppointmentService).db();
+        let calendars = calendars_kept(&mut db.read().await.unwrap()).await.unwrap();
+        calendars_settle(db, &[]).await.unwrap();
         assert_eq!(get(&stack, "apt1").await.json()["conflict"], Value::Null);
         assert_eq!(history(&stack, "apt1").await, ["Created by usr_admin", "ConflictRaised by calendar:work", "Updated by calendar:work"]);
         assert_eq!(history(&stack, "apt3").await, ["Created by usr_admin"]);
@@ -292,7 +295,7 @@ calendar_tests! {
         assert_eq!(listed["items"], json!([]));
         assert!(free(&stack, MONDAY).await.contains(&format!("{MONDAY} 16:00")));
         // What was kept for an event that is gone is news when there is another.
-        calendars_settle(stack.database(ServiceName::AppointmentService).db(), &[("work".to_owned(), vec![1])]).await.unwrap();
+        calendars_settle(db, &calendars).await.unwrap();
         look(&stack, "Ok").await;
         for id in ["apt1", "apt2"] {
             assert_eq!(get(&stack, id).await.json()["conflict"], "OutsideEvent", "{id}");
@@ -321,9 +324,10 @@ calendar_tests! {
         assert_eq!(look(&stack, "Ok").await["pending"], 1);
         assert_eq!(look(&stack, "Ok").await["pending"], 0);
         // All that was known is lost; meanwhile the appointment is moved.
+        let calendars = calendars_kept(&mut db.read().await.unwrap()).await.unwrap();
         calendars_settle(db, &[]).await.unwrap();
         let _ = put(&stack, Role::Admin, "apt1", &json!({"timeSlot": "11:00"})).await.expect(200);
-        calendars_settle(db, &[("work".to_owned(), vec![1])]).await.unwrap();
+        calendars_settle(db, &calendars).await.unwrap();
         assert_eq!(look(&stack, "Ok").await["pending"], 0);
         assert_eq!((server.text().await.matches("BEGIN:VEVENT").count(), line(&server.text().await, "DTSTART")), (1, "20260119T100000Z"));
         let kept = get(&stack, "apt1").await;

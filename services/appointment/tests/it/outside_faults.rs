@@ -91,7 +91,7 @@ fn whatever_a_server_answers_is_shown_as_what_it_is_and_nothing_is_lost() {
 }
 
 fn lease(by: &str) -> Lease {
-    Lease { calendar: "work".to_owned(), by: by.to_owned() }
+    Lease { calendar: "work".to_owned(), target: vec![1], by: by.to_owned() }
 }
 
 async fn holds(db: &Db, lease: &Lease) -> bool {
@@ -134,6 +134,8 @@ testkit::on_both_engines! {
         calendars_settle(db, &calendars).await.unwrap();
         assert!(holds(db, &one).await);
         calendars_settle(db, &[("work".to_owned(), vec![2])]).await.unwrap();
-        assert_eq!(lease_take(db, &other).await.unwrap().unwrap().sync_token, None);
+        assert!(lease_take(db, &other).await.unwrap().is_none());
+        let anew = Lease { target: vec![2], ..other };
+        assert_eq!(lease_take(db, &anew).await.unwrap().unwrap().sync_token, None);
     }
 }

@@ -85,7 +85,7 @@ impl Google {
         event.clone()
     }
 
-    fn there(&self) -> Vec<&Value> {
+    pub(crate) fn there(&self) -> Vec<&Value> {
         self.events.values().map(|(_, event)| event).filter(|event| event["status"] != "cancelled").collect()
     }
 }

@@ -63,7 +63,7 @@ impl Providers {
 }
 
 /// It is heard that a schedule has changed, and what is booked was held against it.
-async fn unseen_change(tx: &mut Tx, provider: ProviderId) {
+pub(crate) async fn unseen_change(tx: &mut Tx, provider: ProviderId) {
     schedule_heard(tx, &provider).await.unwrap();
     reviewed(tx, &Due { provider, heard: 1, after: None }, None).await.unwrap();
 }

@@ -11,7 +11,7 @@ mod turn;
 mod watch;
 
 pub use push::to_come;
-pub use settle::calendars_settle;
+pub use settle::{Named, calendars_settle, settle_on};
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use contracts::id::ProviderId;
 use db::Db;
 use http_kit::Kit;
-use http_kit::kit::BuildError;
+use http_kit::kit::{BoxFuture, BuildError};
 use settings::CalendarSettings;
 
 use meter::Turns;
@@ -35,6 +35,8 @@ use crate::store::outside::{Lease, Lost, Progress};
 const TICK: Duration = Duration::from_secs(1);
 /// What was changed there and here at the same time is looked at again so soon.
 const SOON: TimeDelta = TimeDelta::seconds(5);
+/// Until it is tried again to forget a calendar.
+const FORGET_EVERY: Duration = Duration::from_secs(30);
 
 /// Why a turn ended before its end.
 #[derive(Debug, thiserror::Error)]
@@ -102,36 +104,47 @@ fn reading(zone: chrono_tz::Tz, now: DateTime<Utc>) -> Reading {
     Reading { zone, from: span.starts_at, before: span.ends_at }
 }
 
-/// The workers at the calendars of the settings; what is known of others goes.
-pub async fn workers(kit: &Kit, api: &Api) -> Result<Vec<Worker>, BuildError> {
+/// The work at the calendars of the settings; what is known of others goes, as soon as it can.
+pub async fn jobs(kit: &Kit, api: &Api) -> Result<Vec<BoxFuture<'static, ()>>, BuildError> {
     let calendars = &kit.settings.integrations.calendars;
-    let mut settled = Vec::with_capacity(calendars.len());
+    let mut named = Vec::with_capacity(calendars.len());
     for settings in calendars {
-        settled.push((settings.name.clone(), kit.db.vault().blind("calendar target", &target(settings))?));
+        named.push((settings.name.clone(), kit.db.vault().blind("calendar target", &target(settings))?));
     }
-    calendars_settle(&kit.db, &settled).await?;
+    let left = calendars_settle(&kit.db, &named).await?;
+    let mut jobs = Vec::<BoxFuture<'static, ()>>::with_capacity(calendars.len() + 1);
+    for worker in workers(kit, api, &named)? {
+        jobs.push(Box::pin(run(worker)));
+    }
+    jobs.push(Box::pin(settle_on(kit.db.clone(), named, left, FORGET_EVERY)));
+    Ok(jobs)
+}
+
+fn workers(kit: &Kit, api: &Api, named: &[Named]) -> Result<Vec<Worker>, BuildError> {
+    let calendars = &kit.settings.integrations.calendars;
     let turns = Turns::default();
     if !calendars.is_empty() {
         turns.register(&kit.world.metrics);
     }
     let public_url = kit.settings.integrations.public_url.as_deref();
     let public_url = public_url.map(|url| url.trim_end_matches('/').to_owned());
-    let worker = |settings: &CalendarSettings| {
+    let worker = |(settings, (calendar, target)): (&CalendarSettings, &Named)| {
+        let (calendar, target) = (calendar.clone(), target.clone());
         Ok(Worker {
             api: api.clone(),
             outside: Outside::new(settings, &kit.db, &kit.world.secrets)?,
             provider: settings.provider_id.clone().map(ProviderId::trusted),
-            lease: Lease { calendar: settings.name.clone(), by: kit.db.random().id("wrk") },
+            lease: Lease { calendar, target, by: kit.db.random().id("wrk") },
             settings: settings.clone(),
             turns: turns.clone(),
             public_url: public_url.clone(),
         })
     };
-    calendars.iter().map(worker).collect()
+    calendars.iter().zip(named).map(worker).collect()
 }
 
 /// Again and again.
-pub async fn run(worker: Worker) {
+async fn run(worker: Worker) {
     loop {
         if let Err(error) = worker.turn().await {
             tracing::warn!(calendar = worker.name(), %error, "a calendar could not be kept in step");

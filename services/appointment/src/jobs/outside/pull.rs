@@ -192,12 +192,13 @@ impl Worker {
     ) -> Result<(), Stop> {
         let (mut attempt, mut newer) = (1, None);
         loop {
-            let schedule = newer.as_ref().or(look.schedule.as_ref());
+            // That there are no hours any more is something newer, too.
+            let schedule = newer.as_ref().unwrap_or(&look.schedule).as_ref();
             let follow = self.follow(schedule, known, etag, became);
             match Box::pin(trail::within(Some(self.trail()), follow)).await {
                 // It was changed here, too, or the provider's hours were: decided anew, on what is so now.
                 Err(Stop::Ours(Error::Changed)) if attempt < ATTEMPTS_MAX => {
-                    (attempt, newer) = (attempt + 1, self.schedule().await?);
+                    (attempt, newer) = (attempt + 1, Some(self.schedule().await?));
                 }
                 outcome => return outcome,
             }
