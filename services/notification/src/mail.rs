@@ -15,7 +15,7 @@ use lettre::{Address, transport::smtp};
 use settings::{MailReportSettings, MailSettings, MailTls, SecretRef};
 use zeroize::Zeroizing;
 
-use crate::channels::{Adapter, Outgoing, TIMEOUT};
+use crate::channels::{Adapter, Outgoing};
 use crate::dkim::{BadKey, Signer};
 use crate::domain::delivery::{Cause, Outcome, Refusal, enhanced_code, is_no_mailbox};
 use crate::domain::device::Target;
@@ -83,7 +83,7 @@ impl Mailer {
         };
         let address = (settings.host.clone(), settings.port);
         let hello = ClientId::Domain(from.email.domain().to_owned());
-        let server = Server { address, hello, privacy, timeout: TIMEOUT };
+        let server = Server { address, hello, privacy };
         let signer = settings.dkim.as_ref().map(|dkim| Signer::new(dkim, secrets.clone())).transpose()?;
         let letterhead = Letterhead { from, organizer: organizer.parse()? };
         let returns = reports.map(Returns::new).transpose()?;

@@ -15,6 +15,8 @@ use lettre::transport::smtp::commands::{Data, Mail, Noop, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
 use tokio::time::timeout;
 
+use crate::channels::TIMEOUT;
+
 /// Used again though nothing was sent for so long: servers give a client five minutes between commands (RFC 5321 §4.5.3.2.7), and not all do.
 const IDLE_MAX: Duration = Duration::from_mins(1);
 /// What is no mail takes no longer: a look whether a connection is still there, and a goodbye.
@@ -42,8 +44,6 @@ pub(crate) struct Server {
     pub(crate) address: (String, u16),
     pub(crate) hello: ClientId,
     pub(crate) privacy: Privacy,
-    /// For a connection to be made.
-    pub(crate) timeout: Duration,
 }
 
 /// Why a mail was not taken, or may not have been.
@@ -106,7 +106,7 @@ impl Server {
         };
         let address = (host.as_str(), *port);
         let mut connection =
-            AsyncSmtpConnection::connect_tokio1(address, Some(self.timeout), &self.hello, tls, None).await?;
+            AsyncSmtpConnection::connect_tokio1(address, Some(TIMEOUT), &self.hello, tls, None).await?;
         if let Privacy::StartTls(tls) = &self.privacy {
             connection.starttls(tls.clone(), &self.hello).await?;
         }
@@ -123,11 +123,7 @@ impl Pool {
         loop {
             let (mut connection, used) = self.idle().pop()?;
             let unused = used.elapsed();
-            if unused < FRESH {
-                return Some(connection);
-            }
-            let asked = timeout(ASIDE_MAX, connection.command(Noop));
-            if unused < IDLE_MAX && asked.await.is_ok_and(|answer| answer.is_ok()) {
+            if unused < FRESH || (unused < IDLE_MAX && is_there(&mut connection).await) {
                 return Some(connection);
             }
         }
@@ -144,6 +140,10 @@ impl Pool {
     fn idle(&self) -> MutexGuard<'_, Vec<(AsyncSmtpConnection, Instant)>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+async fn is_there(connection: &mut AsyncSmtpConnection) -> bool {
+    timeout(ASIDE_MAX, connection.command(Noop)).await.is_ok_and(|answer| answer.is_ok())
 }
 
 /// One mail. Its connection is kept if it was taken.

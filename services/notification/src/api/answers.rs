@@ -98,14 +98,7 @@ async fn visit(api: &Api, word: PatientsWord, token: &LinkToken) -> Result<Visit
         PatientsWord::Confirm => Purpose::Confirm,
         PatientsWord::Cancel => Purpose::Cancel,
     };
-    if !api.delivery.links().is_ours(purpose, token)? {
-        return Err(Error::NotFound);
-    }
-    let id = token.notification();
-    // From here on the audit knows who acts: whoever has this reminder.
-    if let Some(trail) = trail::current() {
-        trail.tell(|told| told.who = format!("link:{id}"));
-    }
+    let id = api.message_of(purpose, token)?;
     let mut tx = api.db.read().await?;
     let (waiting, answered) = reminder_find(&mut tx, &api.db, id).await?.ok_or(Error::NotFound)?;
     drop(tx);

@@ -121,7 +121,10 @@ fn is_theirs_to_see(caller: &Caller, user: &str) -> bool {
 }
 
 fn unknown_user() -> Problem {
-    Problem::new(ProblemCode::InvalidFields).fault("userId", "must be the caller's id, with no patientId")
+    Problem::new(ProblemCode::InvalidFields).fault(
+        "userId",
+        "must be the caller's own id, but for whoever may write users, and without patientId",
+    )
 }
 
 /// Which provider a user is who registers a device of their own.

@@ -12,29 +12,18 @@ use crate::domain::counted_link::is_program;
 use crate::error::Error;
 use crate::links::Purpose;
 use crate::store::engagement::notification_followed;
-use crate::store::notification::notification_find;
 
 /// Leads on. Counts who reads, and not programs that look at every link, as far as they can be told.
 pub async fn follow(api: Api, call: Call<FollowLink>) -> Result<Answer<FollowLink>, Error> {
     let (token, number) = call.path;
-    let links = api.delivery.links();
-    if !links.is_ours(Purpose::Follow, &token)? {
-        return Err(Error::NotFound);
-    }
-    let id = token.notification();
-    // From here on the audit knows who acts: whoever has this message.
-    if let Some(trail) = trail::current() {
-        trail.tell(|told| told.who = format!("link:{id}"));
-    }
-    let mut tx = api.db.read().await?;
-    let sealed = notification_find(&mut tx, id).await?.ok_or(Error::NotFound)?;
-    drop(tx);
-    let found = sealed.open(&api.db).await?.ok_or(Error::NotFound)?;
+    let id = api.message_of(Purpose::Follow, &token)?;
+    let found = api.opened(id).await?;
     let patient = found.draft.patient;
     if let Some(patient) = &patient {
         trail::concerns(patient.as_str());
     }
-    let target = links.followed(&found.draft.content.body, number.into()).ok_or(Error::NotFound)?;
+    let target =
+        api.delivery.links().followed(&found.draft.content.body, number.into()).ok_or(Error::NotFound)?;
     if !call.is_head && !is_program(call.user_agent.as_deref()) {
         db::retrying(&api.db, async |mut tx| {
             lock_patient(&mut tx, patient.as_ref()).await?;

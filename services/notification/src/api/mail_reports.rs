@@ -19,7 +19,6 @@ use crate::domain::delivery::{Cause, Refusal, is_no_mailbox};
 use crate::domain::mail_report::{self, Report, Told};
 use crate::error::Error;
 use crate::links::Purpose;
-use crate::store::notification::notification_find;
 use crate::store::outcome::{notification_bounced, notification_complained, notification_delayed};
 use crate::store::suppression::suppression_put;
 
@@ -74,13 +73,11 @@ fn ours(api: &Api, report: &Report) -> Result<Option<NotificationId>, Error> {
 
 async fn note(api: &Api, id: &NotificationId, report: &Report, mail: &str) -> Result<(), Error> {
     // From here on the audit knows who acts: whoever reports on this mail.
-    if let Some(trail) = trail::current() {
-        trail.tell(|told| told.who = format!("report:{id}"));
-    }
-    let mut tx = api.db.read().await?;
-    let Some(sealed) = notification_find(&mut tx, id).await? else { return Ok(()) };
-    drop(tx);
-    let Some(found) = sealed.open(&api.db).await? else { return Ok(()) };
+    trail::has_shown(format!("report:{id}"));
+    let found = match api.opened(id).await {
+        Err(Error::NotFound) => return Ok(()),
+        found => found?,
+    };
     let (patient, to) = (found.draft.patient, found.draft.content.to);
     if let Some(patient) = &patient {
         trail::concerns(patient.as_str());

@@ -17,16 +17,21 @@ pub mod unsubscribe;
 
 use contracts::field::Email;
 use contracts::id::{NotificationId, PatientId};
+use contracts::links::LinkToken;
 use contracts::providers::ProvidersClient;
+use contracts::trail;
 use db::{Db, Tx};
 use http_kit::kit::BuildError;
 use http_kit::{Kit, Retention};
 use settings::ServiceName;
 
 use crate::channels::Channels;
+use crate::domain::notification::Notification;
+use crate::error::Error;
 use crate::jobs::deliver::Delivery;
-use crate::links::Links;
+use crate::links::{Links, Purpose};
 use crate::planner::Planner;
+use crate::store::notification::notification_find;
 
 /// What every handler has.
 #[derive(Clone)]
@@ -71,6 +76,24 @@ impl Api {
                 .clone()
                 .map(|settings| mail_reports::MailServer::new(settings, kit.world.secrets.clone())),
         })
+    }
+
+    /// Which message has a link, if it is ours and for this. From here on the audit knows who acts: whoever has that message.
+    fn message_of<'a>(&self, purpose: Purpose, token: &'a LinkToken) -> Result<&'a NotificationId, Error> {
+        if !self.delivery.links().is_ours(purpose, token)? {
+            return Err(Error::NotFound);
+        }
+        let id = token.notification();
+        trail::has_shown(format!("link:{id}"));
+        Ok(id)
+    }
+
+    /// A message that can be opened.
+    async fn opened(&self, id: &NotificationId) -> Result<Notification, Error> {
+        let mut tx = self.db.read().await?;
+        let sealed = notification_find(&mut tx, id).await?.ok_or(Error::NotFound)?;
+        drop(tx);
+        sealed.open(&self.db).await?.ok_or(Error::NotFound)
     }
 
     fn new_id(&self) -> NotificationId {

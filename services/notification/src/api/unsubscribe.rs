@@ -16,7 +16,6 @@ use crate::domain::preference::opt_out_of;
 use crate::domain::visit::Person;
 use crate::error::Error;
 use crate::links::Purpose;
-use crate::store::notification::notification_find;
 use crate::store::preference::{known_address_add, preference_find, preference_put};
 use crate::store::told::told_ahead;
 
@@ -68,18 +67,7 @@ pub async fn take(api: Api, call: Call<Unsubscribe>) -> Result<Answer<Unsubscrib
 
 /// The mail that a link came with. That there is none, or none of this signature, is the same.
 async fn mail(api: &Api, token: &LinkToken) -> Result<Mail, Error> {
-    if !api.delivery.links().is_ours(Purpose::Unsubscribe, token)? {
-        return Err(Error::NotFound);
-    }
-    let id = token.notification();
-    // From here on the audit knows who acts: whoever has this mail.
-    if let Some(trail) = trail::current() {
-        trail.tell(|told| told.who = format!("link:{id}"));
-    }
-    let mut tx = api.db.read().await?;
-    let sealed = notification_find(&mut tx, id).await?.ok_or(Error::NotFound)?;
-    drop(tx);
-    let found = sealed.open(&api.db).await?.ok_or(Error::NotFound)?;
+    let found = api.opened(api.message_of(Purpose::Unsubscribe, token)?).await?;
     let content = found.draft.content;
     let (person, topic) = content.wisher.zip(opt_out_of(found.kind)).ok_or(Error::NotFound)?;
     if let Some(patient) = person.patient() {

@@ -199,6 +199,13 @@ pub fn is_of(user: &str, session: &str) {
     }
 }
 
+/// Whoever calls has shown to have this: a feed's address, or what a message carries. They are known by it.
+pub fn has_shown(what: String) {
+    if let Some(trail) = current() {
+        trail.tell(|told| told.who = what);
+    }
+}
+
 /// Why it is done.
 pub fn because(reason: &str) {
     if let Some(trail) = current() {
