@@ -16,6 +16,7 @@ use settings::{Database, SecretRef, ServiceName};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tempfile::TempDir;
 
+use crate::folder::folder;
 use crate::postgres;
 
 /// A database of its own for one test, with the secrets and the clock to go with it. Cheap to clone; its files go with
@@ -62,7 +63,7 @@ impl TestDb {
 
     /// A fresh database without any table, or a copy of `template`.
     async fn empty(engine: Engine, service: ServiceName, template: Option<&str>, seed: u64) -> Self {
-        let dir = tempfile::tempdir().expect("a folder in the temp folder");
+        let dir = folder("healthcare-db-").expect("a folder for the database");
         let secret = |name: &str, key: &str, value: &[u8]| {
             std::fs::create_dir_all(dir.path().join("secrets").join(name)).expect("a folder for secrets");
             std::fs::write(dir.path().join("secrets").join(name).join(key), value).expect("a secret's file");

@@ -6,6 +6,7 @@
 //! | `contents.rs` | all that is written of a database: files, dumps, the server's files |
 //! | `postgres.rs` | a PostgreSQL server of the test process's own |
 //! | `engines.rs` | [`TestDb`], a fresh migrated database; [`on_both_engines!`], one test on SQLite and PostgreSQL |
+//! | `folder.rs` | a folder for a database, in memory where there is room |
 //! | `forgery.rs` | tokens that nobody issued, or not so; a trap for whoever believes them |
 //! | `oidc.rs` | a real [`IdentityProvider`](oidc::IdentityProvider), and a browser that logs in there |
 //! | `patients.rs` | patients registered and erased, for other services' tests |
@@ -23,6 +24,7 @@ pub mod contents;
 pub mod dkim;
 pub mod engines;
 pub mod fake;
+pub mod folder;
 pub mod forgery;
 pub mod oidc;
 pub mod patients;

@@ -14,6 +14,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
+use crate::folder::folder;
+
 /// Said when there is no server to be found. A test is never skipped in silence.
 const MISSING: &str =
     "no PostgreSQL for the tests: install Debian package postgresql, or set TEST_DATABASE_URL";
@@ -120,12 +122,7 @@ fn start_with_tls() -> Result<Server, String> {
 /// Starts a server with these options beside the usual ones, and with files that options name; gives its folder.
 fn start_private(options: &[String], files: &[(&str, &str)]) -> Result<(PathBuf, Child), String> {
     let bin = find_bin().ok_or(MISSING)?;
-    // Directly in /tmp: a socket's path may have no more than 107 bytes, and TMPDIR may be deep.
-    let dir = tempfile::Builder::new()
-        .prefix("healthcare-pg-")
-        .tempdir_in("/tmp")
-        .map_err(|error| format!("no folder for PostgreSQL: {error}"))?
-        .keep();
+    let dir = folder("healthcare-pg-").map_err(|error| format!("no folder for PostgreSQL: {error}"))?.keep();
     let mut command = Command::new("sh");
     command.args([
         OsStr::new("-c"),
