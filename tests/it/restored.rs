@@ -54,7 +54,7 @@ fn run(command: &mut Command) {
 impl Kept {
     /// Copies what a stack that does not run has.
     fn back_up(&self, setup: &Setup, what: What) -> TempDir {
-        let copy = tempfile::tempdir().unwrap();
+        let copy = testkit::folder::folder("healthcare-copy-").unwrap();
         match self {
             Self::Files => copy_files(&setup.data_path().join(what.folder()), copy.path()),
             Self::Postgres(url) => {

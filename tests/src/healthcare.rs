@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use tempfile::TempDir;
+use testkit::folder::folder;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
@@ -52,7 +53,7 @@ impl Setup {
     /// # Panics
     /// If the folder cannot be made.
     pub fn new() -> Self {
-        let setup = Self { dir: tempfile::tempdir().expect("a folder"), args: Vec::new() };
+        let setup = Self { dir: folder("healthcare-stack-").expect("a folder"), args: Vec::new() };
         std::fs::copy(sample(), setup.stack_path()).expect("the sample");
         setup
     }

@@ -29,7 +29,7 @@ impl World {
     }
 
     pub(crate) fn with(server: S3Server) -> Self {
-        let dir = TempDir::new().unwrap();
+        let dir = testkit::folder::folder("healthcare-backup-").unwrap();
         for folder in ["data", "keys"] {
             fs::create_dir(dir.path().join(folder)).unwrap();
         }

@@ -52,7 +52,7 @@ impl Asked {
 impl Parts {
     /// A stack whose parts refuse changes after so many seconds without word of who was logged out. None of them runs yet.
     pub(crate) fn new(stale_seconds: u32) -> Self {
-        let dir = TempDir::new().unwrap();
+        let dir = testkit::folder::folder("healthcare-parts-").unwrap();
         let data = DataDir::open(&dir.path().join("data"), &Random::system()).unwrap();
         let sample =
             Path::new(env!("CARGO_MANIFEST_DIR")).join("../../manifests/samples/healthcarestack.yaml");

@@ -1,8 +1,10 @@
 //! What a thief of a database would have: its files, or what a dump of it holds, and on PostgreSQL the server's own files.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use aho_corasick::AhoCorasick;
 use settings::Database;
 
 use crate::engines::TestDb;
@@ -28,7 +30,7 @@ impl TestDb {
         contents
     }
 
-    /// Panics if one of its files, or a dump of it, holds one of these words, in lower case, readably.
+    /// Panics if one of its files, or a dump of it, holds one of these words readably.
     ///
     /// # Panics
     /// See above.
@@ -40,12 +42,15 @@ impl TestDb {
     }
 }
 
-/// Those of these words, in lower case, that stand there readably.
+/// Those of these words that stand there readably, in capitals or not (of ASCII's letters alone: words to be looked for have no others).
+///
+/// # Panics
+/// If there are millions of them.
 pub fn held<'a>(content: &[u8], words: &[&'a str]) -> Vec<&'a str> {
-    // ASCII's letters alone: that is quick, and words to be looked for have no others.
-    let content = content.to_ascii_lowercase();
-    let content = String::from_utf8_lossy(&content);
-    words.iter().copied().filter(|word| content.contains(word)).collect()
+    let finder = AhoCorasick::builder().ascii_case_insensitive(true).build(words).expect("few words");
+    let found: HashSet<usize> =
+        finder.find_overlapping_iter(content).map(|found| found.pattern().as_usize()).collect();
+    words.iter().enumerate().filter(|(at, _)| found.contains(at)).map(|(_, word)| *word).collect()
 }
 
 /// All files of the tests' own PostgreSQL server, once it has written out what it knows: tables, indexes, its log of changes. Empty if the
