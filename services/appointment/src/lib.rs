@@ -36,7 +36,7 @@ fn build(kit: Kit) -> BoxFuture<'static, Result<App, BuildError>> {
         let (holds, waitlist) = (jobs::holds::run(kit.db.clone()), jobs::waitlist::run(api.clone()));
         renewal::renew(&kit.db, store::renewal::some).await?;
         let renewal = renewal::run(kit.db.clone(), store::renewal::some);
-        let calendars = jobs::outside::jobs(&kit, &api).await?;
+        let calendars = jobs::outside::jobs(&kit, &api)?;
         let webhooks =
             api.webhooks.as_ref().map(|settings| jobs::webhooks::Teller::new(kit.db.clone(), settings));
         let webhooks = webhooks.transpose()?;

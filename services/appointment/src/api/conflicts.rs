@@ -127,7 +127,13 @@ fn moved(kept: &Kept, request: &ResolutionRequest, by: CancelledBy) -> Result<Ch
     if let Some(provider) = &request.provider_id {
         changed.provider_id.clone_from(provider);
     }
-    Ok(Change::parse(&current, &changed, false, by)?)
+    let change = Change::parse(&current, &changed, false, by)?;
+    if !kept.appointment.is_replanned_by(&change) {
+        return Err(
+            fault("timeSlot", "must be another time than it has: to have it as it is, keep it").into()
+        );
+    }
+    Ok(change)
 }
 
 fn refuse_members(request: &ResolutionRequest) -> Result<(), Problem> {

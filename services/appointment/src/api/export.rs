@@ -8,6 +8,7 @@ use http_kit::export::{Kinds, Wanted};
 use super::Api;
 use crate::domain::search::Search;
 use crate::error::Error;
+use crate::store::among::Want;
 use crate::store::change::changes_of_patient;
 use crate::store::erase::Change;
 use crate::store::search::appointment_search;
@@ -26,7 +27,8 @@ pub fn kinds() -> Kinds<Api, Error> {
 
 async fn appointments(api: Api, wanted: Wanted) -> Result<Page<Appointment>, Error> {
     let of_any_time = Search::parse(&AppointmentFilter::default(), api.zone)?;
-    let search = Search { window: wanted.window()?, patient: Some(wanted.patient), ..of_any_time };
+    let search =
+        Search { window: wanted.window()?, patient: Some(wanted.patient), want: Want::Whole, ..of_any_time };
     let mut tx = api.db.read().await?;
     let page = search.window.page(appointment_search(&mut tx, &api.db, &search, None).await?);
     let items = page.items.iter().map(|kept| kept.appointment.view(&kept.id, View::Whole)).collect();

@@ -15,6 +15,7 @@ use http_kit::{Answer, Call, Caller, Reach, Seeker, access};
 use super::{Api, is_with};
 use crate::domain::feed::{Feed, Kept, Maker, Owner, label, time};
 use crate::error::Error;
+use crate::store::among::Want;
 use crate::store::feed::{feed_delete, feed_find, feed_insert, feed_list, feed_lock};
 
 /// A feed is not changed: it is revoked, and another made.
@@ -29,7 +30,7 @@ pub async fn create(api: Api, call: Call<CreateFeed>) -> Result<Answer<CreateFee
     let feed = Feed { label, by: call.caller.user.clone(), maker };
     db::retrying(&api.db, async |mut tx| {
         feed_lock(&mut tx, &owner).await?;
-        if feed_list(&mut tx, &api.db, &owner).await?.len() >= FEEDS_MAX as usize {
+        if feed_list(&mut tx, &api.db, &owner, Want::Openable).await?.len() >= FEEDS_MAX as usize {
             return Err(too_many().into());
         }
         let kept = Kept { id: id.clone(), owner: owner.clone(), created_at: tx.now(), feed: feed.clone() };
@@ -132,7 +133,7 @@ pub async fn list(api: Api, call: Call<ListFeeds>) -> Result<Answer<ListFeeds>, 
     let mut items = Vec::new();
     for owner in &owners {
         if may_keep(&api, &mut tx, &call.caller, owner).await? {
-            items.extend(feed_list(&mut tx, &api.db, owner).await?.iter().map(Kept::view));
+            items.extend(feed_list(&mut tx, &api.db, owner, Want::Openable).await?.iter().map(Kept::view));
         }
     }
     Ok(Answer::new(Page { items, next_cursor: None }))
@@ -171,6 +172,6 @@ pub async fn revoke(api: Api, call: Call<RevokeFeed>) -> Result<Answer<RevokeFee
 /// A patient's feeds, for the export of all that is held of them. They are few: all are on the first page.
 pub(super) async fn of_patient(api: Api, wanted: Wanted) -> Result<Page<Shown>, Error> {
     let mut tx = api.db.read().await?;
-    let feeds = feed_list(&mut tx, &api.db, &Owner::Patient(wanted.patient)).await?;
+    let feeds = feed_list(&mut tx, &api.db, &Owner::Patient(wanted.patient), Want::Whole).await?;
     Ok(Page { items: feeds.iter().map(Kept::view).collect(), next_cursor: None })
 }

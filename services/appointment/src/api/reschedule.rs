@@ -25,6 +25,7 @@ use crate::domain::span::Span;
 use crate::domain::status::{follow, is_open};
 use crate::domain::week::Schedule;
 use crate::error::Error;
+use crate::store::among::Want;
 use crate::store::appointment::{Kept, appointment_lock, appointment_update};
 use crate::store::search::appointment_search;
 use crate::store::taken::taken;
@@ -149,6 +150,7 @@ fn search(asked: &Asked, away: Span) -> Search {
         from: away.starts_at,
         before: away.ends_at,
         in_conflict: false,
+        want: Want::Openable,
         window: asked.window.clone(),
     }
 }

@@ -24,6 +24,7 @@ use crate::domain::span::Span;
 use crate::domain::taken::Room;
 use crate::domain::week::Schedule;
 use crate::error::Error;
+use crate::store::among::Want;
 use crate::store::appointment::{Kept as KeptAppointment, appointment_insert, appointment_lock};
 use crate::store::series::{series_appointments, series_find, series_insert, series_of_patient};
 use crate::store::taken::taken_by;
@@ -262,7 +263,7 @@ impl Warnings {
 pub async fn by_id(api: Api, call: Call<SeriesById>) -> Result<Answer<SeriesById>, Error> {
     let (id,) = &call.path;
     let mut tx = api.db.read().await?;
-    let (kept, of_series) = visible(&api, &mut tx, &call.caller, id).await?;
+    let (kept, of_series) = visible(&api, &mut tx, &call.caller, (id, Want::Openable)).await?;
     let view = call.caller.view(Permission::AppointmentsReason, &kept.patient);
     let appointments =
         of_series.iter().map(|of| of.appointment.view(&of.id, sees(&call.caller, &of.appointment))).collect();
@@ -288,7 +289,7 @@ pub(super) async fn visible(
     api: &Api,
     tx: &mut Tx,
     caller: &Caller,
-    id: &SeriesId,
+    (id, want): (&SeriesId, Want),
 ) -> Result<(Kept, Vec<KeptAppointment>), Error> {
     let sealed = series_find(tx, id).await?;
     if let Some(sealed) = &sealed {
@@ -305,7 +306,7 @@ pub(super) async fn visible(
     };
     let kept =
         kept.filter(|kept| shows || is_with(caller, kept.series.provider.as_str())).ok_or(Error::NotFound)?;
-    let mut appointments = series_appointments(tx, &api.db, id).await?;
+    let mut appointments = series_appointments(tx, &api.db, id, want).await?;
     // Those that were moved to another provider, whom the caller is not.
     appointments.retain(|of| shows || is_with(caller, of.appointment.plan.provider.as_str()));
     Ok((kept, appointments))

@@ -20,6 +20,7 @@ use crate::domain::status::is_open;
 use crate::domain::taken::Room;
 use crate::domain::week::Schedule;
 use crate::error::Error;
+use crate::store::among::Want;
 use crate::store::appointment::{Kept as KeptAppointment, appointment_update};
 use crate::store::taken::taken_by;
 
@@ -67,7 +68,7 @@ pub async fn cancel(api: Api, call: Call<CancelSeries>) -> Result<Answer<CancelS
 /// The series, if the caller may change it as well as see it.
 async fn series(api: &Api, caller: &Caller, id: &SeriesId) -> Result<(Kept, Vec<KeptAppointment>), Error> {
     let mut tx = api.db.read().await?;
-    let (kept, appointments) = visible(api, &mut tx, caller, id).await?;
+    let (kept, appointments) = visible(api, &mut tx, caller, (id, Want::Whole)).await?;
     for of in &appointments {
         api.check_may_change(&mut tx, caller, of).await?;
     }

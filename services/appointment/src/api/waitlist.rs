@@ -17,6 +17,7 @@ use super::{Api, SCHEDULE_ATTEMPTS_MAX, check_bookable, check_heard};
 use crate::domain::notice;
 use crate::domain::waitlist::{Asked, Kept};
 use crate::error::Error;
+use crate::store::among::Want;
 use crate::store::appointment::{appointment_insert, appointment_lock};
 use crate::store::hold::{hold_delete, hold_release, offer_holder};
 use crate::store::waitlist::{
@@ -84,7 +85,8 @@ pub async fn list(api: Api, call: Call<ListWaitlist>) -> Result<Answer<ListWaitl
         Reach::Only(_) | Reach::Nobody => return Ok(Answer::new(empty)),
     }
     let mut tx = api.db.read().await?;
-    let rows = waitlist_list(&mut tx, &api.db, patient.as_ref(), provider.as_ref(), &window).await?;
+    let whose = (patient.as_ref(), provider.as_ref());
+    let rows = waitlist_list(&mut tx, &api.db, whose, &window, Want::Openable).await?;
     let page = window.page(rows);
     let mut items = Vec::with_capacity(page.items.len());
     for kept in &page.items {
@@ -231,7 +233,8 @@ fn offer_gone(error: Error) -> Error {
 pub(super) async fn of_patient(api: Api, wanted: Wanted) -> Result<Page<WaitlistEntry>, Error> {
     let window = wanted.window()?;
     let mut tx = api.db.read().await?;
-    let page = window.page(waitlist_list(&mut tx, &api.db, Some(&wanted.patient), None, &window).await?);
+    let whose = (Some(&wanted.patient), None);
+    let page = window.page(waitlist_list(&mut tx, &api.db, whose, &window, Want::Whole).await?);
     let items = page.items.iter().map(|kept| kept.view(api.now())).collect();
     Ok(Page { items, next_cursor: page.next_cursor })
 }

@@ -14,6 +14,11 @@ pub const REASON: &str = "reason";
 /// Another one: why it was called off.
 pub const CANCELLATION_REASON: &str = "cancellationReason";
 
+/// What is to be resolved.
+const CONFLICT: &str = "conflict";
+/// No member of an appointment: a calendar outside that is gone, and by that what was to be resolved for what was done in it.
+const CALENDAR: &str = "calendar";
+
 /// A change: what is sealed as the history row's body. Version and time stand beside it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
@@ -88,6 +93,22 @@ impl Entry {
     }
 }
 
+impl Entry {
+    /// Of a change that comes of a calendar that the settings have no more: with its name, as something that was there and is gone.
+    #[must_use]
+    pub fn calendar_gone(mut self, name: &str) -> Self {
+        self.changes.push(FieldChange { field: CALENDAR.to_owned(), from: Some(name.to_owned()), to: None });
+        self
+    }
+
+    /// Whether it is of when this came to be something to resolve.
+    pub fn raises(&self, conflict: Conflict) -> bool {
+        let is_it =
+            |change: &FieldChange| change.field == CONFLICT && change.to.as_deref() == Some(conflict.name());
+        self.changes.iter().any(is_it)
+    }
+}
+
 /// A change as somebody is shown it: that there was one is shown to all who see the appointment.
 pub fn shown(mut change: wire::AppointmentChange, view: View) -> wire::AppointmentChange {
     if !view.is_whole() {
@@ -116,7 +137,7 @@ fn members(view: &wire::Appointment) -> [(&'static str, Option<String>); 14] {
         (REASON, view.reason.clone()),
         ("visitType", view.visit_type.clone()),
         ("locationId", view.location_id.clone()),
-        ("conflict", view.conflict.clone()),
+        (CONFLICT, view.conflict.clone()),
         ("seriesId", view.series_id.clone()),
         (CANCELLATION_REASON, view.cancellation_reason.clone()),
         ("cancelledBy", view.cancelled_by.map(|by| by_name(by).to_owned())),

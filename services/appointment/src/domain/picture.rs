@@ -23,6 +23,8 @@ const PARTS: [Part; 4] = [
 pub fn svg(report: &Statistics) -> String {
     let groups = &report.groups[..report.groups.len().min(BARS_MAX)];
     let most = groups.iter().map(|group| group.counts.appointments).max().unwrap_or(0).max(1);
+    // Each line of the scale is at a whole number.
+    let most = most.next_multiple_of(4);
     let width = (LEFT + groups.len() * BAR + 40).max(560);
     let bottom = TOP + HEIGHT;
     let mut out = format!(
@@ -96,4 +98,41 @@ fn text(text: &str) -> String {
         c => c.to_string(),
     };
     text.chars().map(escaped).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use contracts::statistics::StatisticsBy;
+
+    use super::*;
+
+    /// What stands at the lines of the scale, from below.
+    fn scale(most: u64) -> Vec<u64> {
+        let group = |appointments| Group {
+            key: "2026-01-19".to_owned(),
+            counts: Counts { appointments, open: appointments, ..Counts::default() },
+        };
+        let report = Statistics {
+            from: "2026-01-01".to_owned(),
+            to: "2026-01-31".to_owned(),
+            by: StatisticsBy::Day,
+            total: Counts::default(),
+            groups: vec![group(most)],
+        };
+        let picture = svg(&report);
+        let lines = picture.lines().filter(|line| line.starts_with("<line"));
+        let value = |line: &str| {
+            let from = line.rfind("\"end\">").unwrap() + 6;
+            line[from..].trim_end_matches("</text>").parse().unwrap()
+        };
+        lines.map(value).collect()
+    }
+
+    #[test]
+    fn the_scale_has_whole_numbers_at_even_steps() {
+        assert_eq!(scale(0), [0, 1, 2, 3, 4]);
+        assert_eq!(scale(1), [0, 1, 2, 3, 4]);
+        assert_eq!(scale(5), [0, 2, 4, 6, 8]);
+        assert_eq!(scale(100), [0, 25, 50, 75, 100]);
+    }
 }

@@ -62,7 +62,7 @@ impl Recurrence {
             return Err(form(&format!("must have FREQ, one of {}", FREQUENCIES.join(", "))));
         }
         if self.part("COUNT").is_some() == self.part("UNTIL").is_some() {
-            return Err(form("must say where it ends, by COUNT or by UNTIL"));
+            return Err(form("must say where it ends, by COUNT or by UNTIL, and not by both"));
         }
         let within = |value: Option<&str>, max: u16| {
             value.is_none_or(|value| value.parse::<u16>().is_ok_and(|value| (1..=max).contains(&value)))

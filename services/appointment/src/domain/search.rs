@@ -14,6 +14,7 @@ use super::local::instant_or_next;
 use super::span::Span;
 use super::visit::{Buffers, Sought};
 use super::week::Schedule;
+use crate::store::among::Want;
 
 /// The sort key of the appointments' list: by time.
 pub type Key = (DateTime<Utc>, String);
@@ -38,6 +39,8 @@ pub struct Search {
     pub before: DateTime<Utc>,
     /// Whether it is those alone that somebody must resolve.
     pub in_conflict: bool,
+    /// Whether one that cannot be opened is passed over.
+    pub want: Want,
     /// The stretch of the list.
     pub window: Window<Key>,
 }
@@ -52,6 +55,9 @@ impl Search {
         let provider = faults.take("providerId", provider);
         let from = optional_date("from", filter.from.as_deref(), &mut faults);
         let to = optional_date("to", filter.to.as_deref(), &mut faults);
+        if from.zip(to).is_some_and(|(from, to)| to < from) {
+            faults.add("to", "must not be before from");
+        }
         let window = Window::parse(filter.limit, filter.cursor.as_deref(), &mut faults);
         let midnight = |date: NaiveDate| instant_or_next(zone, date.and_time(NaiveTime::MIN));
         let search = patient.zip(provider).zip(window).map(|((patient, provider), window)| Self {
@@ -61,6 +67,7 @@ impl Search {
             from: from.map_or(earliest(), midnight),
             before: to.map_or(latest(), |to| midnight(to + TimeDelta::days(1))),
             in_conflict: false,
+            want: Want::Openable,
             window,
         });
         faults.finish_query(search)
@@ -79,6 +86,7 @@ impl Search {
             from: now,
             before: latest(),
             in_conflict: true,
+            want: Want::Openable,
             window,
         });
         faults.finish_query(search)
@@ -237,6 +245,16 @@ mod tests {
         let filter = AppointmentFilter { from: day.clone(), to: day, ..AppointmentFilter::default() };
         let search = Search::parse(&filter, Tz::Europe__Berlin).unwrap();
         assert_eq!(search.before - search.from, TimeDelta::hours(23));
+    }
+
+    #[test]
+    fn days_that_end_before_they_begin_are_a_fault() {
+        let days = |from: &str, to: &str| {
+            let (from, to) = (Some(from.to_owned()), Some(to.to_owned()));
+            Search::parse(&AppointmentFilter { from, to, ..AppointmentFilter::default() }, Tz::Europe__Berlin)
+        };
+        assert_eq!(days("2026-01-20", "2026-01-19").unwrap_err().errors[0].field, "to");
+        assert!(days("2026-01-20", "2026-01-20").is_ok());
     }
 
     #[test]

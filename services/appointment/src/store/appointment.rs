@@ -13,6 +13,7 @@ use crate::domain::search::Key;
 use crate::domain::span::Span;
 use crate::domain::status;
 use crate::error::Error;
+use crate::store::among::Want;
 use crate::store::care::care_tell;
 use crate::store::change::change_add;
 use crate::store::hold::holds_expire;
@@ -89,6 +90,17 @@ impl Sealed {
     /// Whether it stands there, by what stands beside the body.
     pub fn stands(&self, db: &Db, status: AppointmentStatus) -> Result<bool, db::Error> {
         Ok(tag(db, &self.id, status)? == self.status)
+    }
+
+    /// The appointment, one among others. `None`: the patient was erased after the row was read, or it cannot be opened.
+    pub async fn open_among(self, db: &Db) -> Result<Option<Kept>, db::Error> {
+        self.open_wanted(db, Want::Openable).await
+    }
+
+    /// The same, if that is what is wanted.
+    pub(super) async fn open_wanted(self, db: &Db, want: Want) -> Result<Option<Kept>, db::Error> {
+        let id = self.id.clone();
+        want.take("appointment", &id, self.open(db).await)
     }
 
     /// The appointment. `None`: the patient was erased after the row was read.
@@ -198,6 +210,18 @@ pub async fn appointment_update(
     after: &Appointment,
     by: &str,
 ) -> Result<(), Error> {
+    let entry = Entry::of(by, &before.id, Some(&before.appointment), after);
+    appointment_write(tx, db, before, after, &entry).await
+}
+
+/// The same, remembered as said.
+pub async fn appointment_write(
+    tx: &mut Tx,
+    db: &Db,
+    before: &Kept,
+    after: &Appointment,
+    entry: &Entry,
+) -> Result<(), Error> {
     let (now, span, status) = (tx.now(), after.span()?, tag(db, before.id.as_str(), after.status)?);
     let busy = after.buffers.instants(span);
     if before.appointment.plan != after.plan {
@@ -239,10 +263,9 @@ pub async fn appointment_update(
     free_or_take(tx, &before.appointment, after).await?;
     let version = before.version + 1;
     care_tell(tx, db, vec![seeing(&before.id, version, after, span).notice()]).await?;
-    let entry = Entry::of(by, &before.id, Some(&before.appointment), after);
-    change_add(tx, db, &before.id, &after.patient, version, &entry).await?;
+    change_add(tx, db, &before.id, &after.patient, version, entry).await?;
     if before.appointment.status != after.status {
-        referral_follow(tx, db, &before.id, after.status, by).await?;
+        referral_follow(tx, db, &before.id, after.status, &entry.by).await?;
     }
     Ok(())
 }

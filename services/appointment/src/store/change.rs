@@ -7,7 +7,13 @@ use db::{Db, Place, Subject, Tx, on, sql};
 use http_kit::page::Window;
 use sqlx::FromRow;
 
+use super::among::among;
+use super::appointment::Kept;
+use crate::domain::conflict::Conflict;
 use crate::domain::history::Entry;
+
+/// So many changes, from the last one on, are looked through for one.
+const LOOKED_AT: i64 = 200;
 
 /// A change with its sort key among those of all of a patient's appointments.
 pub type Change = ((AppointmentId, i64), (AppointmentId, AppointmentChange));
@@ -77,6 +83,35 @@ pub async fn change_list(
         changes.push((version, shown(version, changed_at, entry)));
     }
     Ok(changes)
+}
+
+/// By whom what is to be resolved of an appointment was found, if that is known: the last time that it came to be so. Each change is opened by itself; one that
+/// cannot be is passed over.
+pub async fn conflict_raised_by(
+    tx: &mut Tx,
+    db: &Db,
+    kept: &Kept,
+    conflict: Conflict,
+) -> Result<Option<String>, db::Error> {
+    let rows: Vec<(i64, Vec<u8>)> = on!(tx, |conn| {
+        sqlx::query_as(sql!(
+        "select version, body from appointment_change where appointment_id = $1 order by version desc limit $2"
+    ))
+    .bind(kept.id.as_str())
+    .bind(LOOKED_AT)
+    .fetch_all(conn)
+    .await
+    })?;
+    let subject = Subject::Patient(kept.appointment.patient.as_str());
+    for (version, body) in rows {
+        let row = row(&kept.id, version);
+        let entry = db.vault().open_json(&subject, place(&row), &body).await.map(Some);
+        let entry: Option<Entry> = among("appointment_change", &row, entry)?;
+        if let Some(entry) = entry.filter(|entry| entry.raises(conflict)) {
+            return Ok(Some(entry.by));
+        }
+    }
+    Ok(None)
 }
 
 fn shown(version: i64, changed_at: DateTime<Utc>, entry: Entry) -> AppointmentChange {

@@ -9,6 +9,7 @@ use http_kit::page::Window;
 use serde::Serialize;
 use sqlx::FromRow;
 
+use crate::store::among::Want;
 use crate::store::appointment::{Kept, Sealed, provider_lock};
 use crate::store::change::change_list;
 use crate::store::feed::{feeds_of_patient_delete, feeds_of_provider_delete};
@@ -125,6 +126,11 @@ async fn providers_of(
     Ok(ids.into_iter().map(ProviderId::trusted).collect())
 }
 
+/// What cannot be opened cannot be kept, and keeps nobody from being erased; under a legal hold nothing may go unseen.
+fn want(hold: Option<i64>) -> Want {
+    if hold.is_some() { Want::Whole } else { Want::Openable }
+}
+
 async fn keep_aside(
     tx: &mut Tx,
     db: &Db,
@@ -137,7 +143,7 @@ async fn keep_aside(
         let Some(last) = rows.last() else { return Ok(()) };
         last.sealed.id().clone_into(&mut after);
         for Row { updated_at, sealed } in rows {
-            let Some(kept) = sealed.open(db).await? else { continue };
+            let Some(kept) = sealed.open_wanted(db, want(hold)).await? else { continue };
             // It is not over before it was to take place.
             let from_year = i64::from(updated_at.year().max(kept.starts_at.year()));
             if let Fate::Kept(how) = db::fate_at_erasure(from_year, Some(years), hold, this_year) {
@@ -227,7 +233,7 @@ async fn keep_referrals_aside(
 ) -> Result<(), db::Error> {
     let this_year = db::retention_year(tx.now());
     let window = Window { after: None, limit: contracts::page::LIMIT_MAX };
-    let mut search = Search { patient: Some(patient.clone()), provider: None, window };
+    let mut search = Search { patient: Some(patient.clone()), provider: None, want: want(hold), window };
     loop {
         let referrals = referral_search(tx, db, &search, None).await?;
         let Some((last, _)) = referrals.last() else { return Ok(()) };

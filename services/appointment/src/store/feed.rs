@@ -8,6 +8,7 @@ use sqlx::FromRow;
 
 use crate::domain::feed::{EVENTS_MAX, Entry, Kept, Owner};
 use crate::error::Error;
+use crate::store::among::Want;
 use crate::store::appointment::{no_patient, provider_check, provider_lock};
 
 #[derive(FromRow)]
@@ -124,7 +125,7 @@ pub async fn feed_find(tx: &mut Tx, id: &FeedId) -> Result<Option<Sealed>, db::E
 }
 
 /// Somebody's feeds, the oldest first. They are few: [`FEEDS_MAX`](contracts::feeds::FEEDS_MAX).
-pub async fn feed_list(tx: &mut Tx, db: &Db, owner: &Owner) -> Result<Vec<Kept>, db::Error> {
+pub async fn feed_list(tx: &mut Tx, db: &Db, owner: &Owner, want: Want) -> Result<Vec<Kept>, db::Error> {
     let rows: Vec<Row> = match owner {
         Owner::Patient(patient) => on!(tx, |conn| sqlx::query_as(sql!(
             "select id, patient_id, provider_id, secret, created_at, body from feed \
@@ -143,7 +144,8 @@ pub async fn feed_list(tx: &mut Tx, db: &Db, owner: &Owner) -> Result<Vec<Kept>,
     };
     let mut feeds = Vec::with_capacity(rows.len());
     for sealed in rows.into_iter().filter_map(Row::sealed) {
-        feeds.extend(sealed.open(db).await?);
+        let id = sealed.id.clone();
+        feeds.extend(want.take("feed", id.as_str(), sealed.open(db).await)?);
     }
     Ok(feeds)
 }

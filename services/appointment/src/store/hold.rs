@@ -8,6 +8,7 @@ use contracts::id::{PatientId, ProviderId, SlotHoldId, WaitlistId};
 use db::{Db, Place, Subject, Tx, on, sql};
 use sqlx::FromRow;
 
+use super::among::Want;
 use super::appointment::{no_patient, overlap, provider_check, provider_lock};
 use crate::domain::appointment::{Appointment, fault};
 use crate::domain::hold::Kept;
@@ -215,7 +216,7 @@ pub async fn hold_list(tx: &mut Tx, db: &Db, holder: &[u8]) -> Result<Vec<Kept>,
     .bind(BATCH)
     .fetch_all(conn)
     .await)?;
-    open(db, rows).await
+    open(db, rows, Want::Openable).await
 }
 
 /// What is held for a patient just now.
@@ -229,19 +230,20 @@ pub async fn holds_of_patient(tx: &mut Tx, db: &Db, patient: &PatientId) -> Resu
     .fetch_all(conn)
     .await
     })?;
-    open(db, rows).await
+    open(db, rows, Want::Whole).await
 }
 
-async fn open(db: &Db, rows: Vec<Row>) -> Result<Vec<Kept>, db::Error> {
+async fn open(db: &Db, rows: Vec<Row>, want: Want) -> Result<Vec<Kept>, db::Error> {
     let mut holds = Vec::with_capacity(rows.len());
     for Row { id, patient_id, expires_at, body } in rows {
         let patient = patient_id.map(PatientId::trusted);
-        match db.vault().open_json(&subject(patient.as_ref()), place(&id), &body).await {
-            Ok(hold) => holds.push(Kept { id: SlotHoldId::trusted(id), patient, expires_at, hold }),
+        let hold = match db.vault().open_json(&subject(patient.as_ref()), place(&id), &body).await {
             // The patient was erased after the row was read.
-            Err(db::Error::KeyDestroyed { .. }) => {}
-            Err(error) => return Err(error),
-        }
+            Err(db::Error::KeyDestroyed { .. }) => None,
+            opened => want.take("slot_hold", &id, opened.map(Some))?,
+        };
+        let hold = hold.map(|hold| Kept { id: SlotHoldId::trusted(id), patient, expires_at, hold });
+        holds.extend(hold);
     }
     Ok(holds)
 }

@@ -1,5 +1,6 @@
 //! The service's SQL, a file per aggregate.
 
+pub mod among;
 pub mod appointment;
 pub mod care;
 pub mod change;

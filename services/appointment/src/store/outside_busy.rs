@@ -40,6 +40,20 @@ pub async fn busy_providers(tx: &mut Tx, calendar: &str) -> Result<Vec<ProviderI
     Ok(rows.into_iter().map(ProviderId::trusted).collect())
 }
 
+/// With whom those of our appointments are that stand in a calendar and are to be resolved, in order.
+pub async fn conflict_providers(tx: &mut Tx, calendar: &str) -> Result<Vec<ProviderId>, db::Error> {
+    let rows: Vec<String> = on!(tx, |conn| {
+        sqlx::query_scalar(sql!(
+        "select distinct a.provider_id from outside_event e join appointment a on a.id = e.appointment_id \
+         where e.calendar = $1 and a.deleted_at is null and a.active and a.in_conflict order by a.provider_id"
+    ))
+    .bind(calendar)
+    .fetch_all(conn)
+    .await
+    })?;
+    Ok(rows.into_iter().map(ProviderId::trusted).collect())
+}
+
 /// How many more stretches of a calendar are kept.
 pub async fn busy_room(tx: &mut Tx, calendar: &str) -> Result<usize, db::Error> {
     let kept: i64 =
@@ -118,7 +132,7 @@ pub(super) async fn outside_check(tx: &mut Tx, provider: &ProviderId, span: Span
     if is_busy_outside(tx, provider, span).await? { Err(Error::Overlap(Box::default())) } else { Ok(()) }
 }
 
-/// A provider's appointments that take some of a time.
+/// A provider's appointments that take some of a time, but for one that cannot be opened.
 pub async fn appointments_within(
     tx: &mut Tx,
     db: &Db,
@@ -137,7 +151,7 @@ pub async fn appointments_within(
     .await)?;
     let mut kept = Vec::with_capacity(rows.len());
     for row in rows {
-        kept.extend(row.open(db).await?);
+        kept.extend(row.open_among(db).await?);
     }
     Ok(kept)
 }

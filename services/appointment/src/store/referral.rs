@@ -12,6 +12,7 @@ use sqlx::FromRow;
 
 use crate::domain::referral::{Entry, Referral};
 use crate::error::Error;
+use crate::store::among::{Want, among};
 use crate::store::appointment::no_patient;
 
 /// A referral as kept.
@@ -53,6 +54,8 @@ pub struct Search {
     pub patient: Option<PatientId>,
     /// From this provider, or to them.
     pub provider: Option<ProviderId>,
+    /// Whether one that cannot be opened is passed over.
+    pub want: Want,
     /// The stretch of the list, newest first.
     pub window: Window<Newest>,
 }
@@ -189,7 +192,9 @@ pub async fn referral_follow(
     .await)
     .map_err(db::Error::from)?;
     let Some(row) = row else { return Ok(()) };
-    let Some(kept) = row.open(db).await? else { return Ok(()) };
+    // One that cannot be opened keeps its appointment from nothing.
+    let id = row.id.clone();
+    let Some(kept) = among("referral", &id, row.open(db).await)? else { return Ok(()) };
     let Some(after) = kept.referral.follow(status) else { return Ok(()) };
     let entry = Entry { by: by.to_owned(), status: after.status, reason: None };
     referral_update(tx, db, (&kept, &after), &entry).await
@@ -269,18 +274,24 @@ pub async fn referral_search(
     search: &Search,
     seeker: Option<&Seeker>,
 ) -> Result<Vec<(Newest, Kept)>, db::Error> {
-    let rows = match (seeker, &search.patient) {
-        (Some(seeker), _) if seeker.is_carer => of_theirs(tx, search, seeker).await?,
-        (_, Some(patient)) => of_patient(tx, search, patient).await?,
-        (Some(seeker), None) => of_all(tx, search, seeker).await?,
-        (None, None) => Vec::new(),
-    };
-    let mut found = Vec::with_capacity(rows.len());
-    for row in rows {
-        let key = (row.created_at, row.id.clone());
-        found.extend(row.open(db).await?.map(|kept| (key, kept)));
+    let mut page = search.window.filling(search.window.limit);
+    while let Some(window) = page.unread() {
+        let stretch = Search { window, ..search.clone() };
+        let rows = match (seeker, &search.patient) {
+            (Some(seeker), _) if seeker.is_carer => of_theirs(tx, &stretch, seeker).await?,
+            (_, Some(patient)) => of_patient(tx, &stretch, patient).await?,
+            (Some(seeker), None) => of_all(tx, &stretch, seeker).await?,
+            (None, None) => Vec::new(),
+        };
+        page.has_read(rows.len());
+        for row in rows {
+            let key = (row.created_at, row.id.clone());
+            if page.put(key.clone(), search.want.take("referral", &key.1, row.open(db).await)?) {
+                break;
+            }
+        }
     }
-    Ok(found)
+    Ok(page.into_rows())
 }
 
 async fn of_patient(tx: &mut Tx, search: &Search, patient: &PatientId) -> Result<Vec<Sealed>, db::Error> {

@@ -36,7 +36,7 @@ pub async fn appointment_search(
         for row in rows {
             let key = row.key();
             let stands = search.status.map_or(Ok(true), |status| row.stands(db, status))?;
-            let kept = if stands { row.open(db).await? } else { None };
+            let kept = if stands { row.open_wanted(db, search.want).await? } else { None };
             if page.put(key, kept) {
                 break;
             }
@@ -168,7 +168,7 @@ async fn of_all(tx: &mut Tx, search: &Search, seeker: &Seeker) -> Result<Vec<Sea
     .await)?)
 }
 
-/// A provider's appointments from a time on that take place, as far as is known.
+/// A provider's appointments from a time on that take place, as far as is known, but for one that cannot be opened.
 pub async fn appointments_ahead(
     tx: &mut Tx,
     db: &Db,
@@ -186,7 +186,7 @@ pub async fn appointments_ahead(
     .await)?;
     let mut kept = Vec::with_capacity(rows.len());
     for row in rows {
-        kept.extend(row.open(db).await?);
+        kept.extend(row.open_among(db).await?);
     }
     Ok(kept)
 }
@@ -217,11 +217,7 @@ pub async fn appointments_ahead_some(
     let last = rows.last().filter(|_| !is_last).map(Sealed::key);
     let mut kept = Vec::with_capacity(rows.len());
     for row in rows {
-        match row.open(db).await {
-            Ok(opened) => kept.extend(opened),
-            Err(error @ db::Error::Sealed(_)) => tracing::warn!(%error, "an appointment cannot be read"),
-            Err(error) => return Err(error),
-        }
+        kept.extend(row.open_among(db).await?);
     }
     Ok((last, kept))
 }

@@ -7,6 +7,7 @@ use db::{Db, Place, Subject, Tx, on, sql};
 use http_kit::page::Window;
 use sqlx::FromRow;
 
+use super::among::Want;
 use super::appointment::{Kept as KeptAppointment, Sealed as SealedAppointment, no_patient};
 use crate::domain::series::Kept;
 use crate::error::Error;
@@ -82,6 +83,7 @@ pub async fn series_appointments(
     tx: &mut Tx,
     db: &Db,
     id: &SeriesId,
+    want: Want,
 ) -> Result<Vec<KeptAppointment>, db::Error> {
     let rows: Vec<SealedAppointment> = on!(tx, |conn| sqlx::query_as(sql!(
         "select id, version, patient_id, provider_id, starts_at, body from appointment \
@@ -93,7 +95,7 @@ pub async fn series_appointments(
     .await)?;
     let mut kept = Vec::with_capacity(rows.len());
     for row in rows {
-        kept.extend(row.open(db).await?);
+        kept.extend(row.open_wanted(db, want).await?);
     }
     Ok(kept)
 }

@@ -9,6 +9,7 @@ use contracts::id::ProviderId;
 use db::{Db, Tx, on, sql};
 use sqlx::FromRow;
 
+use super::among::among;
 use super::appointment::{Sealed, tag};
 use crate::domain::report;
 use crate::domain::search::Key;
@@ -162,10 +163,17 @@ async fn counted(db: &Db, row: Row, needs: Needs) -> Result<Option<Counted>, db:
         Needs::Status => false,
     };
     if opens || status.is_none() {
-        let Some(kept) = sealed.open(db).await? else { return Ok(None) };
-        cancelled_by = kept.appointment.cancellation.map(|why| why.by);
-        visit_type = kept.appointment.plan.visit_type.unwrap_or_default();
-        status = Some(kept.appointment.status);
+        let id = sealed.id().to_owned();
+        // One that cannot be opened is counted for what is known of it.
+        match among("appointment", &id, sealed.open(db).await.map(Some))? {
+            Some(None) => return Ok(None),
+            Some(Some(kept)) => {
+                cancelled_by = kept.appointment.cancellation.map(|why| why.by);
+                visit_type = kept.appointment.plan.visit_type.unwrap_or_default();
+                status = Some(kept.appointment.status);
+            }
+            None => {}
+        }
     }
     Ok(status.map(|status| Counted {
         provider,

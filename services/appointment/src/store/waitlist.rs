@@ -6,6 +6,7 @@ use db::{Db, Place, Subject, Tx, on, sql};
 use http_kit::page::Window;
 use sqlx::FromRow;
 
+use super::among::{Want, among};
 use super::appointment::no_patient;
 use crate::domain::span::Span;
 use crate::domain::waitlist::Kept;
@@ -60,10 +61,12 @@ impl Row {
     }
 }
 
+/// Those that can be opened.
 async fn opened(db: &Db, rows: Vec<Row>) -> Result<Vec<Kept>, db::Error> {
     let mut kept = Vec::with_capacity(rows.len());
     for row in rows {
-        kept.extend(row.open(db).await?);
+        let id = row.id.clone();
+        kept.extend(among("waitlist", &id, row.open(db).await)?);
     }
     Ok(kept)
 }
@@ -162,12 +165,32 @@ pub async fn waitlist_find(tx: &mut Tx, db: &Db, id: &WaitlistId) -> Result<Opti
 pub async fn waitlist_list(
     tx: &mut Tx,
     db: &Db,
+    (patient, provider): (Option<&PatientId>, Option<&ProviderId>),
+    window: &Window<Key>,
+    want: Want,
+) -> Result<Vec<(Key, Kept)>, db::Error> {
+    let mut page = window.filling(window.limit);
+    while let Some(window) = page.unread() {
+        let rows = stretch(tx, patient, provider, &window).await?;
+        page.has_read(rows.len());
+        for row in rows {
+            let key = (row.created_at, row.id.clone());
+            if page.put(key.clone(), want.take("waitlist", &key.1, row.open(db).await)?) {
+                break;
+            }
+        }
+    }
+    Ok(page.into_rows())
+}
+
+async fn stretch(
+    tx: &mut Tx,
     patient: Option<&PatientId>,
     provider: Option<&ProviderId>,
     window: &Window<Key>,
-) -> Result<Vec<(Key, Kept)>, db::Error> {
+) -> Result<Vec<Row>, db::Error> {
     let (after, id) = window.after.clone().unwrap_or((DateTime::UNIX_EPOCH, String::new()));
-    let rows: Vec<Row> = on!(tx, |conn| {
+    Ok(on!(tx, |conn| {
         sqlx::query_as(sql!(
         "select id, version, patient_id, provider_id, starts_at, ends_at, created_at, hold_id, offer_until, body \
          from waitlist \
@@ -183,9 +206,7 @@ pub async fn waitlist_list(
     .bind(window.rows())
     .fetch_all(conn)
     .await
-    })?;
-    let kept = opened(db, rows).await?;
-    Ok(kept.into_iter().map(|kept| ((kept.created_at, kept.id.to_string()), kept)).collect())
+    })?)
 }
 
 /// Some of those who wait and may be offered something, who has waited longest first: those of one provider, and those to whom any of a kind would do. After

@@ -10,6 +10,7 @@ use sqlx::FromRow;
 
 use crate::domain::webhook::{Standing, Verdict, Webhook};
 use crate::error::Error;
+use crate::store::among::among;
 use crate::store::appointment::provider_check;
 use crate::store::state::changes;
 
@@ -103,7 +104,8 @@ pub async fn webhook_list(tx: &mut Tx, db: &Db, provider: &ProviderId) -> Result
     })?;
     let mut kept = Vec::with_capacity(rows.len());
     for Row { id, created_at, body, told, next_at, failures, error, delivered_at, disabled_at } in rows {
-        let webhook = db.vault().open_json(&Subject::Service, place(&id), &body).await?;
+        let webhook = db.vault().open_json(&Subject::Service, place(&id), &body).await.map(Some);
+        let Some(webhook) = among("webhook", &id, webhook)? else { continue };
         let standing = Standing { created_at, told, failures, error, next_at, delivered_at, disabled_at };
         kept.push(Kept { id: WebhookId::trusted(id), webhook, standing });
     }
@@ -170,14 +172,8 @@ pub async fn webhooks_claim(db: &Db, limit: usize) -> Result<Vec<Claimed>, db::E
         let mut claimed = Vec::with_capacity(rows.len());
         for ClaimedRow { id, provider_id, body, failures, failing_since } in rows {
             let provider = ProviderId::trusted(provider_id);
-            let webhook = match db.vault().open_json(&Subject::Service, place(&id), &body).await {
-                Ok(webhook) => webhook,
-                // It must not keep the others back.
-                Err(error) => {
-                    tracing::error!(%error, webhook = id, "a webhook cannot be read");
-                    continue;
-                }
-            };
+            let webhook = db.vault().open_json(&Subject::Service, place(&id), &body).await.map(Some);
+            let Some(webhook) = among("webhook", &id, webhook)? else { continue };
             let change = changes(&mut tx, &provider).await?;
             let (id, claim) = (WebhookId::trusted(id), claim.to_vec());
             claimed.push(Claimed { id, provider, webhook, change, failures, failing_since, claim });

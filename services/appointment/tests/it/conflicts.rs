@@ -84,6 +84,8 @@ testkit::stack_tests! { services = [appointment::SERVICE, patient::SERVICE, prov
             (json!({"resolution": "move", "timeSlot": "10:00"}), "appointmentDate"),
             (json!({"resolution": "move", "appointmentDate": "2026-01-26"}), "timeSlot"),
             (json!({"resolution": "keep", "timeSlot": "10:00"}), "timeSlot"),
+            // To where it is already, it is not moved.
+            (json!({"resolution": "move", "appointmentDate": MONDAY, "timeSlot": "10:00", "providerId": "prov001"}), "timeSlot"),
             (json!({"resolution": "move", "appointmentDate": "2026-01-26", "timeSlot": "10:00", "providerId": "nobody"}), "providerId"),
         ] {
             assert_eq!(resolve(&stack, Role::Admin, "ten", body).await.expect(422).faults(), [field]);

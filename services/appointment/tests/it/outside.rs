@@ -3,7 +3,10 @@
 use appointment::jobs::outside::calendars_settle;
 use appointment::store::outside::calendars_kept;
 use appointment::store::outside_event::{OutsideEvent, event_keep, events_known};
+use appointment::store::state::changes;
+use appointment::store::waitlist::freed_next;
 use chrono::TimeDelta;
+use contracts::id::ProviderId;
 use settings::{CalDavSettings, CalendarSettings, SecretRef, ServiceSettings};
 use testkit::Radicale;
 use testkit::contents::held;
@@ -17,7 +20,7 @@ pub(crate) const CALENDARS: &str = "/api/appointments/calendars";
 const PASSWORD: &str = "correct horse";
 
 /// A calendar of the provider's on this port.
-fn caldav(port: u16) -> CalendarSettings {
+pub(crate) fn caldav(port: u16) -> CalendarSettings {
     CalendarSettings {
         name: "work".to_owned(),
         provider_id: Some("prov001".to_owned()),
@@ -272,6 +275,34 @@ calendar_tests! {
         let _ = put(&stack, Role::Admin, "apt2", &json!({"timeSlot": "13:45"})).await.expect(200);
     }
 
+    async fn who_waits_is_offered_what_becomes_free_there_and_who_listens_is_told(stack: Arc<TestStack>, port: u16) {
+        clinic(&stack).await;
+        let server = server(&stack, port).await;
+        let change = async || {
+            let db = stack.database(ServiceName::AppointmentService).db();
+            changes(&mut db.read().await.unwrap(), &ProviderId::parse("prov001").unwrap()).await.unwrap()
+        };
+        let before = change().await;
+        enter(&server, "day", "DTSTART;VALUE=DATE:20260119").await;
+        look(&stack, "Ok").await;
+        assert!(free(&stack, MONDAY).await.is_empty());
+        let busy = change().await;
+        assert!(busy > before, "{busy}");
+        // What is known already is no news.
+        look(&stack, "Ok").await;
+        assert_eq!(change().await, busy);
+        let list = "/api/appointments/waitlist";
+        let body = json!({"patientId": "12345", "providerId": "prov001", "from": MONDAY, "to": MONDAY}).to_string();
+        let _ = call(&stack, Role::Admin, Method::POST, list, Some(&body)).await.expect(201);
+        // It has been looked whether there is a time already: there is none.
+        let is_looked = async || freed_next(&mut stack.database(ServiceName::AppointmentService).db().read().await.unwrap()).await.unwrap().is_none();
+        until(is_looked).await;
+        assert!(server.call(Method::DELETE, "day.ics", None).await.status < 300);
+        look(&stack, "Ok").await;
+        assert!(change().await > busy);
+        until(|| async { call(&stack, Role::Admin, Method::GET, list, None).await.json()["items"][0]["status"] == "Offered" }).await;
+    }
+
     async fn with_a_calendar_that_is_taken_out_of_the_settings_go_the_conflicts_that_its_events_made(stack: Arc<TestStack>, port: u16) {
         clinic(&stack).await;
         let server = server(&stack, port).await;
@@ -364,26 +395,4 @@ calendar_tests! {
         assert_eq!(look(&stack, "Ok").await["pending"], 0);
         assert_eq!(server.text().await.matches("BEGIN:VEVENT").count(), 1);
     }
-}
-
-testkit::stack_tests! { services = [appointment::SERVICE, patient::SERVICE, provider::SERVICE], settings = two_calendars;
-    async fn staff_see_the_calendars_and_a_clinician_their_own(stack: Arc<TestStack>) {
-        let names = async |who: Who| {
-            let list = call(&stack, who, Method::GET, CALENDARS, None).await.expect(200).json();
-            list["items"].as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
-        };
-        assert_eq!(names(Role::Admin.into()).await, ["work", "all"]);
-        assert_eq!(names(Role::Receptionist.into()).await, ["work", "all"]);
-        assert_eq!(names(Who::clinician("prov001")).await, ["work"]);
-        assert!(names(Who::clinician("prov002")).await.is_empty());
-        for who in [Who::patient("12345"), Role::Billing.into(), Role::PrivacyOfficer.into()] {
-            let _ = call(&stack, who, Method::GET, CALENDARS, None).await.expect(403);
-        }
-    }
-}
-
-/// Where nobody listens.
-fn two_calendars(settings: &mut ServiceSettings) {
-    let all = CalendarSettings { name: "all".to_owned(), provider_id: None, ..caldav(9) };
-    settings.integrations.calendars = vec![caldav(9), all];
 }

@@ -5,32 +5,30 @@ use std::time::Duration;
 
 use appointment::domain::conflict::Conflict;
 use appointment::domain::span::Span;
-use appointment::jobs::outside::{Named, calendars_settle, settle_on};
+use appointment::jobs::outside::{Named, calendars_settle, settle, settle_on};
 use appointment::store::appointment::{appointment_find, appointment_lock, appointment_update};
 use appointment::store::outside::{Lease, calendars_kept, lease_take};
 use appointment::store::outside_busy::busy_replace;
+use appointment::store::outside_event::{OutsideEvent, event_keep};
+use appointment::store::state::{due_after, heard};
 use contracts::ambient::Random;
 use contracts::auth::JwkSet;
 use contracts::id::{AppointmentId, ProviderId};
-use db::{Db, Engine, on};
+use db::{Db, Engine};
 use http_kit::keys::KeyRing;
 use http_kit::kit::World;
 use http_kit::serve::{self, Running};
 use http_kit::token::Verifier;
 use settings::{Address, ServiceSettings};
 
+use super::schedules::away;
+use super::unopenable::change;
 use super::*;
 
 const SERVICES: &[http_kit::Service] = &[appointment::SERVICE, patient::SERVICE, provider::SERVICE];
 
 fn named(name: &str, target: u8) -> Named {
     (name.to_owned(), vec![target])
-}
-
-async fn change(db: &Db, sql: &'static str) {
-    let mut tx = db.begin().await.unwrap();
-    on!(tx, |conn| sqlx::query(sql).execute(conn).await.map(drop)).unwrap();
-    tx.commit_unaudited().await.unwrap();
 }
 
 /// An event in the calendar keeps the provider busy from nine to twelve.
@@ -42,15 +40,24 @@ async fn busy(db: &Db, calendar: &str) {
     tx.commit_unaudited().await.unwrap();
 }
 
-/// What the event made of an appointment.
-async fn in_conflict(db: &Db, id: &str) {
+/// What was done in a calendar made of an appointment.
+async fn in_conflict(db: &Db, id: &str, conflict: Conflict, calendar: &str) {
     let sealed =
         appointment_find(&mut db.read().await.unwrap(), &AppointmentId::parse(id).unwrap()).await.unwrap();
     let kept = sealed.unwrap().open(db).await.unwrap().unwrap();
-    let after = kept.appointment.conflicted(Conflict::OutsideEvent).unwrap();
+    let after = kept.appointment.conflicted(conflict).unwrap();
     let mut tx = db.begin().await.unwrap();
     appointment_lock(&mut tx, &after).await.unwrap();
-    appointment_update(&mut tx, db, &kept, &after, "calendar:gone").await.unwrap();
+    appointment_update(&mut tx, db, &kept, &after, &format!("calendar:{calendar}")).await.unwrap();
+    let event = OutsideEvent {
+        appointment_id: id.to_owned(),
+        href: format!("{id}.ics"),
+        etag: None,
+        version: 0,
+        starts_at: kept.starts_at,
+        ends_at: kept.starts_at,
+    };
+    event_keep(&mut tx, calendar, &event).await.unwrap();
     tx.commit_unaudited().await.unwrap();
 }
 
@@ -87,18 +94,71 @@ async fn an_appointment_that_cannot_be_opened_keeps_no_replica_from_starting(
     assert_eq!(calendars_settle(db, &[named("gone", 1)]).await.unwrap(), []);
     busy(db, "gone").await;
     for id in ["apt1", "apt2", "apt3"] {
-        in_conflict(db, id).await;
+        in_conflict(db, id, Conflict::OutsideEvent, "gone").await;
         assert_eq!(get(&stack, id).await.json()["conflict"], "OutsideEvent", "{id}");
     }
     change(db, "update appointment set body = substr(body, 1, 20) where id = 'apt1'").await;
     assert_eq!(get(&stack, "apt1").await.status, 500);
     // The calendar is not in its settings.
     let running = replica(&stack, &settings).await;
+    until(|| async { calendars_kept(&mut db.read().await.unwrap()).await.unwrap().is_empty() }).await;
     for id in ["apt2", "apt3"] {
         assert_eq!(get(&stack, id).await.expect(200).json()["conflict"], Value::Null, "{id}");
     }
-    assert_eq!(calendars_kept(&mut db.read().await.unwrap()).await.unwrap(), []);
     running.stop().await;
+}
+
+async fn no_start_waits_until_it_is_settled_which_calendars_there_are(
+    stack: Arc<TestStack>,
+    settings: ServiceSettings,
+) {
+    let db = stack.database(ServiceName::AppointmentService).db();
+    let _ = calendars_settle(db, &[named("gone", 1)]).await.unwrap();
+    change(db, "alter table outside_calendar rename to outside_calendar_away").await;
+    let running = replica(&stack, &settings).await;
+    running.stop().await;
+    let later = tokio::spawn(settle(db.clone(), vec![named("new", 1)], Duration::from_millis(20)));
+    change(db, "alter table outside_calendar_away rename to outside_calendar").await;
+    later.await.unwrap();
+    assert_eq!(calendars_kept(&mut db.read().await.unwrap()).await.unwrap(), [named("new", 1)]);
+}
+
+async fn what_was_done_in_a_calendar_is_to_be_resolved_no_more_when_it_is_gone(
+    stack: Arc<TestStack>,
+    _: ServiceSettings,
+) {
+    clinic(&stack).await;
+    let times = [("apt1", MONDAY, "09:00"), ("apt2", MONDAY, "09:30"), ("apt3", MONDAY, "10:00")];
+    for (id, date, time) in times.into_iter().chain([("apt4", "2026-01-21", "10:00")]) {
+        let mut body = at(id, "12345", "prov001", time);
+        body["appointmentDate"] = json!(date);
+        let _ = book(&stack, Role::Admin, &body).await.expect(201);
+    }
+    let db = stack.database(ServiceName::AppointmentService).db();
+    let _ = calendars_settle(db, &[named("gone", 1), named("stays", 1)]).await.unwrap();
+    in_conflict(db, "apt1", Conflict::OutsideMove, "gone").await;
+    in_conflict(db, "apt2", Conflict::OutsideDeletion, "gone").await;
+    in_conflict(db, "apt3", Conflict::OutsideMove, "stays").await;
+    in_conflict(db, "apt4", Conflict::OutsideMove, "gone").await;
+    // It does not show behind what is to be resolved already.
+    let _ = away(&stack, "prov001", "2026-01-21", "2026-01-21").await;
+    let is_reviewed = async || due_after(&mut db.read().await.unwrap(), "").await.unwrap().is_none();
+    let provider = ProviderId::parse("prov001").unwrap();
+    until(async || heard(&mut db.read().await.unwrap(), &provider).await.unwrap() > 0).await;
+    until(is_reviewed).await;
+    assert_eq!(get(&stack, "apt4").await.json()["conflict"], "OutsideMove");
+
+    assert_eq!(calendars_settle(db, &[named("stays", 1)]).await.unwrap(), []);
+    for (id, conflict) in [("apt1", Value::Null), ("apt2", Value::Null), ("apt3", json!("OutsideMove"))] {
+        assert_eq!(get(&stack, id).await.expect(200).json()["conflict"], conflict, "{id}");
+    }
+    let path = "/api/appointments/apt2/history";
+    let history = call(&stack, Role::Admin, Method::GET, path, None).await.expect(200).json();
+    let last = history["items"].as_array().unwrap().last().unwrap().clone();
+    assert_eq!((&last["by"], &last["action"]), (&json!("calendar:gone"), &json!("Updated")));
+    let ended = json!({"field": "conflict", "from": "OutsideDeletion", "to": null});
+    assert_eq!(last["changes"], json!([ended, {"field": "calendar", "from": "gone", "to": null}]));
+    until(async || get(&stack, "apt4").await.json()["conflict"] == "TimeOff").await;
 }
 
 async fn a_calendar_that_cannot_be_forgotten_at_the_start_is_forgotten_later(
@@ -132,7 +192,7 @@ async fn a_calendar_that_cannot_be_forgotten_at_the_start_is_forgotten_later(
 macro_rules! settle_tests {
     ($($name:ident),*) => {$(
         mod $name {
-            use super::*;
+use super::*;
 
             fn run(engine: Engine) {
                 let seen = OnceLock::new();
@@ -161,6 +221,8 @@ macro_rules! settle_tests {
 }
 
 settle_tests!(
+    no_start_waits_until_it_is_settled_which_calendars_there_are,
+    what_was_done_in_a_calendar_is_to_be_resolved_no_more_when_it_is_gone,
     an_appointment_that_cannot_be_opened_keeps_no_replica_from_starting,
     a_calendar_that_cannot_be_forgotten_at_the_start_is_forgotten_later
 );

@@ -11,9 +11,9 @@ pub struct AppointmentChange {
     pub version: i64,
     /// When, RFC 3339 in UTC.
     pub at: String,
-    /// Who: a user's id, or `service:` and a name.
+    /// Who: a user's id, or `service:` or `calendar:` and a name.
     pub by: String,
-    /// `Created`, `Updated`, `Rescheduled`, `Cancelled`, `ProviderRemoved`.
+    /// `Created`, `Updated`, `Rescheduled`, `Cancelled`, `ProviderRemoved`, `ConflictRaised`.
     pub action: String,
     /// Which members, from what to what, but for those that the caller is not shown.
     pub changes: Vec<FieldChange>,
@@ -23,7 +23,7 @@ pub struct AppointmentChange {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FieldChange {
-    /// The member's name.
+    /// The member's name; `calendar` for a calendar outside that is gone, and what was to be resolved for it.
     pub field: String,
     /// What it was, as text; null if it was not there.
     pub from: Option<String>,

@@ -52,7 +52,11 @@ pub fn read_query<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
         |path| unknown.push(path.to_string()),
     );
     let value = value.map_err(|error| {
-        let (field, message) = explain(&error.to_string(), &track.path().to_string());
+        let (field, mut message) = explain(&error.to_string(), &track.path().to_string());
+        // Several of one name are read as a list, which is no value of one.
+        if form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| *name == field).count() > 1 {
+            "stands there twice".clone_into(&mut message);
+        }
         Problem::new(ProblemCode::InvalidQuery).fault(field, message)
     })?;
     refuse_unknown(unknown)?;
@@ -256,6 +260,13 @@ mod tests {
             ("limit".to_owned(), "must be a whole number, not too large".to_owned())
         );
         assert_eq!(read_query::<PatientFilter>("name=a+b&limit=7").unwrap().limit, Some(7));
+        for twice in ["name=a&name=b", "limit=1&limit=1"] {
+            let fault = read_query::<PatientFilter>(twice).unwrap_err().errors.remove(0);
+            assert_eq!(
+                (&*fault.field, &*fault.message),
+                (&twice[..twice.find('=').unwrap()], "stands there twice")
+            );
+        }
     }
 
     proptest! {

@@ -13,6 +13,7 @@ use http_kit::{Answer, Call, Reach, Seeker, View};
 use super::sees;
 use crate::api::Api;
 use crate::error::Error;
+use crate::store::among::Want;
 use crate::store::referral::{Search, referral_changes, referral_search};
 
 /// Lists referrals, newest first.
@@ -63,13 +64,18 @@ fn parse(filter: &ReferralFilter) -> Result<Search, Problem> {
     let provider = faults.take("providerId", provider);
     let window = Window::parse(filter.limit, filter.cursor.as_deref(), &mut faults);
     let search = patient.zip(provider).zip(window);
-    faults.finish_query(search.map(|((patient, provider), window)| Search { patient, provider, window }))
+    faults.finish_query(search.map(|((patient, provider), window)| Search {
+        patient,
+        provider,
+        want: Want::Openable,
+        window,
+    }))
 }
 
 /// A patient's, for the export of all that is held of them.
 pub(in crate::api) async fn of_patient(api: Api, wanted: Wanted) -> Result<Page<Referral>, Error> {
     let window = wanted.window()?;
-    let search = Search { patient: Some(wanted.patient), provider: None, window };
+    let search = Search { patient: Some(wanted.patient), provider: None, want: Want::Whole, window };
     let mut tx = api.db.read().await?;
     let page = search.window.page(referral_search(&mut tx, &api.db, &search, None).await?);
     let mut items = Vec::with_capacity(page.items.len());

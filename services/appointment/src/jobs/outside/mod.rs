@@ -11,7 +11,7 @@ mod turn;
 mod watch;
 
 pub use push::to_come;
-pub use settle::{Named, calendars_settle, settle_on};
+pub use settle::{Named, calendars_settle, settle, settle_on};
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ use crate::store::outside::{Lease, Lost, Progress};
 const TICK: Duration = Duration::from_secs(1);
 /// What was changed there and here at the same time is looked at again so soon.
 const SOON: TimeDelta = TimeDelta::seconds(5);
-/// Until it is tried again to forget a calendar.
+/// Until it is tried again to add a calendar, or to forget one.
 const FORGET_EVERY: Duration = Duration::from_secs(30);
 
 /// Why a turn ended before its end.
@@ -104,19 +104,18 @@ fn reading(zone: chrono_tz::Tz, now: DateTime<Utc>) -> Reading {
     Reading { zone, from: span.starts_at, before: span.ends_at }
 }
 
-/// The work at the calendars of the settings; what is known of others goes, as soon as it can.
-pub async fn jobs(kit: &Kit, api: &Api) -> Result<Vec<BoxFuture<'static, ()>>, BuildError> {
+/// The work at the calendars of the settings; what is known of others goes, as soon as it can. Nothing of it is done before the service is up.
+pub fn jobs(kit: &Kit, api: &Api) -> Result<Vec<BoxFuture<'static, ()>>, BuildError> {
     let calendars = &kit.settings.integrations.calendars;
     let mut named = Vec::with_capacity(calendars.len());
     for settings in calendars {
         named.push((settings.name.clone(), kit.db.vault().blind("calendar target", &target(settings))?));
     }
-    let left = calendars_settle(&kit.db, &named).await?;
     let mut jobs = Vec::<BoxFuture<'static, ()>>::with_capacity(calendars.len() + 1);
     for worker in workers(kit, api, &named)? {
         jobs.push(Box::pin(run(worker)));
     }
-    jobs.push(Box::pin(settle_on(kit.db.clone(), named, left, FORGET_EVERY)));
+    jobs.push(Box::pin(settle(kit.db.clone(), named, FORGET_EVERY)));
     Ok(jobs)
 }
 

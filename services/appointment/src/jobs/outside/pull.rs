@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use contracts::trail::{self, Trail};
 
-use super::settle::heed;
+use super::settle::{Mark, Time, heed, tell};
 use super::turn::Report;
 use calendar::read::Reading;
 use chrono::{DateTime, Utc};
@@ -217,10 +217,10 @@ impl Worker {
         let sealed = appointment_find(&mut tx, &known.id()).await?;
         drop(tx);
         let kept = match sealed {
-            Some(sealed) => sealed.open(self.db()).await?,
+            Some(sealed) => sealed.open_among(self.db()).await?,
             None => None,
         };
-        // Of one that was erased nothing is left to decide: it is taken away there.
+        // Of one that was erased nothing is left to decide: it is taken away there. One that cannot be opened stands as it did, and is written anew.
         let Some(kept) = kept else {
             return self.keep(&OutsideEvent { etag, version: 0, ..known.clone() }).await;
         };
@@ -348,15 +348,17 @@ impl Worker {
         let take = db::retrying(self.db(), async |mut tx| {
             tx.lock(&[&provider_lock(provider)]).await?;
             lease_hold(&mut tx, &self.lease).await?;
-            let mut is_any_changed = false;
+            let mut mark = Mark::Same;
             let object = (self.name(), object);
             let (changed, left) = busy_replace(&mut tx, object, provider, &busy, room).await?;
-            for span in changed {
-                for kept in appointments_within(&mut tx, self.db(), provider, span).await? {
-                    is_any_changed |= heed(&mut tx, self.db(), provider, &kept, &self.actor()).await?;
+            for span in &changed {
+                for kept in appointments_within(&mut tx, self.db(), provider, *span).await? {
+                    mark = mark.max(heed(&mut tx, self.db(), provider, &kept, &self.actor()).await?);
                 }
             }
+            tell(&mut tx, provider, mark, Time::of(&changed, &busy)).await?;
             // What somebody does outside is of no concern to the audit, but for what becomes of an appointment by it.
+            let is_any_changed = mark > Mark::Same;
             let commit = if is_any_changed { tx.commit().await } else { tx.commit_unaudited().await };
             commit?;
             Ok::<_, Stop>(left)

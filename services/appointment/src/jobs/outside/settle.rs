@@ -1,5 +1,6 @@
 //! The calendars that the settings have, and no others: with one that goes, go its events and what they made of appointments.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -9,14 +10,19 @@ use db::{Db, Tx};
 
 use super::pull::OPERATION;
 use crate::api::publish;
-use crate::domain::appointment::MINUTES;
+use crate::domain::appointment::{Appointment, MINUTES};
 use crate::domain::conflict::Conflict;
+use crate::domain::history::Entry;
 use crate::domain::notice;
+use crate::domain::span::Span;
 use crate::error::Error;
-use crate::store::appointment::{Kept, appointment_update, provider_lock};
+use crate::store::appointment::{Kept, appointment_write, provider_lock};
+use crate::store::change::conflict_raised_by;
 use crate::store::outside::{calendar_add, calendar_forget, calendars_kept};
-use crate::store::outside_busy::{busy_providers, is_busy_outside};
+use crate::store::outside_busy::{busy_providers, conflict_providers, is_busy_outside};
 use crate::store::search::appointments_ahead_some;
+use crate::store::state::{availability_changed, schedule_heard};
+use crate::store::waitlist::freed_note;
 
 /// The calendars as a whole: one process at a time settles which there are.
 const LOCK: &str = "outside";
@@ -26,8 +32,21 @@ const BATCH: i64 = 100;
 /// A calendar, by name and by what it is.
 pub type Named = (String, Vec<u8>);
 
+/// Settles which calendars there are, as [`calendars_settle`] and [`settle_on`] do, with a pause after what could not be done. Beside what is asked of the
+/// service, which waits for none of it.
+pub async fn settle(db: Db, calendars: Vec<Named>, pause: Duration) {
+    let left = loop {
+        match calendars_settle(&db, &calendars).await {
+            Ok(left) => break left,
+            Err(error) => tracing::warn!(%error, "which calendars there are could not be settled"),
+        }
+        tokio::time::sleep(pause).await;
+    };
+    settle_on(db, calendars, left, pause).await;
+}
+
 /// Makes it so that there are the calendars that the settings have, by name and by what each is, and no others. What was known of one that has another
-/// address now, or is none any more, goes, and so do the conflicts that its events made. Gives those that could not be
+/// address now, or is none any more, goes, and so do the conflicts that what stood in it made. Gives those that could not be
 /// forgotten: [`settle_on`] goes on with them.
 ///
 /// # Errors
@@ -91,21 +110,26 @@ async fn forget_all(db: &Db, calendars: Vec<Named>) -> Vec<Named> {
 async fn forget(db: &Db, calendar: &Named, actor: &str) -> Result<(), Error> {
     let (name, _) = calendar;
     db::retrying(db, async |mut tx| {
-        // Whose time it takes is to be known for the locks, and is certain with them alone.
-        let providers = busy_providers(&mut tx, name).await?;
-        let locks: Vec<_> = providers.iter().map(provider_lock).collect();
+        // Whom it concerns is to be known for the locks, and is certain with them alone.
+        let (busy, concerned) = (busy_providers(&mut tx, name).await?, providers(&mut tx, name).await?);
+        let locks: Vec<_> = concerned.iter().map(provider_lock).collect();
         let locks = locks.iter().map(String::as_str).chain([LOCK]);
         tx.lock(&locks.collect::<Vec<_>>()).await?;
         if !calendars_kept(&mut tx).await?.contains(calendar) {
             return Ok(());
         }
-        if busy_providers(&mut tx, name).await? != providers {
+        if providers(&mut tx, name).await? != concerned {
             return Err(Error::Db(db::Error::LostRace));
         }
         calendar_forget(&mut tx, name).await?;
-        let mut is_any_changed = false;
-        for provider in &providers {
-            is_any_changed |= look_anew(&mut tx, db, provider, actor).await?;
+        let mut marks = Vec::with_capacity(concerned.len());
+        for provider in &concerned {
+            marks.push((provider, look_anew(&mut tx, db, provider, (name, actor)).await?));
+        }
+        let is_any_changed = marks.iter().any(|(_, mark)| *mark > Mark::Same);
+        for (provider, mark) in marks {
+            let time = if busy.contains(provider) { Time::Freed } else { Time::Same };
+            tell(&mut tx, provider, mark, time).await?;
         }
         let commit = if is_any_changed { tx.commit().await } else { tx.commit_unaudited().await };
         Ok::<_, Error>(commit?)
@@ -113,50 +137,157 @@ async fn forget(db: &Db, calendar: &Named, actor: &str) -> Result<(), Error> {
     .await
 }
 
-/// Holds what is booked with a provider, and was in the way of something outside, against what is outside now. Whether anything came of it. What
-/// cannot be opened stays as it is.
-async fn look_anew(tx: &mut Tx, db: &Db, provider: &ProviderId, actor: &str) -> Result<bool, Error> {
-    let (now, mut is_any_changed) = (tx.now(), false);
+/// Whom a calendar concerns: whose time its events take, and of whose appointments something was done in it that somebody is to look at.
+async fn providers(tx: &mut Tx, calendar: &str) -> Result<BTreeSet<ProviderId>, db::Error> {
+    let mut providers = BTreeSet::from_iter(busy_providers(tx, calendar).await?);
+    providers.extend(conflict_providers(tx, calendar).await?);
+    Ok(providers)
+}
+
+/// Tells of what has become of a provider's time, after the rows of the appointments: who waits may be offered it. Where something is to be resolved no more,
+/// something else may be, that stood behind it: all that is booked ahead is looked at once more.
+pub(super) async fn tell(
+    tx: &mut Tx,
+    provider: &ProviderId,
+    mark: Mark,
+    time: Time,
+) -> Result<(), db::Error> {
+    if time == Time::Freed {
+        freed_note(tx, provider).await?;
+    }
+    match (mark, time) {
+        (Mark::Ended, _) => schedule_heard(tx, provider).await,
+        (_, Time::Same) => Ok(()),
+        _ => availability_changed(tx, provider).await,
+    }
+}
+
+/// Holds what is booked with a provider, and was in the way of something outside, against what is outside now that a calendar is gone, and ends what was
+/// to be resolved of what was done in it. What came of it. What cannot be opened stays as it is.
+async fn look_anew(
+    tx: &mut Tx,
+    db: &Db,
+    provider: &ProviderId,
+    (calendar, actor): (&str, &str),
+) -> Result<Mark, Error> {
+    let (now, mut mark) = (tx.now(), Mark::Same);
     let longest = TimeDelta::minutes(i64::from(*MINUTES.end()));
     let mut after = None;
     loop {
         let (last, some) =
             appointments_ahead_some(tx, db, provider, now - longest, after.as_ref(), BATCH).await?;
         for kept in some {
-            if kept.appointment.resolved(Conflict::OutsideEvent).is_some() {
-                is_any_changed |= heed(tx, db, provider, &kept, actor).await?;
-            }
+            let Some(without) = without(tx, db, provider, &kept, actor).await? else { continue };
+            let entry = Entry::of(actor, &kept.id, Some(&kept.appointment), &without).calendar_gone(calendar);
+            mark = mark.max(write(tx, db, &kept, &without, &entry).await?);
         }
         if last.is_none() {
-            return Ok(is_any_changed);
+            return Ok(mark);
         }
         after = last;
     }
 }
 
-/// What an appointment that is not over becomes by what takes the provider's time outside now. Whether it becomes anything. Under the provider's lock.
+/// What an appointment becomes as a calendar goes, if anything.
+async fn without(
+    tx: &mut Tx,
+    db: &Db,
+    provider: &ProviderId,
+    kept: &Kept,
+    actor: &str,
+) -> Result<Option<Appointment>, Error> {
+    let before = &kept.appointment;
+    let ended = match before.conflict {
+        // Nobody can say any more what is to become of it there; another calendar's is not theirs to end.
+        Some(conflict @ (Conflict::OutsideMove | Conflict::OutsideDeletion))
+            if conflict_raised_by(tx, db, kept, conflict).await?.as_deref() == Some(actor) =>
+        {
+            before.resolved(conflict)
+        }
+        _ => None,
+    };
+    let stands = ended.as_ref().unwrap_or(before);
+    if ended.is_none() && stands.resolved(Conflict::OutsideEvent).is_none() {
+        return Ok(None);
+    }
+    Ok(held_against(tx, provider, stands).await?.or(ended))
+}
+
+/// What an appointment becomes by what takes the provider's time outside now, if anything.
+async fn held_against(
+    tx: &mut Tx,
+    provider: &ProviderId,
+    appointment: &Appointment,
+) -> Result<Option<Appointment>, Error> {
+    Ok(if is_busy_outside(tx, provider, appointment.span()?).await? {
+        appointment.conflicted(Conflict::OutsideEvent)
+    } else {
+        appointment.resolved(Conflict::OutsideEvent)
+    })
+}
+
+/// What became of what is to be resolved of an appointment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Mark {
+    /// It is as it was.
+    Same,
+    /// Something else is to be resolved, or what it was kept for is gone.
+    Anew,
+    /// Nothing is to be resolved any more.
+    Ended,
+}
+
+/// What became of a provider's time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Time {
+    /// It is as it was.
+    Same,
+    /// More of it is taken.
+    Taken,
+    /// Some of it is free, and more may be taken.
+    Freed,
+}
+
+impl Time {
+    /// By the stretches that have changed, and those that are taken now.
+    pub(super) fn of(changed: &[Span], taken: &[Span]) -> Self {
+        if changed.iter().any(|span| !taken.contains(span)) {
+            Self::Freed
+        } else if changed.is_empty() {
+            Self::Same
+        } else {
+            Self::Taken
+        }
+    }
+}
+
+/// What an appointment that is not over becomes by what takes the provider's time outside now. Under the provider's lock.
 pub(super) async fn heed(
     tx: &mut Tx,
     db: &Db,
     provider: &ProviderId,
     kept: &Kept,
     actor: &str,
-) -> Result<bool, Error> {
-    let stands = kept.appointment.span()?;
-    let after = if is_busy_outside(tx, provider, stands).await? {
-        kept.appointment.conflicted(Conflict::OutsideEvent)
-    } else {
-        kept.appointment.resolved(Conflict::OutsideEvent)
-    };
-    let Some(after) = after.filter(|_| stands.ends_at > tx.now()) else { return Ok(false) };
+) -> Result<Mark, Error> {
+    let Some(after) = held_against(tx, provider, &kept.appointment).await? else { return Ok(Mark::Same) };
+    let entry = Entry::of(actor, &kept.id, Some(&kept.appointment), &after);
+    write(tx, db, kept, &after, &entry).await
+}
+
+async fn write(tx: &mut Tx, db: &Db, kept: &Kept, after: &Appointment, entry: &Entry) -> Result<Mark, Error> {
+    if kept.appointment.span()?.ends_at <= tx.now() {
+        return Ok(Mark::Same);
+    }
+    let is_ended = kept.appointment.conflict.is_some() && after.conflict.is_none();
+    let mark = if is_ended { Mark::Ended } else { Mark::Anew };
     trail::concerns(after.patient.as_str());
-    match appointment_update(tx, db, kept, &after, actor).await {
+    match appointment_write(tx, db, kept, after, entry).await {
         Err(Error::Changed) => return Err(Error::Db(db::Error::LostRace)),
         // The patient is being erased: there is nothing left to resolve.
-        Err(Error::NotFound) => return Ok(true),
+        Err(Error::NotFound) => return Ok(mark),
         outcome => outcome?,
     }
     let version = (&kept.id, kept.version + 1);
-    publish(db, tx, notice::event(version, Some(&kept.appointment), &after, false)).await?;
-    Ok(true)
+    publish(db, tx, notice::event(version, Some(&kept.appointment), after, false)).await?;
+    Ok(mark)
 }
