@@ -71,8 +71,19 @@ where
         keep(&api, &id, (&draft, kind), &Start::Claimed(claim.clone()), &receipt, &queued).await?;
     let Draft { channel, content, .. } = draft;
     let (since, unsure) = (created_at, None);
-    let claimed =
-        Claimed { id, version: 1, created_at, since, channel, kind, content, unsure, attempt: 1, claim };
+    let claimed = Claimed {
+        id,
+        version: 1,
+        created_at,
+        since,
+        channel,
+        kind,
+        content,
+        unsure,
+        attempt: 1,
+        turn: 0,
+        claim,
+    };
     // A task of its own: a caller who hangs up must not leave the attempt without its note, and the mail be sent twice.
     let attempt = tokio::spawn(async move { attempt(&api, &claimed, &receipt).await });
     match attempt.await {

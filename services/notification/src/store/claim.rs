@@ -53,6 +53,8 @@ pub struct Claimed {
     pub unsure: Option<Unsure>,
     /// Which attempt this is, from 1.
     pub attempt: u32,
+    /// How many of its hand-overs did not arrive.
+    pub turn: i64,
     /// By what right.
     pub claim: Claim,
 }
@@ -79,6 +81,7 @@ struct Row {
     body: Vec<u8>,
     attempts: i64,
     send_at: Option<DateTime<Utc>>,
+    turn: i64,
 }
 
 /// Claims up to `limit` notifications that are due. No two claimers get the same one.
@@ -95,7 +98,7 @@ pub async fn notifications_claim(db: &Db, limit: u32) -> Result<Vec<Claimed>, db
              claim = $1, next_attempt_at = $2, attempts = attempts + 1 \
          where next_attempt_at <= $3 and id in ( \
              select id from notification where next_attempt_at <= $3 order by next_attempt_at, id limit $4) \
-         returning id, version, channel, kind, created_at, replayed_at, unsure_adapter, patient_id, body, attempts, send_at"
+         returning id, version, channel, kind, created_at, replayed_at, unsure_adapter, patient_id, body, attempts, send_at, turn"
     ))
     .bind(claim.bytes())
     .bind(now + LEASE)
@@ -120,6 +123,7 @@ pub async fn notifications_claim(db: &Db, limit: u32) -> Result<Vec<Claimed>, db
             content,
             unsure,
             attempt: u32::try_from(row.attempts).unwrap_or(u32::MAX),
+            turn: row.turn,
             claim: claim.clone(),
         }));
     }
@@ -135,7 +139,7 @@ pub async fn notification_next_due(db: &Db) -> Result<Option<DateTime<Utc>>, db:
 }
 
 /// Notes what came of an attempt; `false` if there is nothing to note it on: somebody else's attempt came to an end before, its provider told more
-/// already, or the patient was erased.
+/// already, it goes another way by now, or the patient was erased.
 pub async fn notification_note(
     tx: &mut Tx,
     db: &Db,
@@ -165,7 +169,7 @@ pub async fn notification_note(
         sqlx::query(sql!(
         "update notification set version = version + 1, status = $2, sent_at = $3, error = $4, next_attempt_at = $5, claim = null, \
              provider_code = $7, unsure_adapter = $8, provider_ref = coalesce($9, provider_ref) \
-         where id = $1 and ((status = 'Queued' and ($2 = 'Sent' or claim = $6)) or (status = 'Withdrawn' and $2 = 'Sent'))"
+         where id = $1 and turn = $10 and ((status = 'Queued' and ($2 = 'Sent' or claim = $6)) or (status = 'Withdrawn' and $2 = 'Sent'))"
     ))
     .bind(claimed.id.as_str())
     .bind(status_name(status))
@@ -176,6 +180,7 @@ pub async fn notification_note(
     .bind(code)
     .bind(by)
     .bind(&name)
+    .bind(claimed.turn)
     .execute(conn)
     .await
     .map(|done| done.rows_affected())
