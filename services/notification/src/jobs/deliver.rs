@@ -16,10 +16,11 @@ use crate::domain::notification::SMS_CHARS_MAX;
 use crate::domain::preference::opt_out_of;
 use crate::links::{Links, Purpose};
 use crate::store::again::{HandOver, scheduled_again};
-use crate::store::claim::{Claimed, Unsure, notification_next_due, notification_note, notifications_claim};
+use crate::store::claim::{
+    Claimed, Unsure, notification_next_due, notification_note, notifications_claim, queued_is_wanted,
+};
 use crate::store::device::{device_find, device_forget, devices_of};
 use crate::store::outcome::notification_is_known_as;
-use crate::store::scheduled::queued_is_wanted;
 use crate::store::suppression::{suppression_of, suppression_put};
 
 /// Claimed at a time. With what waits already, and [`AT_ONCE`], all are tried within the lease, though four adapters be as slow as they may.
@@ -211,18 +212,29 @@ pub async fn note(
     claimed: &Claimed,
     attempted: &Attempted,
 ) -> Result<bool, db::Error> {
-    if let Verdict::Failed(refusal) = &attempted.verdict {
+    if let Some(refusal) = lost(claimed, &attempted.verdict) {
         if let Some(cause) = refusal.cause {
             suppress(tx, db, claimed, cause).await?;
         }
         let of = HandOver { id: &claimed.id, channel: claimed.channel, turn: claimed.turn };
         if is_way_lost(tx, claimed).await?
-            && scheduled_again(tx, db, (&of, Some(&claimed.claim)), refusal).await?
+            && scheduled_again(tx, db, (&of, Some(&claimed.claim)), &refusal).await?
         {
             return Ok(true);
         }
     }
     notification_note(tx, db, claimed, attempted).await
+}
+
+/// Why a message goes nowhere by this way: it was refused for good; or surely was not taken, and is tried next when it is not sent any more.
+fn lost(claimed: &Claimed, verdict: &Verdict) -> Option<Refusal> {
+    match verdict {
+        Verdict::Failed(refusal) => Some(refusal.clone()),
+        Verdict::Again { at, why, unsure: false } if claimed.send_until.is_some_and(|until| until <= *at) => {
+            Some(Refusal { why: why.clone(), ..Refusal::default() })
+        }
+        Verdict::Sent(_) | Verdict::Again { .. } => None,
+    }
 }
 
 async fn suppress(tx: &mut db::Tx, db: &Db, claimed: &Claimed, cause: Cause) -> Result<(), db::Error> {

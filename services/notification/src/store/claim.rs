@@ -13,6 +13,7 @@ use crate::domain::delivery::{Attempted, Verdict};
 use crate::domain::notification::Content;
 use crate::store::notification::{CHANNELS, channel_name, content, kind_of, status_name};
 use crate::store::outcome::provider_ref;
+use crate::store::scheduled::PASSED;
 
 /// How long a claimed notification is left to its claimer: longer than its attempts may take one after the other.
 pub const LEASE: TimeDelta = TimeDelta::seconds(60);
@@ -55,6 +56,8 @@ pub struct Claimed {
     pub attempt: u32,
     /// How many of its hand-overs did not arrive.
     pub turn: i64,
+    /// From when on it is not sent any more, if that is so.
+    pub send_until: Option<DateTime<Utc>>,
     /// By what right.
     pub claim: Claim,
 }
@@ -81,6 +84,7 @@ struct Row {
     body: Vec<u8>,
     attempts: i64,
     send_at: Option<DateTime<Utc>>,
+    send_until: Option<DateTime<Utc>>,
     turn: i64,
 }
 
@@ -98,7 +102,7 @@ pub async fn notifications_claim(db: &Db, limit: u32) -> Result<Vec<Claimed>, db
              claim = $1, next_attempt_at = $2, attempts = attempts + 1 \
          where next_attempt_at <= $3 and id in ( \
              select id from notification where next_attempt_at <= $3 order by next_attempt_at, id limit $4) \
-         returning id, version, channel, kind, created_at, replayed_at, unsure_adapter, patient_id, body, attempts, send_at, turn"
+         returning id, version, channel, kind, created_at, replayed_at, unsure_adapter, patient_id, body, attempts, send_at, send_until, turn"
     ))
     .bind(claim.bytes())
     .bind(now + LEASE)
@@ -110,7 +114,14 @@ pub async fn notifications_claim(db: &Db, limit: u32) -> Result<Vec<Claimed>, db
     tx.commit().await?;
     let mut claimed = Vec::with_capacity(rows.len());
     for row in rows {
-        let content = content(db, &row.id, row.patient_id.as_deref(), row.created_at, &row.body).await?;
+        let content = match content(db, &row.id, row.patient_id.as_deref(), row.created_at, &row.body).await {
+            Ok(content) => content,
+            // It stands in nobody else's way.
+            Err(error) => {
+                tracing::error!(%error, notification = row.id, "what is queued cannot be opened");
+                continue;
+            }
+        };
         let channel = CHANNELS.into_iter().find(|channel| channel_name(*channel) == row.channel);
         let unsure = row.unsure_adapter.map(|by| usize::try_from(by).map_or(Unsure::BySome, Unsure::By));
         claimed.extend(content.zip(channel).map(|(content, channel)| Claimed {
@@ -124,10 +135,44 @@ pub async fn notifications_claim(db: &Db, limit: u32) -> Result<Vec<Claimed>, db
             unsure,
             attempt: u32::try_from(row.attempts).unwrap_or(u32::MAX),
             turn: row.turn,
+            send_until: row.send_until,
             claim: claim.clone(),
         }));
     }
     Ok(claimed)
+}
+
+/// Whether one that somebody has claimed to hand on is still to be sent. What is too late is withdrawn.
+pub async fn queued_is_wanted(db: &Db, id: &NotificationId, claim: &Claim) -> Result<bool, db::Error> {
+    let mut tx = db.begin().await?;
+    let now = tx.now();
+    let until: Option<Option<DateTime<Utc>>> = on!(tx, |conn| sqlx::query_scalar(sql!(
+        "select send_until from notification where id = $1 and status = 'Queued' and claim = $2"
+    ))
+    .bind(id.as_str())
+    .bind(claim.bytes())
+    .fetch_optional(conn)
+    .await)?;
+    match until {
+        None => Ok(false),
+        Some(until) if until.is_none_or(|until| now < until) => Ok(true),
+        Some(_) => {
+            on!(tx, |conn| {
+                sqlx::query(sql!(
+                "update notification set version = version + 1, status = 'Withdrawn', next_attempt_at = null, claim = null, error = $2 \
+                 where id = $1 and status = 'Queued' and claim = $3"
+            ))
+            .bind(id.as_str())
+            .bind(PASSED)
+            .bind(claim.bytes())
+            .execute(conn)
+            .await
+            .map(drop)
+            })?;
+            tx.commit().await?;
+            Ok(false)
+        }
+    }
 }
 
 /// When the next notification is due, if any is queued.

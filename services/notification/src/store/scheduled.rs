@@ -24,7 +24,7 @@ const LEASE: TimeDelta = TimeDelta::seconds(60);
 /// Why what nobody can be reached by has not.
 const SUPPRESSED: &str = "The address is suppressed.";
 /// Why what is late has not gone out.
-const PASSED: &str = "Its time has passed.";
+pub(super) const PASSED: &str = "Its time has passed.";
 
 /// What is to be sent, as it is known so far: what is sealed as the row's body. Whoever hands it on reads the content alone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -281,7 +281,15 @@ pub async fn scheduled_claim(db: &Db, limit: u32) -> Result<Vec<Due>, db::Error>
         let (Some(channel), Some(kind)) = (channel_of(&row.channel), kind_of(&row.kind)) else {
             continue;
         };
-        let Some(waiting) = opened(db, &row).await? else { continue };
+        let waiting = match opened(db, &row).await {
+            Ok(Some(waiting)) => waiting,
+            Ok(None) => continue,
+            // It stands in nobody else's way.
+            Err(error) => {
+                tracing::error!(%error, notification = row.id, "what is due cannot be opened");
+                continue;
+            }
+        };
         let slot = row.send_at.zip(row.send_until).map(|(send_at, until)| Slot { send_at, until });
         let tried = tried.remove(&row.id).unwrap_or_default();
         let (id, told_once) = (NotificationId::trusted(row.id), row.told_once);
@@ -364,37 +372,4 @@ pub async fn scheduled_next(db: &Db) -> Result<Option<DateTime<Utc>>, db::Error>
     Ok(on!(tx, |conn| sqlx::query_scalar(sql!("select min(look_at) from notification"))
         .fetch_one(conn)
         .await)?)
-}
-
-/// Whether one that somebody has claimed to hand on is still to be sent. What is too late is withdrawn.
-pub async fn queued_is_wanted(db: &Db, id: &NotificationId, claim: &Claim) -> Result<bool, db::Error> {
-    let mut tx = db.begin().await?;
-    let now = tx.now();
-    let until: Option<Option<DateTime<Utc>>> = on!(tx, |conn| sqlx::query_scalar(sql!(
-        "select send_until from notification where id = $1 and status = 'Queued' and claim = $2"
-    ))
-    .bind(id.as_str())
-    .bind(claim.bytes())
-    .fetch_optional(conn)
-    .await)?;
-    match until {
-        None => Ok(false),
-        Some(until) if until.is_none_or(|until| now < until) => Ok(true),
-        Some(_) => {
-            on!(tx, |conn| {
-                sqlx::query(sql!(
-                "update notification set version = version + 1, status = 'Withdrawn', next_attempt_at = null, claim = null, error = $2 \
-                 where id = $1 and status = 'Queued' and claim = $3"
-            ))
-            .bind(id.as_str())
-            .bind(PASSED)
-            .bind(claim.bytes())
-            .execute(conn)
-            .await
-            .map(drop)
-            })?;
-            tx.commit().await?;
-            Ok(false)
-        }
-    }
 }

@@ -86,6 +86,22 @@ async fn counted(stack: &Arc<TestStack>, channel: &str) -> [u64; 3] {
     ["sent", "delivered", "bounced"].map(|name| of.map_or(0, |it| it[name].as_u64().unwrap()))
 }
 
+/// Waits until both reminders that are due were refused, and are nobody's turn: an attempt that is under way takes the clock of its end for what comes next.
+async fn until_waits(stack: &Arc<TestStack>) {
+    let db = stack.database(ServiceName::NotificationService).db();
+    let refused = "select count(*) from notification where kind = 'reminder' and status = 'Queued' and claim is null and error is not null";
+    let mut now: i64 = 0;
+    for _ in 0..2_400 {
+        let mut tx = db.read().await.unwrap();
+        now = db::on!(tx, |conn| sqlx::query_scalar(refused).fetch_one(conn).await).unwrap();
+        if now == 2 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    assert_eq!(now, 2);
+}
+
 /// Books, and waits until the patient has the mail of it.
 async fn booked(stack: &Arc<TestStack>, server: &SmtpServer) -> Mail {
     clinic(stack).await;
@@ -258,6 +274,18 @@ channel_tests! { services = crate::another_way::CLINIC;
         let by_text = listed(&stack, "type=reminder&status=Sent&to=%2B1234567890").await;
         assert_eq!(by_text[0]["notificationId"], by_mail[0]["notificationId"]);
         assert_eq!(texts.posted()[0].form("To").as_deref(), Some("+1234567890"));
+    }
+
+    both: async fn what_its_server_does_not_take_before_its_time_has_passed_goes_by_text_message(stack: Arc<TestStack>, ports: [u16; 2]) {
+        let (server, texts) = (SmtpServer::start(ports[0]), Fake::start(ports[1], takes_all).await);
+        let _ = booked(&stack, &server).await;
+        drop(server);
+        stack.clock.advance(TimeDelta::days(4));
+        until_waits(&stack).await;
+        // Ten seconds before it would be sent no more.
+        stack.clock.advance(TimeDelta::seconds(2 * 3_600 - 10));
+        until_told(&stack, "&type=reminder&status=Sent&to=%2B1234567890", &["reminder +1234567890 Sent 2026-01-19T09:00:00Z"; 2]).await;
+        assert_eq!(texts.posted().len(), 2);
     }
 
     both: async fn of_an_erased_patient_nothing_goes_another_way(stack: Arc<TestStack>, ports: [u16; 2]) {

@@ -27,6 +27,7 @@ mod reminders;
 mod send;
 mod sms;
 mod templates;
+mod unreadable;
 mod unsubscribe;
 
 use std::sync::Arc;
