@@ -48,8 +48,10 @@ pub async fn status(api: Api, call: Call<SmsStatus>) -> Result<Answer<SmsStatus>
         Ok::<_, Error>(())
     })
     .await?;
-    // What came back goes another way.
-    api.planner.wake();
+    if matches!(news, News::Bounced(_)) {
+        // What came back goes another way.
+        api.planner.wake();
+    }
     Ok(done)
 }
 

@@ -127,6 +127,12 @@ channel_tests! { services = crate::another_way::CLINIC;
         // It arrives by the second way, and stays where it is.
         let path = callback(&texts, 0);
         assert!(path.ends_with("&turn=1"), "{path}");
+        for other in ["-1", "0", "2", "9223372036854775807"] {
+            undelivered(&stack, &path.replace("&turn=1", &format!("&turn={other}")), &format!("SM{other}"), "30003").await;
+        }
+        let no_turn = crate::channels::tell(&stack, &path.replace("&turn=1", "&turn=x"), &[("AccountSid", "AC1")], TOKEN).await;
+        assert!(matches!(no_turn.status, 400 | 422), "{}", no_turn.text);
+        assert_eq!(ways(&stack, "creation").await, ["Sms Sent - -"]);
         let form = [("AccountSid", "AC1"), ("MessageSid", "SM1"), ("MessageStatus", "delivered"), ("To", "+1234567890")];
         let _ = crate::channels::tell(&stack, &path, &form, TOKEN).await.expect(200);
         undelivered(&stack, &path, "SM1", "30003").await;
