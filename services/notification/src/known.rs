@@ -51,9 +51,9 @@ impl Known {
         self.answers.get(person)?.as_ref().ok()?.as_ref()
     }
 
-    /// Where it goes: by the first channel that they wish such by, and have an address for that is still written to; a push message to each of their devices.
-    /// If there is none, by the first: so it stands as what has failed.
-    fn way(&self, kind: Kind, person: &Person) -> Option<(Channel, String, Vec<String>)> {
+    /// Where it goes: by the first channel that they wish such by, that it has not gone in vain (`tried`), and that they have an address for which is still written
+    /// to; a push message to each of their devices. If there is none, by the first: so it stands as what has failed.
+    fn way(&self, kind: Kind, person: &Person, tried: &[Channel]) -> Option<(Channel, String, Vec<String>)> {
         let reached = self.reached(person)?;
         let devices = self.devices.get(person).map(Vec::as_slice).unwrap_or_default();
         let preference = self.preference(person);
@@ -62,17 +62,21 @@ impl Known {
             _ => reached.address(channel).map(|address| (channel, address.to_owned(), Vec::new())),
         });
         let first = ways.next()?;
-        if !self.is_suppressed(first.0, &first.1) {
+        if !self.is_closed(first.0, &first.1, tried) {
             return Some(first);
         }
         // Not into the capture box, where nobody reads it.
         let another = ways
-            .find(|(channel, to, _)| !self.is_suppressed(*channel, to) && self.delivery.has_way(*channel));
+            .find(|(channel, to, _)| !self.is_closed(*channel, to, tried) && self.delivery.has_way(*channel));
         Some(another.unwrap_or(first))
     }
 
     fn is_suppressed(&self, channel: Channel, to: &str) -> bool {
         self.suppressed.contains(&(channel, to.to_owned()))
+    }
+
+    fn is_closed(&self, channel: Channel, to: &str, tried: &[Channel]) -> bool {
+        tried.contains(&channel) || self.is_suppressed(channel, to)
     }
 
     fn content(
@@ -140,7 +144,7 @@ impl Known {
         lead_minutes: u32,
         (slot, now): (timing::Slot, DateTime<Utc>),
     ) -> Result<Vec<Planned>, Error> {
-        let Some((channel, to, further)) = self.way(kind, person) else { return Ok(Vec::new()) };
+        let Some((channel, to, further)) = self.way(kind, person, &[]) else { return Ok(Vec::new()) };
         let id = NotificationId::generate(&self.random);
         let Some(content) = self.content(kind, person, visit, (channel, to, &id))? else {
             return Ok(Vec::new());
@@ -189,15 +193,15 @@ impl Known {
                     return withdrawn("Whom it is to does not wish it.");
                 }
                 let is_gone = due.channel == Channel::Push && !self.has_device(person, &content.to);
-                let is_lost = is_gone || self.is_suppressed(due.channel, &content.to);
+                let is_lost = is_gone || self.is_closed(due.channel, &content.to, &due.tried);
                 let ready = if is_lost { Ready::Later } else { Ready::Send(due.channel, content.clone()) };
                 return Ok((ready, Vec::new()));
             }
         }
-        let Some((channel, to, further)) = self.way(due.kind, person) else {
+        let Some((channel, to, further)) = self.way(due.kind, person, &due.tried) else {
             return withdrawn("Whom it is to does not wish it, or has no address.");
         };
-        if self.is_suppressed(channel, &to) {
+        if self.is_closed(channel, &to, &due.tried) {
             return Ok((Ready::Fail, Vec::new()));
         }
         let said = self.content(due.kind, person, visit, (channel, to, &due.id))?;

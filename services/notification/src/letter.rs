@@ -88,7 +88,7 @@ mod tests {
         let target = Target::Address(content.to.clone());
         let id = NotificationId::parse("notif_1").unwrap();
         let (name, asked_at) = (None, DateTime::UNIX_EPOCH);
-        let message = Outgoing { id, name, asked_at, content, target, unsubscribe: None };
+        let message = Outgoing { id, turn: 0, name, asked_at, content, target, unsubscribe: None };
         String::from_utf8(letterhead.compose(&message).unwrap().formatted()).unwrap()
     }
 

@@ -24,8 +24,6 @@ pub enum Purpose {
     Cancel,
     /// What somebody wrote in it is read: a link of theirs is followed, and counted.
     Follow,
-    /// A mail server reports on a mail: no link, but what the mail is called outside.
-    Report,
 }
 
 impl Purpose {
@@ -36,7 +34,6 @@ impl Purpose {
             Self::Confirm => "confirm",
             Self::Cancel => "cancel",
             Self::Follow => "links",
-            Self::Report => "report",
         }
     }
 }
@@ -68,11 +65,32 @@ impl Links {
     }
 
     /// What names a message, for this: nobody else can make it.
+    fn token(&self, purpose: Purpose, id: &NotificationId) -> Result<Option<LinkToken>, db::Error> {
+        Ok(LinkToken::new(id.clone(), &self.signature(purpose, id)?))
+    }
+
+    /// What a mail is called outside: what is reported on the hand-over of this turn names it so, and nobody else can.
     ///
     /// # Errors
     /// Before the keys store is migrated.
-    pub fn token(&self, purpose: Purpose, id: &NotificationId) -> Result<Option<LinkToken>, db::Error> {
-        Ok(LinkToken::new(id.clone(), &self.signature(purpose, id)?))
+    pub fn mail_name(&self, id: &NotificationId, turn: i64) -> Result<Option<LinkToken>, db::Error> {
+        Ok(LinkToken::new(id.clone(), &self.mail_signature(id, turn)?))
+    }
+
+    /// Whether a mail was called so when it was handed on at this turn.
+    ///
+    /// # Errors
+    /// Before the keys store is migrated.
+    pub fn is_mail_name(&self, name: &LinkToken, turn: i64) -> Result<bool, db::Error> {
+        let signature = self.mail_signature(name.notification(), turn)?;
+        Ok(verify_slices_are_equal(&signature, name.signature()).is_ok())
+    }
+
+    fn mail_signature(&self, id: &NotificationId, turn: i64) -> Result<Vec<u8>, db::Error> {
+        match turn {
+            0 => self.db.vault().blind("link", &format!("report:{id}")),
+            turn => self.db.vault().blind("link", &format!("report:{id}:{turn}")),
+        }
     }
 
     /// A message's link for this without its signature, which is good for nothing: what stands where the message can be read by others than its reader.

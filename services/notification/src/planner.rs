@@ -27,7 +27,7 @@ use crate::store::preference::{known_address_put, preference_find};
 use crate::store::scheduled::{Due, Planned, Ready, planned_insert, scheduled_withdraw};
 use crate::store::suppression::suppression_of;
 use crate::store::template::template_list;
-use crate::store::told::told_take;
+use crate::store::told::{Noted, told_take};
 
 /// Plans, and makes ready.
 #[derive(Clone)]
@@ -144,7 +144,7 @@ impl Planner {
             }
             return Ok(());
         };
-        if !told_take(tx, &self.db, &visit).await? {
+        if !told_take(tx, &self.db, Noted::Appointment, &visit).await? {
             return Ok(());
         }
         if matches!(what, What::AppointmentBooked(_)) {
@@ -175,7 +175,7 @@ impl Planner {
         let is_news = match &visit {
             // From a version that does not count them.
             _ if offer.version == 0 => true,
-            Some(visit) => told_take(tx, &self.db, &visit.noted_of_offer(offer.version)).await?,
+            Some(visit) => told_take(tx, &self.db, Noted::Offer, &visit.at_version(offer.version)).await?,
             None => true,
         };
         match visit {

@@ -4,8 +4,9 @@
 //! end then waits until the server's machine has acknowledged the mail, which it delays (RFC 1122 §4.2.3.2 and §4.2.3.4): some 40 ms for each mail.
 
 use std::fmt::{self, Display};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use lettre::address::Envelope;
 use lettre::transport::smtp::Error;
@@ -13,12 +14,12 @@ use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail, Noop, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::channels::TIMEOUT;
 
-/// Used again though nothing was sent for so long: servers give a client five minutes between commands (RFC 5321 §4.5.3.2.7), and not all do.
-const IDLE_MAX: Duration = Duration::from_mins(1);
+/// Kept though nothing is sent: servers give a client five minutes between commands (RFC 5321 §4.5.3.2.7), and not all do.
+const IDLE_MAX: Duration = Duration::from_secs(30);
 /// What is no mail takes no longer: a look whether a connection is still there, and a goodbye.
 const ASIDE_MAX: Duration = Duration::from_millis(300);
 /// One that was used so lately is there, most likely; any other is asked.
@@ -74,16 +75,31 @@ impl Fault {
 }
 
 /// Connections to it, by one login.
-#[derive(Default)]
 pub(crate) struct Pool {
-    idle: Mutex<Vec<(AsyncSmtpConnection, Instant)>>,
+    idle: Mutex<Idle>,
+    idle_max: Duration,
+}
+
+/// Those that nothing is sent on just now.
+#[derive(Default)]
+struct Idle {
+    /// Each with when it was used last, in that order.
+    connections: Vec<(AsyncSmtpConnection, Instant)>,
+    /// Whether somebody waits to let them go.
+    is_watched: bool,
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self { idle: Mutex::default(), idle_max: IDLE_MAX }
+    }
 }
 
 impl Server {
     /// Hands a mail over. Dropped while it is under way, it leaves nothing half said: its connection goes with it.
     pub(crate) async fn send(
         &self,
-        pool: &Pool,
+        pool: &Arc<Pool>,
         login: Option<&Credentials>,
         (envelope, mail): (&Envelope, &str),
     ) -> Result<(), Fault> {
@@ -121,25 +137,53 @@ impl Pool {
     /// The one that was used last, if it is still there.
     async fn take(&self) -> Option<AsyncSmtpConnection> {
         loop {
-            let (mut connection, used) = self.idle().pop()?;
+            let (mut connection, used) = self.idle().connections.pop()?;
             let unused = used.elapsed();
-            if unused < FRESH || (unused < IDLE_MAX && is_there(&mut connection).await) {
+            if unused < FRESH || (unused < self.idle_max && is_there(&mut connection).await) {
                 return Some(connection);
             }
         }
     }
 
-    fn keep(&self, connection: AsyncSmtpConnection) {
+    fn keep(self: &Arc<Self>, connection: AsyncSmtpConnection) {
         let mut idle = self.idle();
-        idle.retain(|(_, used)| used.elapsed() < IDLE_MAX);
-        if idle.len() < KEPT_MAX {
-            idle.push((connection, Instant::now()));
+        if idle.connections.len() < KEPT_MAX {
+            idle.connections.push((connection, Instant::now()));
+        }
+        if !mem::replace(&mut idle.is_watched, true) {
+            tokio::spawn(watch(Arc::downgrade(self)));
         }
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<(AsyncSmtpConnection, Instant)>> {
+    /// Those that have been idle too long, and when the next one will have been; then somebody is to look again.
+    fn over(&self) -> (Vec<AsyncSmtpConnection>, Option<Instant>) {
+        let mut idle = self.idle();
+        let over = idle.connections.partition_point(|(_, used)| used.elapsed() >= self.idle_max);
+        let over = idle.connections.drain(..over).map(|(connection, _)| connection).collect();
+        let next = idle.connections.first().map(|(_, used)| *used + self.idle_max);
+        idle.is_watched = next.is_some();
+        (over, next)
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Idle> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Lets go of connections that are idle too long, until there are none: it looks when the oldest may be.
+async fn watch(pool: Weak<Pool>) {
+    while let Some((over, next)) = pool.upgrade().map(|pool| pool.over()) {
+        for connection in over {
+            leave(connection).await;
+        }
+        let Some(next) = next else { return };
+        sleep_until(next).await;
+    }
+}
+
+/// Politely (RFC 5321 §4.1.1.10), if the server has an ear for it.
+async fn leave(mut connection: AsyncSmtpConnection) {
+    let _ = timeout(ASIDE_MAX, connection.abort()).await;
 }
 
 async fn is_there(connection: &mut AsyncSmtpConnection) -> bool {
@@ -148,7 +192,7 @@ async fn is_there(connection: &mut AsyncSmtpConnection) -> bool {
 
 /// One mail. Its connection is kept if it was taken.
 async fn transact(
-    pool: &Pool,
+    pool: &Arc<Pool>,
     mut connection: AsyncSmtpConnection,
     envelope: &Envelope,
     mail: &str,
@@ -157,8 +201,7 @@ async fn transact(
     if said.is_ok() {
         pool.keep(connection);
     } else {
-        // Politely, if the server has an ear for it: what it said is known.
-        let _ = timeout(ASIDE_MAX, connection.abort()).await;
+        leave(connection).await;
     }
     said
 }
@@ -208,6 +251,9 @@ impl Display for Stuffed<'_> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+    use tokio::net::TcpListener;
+    use tokio::sync::mpsc;
 
     use super::*;
 
@@ -222,6 +268,49 @@ mod tests {
             mail.push_str(line.strip_prefix('.').unwrap_or(line));
         }
         None
+    }
+
+    /// Takes mails on any connection, and tells what was said last on each that ended.
+    async fn server(listener: TcpListener, ended: mpsc::UnboundedSender<String>) {
+        while let Ok((stream, _)) = listener.accept().await {
+            let ended = ended.clone();
+            tokio::spawn(async move {
+                let (read, mut write) = stream.into_split();
+                let (mut lines, mut last, mut is_mail) = (BufReader::new(read).lines(), String::new(), false);
+                let _ = write.write_all(b"220 here\r\n").await;
+                while let Ok(Some(line)) = lines.next_line().await {
+                    is_mail = if is_mail { line != "." } else { line == "DATA" };
+                    let answer = if line == "DATA" { "354 go on\r\n" } else { "250 well\r\n" };
+                    if !is_mail || line == "DATA" {
+                        let _ = write.write_all(answer.as_bytes()).await;
+                    }
+                    last = line;
+                }
+                let _ = ended.send(last);
+            });
+        }
+    }
+
+    #[tokio::test]
+    async fn connections_that_nothing_is_sent_on_are_let_go_of_without_another_mail() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = ("127.0.0.1".to_owned(), listener.local_addr().unwrap().port());
+        let (ended, mut told) = mpsc::unbounded_channel();
+        tokio::spawn(self::server(listener, ended));
+        let hello = ClientId::Domain("clinic.example".to_owned());
+        let server = Server { address, hello, privacy: Privacy::None };
+        let pool = Arc::new(Pool { idle_max: Duration::from_millis(30), ..Pool::default() });
+        let to = "a@example.com".parse().unwrap();
+        let envelope = Envelope::new(None, vec![to]).unwrap();
+        // Once they are all gone nobody waits for any, until there are some again.
+        for _ in 0..2 {
+            let mail = (&envelope, "Subject: x\r\n\r\ny\r\n");
+            let (one, other) = tokio::join!(server.send(&pool, None, mail), server.send(&pool, None, mail));
+            assert!(one.is_ok() && other.is_ok());
+            assert_eq!([told.recv().await.unwrap(), told.recv().await.unwrap()], ["QUIT", "QUIT"]);
+        }
+        let idle = pool.idle();
+        assert!(idle.connections.is_empty());
     }
 
     proptest! {

@@ -10,12 +10,14 @@ use contracts::notifications::{Channel, SmsInbound, SmsStatus};
 use db::Tx;
 use http_kit::{Answer, Call};
 
-use super::Api;
-use crate::channels::sms::{STATUS_PATH, cause};
+use super::{Api, lock_patient};
+use crate::channels::sms::{STATUS_PATH, cause, status_path};
 use crate::domain::delivery::{Cause, Refusal};
 use crate::domain::reply_word::{ReplyWord, reply_word};
 use crate::error::Error;
-use crate::store::outcome::{notification_bounced, notification_delivered};
+use crate::store::again::{HandOver, notification_came_back};
+use crate::store::notification::notification_find;
+use crate::store::outcome::notification_delivered;
 use crate::store::suppression::{suppression_lift_stop, suppression_put};
 
 const INBOUND_PATH: &str = "/api/notifications/callbacks/sms/inbound";
@@ -27,31 +29,39 @@ const HELP: &str = r#"<?xml version="1.0" encoding="UTF-8"?><Response><Message>T
 /// Takes what became of a message.
 pub async fn status(api: Api, call: Call<SmsStatus>) -> Result<Answer<SmsStatus>, Error> {
     let query = call.query.notification_id.as_deref().unwrap_or_default();
+    let turn = call.query.turn;
     let path = match &call.query.notification_id {
-        Some(id) => format!("{STATUS_PATH}?notificationId={id}"),
+        Some(id) => status_path(id, turn),
         None => STATUS_PATH.to_owned(),
     };
     check(&api, &path, &call.body, call.signature.as_deref())?;
     let done = Answer::new(Twiml(NOTHING.to_owned()));
     let (Ok(id), Some(news)) = (NotificationId::parse(query), news(&call.body)) else { return Ok(done) };
+    let patient = notification_find(&mut api.db.read().await?, &id).await?.and_then(|it| it.patient());
+    let of = HandOver { id: &id, channel: Channel::Sms, turn: turn.unwrap_or(0) };
     db::retrying(&api.db, async |mut tx| {
+        lock_patient(&mut tx, patient.as_ref()).await?;
         if is_first(&mut tx, &call.body, "MessageStatus").await? {
-            take(&api, &mut tx, &id, &call.body, &news).await?;
+            take(&api, &mut tx, &of, &call.body, &news).await?;
             tx.commit().await?;
         }
         Ok::<_, Error>(())
     })
     .await?;
+    if matches!(news, News::Bounced(_)) {
+        // What came back goes another way.
+        api.planner.wake();
+    }
     Ok(done)
 }
 
-async fn take(api: &Api, tx: &mut Tx, id: &NotificationId, form: &SmsForm, news: &News) -> Result<(), Error> {
+async fn take(api: &Api, tx: &mut Tx, of: &HandOver<'_>, form: &SmsForm, news: &News) -> Result<(), Error> {
     match news {
         News::Delivered => {
-            notification_delivered(tx, Channel::Sms, id).await?;
+            notification_delivered(tx, of).await?;
         }
         News::Bounced(refusal) => {
-            notification_bounced(tx, Channel::Sms, id, refusal).await?;
+            notification_came_back(tx, &api.db, of, refusal).await?;
             let number = form.get("To").and_then(|to| Phone::parse(to).ok());
             if let (Some(cause), Some(number)) = (refusal.cause, number) {
                 suppression_put(tx, &api.db, (Channel::Sms, number.as_str()), cause).await?;

@@ -1,7 +1,7 @@
 //! `POST /api/notifications/callbacks/mail`: what mail servers report on mails that they took, as the clinic's own hands it on.
 //!
 //! That one brings a token; without it nothing is read. With it a report still is a stranger's mail: it has an effect only by a name in it that
-//! nobody else can have made ([`Purpose::Report`]), and once. The answer is the same whatever it was.
+//! nobody else can have made ([`Links::mail_name`](crate::links::Links::mail_name)), and once. The answer is the same whatever it was.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest;
@@ -18,8 +18,8 @@ use super::{Api, lock_patient};
 use crate::domain::delivery::{Cause, Refusal, is_no_mailbox};
 use crate::domain::mail_report::{self, Report, Told};
 use crate::error::Error;
-use crate::links::Purpose;
-use crate::store::outcome::{notification_bounced, notification_complained, notification_delayed};
+use crate::store::again::{HandOver, notification_came_back, notification_turn};
+use crate::store::outcome::{notification_complained, notification_delayed};
 use crate::store::suppression::suppression_put;
 
 /// A shorter token is none: it could be guessed.
@@ -54,24 +54,32 @@ pub async fn take(api: Api, call: Call<MailReport>) -> Result<Answer<MailReport>
     }
     let mail = &call.body.0;
     if let Some(report) = mail_report::read(mail)
-        && let Some(id) = ours(&api, &report)?
+        && let Some((id, turn)) = ours(&api, &report).await?
     {
-        note(&api, &id, &report, mail).await?;
+        let of = HandOver { id: &id, channel: Channel::Email, turn };
+        note(&api, &of, &report, mail).await?;
+        // What came back goes another way.
+        api.planner.wake();
     }
     Ok(Answer::new(ReportTaken { status: "Taken".to_owned() }))
 }
 
-/// Which of our mails it is about.
-fn ours(api: &Api, report: &Report) -> Result<Option<NotificationId>, Error> {
+/// Which of our mails it is about, and at which turn: the present one. What is told of a hand-over that is over is told of nothing.
+async fn ours(api: &Api, report: &Report) -> Result<Option<(NotificationId, i64)>, Error> {
+    let mut tx = api.db.read().await?;
     for name in &report.names {
-        if api.delivery.links().is_ours(Purpose::Report, name)? {
-            return Ok(Some(name.notification().clone()));
+        let id = name.notification();
+        if let Some(turn) = notification_turn(&mut tx, id).await?
+            && api.delivery.links().is_mail_name(name, turn)?
+        {
+            return Ok(Some((id.clone(), turn)));
         }
     }
     Ok(None)
 }
 
-async fn note(api: &Api, id: &NotificationId, report: &Report, mail: &str) -> Result<(), Error> {
+async fn note(api: &Api, of: &HandOver<'_>, report: &Report, mail: &str) -> Result<(), Error> {
+    let id = of.id;
     // From here on the audit knows who acts: whoever reports on this mail.
     trail::has_shown(format!("report:{id}"));
     let found = match api.opened(id).await {
@@ -89,15 +97,15 @@ async fn note(api: &Api, id: &NotificationId, report: &Report, mail: &str) -> Re
             let cause = match &report.told {
                 Told::Failed(code) => {
                     let refusal = refusal(code.as_deref());
-                    let is_news = notification_bounced(&mut tx, Channel::Email, id, &refusal).await?;
+                    let is_news = notification_came_back(&mut tx, &api.db, of, &refusal).await?;
                     refusal.cause.filter(|_| is_news)
                 }
                 Told::Delayed(code) => {
-                    notification_delayed(&mut tx, Channel::Email, id, &delay(code.as_deref())).await?;
+                    notification_delayed(&mut tx, of, &delay(code.as_deref())).await?;
                     None
                 }
                 Told::Complained => {
-                    let is_news = notification_complained(&mut tx, Channel::Email, id).await?;
+                    let is_news = notification_complained(&mut tx, of).await?;
                     is_news.then_some(Cause::Complaint)
                 }
             };

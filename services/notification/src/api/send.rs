@@ -70,9 +70,20 @@ where
     let created_at =
         keep(&api, &id, (&draft, kind), &Start::Claimed(claim.clone()), &receipt, &queued).await?;
     let Draft { channel, content, .. } = draft;
-    let (since, unsure) = (created_at, None);
-    let claimed =
-        Claimed { id, version: 1, created_at, since, channel, kind, content, unsure, attempt: 1, claim };
+    let claimed = Claimed {
+        id,
+        version: 1,
+        created_at,
+        since: created_at,
+        channel,
+        kind,
+        content,
+        unsure: None,
+        attempt: 1,
+        turn: 0,
+        send_until: None,
+        claim,
+    };
     // A task of its own: a caller who hangs up must not leave the attempt without its note, and the mail be sent twice.
     let attempt = tokio::spawn(async move { attempt(&api, &claimed, &receipt).await });
     match attempt.await {
@@ -177,12 +188,14 @@ where
         Verdict::Again { .. } => NotificationStatus::Queued,
     };
     let answer = answer(&claimed.id, status, claimed.version + 1);
-    let mut tx = api.db.begin().await?;
-    if !note(&mut tx, &api.db, claimed, &attempted).await? {
-        return Ok(None);
-    }
-    receipt.commit(tx, &answer).await?;
-    Ok(Some(answer))
+    let is_noted = db::retrying(&api.db, async |mut tx| {
+        if !note(&mut tx, &api.db, claimed, &attempted).await? {
+            return Ok(false);
+        }
+        receipt.commit(tx, &answer).await?;
+        Ok::<_, db::Error>(true)
+    });
+    Ok(is_noted.await?.then_some(answer))
 }
 
 fn answer<E>(id: &NotificationId, status: NotificationStatus, version: i64) -> Answer<E>

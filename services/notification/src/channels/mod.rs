@@ -37,6 +37,8 @@ pub const TIMEOUT: Duration = Duration::from_secs(3);
 pub struct Outgoing {
     /// Which: the same at every attempt.
     pub id: NotificationId,
+    /// How many of its hand-overs did not arrive.
+    pub turn: i64,
     /// What it is called outside, by which whoever reports on it names it: nobody else can make such a name.
     pub name: Option<LinkToken>,
     /// When it was asked for.

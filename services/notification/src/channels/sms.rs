@@ -8,6 +8,7 @@ use std::sync::Arc;
 use aws_lc_rs::hmac;
 use chrono::{DateTime, TimeDelta, Utc};
 use contracts::deliveries::SmsForm;
+use contracts::id::NotificationId;
 use data_encoding::BASE64;
 use db::Secrets;
 use http_kit::kit::{BoxFuture, BuildError};
@@ -88,7 +89,7 @@ impl Twilio {
     }
 
     async fn create(&self, message: &Outgoing, to: &str) -> Result<Answer, Outcome> {
-        let callback = self.public_url.as_ref().map(|url| status_url(url, message.id.as_str()));
+        let callback = self.public_url.as_ref().map(|url| status_url(url, &message.id, message.turn));
         let mut form = vec![("To", to), ("From", &self.settings.from), ("Body", &message.content.body)];
         form.extend(callback.as_deref().map(|url| ("StatusCallback", url)));
         ask(self.request(reqwest::Method::POST)?.form(&form)).await
@@ -124,9 +125,17 @@ fn verifies(token: &str, url: &str, form: &SmsForm, signature: &[u8]) -> bool {
     hmac::verify(&key, signed.as_bytes(), signature).is_ok()
 }
 
-/// Where it is told what became of a notification.
-fn status_url(public_url: &str, notification: &str) -> String {
-    format!("{public_url}{STATUS_PATH}?notificationId={notification}")
+/// Where it is told what became of a hand-over.
+fn status_url(public_url: &str, notification: &NotificationId, turn: i64) -> String {
+    format!("{public_url}{}", status_path(notification.as_str(), (turn > 0).then_some(turn)))
+}
+
+/// The same without where the stack is reached: as it is signed.
+pub fn status_path(notification: &str, turn: Option<i64>) -> String {
+    match turn {
+        Some(turn) => format!("{STATUS_PATH}?notificationId={notification}&turn={turn}"),
+        None => format!("{STATUS_PATH}?notificationId={notification}"),
+    }
 }
 
 /// Why a number is written to no more after such a code, if it is.

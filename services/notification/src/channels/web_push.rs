@@ -154,6 +154,7 @@ mod tests {
         #[test]
         fn a_text_of_any_length_fits(body in "(\\PC|ä|\\n){0,4000}") {
             let message = Outgoing {
+                turn: 0,
                 id: NotificationId::parse("notif_1").unwrap(),
                 name: None,
                 asked_at: DateTime::UNIX_EPOCH,

@@ -5,6 +5,7 @@
 
 use chrono::{DateTime, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
+use contracts::notifications::NotificationType as Kind;
 
 /// A day and two hours before, if somebody does not wish otherwise.
 pub const LEADS_DEFAULT: [u32; 2] = [1440, 120];
@@ -72,6 +73,19 @@ pub fn offer(until: DateTime<Utc>, quiet: Option<Quiet>, now: DateTime<Utc>) -> 
     Slot { send_at: later.unwrap_or(now), until }
 }
 
+/// When somebody is told of it another way who could not be told until now: now, or when they may be disturbed. If it is not sent any more by then, what has
+/// just happened is told all the same; else nothing is.
+pub fn again(
+    kind: Kind,
+    until: DateTime<Utc>,
+    quiet: Option<Quiet>,
+    now: DateTime<Utc>,
+) -> Option<DateTime<Utc>> {
+    let later = quiet.and_then(|quiet| quiet.around(now)).map_or(now, |(_, end)| end);
+    let waits = matches!(kind, Kind::Reminder | Kind::Waitlist);
+    (later < until).then_some(later).or((!waits).then_some(now))
+}
+
 /// The reminders of an appointment, each with how many minutes before it is meant: none for the past, none after its beginning, no two at once. One that falls
 /// into quiet hours is sent when they end; if that is too late, when they begin; if that is past, not at all.
 pub fn reminders(
@@ -123,6 +137,22 @@ mod tests {
     fn times(starts_at: &str, quiet: Option<Quiet>, now: &str) -> Vec<String> {
         let reminders = reminders(at(starts_at), &LEADS_DEFAULT, quiet, at(now));
         reminders.iter().map(|(lead, slot)| format!("{lead} {}", slot.send_at.format("%d %H:%M"))).collect()
+    }
+
+    #[test]
+    fn what_goes_another_way_waits_for_its_reader_and_a_reminder_not_past_its_time() {
+        let (quiet, night) = (berlin("21:00", "07:00"), at("2026-01-19T23:00:00Z"));
+        let morning = at("2026-01-20T06:00:00Z");
+        for (kind, until, expected) in [
+            (Kind::Creation, "2026-01-20T09:00:00Z", Some(morning)),
+            (Kind::Creation, "2026-01-20T05:00:00Z", Some(night)),
+            (Kind::Reminder, "2026-01-20T09:00:00Z", Some(morning)),
+            (Kind::Reminder, "2026-01-20T06:00:00Z", None),
+            (Kind::Waitlist, "2026-01-20T05:00:00Z", None),
+        ] {
+            assert_eq!(again(kind, at(until), quiet, night), expected, "{kind:?} {until}");
+            assert_eq!(again(kind, at(until), None, night), Some(night));
+        }
     }
 
     #[test]

@@ -5,12 +5,14 @@ use chrono_tz::Tz;
 use contracts::event::{AppointmentNotice, OfferNotice, What};
 use contracts::id::{AppointmentId, PatientId, ProviderId};
 use contracts::notifications::NotificationType as Kind;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// An appointment, as of one of its versions. Why somebody comes is not known here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Visit {
     /// Which.
+    #[serde(deserialize_with = "without_prefix")]
     pub id: AppointmentId,
     /// Counts its changes: the highest counts.
     pub version: i64,
@@ -35,6 +37,12 @@ pub struct Visit {
     /// What names it in every calendar, if the event says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calendar_uid: Option<String>,
+}
+
+/// An id that the version before noted an offer under has a prefix, and so is none.
+fn without_prefix<'de, D: Deserializer<'de>>(deserializer: D) -> Result<AppointmentId, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    AppointmentId::parse(text.strip_prefix("offer:").unwrap_or(&text)).map_err(D::Error::custom)
 }
 
 /// Who is written to.
@@ -101,10 +109,10 @@ impl Visit {
         })
     }
 
-    /// An offer as it is noted that it was told of: under a name that no appointment has, since no id has a colon in it.
+    /// As of another version: an offer's own, by which it is noted that it was told of.
     #[must_use]
-    pub fn noted_of_offer(&self, version: i64) -> Self {
-        Self { id: AppointmentId::trusted(format!("offer:{}", self.id)), version, ..self.clone() }
+    pub fn at_version(&self, version: i64) -> Self {
+        Self { version, ..self.clone() }
     }
 
     /// Where it takes place. A zone that is not known here is taken for UTC, which the text says.
@@ -189,6 +197,16 @@ pub(super) mod tests {
         assert_eq!(later.told_once(Kind::Reminder, &patient, 120), names[0]);
         let distinct: std::collections::BTreeSet<_> = names.iter().collect();
         assert_eq!(distinct.len(), names.len());
+    }
+
+    #[test]
+    fn what_the_version_before_noted_of_an_offer_is_read() {
+        let mut noted = serde_json::to_value(visit()).unwrap();
+        assert_eq!(serde_json::from_value::<Visit>(noted.clone()).unwrap(), visit());
+        noted["id"] = "offer:apt001".into();
+        assert_eq!(serde_json::from_value::<Visit>(noted.clone()).unwrap(), visit());
+        noted["id"] = "of fer".into();
+        assert!(serde_json::from_value::<Visit>(noted).is_err());
     }
 
     #[test]

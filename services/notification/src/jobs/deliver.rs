@@ -15,10 +15,12 @@ use crate::domain::device::Target;
 use crate::domain::notification::SMS_CHARS_MAX;
 use crate::domain::preference::opt_out_of;
 use crate::links::{Links, Purpose};
-use crate::store::claim::{Claimed, Unsure, notification_next_due, notification_note, notifications_claim};
-use crate::store::device::{device_find, device_forget, device_list};
+use crate::store::again::{HandOver, scheduled_again};
+use crate::store::claim::{
+    Claimed, Unsure, notification_next_due, notification_note, notifications_claim, queued_is_wanted,
+};
+use crate::store::device::{device_find, device_forget, devices_of};
 use crate::store::outcome::notification_is_known_as;
-use crate::store::scheduled::{queued_is_wanted, scheduled_again};
 use crate::store::suppression::{suppression_of, suppression_put};
 
 /// Claimed at a time. With what waits already, and [`AT_ONCE`], all are tried within the lease, though four adapters be as slow as they may.
@@ -88,6 +90,10 @@ impl Delivery {
             Channel::Push => device_find(&mut tx, &self.db, &content.to).await.map_err(not_now)?,
             Channel::Email | Channel::Sms => None,
         };
+        // What was planned goes to a device by its id, which is nobody's token.
+        if target.is_none() && claimed.channel == Channel::Push && content.wisher.is_some() {
+            return Err(Outcome::refused("The device is gone."));
+        }
         let target = target.map_or_else(|| Target::Address(content.to.clone()), |kept| kept.device.target());
         let to = address(&target);
         let cause = suppression_of(&mut tx, &self.db, claimed.channel, to).await.map_err(not_now)?;
@@ -97,7 +103,7 @@ impl Delivery {
         let (id, asked_at) = (claimed.id.clone(), claimed.created_at);
         let unsubscribe = self.unsubscribe(claimed).map_err(not_now)?;
         let name = match claimed.channel {
-            Channel::Email => self.links.token(Purpose::Report, &id).map_err(not_now)?,
+            Channel::Email => self.links.mail_name(&id, claimed.turn).map_err(not_now)?,
             Channel::Sms | Channel::Push => None,
         };
         let mut content = content.clone();
@@ -111,7 +117,7 @@ impl Delivery {
         if claimed.kind == NotificationType::Reminder {
             content.body = self.links.signed(&content.body, &id).map_err(not_now)?;
         }
-        Ok(Outgoing { id, name, asked_at, content, target, unsubscribe })
+        Ok(Outgoing { id, turn: claimed.turn, name, asked_at, content, target, unsubscribe })
     }
 
     /// Where the reader ends such mails: of a kind that can be opted out of, written to somebody by whose wish it goes. One click has to be safe on its way.
@@ -199,39 +205,60 @@ pub fn is_kept_back(channel: Channel, cause: Option<Cause>, critical: bool) -> b
     }
 }
 
-/// Notes what came of an attempt, with all that follows from it for the address.
+/// Notes what came of an attempt, with all that follows from it for the address. What tells of an appointment goes another way.
 pub async fn note(
     tx: &mut db::Tx,
     db: &Db,
     claimed: &Claimed,
     attempted: &Attempted,
 ) -> Result<bool, db::Error> {
-    if let Verdict::Failed(refusal) = &attempted.verdict
-        && let Some(cause) = refusal.cause
-    {
-        let device = match claimed.channel {
-            Channel::Push => device_find(tx, db, &claimed.content.to).await?,
-            Channel::Email | Channel::Sms => None,
-        };
-        let to = device.as_ref().map_or(claimed.content.to.as_str(), |kept| kept.device.address());
-        suppression_put(tx, db, (claimed.channel, to), cause).await?;
-        let of = (&claimed.id, &claimed.claim);
-        if cause == Cause::Gone {
-            // Of two devices that go at once, each would see the other one.
-            tx.lock(&["devices that go"]).await?;
-            device_forget(tx, db, to).await?;
-            let owner = device.as_ref().map(|kept| &kept.owner);
-            if let Some(owner) = owner
-                && device_list(tx, db, owner).await?.is_empty()
-                && scheduled_again(tx, of, refusal).await?
-            {
-                return Ok(true);
-            }
-        } else if scheduled_again(tx, of, refusal).await? {
+    if let Some(refusal) = lost(claimed, &attempted.verdict) {
+        if let Some(cause) = refusal.cause {
+            suppress(tx, db, claimed, cause).await?;
+        }
+        let of = HandOver { id: &claimed.id, channel: claimed.channel, turn: claimed.turn };
+        if is_way_lost(tx, claimed).await?
+            && scheduled_again(tx, db, (&of, Some(&claimed.claim)), &refusal).await?
+        {
             return Ok(true);
         }
     }
     notification_note(tx, db, claimed, attempted).await
+}
+
+/// Why a message goes nowhere by this way: it was refused for good; or surely was not taken, and is tried next when it is not sent any more.
+fn lost(claimed: &Claimed, verdict: &Verdict) -> Option<Refusal> {
+    match verdict {
+        Verdict::Failed(refusal) => Some(refusal.clone()),
+        Verdict::Again { at, why, unsure: false } if claimed.send_until.is_some_and(|until| until <= *at) => {
+            Some(Refusal { why: why.clone(), ..Refusal::default() })
+        }
+        Verdict::Sent(_) | Verdict::Again { .. } => None,
+    }
+}
+
+async fn suppress(tx: &mut db::Tx, db: &Db, claimed: &Claimed, cause: Cause) -> Result<(), db::Error> {
+    let device = match claimed.channel {
+        Channel::Push => device_find(tx, db, &claimed.content.to).await?,
+        Channel::Email | Channel::Sms => None,
+    };
+    let to = device.as_ref().map_or(claimed.content.to.as_str(), |kept| kept.device.address());
+    suppression_put(tx, db, (claimed.channel, to), cause).await?;
+    if cause == Cause::Gone {
+        // Of two devices that go at once, each would see the other one.
+        tx.lock(&["devices that go"]).await?;
+        device_forget(tx, db, to).await?;
+    }
+    Ok(())
+}
+
+/// Whether a message goes nowhere by its channel. A push message goes to each of somebody's devices: while one is left, they are told on that.
+async fn is_way_lost(tx: &mut db::Tx, claimed: &Claimed) -> Result<bool, db::Error> {
+    match (claimed.channel, &claimed.content.wisher) {
+        (Channel::Push, Some(person)) => Ok(devices_of(tx, person).await?.is_empty()),
+        (Channel::Push, None) => Ok(false),
+        (Channel::Email | Channel::Sms, _) => Ok(true),
+    }
 }
 
 /// Delivers for as long as the future lives. What is claimed waits for its turn; more is claimed when hardly anything waits, so that one that is slow keeps

@@ -13,6 +13,7 @@ use crate::domain::delivery::{Attempted, Verdict};
 use crate::domain::notification::Content;
 use crate::store::notification::{CHANNELS, channel_name, content, kind_of, status_name};
 use crate::store::outcome::provider_ref;
+use crate::store::scheduled::PASSED;
 
 /// How long a claimed notification is left to its claimer: longer than its attempts may take one after the other.
 pub const LEASE: TimeDelta = TimeDelta::seconds(60);
@@ -53,6 +54,10 @@ pub struct Claimed {
     pub unsure: Option<Unsure>,
     /// Which attempt this is, from 1.
     pub attempt: u32,
+    /// How many of its hand-overs did not arrive.
+    pub turn: i64,
+    /// From when on it is not sent any more, if that is so.
+    pub send_until: Option<DateTime<Utc>>,
     /// By what right.
     pub claim: Claim,
 }
@@ -79,6 +84,8 @@ struct Row {
     body: Vec<u8>,
     attempts: i64,
     send_at: Option<DateTime<Utc>>,
+    send_until: Option<DateTime<Utc>>,
+    turn: i64,
 }
 
 /// Claims up to `limit` notifications that are due. No two claimers get the same one.
@@ -95,7 +102,7 @@ pub async fn notifications_claim(db: &Db, limit: u32) -> Result<Vec<Claimed>, db
              claim = $1, next_attempt_at = $2, attempts = attempts + 1 \
          where next_attempt_at <= $3 and id in ( \
              select id from notification where next_attempt_at <= $3 order by next_attempt_at, id limit $4) \
-         returning id, version, channel, kind, created_at, replayed_at, unsure_adapter, patient_id, body, attempts, send_at"
+         returning id, version, channel, kind, created_at, replayed_at, unsure_adapter, patient_id, body, attempts, send_at, send_until, turn"
     ))
     .bind(claim.bytes())
     .bind(now + LEASE)
@@ -107,7 +114,14 @@ pub async fn notifications_claim(db: &Db, limit: u32) -> Result<Vec<Claimed>, db
     tx.commit().await?;
     let mut claimed = Vec::with_capacity(rows.len());
     for row in rows {
-        let content = content(db, &row.id, row.patient_id.as_deref(), row.created_at, &row.body).await?;
+        let content = match content(db, &row.id, row.patient_id.as_deref(), row.created_at, &row.body).await {
+            Ok(content) => content,
+            // It stands in nobody else's way.
+            Err(error) => {
+                tracing::error!(%error, notification = row.id, "what is queued cannot be opened");
+                continue;
+            }
+        };
         let channel = CHANNELS.into_iter().find(|channel| channel_name(*channel) == row.channel);
         let unsure = row.unsure_adapter.map(|by| usize::try_from(by).map_or(Unsure::BySome, Unsure::By));
         claimed.extend(content.zip(channel).map(|(content, channel)| Claimed {
@@ -120,10 +134,45 @@ pub async fn notifications_claim(db: &Db, limit: u32) -> Result<Vec<Claimed>, db
             content,
             unsure,
             attempt: u32::try_from(row.attempts).unwrap_or(u32::MAX),
+            turn: row.turn,
+            send_until: row.send_until,
             claim: claim.clone(),
         }));
     }
     Ok(claimed)
+}
+
+/// Whether one that somebody has claimed to hand on is still to be sent. What is too late is withdrawn.
+pub async fn queued_is_wanted(db: &Db, id: &NotificationId, claim: &Claim) -> Result<bool, db::Error> {
+    let mut tx = db.begin().await?;
+    let now = tx.now();
+    let until: Option<Option<DateTime<Utc>>> = on!(tx, |conn| sqlx::query_scalar(sql!(
+        "select send_until from notification where id = $1 and status = 'Queued' and claim = $2"
+    ))
+    .bind(id.as_str())
+    .bind(claim.bytes())
+    .fetch_optional(conn)
+    .await)?;
+    match until {
+        None => Ok(false),
+        Some(until) if until.is_none_or(|until| now < until) => Ok(true),
+        Some(_) => {
+            on!(tx, |conn| {
+                sqlx::query(sql!(
+                "update notification set version = version + 1, status = 'Withdrawn', next_attempt_at = null, claim = null, error = $2 \
+                 where id = $1 and status = 'Queued' and claim = $3"
+            ))
+            .bind(id.as_str())
+            .bind(PASSED)
+            .bind(claim.bytes())
+            .execute(conn)
+            .await
+            .map(drop)
+            })?;
+            tx.commit().await?;
+            Ok(false)
+        }
+    }
 }
 
 /// When the next notification is due, if any is queued.
@@ -135,7 +184,7 @@ pub async fn notification_next_due(db: &Db) -> Result<Option<DateTime<Utc>>, db:
 }
 
 /// Notes what came of an attempt; `false` if there is nothing to note it on: somebody else's attempt came to an end before, its provider told more
-/// already, or the patient was erased.
+/// already, it goes another way by now, or the patient was erased.
 pub async fn notification_note(
     tx: &mut Tx,
     db: &Db,
@@ -165,7 +214,7 @@ pub async fn notification_note(
         sqlx::query(sql!(
         "update notification set version = version + 1, status = $2, sent_at = $3, error = $4, next_attempt_at = $5, claim = null, \
              provider_code = $7, unsure_adapter = $8, provider_ref = coalesce($9, provider_ref) \
-         where id = $1 and ((status = 'Queued' and ($2 = 'Sent' or claim = $6)) or (status = 'Withdrawn' and $2 = 'Sent'))"
+         where id = $1 and turn = $10 and ((status = 'Queued' and ($2 = 'Sent' or claim = $6)) or (status = 'Withdrawn' and $2 = 'Sent'))"
     ))
     .bind(claimed.id.as_str())
     .bind(status_name(status))
@@ -176,6 +225,7 @@ pub async fn notification_note(
     .bind(code)
     .bind(by)
     .bind(&name)
+    .bind(claimed.turn)
     .execute(conn)
     .await
     .map(|done| done.rows_affected())

@@ -25,7 +25,7 @@ pub async fn notification_followed(tx: &mut Tx, id: &NotificationId) -> Result<(
 }
 
 /// What came of the notifications that were asked for in this stretch and handed on: how many there are of a channel and type, arrived, came back, were
-/// complained of, followed and answered.
+/// complained of, followed and answered. One that came back by one channel and went by another is one of each.
 pub async fn notifications_effects(
     tx: &mut Tx,
     (from, until): (DateTime<Utc>, DateTime<Utc>),
@@ -34,10 +34,17 @@ pub async fn notifications_effects(
     let rows: Vec<Effects> = on!(tx, |conn| {
         sqlx::query_as(sql!(
         "select channel, kind, count(*) as sent, count(delivered_at) as delivered, \
-             count(case when status = 'Failed' then 1 end) as bounced, count(complained_at) as complained, \
+             count(case when status in ('Failed', 'Scheduled', 'Withdrawn') then 1 end) as bounced, count(complained_at) as complained, \
              count(first_clicked_at) as clicked, cast(sum(clicks) as bigint) as clicks, \
              count(case when answer = 'confirm' then 1 end) as confirmed, count(case when answer = 'cancel' then 1 end) as cancelled \
-         from notification where created_at >= $1 and created_at < $2 and expires_at > $3 and sent_at is not null \
+         from ( \
+             select channel, kind, status, delivered_at, complained_at, first_clicked_at, clicks, answer from notification \
+             where created_at >= $1 and created_at < $2 and expires_at > $3 and sent_at is not null \
+             union all \
+             select came_back.channel, kind, 'Failed', null, null, null, 0, null \
+             from came_back join notification on notification.id = came_back.notification_id \
+             where created_at >= $1 and created_at < $2 and expires_at > $3 and came_back.sent_at is not null \
+         ) as handed_on \
          group by channel, kind order by channel, kind"
     ))
     .bind(from)

@@ -1,5 +1,6 @@
 //! Where notifications are kept: SQL and sealing, and nothing that decides.
 
+pub mod again;
 pub mod answer;
 pub mod claim;
 pub mod device;

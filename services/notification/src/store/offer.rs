@@ -15,12 +15,14 @@ pub async fn offers_withdraw(
     (of, entry): (&Visit, Option<&AppointmentId>),
     why: &str,
 ) -> Result<(), db::Error> {
+    let now = tx.now();
     let rows: Vec<(String, Vec<u8>)> = on!(tx, |conn| {
         sqlx::query_as(sql!(
             "select id, body from notification where patient_id = $1 and kind = 'waitlist' and told_once is not null \
-             and status in ('Scheduled', 'Queued')"
+             and (status in ('Scheduled', 'Queued') or status = 'Sent' and send_until > $2)"
         ))
         .bind(of.patient.as_str())
+        .bind(now)
         .fetch_all(conn)
         .await
     })?;
@@ -37,10 +39,18 @@ pub async fn offers_withdraw(
             continue;
         }
         on!(tx, |conn| {
+            sqlx::query(sql!("update notification set send_until = $2 where id = $1 and status = 'Sent'"))
+                .bind(&id)
+                .bind(now)
+                .execute(conn)
+                .await
+                .map(drop)
+        })?;
+        on!(tx, |conn| {
             sqlx::query(sql!(
                 "update notification set version = version + 1, status = 'Withdrawn', next_attempt_at = null, look_at = null, \
                      claim = null, error = $2 \
-                 where id = $1"
+                 where id = $1 and status <> 'Sent'"
             ))
             .bind(&id)
             .bind(why)

@@ -6,24 +6,22 @@ use contracts::notifications::{Channel, NotificationStatus};
 use db::{Db, Tx, on, sql};
 
 use crate::domain::delivery::Refusal;
+use crate::store::again::HandOver;
 use crate::store::notification::{CHANNELS, STATUSES, channel_name, status_name};
 
 /// Notes that a notification arrived; `false` if there is none that this is news of. Where it stands goes forward only.
-pub async fn notification_delivered(
-    tx: &mut Tx,
-    channel: Channel,
-    id: &NotificationId,
-) -> Result<bool, db::Error> {
+pub async fn notification_delivered(tx: &mut Tx, of: &HandOver<'_>) -> Result<bool, db::Error> {
     let now = tx.now();
     let rows = on!(tx, |conn| {
         sqlx::query(sql!(
         "update notification set version = version + 1, status = 'Sent', sent_at = coalesce(sent_at, $3), delivered_at = $3, \
              error = null, provider_code = null, next_attempt_at = null, claim = null, unsure_adapter = null \
-         where id = $1 and channel = $2 and delivered_at is null and status in ('Queued', 'Sent')"
+         where id = $1 and channel = $2 and turn = $4 and delivered_at is null and status in ('Queued', 'Sent')"
     ))
-    .bind(id.as_str())
-    .bind(channel_name(channel))
+    .bind(of.id.as_str())
+    .bind(channel_name(of.channel))
     .bind(now)
+    .bind(of.turn)
     .execute(conn)
     .await
     .map(|done| done.rows_affected())
@@ -34,8 +32,7 @@ pub async fn notification_delivered(
 /// Notes that a notification came back; `false` if there is none that this is news of.
 pub async fn notification_bounced(
     tx: &mut Tx,
-    channel: Channel,
-    id: &NotificationId,
+    of: &HandOver<'_>,
     refusal: &Refusal,
 ) -> Result<bool, db::Error> {
     let now = tx.now();
@@ -43,13 +40,14 @@ pub async fn notification_bounced(
         sqlx::query(sql!(
         "update notification set version = version + 1, status = 'Failed', sent_at = coalesce(sent_at, $5), error = $3, provider_code = $4, \
              next_attempt_at = null, claim = null, unsure_adapter = null \
-         where id = $1 and channel = $2 and delivered_at is null and status in ('Queued', 'Sent')"
+         where id = $1 and channel = $2 and turn = $6 and delivered_at is null and status in ('Queued', 'Sent')"
     ))
-    .bind(id.as_str())
-    .bind(channel_name(channel))
+    .bind(of.id.as_str())
+    .bind(channel_name(of.channel))
     .bind(&refusal.why)
     .bind(&refusal.code)
     .bind(now)
+    .bind(of.turn)
     .execute(conn)
     .await
     .map(|done| done.rows_affected())
@@ -58,21 +56,17 @@ pub async fn notification_bounced(
 }
 
 /// Notes why a notification that was handed on is not there yet.
-pub async fn notification_delayed(
-    tx: &mut Tx,
-    channel: Channel,
-    id: &NotificationId,
-    delay: &Refusal,
-) -> Result<(), db::Error> {
+pub async fn notification_delayed(tx: &mut Tx, of: &HandOver<'_>, delay: &Refusal) -> Result<(), db::Error> {
     on!(tx, |conn| {
         sqlx::query(sql!(
             "update notification set version = version + 1, error = $3, provider_code = $4 \
-             where id = $1 and channel = $2 and delivered_at is null and status = 'Sent'"
+             where id = $1 and channel = $2 and turn = $5 and delivered_at is null and status = 'Sent'"
         ))
-        .bind(id.as_str())
-        .bind(channel_name(channel))
+        .bind(of.id.as_str())
+        .bind(channel_name(of.channel))
         .bind(&delay.why)
         .bind(&delay.code)
+        .bind(of.turn)
         .execute(conn)
         .await
         .map(drop)
@@ -81,20 +75,17 @@ pub async fn notification_delayed(
 }
 
 /// Notes that somebody complained of a notification; `false` if there is none that this is news of.
-pub async fn notification_complained(
-    tx: &mut Tx,
-    channel: Channel,
-    id: &NotificationId,
-) -> Result<bool, db::Error> {
+pub async fn notification_complained(tx: &mut Tx, of: &HandOver<'_>) -> Result<bool, db::Error> {
     let now = tx.now();
     let rows = on!(tx, |conn| {
         sqlx::query(sql!(
             "update notification set version = version + 1, complained_at = $3 \
-             where id = $1 and channel = $2 and complained_at is null and status in ('Queued', 'Sent')"
+             where id = $1 and channel = $2 and turn = $4 and complained_at is null and status in ('Queued', 'Sent')"
         ))
-        .bind(id.as_str())
-        .bind(channel_name(channel))
+        .bind(of.id.as_str())
+        .bind(channel_name(of.channel))
         .bind(now)
+        .bind(of.turn)
         .execute(conn)
         .await
         .map(|done| done.rows_affected())
@@ -102,13 +93,15 @@ pub async fn notification_complained(
     Ok(rows == 1)
 }
 
-/// Puts a notification that has failed in the queue once more; its new version, or `None` if it has not failed.
+/// Puts a notification that has failed in the queue once more; its new version, or `None` if it has not failed. What came back is handed on under another name,
+/// so that what is still told of it is no news of this.
 pub async fn notification_replay(tx: &mut Tx, id: &NotificationId) -> Result<Option<i64>, db::Error> {
     let now = tx.now();
     Ok(on!(tx, |conn| {
         sqlx::query_scalar(sql!(
         "update notification set version = version + 1, status = 'Queued', error = null, provider_code = null, sent_at = null, \
-             attempts = 0, next_attempt_at = $2, replayed_at = $2, claim = null, unsure_adapter = null \
+             attempts = 0, next_attempt_at = $2, replayed_at = $2, claim = null, unsure_adapter = null, \
+             turn = turn + case when sent_at is null then 0 else 1 end \
          where id = $1 and status = 'Failed' and expires_at > $2 returning version"
     ))
     .bind(id.as_str())

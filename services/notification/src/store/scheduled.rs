@@ -3,6 +3,8 @@
 //! Such a row is `Scheduled` until its time, and keeps its id from then on. Whoever makes it ready holds a lease, as whoever hands it on does
 //! ([`claim`](super::claim)); what has become of the appointment is looked at in the transaction that makes it `Queued`, under the patient's lock.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use contracts::id::{AppointmentId, NotificationId};
 use contracts::notifications::{Channel, NotificationStatus as Status, NotificationType as Kind};
@@ -10,10 +12,10 @@ use db::{Db, Subject, Tx, on, sql};
 use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 
-use crate::domain::delivery::Refusal;
 use crate::domain::notification::{Content, addressee};
 use crate::domain::timing::Slot;
 use crate::domain::visit::{Person, Visit};
+use crate::store::again::{came_back_by, came_back_note};
 use crate::store::claim::Claim;
 use crate::store::notification::{channel_name, channel_of, kind_of, period, place, status_name};
 
@@ -22,7 +24,7 @@ const LEASE: TimeDelta = TimeDelta::seconds(60);
 /// Why what nobody can be reached by has not.
 const SUPPRESSED: &str = "The address is suppressed.";
 /// Why what is late has not gone out.
-const PASSED: &str = "Its time has passed.";
+pub(super) const PASSED: &str = "Its time has passed.";
 
 /// What is to be sent, as it is known so far: what is sealed as the row's body. Whoever hands it on reads the content alone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +66,8 @@ pub struct Due {
     pub channel: Channel,
     /// What, to whom, of what.
     pub waiting: Waiting,
+    /// The ways that it has gone in vain.
+    pub tried: Vec<Channel>,
     told_once: Option<String>,
     slot: Option<Slot>,
     claim: Claim,
@@ -117,6 +121,7 @@ struct Row {
     told_once: Option<String>,
     send_at: Option<DateTime<Utc>>,
     send_until: Option<DateTime<Utc>>,
+    turn: i64,
 }
 
 /// Plans one, under the patient's [`db::erasure_lock`]: what is due at once goes to the way out (`has_way`), or stays in the capture box. What is told
@@ -173,8 +178,19 @@ pub async fn planned_insert(
 }
 
 /// Withdraws all that tells of an appointment and has not been handed on, in the transaction that learns of its change, under the patient's lock. An attempt
-/// that is under way is not called back: it notes that it has sent, if it has.
+/// that is under way is not called back: it notes that it has sent, if it has. What was handed on and comes back goes no other way.
 pub async fn scheduled_withdraw(tx: &mut Tx, appointment: &AppointmentId) -> Result<u64, db::Error> {
+    let now = tx.now();
+    on!(tx, |conn| {
+        sqlx::query(sql!(
+            "update notification set send_until = $2 where appointment_id = $1 and status = 'Sent' and send_until > $2"
+        ))
+        .bind(appointment.as_str())
+        .bind(now)
+        .execute(conn)
+        .await
+        .map(drop)
+    })?;
     Ok(on!(tx, |conn| {
         sqlx::query(sql!(
         "update notification set version = version + 1, status = 'Withdrawn', next_attempt_at = null, look_at = null, claim = null, \
@@ -188,15 +204,17 @@ pub async fn scheduled_withdraw(tx: &mut Tx, appointment: &AppointmentId) -> Res
     })?)
 }
 
-/// Takes the reminders of an appointment away that wait for somebody, to be planned anew; those that were sent stay.
+/// Takes the reminders of an appointment away that wait for somebody, to be planned anew; those that were sent stay, as do those that go another way now.
 pub async fn reminders_clear(tx: &mut Tx, db: &Db, visit: &Visit, person: &Person) -> Result<(), db::Error> {
-    let rows: Vec<Row> = on!(tx, |conn| sqlx::query_as(sql!(
-        "select id, patient_id, channel, kind, body, told_once, send_at, send_until from notification \
-         where appointment_id = $1 and status = 'Scheduled' and kind = 'reminder'"
+    let rows: Vec<Row> = on!(tx, |conn| {
+        sqlx::query_as(sql!(
+        "select id, patient_id, channel, kind, body, told_once, send_at, send_until, turn from notification \
+         where appointment_id = $1 and status = 'Scheduled' and kind = 'reminder' and turn = 0"
     ))
     .bind(visit.id.as_str())
     .fetch_all(conn)
-    .await)?;
+    .await
+    })?;
     for row in rows {
         let Some(waiting) = opened(db, &row).await? else { continue };
         if waiting.person != *person {
@@ -219,7 +237,7 @@ async fn opened(db: &Db, row: &Row) -> Result<Option<Waiting>, db::Error> {
     }
 }
 
-/// Claims up to `limit` whose time has come. No two claimers get the same one. What is too late is withdrawn, and not claimed.
+/// Claims up to `limit` whose time has come. No two claimers get the same one. What is too late is withdrawn, and not claimed; what came back has failed then.
 pub async fn scheduled_claim(db: &Db, limit: u32) -> Result<Vec<Due>, db::Error> {
     let claim = Claim::new(db.random());
     let mut tx = db.begin().await?;
@@ -228,7 +246,8 @@ pub async fn scheduled_claim(db: &Db, limit: u32) -> Result<Vec<Due>, db::Error>
     let now = tx.now();
     on!(tx, |conn| {
         sqlx::query(sql!(
-        "update notification set version = version + 1, status = 'Withdrawn', look_at = null, claim = null, error = $2 \
+        "update notification set version = version + 1, status = case when turn > 0 then 'Failed' else 'Withdrawn' end, look_at = null, \
+             claim = null, error = case when turn > 0 then coalesce(error, $2) else $2 end \
          where look_at <= $1 and send_until <= $1"
     ))
     .bind(now)
@@ -241,7 +260,7 @@ pub async fn scheduled_claim(db: &Db, limit: u32) -> Result<Vec<Due>, db::Error>
         sqlx::query_as(sql!(
         "update notification set claim = $1, look_at = $2 \
          where look_at <= $3 and id in (select id from notification where look_at <= $3 order by look_at, id limit $4) \
-         returning id, patient_id, channel, kind, body, told_once, send_at, send_until"
+         returning id, patient_id, channel, kind, body, told_once, send_at, send_until, turn"
     ))
     .bind(claim.bytes())
     .bind(now + LEASE)
@@ -250,16 +269,31 @@ pub async fn scheduled_claim(db: &Db, limit: u32) -> Result<Vec<Due>, db::Error>
     .fetch_all(conn)
     .await
     })?;
+    let mut tried: HashMap<String, Vec<Channel>> = HashMap::new();
+    for row in rows.iter().filter(|row| row.turn > 0) {
+        let mut ways = came_back_by(&mut tx, &row.id).await?;
+        ways.extend(channel_of(&row.channel));
+        tried.insert(row.id.clone(), ways);
+    }
     tx.commit().await?;
     let mut due = Vec::with_capacity(rows.len());
     for row in rows {
         let (Some(channel), Some(kind)) = (channel_of(&row.channel), kind_of(&row.kind)) else {
             continue;
         };
-        let Some(waiting) = opened(db, &row).await? else { continue };
+        let waiting = match opened(db, &row).await {
+            Ok(Some(waiting)) => waiting,
+            Ok(None) => continue,
+            // It stands in nobody else's way.
+            Err(error) => {
+                tracing::error!(%error, notification = row.id, "what is due cannot be opened");
+                continue;
+            }
+        };
         let slot = row.send_at.zip(row.send_until).map(|(send_at, until)| Slot { send_at, until });
+        let tried = tried.remove(&row.id).unwrap_or_default();
         let (id, told_once) = (NotificationId::trusted(row.id), row.told_once);
-        due.push(Due { id, kind, channel, waiting, told_once, slot, claim: claim.clone() });
+        due.push(Due { id, kind, channel, waiting, tried, told_once, slot, claim: claim.clone() });
     }
     Ok(due)
 }
@@ -289,6 +323,9 @@ pub async fn scheduled_note(
     let to = db.vault().blind("to", &addressee(&content.to))?;
     let (status, next_attempt_at, sent_at) =
         if has_way { (Status::Queued, Some(now), None) } else { (Status::Sent, None, Some(now)) };
+    if !due.tried.is_empty() {
+        came_back_note(tx, &due.id, &due.claim).await?;
+    }
     let noted = on!(tx, |conn| {
         sqlx::query(sql!(
         "update notification set version = version + 1, status = $3, channel = $4, addressee = $5, body = $6, next_attempt_at = $7, \
@@ -310,34 +347,9 @@ pub async fn scheduled_note(
     Ok(noted == 1)
 }
 
-/// Has one looked at again that its claimer could not hand on, since the person's last device is gone, or the address is good no more: it goes another way,
-/// if there is one. `false` of what tells of no appointment, or is too late.
-pub async fn scheduled_again(
-    tx: &mut Tx,
-    (id, claim): (&NotificationId, &Claim),
-    refusal: &Refusal,
-) -> Result<bool, db::Error> {
-    let now = tx.now();
-    let again = on!(tx, |conn| {
-        sqlx::query(sql!(
-        "update notification set version = version + 1, status = 'Scheduled', next_attempt_at = null, claim = null, look_at = $3, \
-             attempts = 0, unsure_adapter = null, error = $4, provider_code = $5 \
-         where id = $1 and status = 'Queued' and claim = $2 and told_once is not null and send_until > $3"
-    ))
-    .bind(id.as_str())
-    .bind(claim.bytes())
-    .bind(now)
-    .bind(&refusal.why)
-    .bind(&refusal.code)
-    .execute(conn)
-    .await
-    .map(|done| done.rows_affected())
-    })?;
-    Ok(again == 1)
-}
-
-/// What was said when it could not be handed on says more than why it is handed on no more.
+/// What was said when it could not be handed on, or came back, says more than why it is handed on no more; and then it has failed.
 async fn end(tx: &mut Tx, due: &Due, (status, why): (Status, &str)) -> Result<bool, db::Error> {
+    let status = if due.tried.is_empty() { status } else { Status::Failed };
     let noted = on!(tx, |conn| {
         sqlx::query(sql!(
         "update notification set version = version + 1, status = $4, look_at = null, claim = null, error = coalesce(error, $3) \
@@ -360,36 +372,4 @@ pub async fn scheduled_next(db: &Db) -> Result<Option<DateTime<Utc>>, db::Error>
     Ok(on!(tx, |conn| sqlx::query_scalar(sql!("select min(look_at) from notification"))
         .fetch_one(conn)
         .await)?)
-}
-
-/// Whether one that somebody has claimed to hand on is still to be sent. What is too late is withdrawn.
-pub async fn queued_is_wanted(db: &Db, id: &NotificationId, claim: &Claim) -> Result<bool, db::Error> {
-    let mut tx = db.begin().await?;
-    let now = tx.now();
-    let until: Option<Option<DateTime<Utc>>> = on!(tx, |conn| sqlx::query_scalar(sql!(
-        "select send_until from notification where id = $1 and status = 'Queued' and claim = $2"
-    ))
-    .bind(id.as_str())
-    .bind(claim.bytes())
-    .fetch_optional(conn)
-    .await)?;
-    match until {
-        None => Ok(false),
-        Some(until) if until.is_none_or(|until| now < until) => Ok(true),
-        Some(_) => {
-            on!(tx, |conn| {
-                sqlx::query(sql!(
-                "update notification set version = version + 1, status = 'Withdrawn', next_attempt_at = null, claim = null, error = $2 \
-                 where id = $1"
-            ))
-            .bind(id.as_str())
-            .bind(PASSED)
-            .execute(conn)
-            .await
-            .map(drop)
-            })?;
-            tx.commit().await?;
-            Ok(false)
-        }
-    }
 }

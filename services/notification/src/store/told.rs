@@ -1,4 +1,4 @@
-//! The `told_appointment` table: each appointment as it was told of last.
+//! The `told_appointment` table: each appointment, and each offer, as it was told of last.
 
 use chrono::{DateTime, Utc};
 use contracts::id::{AppointmentId, PatientId};
@@ -17,18 +17,36 @@ struct Row {
     body: Vec<u8>,
 }
 
+/// Under which name something is noted that was told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Noted {
+    /// An appointment, under its id.
+    Appointment,
+    /// An offer, under its entry's, by a name that no appointment has, since no id has a colon in it.
+    Offer,
+}
+
+impl Noted {
+    fn name(self, visit: &Visit) -> String {
+        match self {
+            Self::Appointment => visit.id.to_string(),
+            Self::Offer => format!("offer:{}", visit.id),
+        }
+    }
+}
+
 fn place(id: &str) -> Place<'_> {
     Place { table: "told_appointment", column: "body", row: id }
 }
 
-/// Takes in what is told of an appointment, under the patient's [`db::erasure_lock`]; whether it is news. Events may come in any order: the highest
+/// Takes in what is told of an appointment, or of an offer, under the patient's [`db::erasure_lock`]; whether it is news. Events may come in any order: the highest
 /// version counts. Of an erased patient nothing is taken in.
-pub async fn told_take(tx: &mut Tx, db: &Db, visit: &Visit) -> Result<bool, db::Error> {
+pub async fn told_take(tx: &mut Tx, db: &Db, noted: Noted, visit: &Visit) -> Result<bool, db::Error> {
     if db::erasure_is_requested(tx, visit.patient.as_str()).await? {
         return Ok(false);
     }
-    let subject = Subject::Patient(visit.patient.as_str());
-    let body = match db.vault().seal_json(&subject, place(visit.id.as_str()), visit).await {
+    let (name, subject) = (noted.name(visit), Subject::Patient(visit.patient.as_str()));
+    let body = match db.vault().seal_json(&subject, place(&name), visit).await {
         Err(db::Error::KeyDestroyed { .. }) => return Ok(false),
         sealed => sealed?,
     };
@@ -40,7 +58,7 @@ pub async fn told_take(tx: &mut Tx, db: &Db, visit: &Visit) -> Result<bool, db::
              starts_at = excluded.starts_at, stands = excluded.stands, body = excluded.body \
          where excluded.version > told_appointment.version and excluded.patient_id = told_appointment.patient_id"
     ))
-    .bind(visit.id.as_str())
+    .bind(&name)
     .bind(visit.version)
     .bind(visit.patient.as_str())
     .bind(visit.provider.as_str())

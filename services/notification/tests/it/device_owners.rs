@@ -106,6 +106,42 @@ testkit::stack_tests! { services = [patient::SERVICE, provider::SERVICE, notific
         assert_eq!(of_john().await, 1);
     }
 
+    async fn who_may_not_sign_in_any_more_is_known_for_as_long_as_what_was_before_may_be_told(stack: Arc<TestStack>) {
+        let database = stack.database(ServiceName::NotificationService);
+        let db = database.db();
+        let pass = |days| {
+            for clock in [&stack.clock, database.clock()] {
+                clock.advance(chrono::TimeDelta::days(days));
+            }
+        };
+        let known = async || {
+            notification::jobs::forget::forget(db).await.unwrap();
+            let mut tx = db.read().await.unwrap();
+            let mut known = Vec::new();
+            for user in ["usr_gone", "usr_early", "usr_here"] {
+                known.push(notification::store::told_user::user_told(&mut tx, user).await.unwrap().is_some());
+            }
+            known
+        };
+        changed(&stack, "usr_gone", 2, json!({"isActive": false})).await;
+        changed(&stack, "usr_early", 2, json!({"isActive": false})).await;
+        changed(&stack, "usr_here", 2, json!({"isActive": false})).await;
+        changed(&stack, "usr_here", 3, json!({"isActive": true})).await;
+        // As the version before noted it.
+        let mut tx = db.begin().await.unwrap();
+        let unstamped = db::sql!("update told_user set ended_at = null where user_id = 'usr_early'");
+        db::on!(tx, |conn| sqlx::query(unstamped).execute(conn).await.map(drop)).unwrap();
+        tx.commit().await.unwrap();
+        pass(44);
+        assert_eq!(known().await, [true, true, true]);
+        // What was before is heard of late, and is not so any more.
+        changed(&stack, "usr_gone", 1, json!({"isActive": true, "providerId": "prov001"})).await;
+        pass(2);
+        assert_eq!(known().await, [false, true, true]);
+        pass(44);
+        assert_eq!(known().await, [false, false, true]);
+    }
+
     async fn who_wishes_no_push_gets_none_on_a_device_that_is_named_alone(stack: Arc<TestStack>) {
         clinic(&stack).await;
         let john = register(&stack, &Who::patient("12345"), "johns-phone").await;

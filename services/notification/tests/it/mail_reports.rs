@@ -13,7 +13,7 @@ const TOKEN: &str = crate::channels::TOKEN;
 const BODY: &str =
     r#"{"to": "johndoe@example.com", "subject": "Reminder", "body": "Tomorrow.", "patientId": "12345"}"#;
 
-fn plain(outside: &mut Integrations, [port, _]: [u16; 2]) {
+pub(crate) fn plain(outside: &mut Integrations, [port, _]: [u16; 2]) {
     outside.mail = Some(MailSettings {
         host: "127.0.0.1".to_owned(),
         port,
@@ -49,14 +49,14 @@ fn report(n: u32, to: &str, (kind, told): (&str, &str), mail: &str) -> String {
     )
 }
 
-fn failed(n: u32, code: &str, mail: &str) -> String {
+pub(crate) fn failed(n: u32, code: &str, mail: &str) -> String {
     let told = format!(
         "Reporting-MTA: dns; mx.example\r\n\r\nFinal-Recipient: rfc822; johndoe@example.com\r\nAction: failed\r\nStatus: {code}\r\n"
     );
     report(n, "bounces@clinic.example", ("delivery-status", &told), mail)
 }
 
-fn complaint(n: u32, mail: &str) -> String {
+pub(crate) fn complaint(n: u32, mail: &str) -> String {
     let told = "Feedback-Type: abuse\r\nUser-Agent: FBL/1.0\r\nVersion: 1\r\n";
     report(n, "abuse@clinic.example", ("feedback-report", told), mail)
 }
@@ -70,7 +70,7 @@ async fn tell_as(stack: &Arc<TestStack>, authorization: Option<&str>, mail: &str
 }
 
 /// As the clinic's mail server; whatever it tells, the answer is the same.
-async fn tell(stack: &Arc<TestStack>, mail: &str) {
+pub(crate) async fn tell(stack: &Arc<TestStack>, mail: &str) {
     let told = tell_as(stack, Some(&format!("Bearer {TOKEN}")), mail).await.expect(200);
     assert_eq!(told.json(), serde_json::json!({"status": "Taken"}));
 }
@@ -187,13 +187,19 @@ channel_tests! {
         assert_eq!(read(&stack, &path).await, before);
         assert!(reasons(&stack).await.is_empty());
 
-        // Handed on once more, it may come back once more: by a report of its own.
+        // Handed on once more, it may come back once more: by a report on that one.
         let replay = format!("{path}/replay");
         let _ = call(&stack, Role::Receptionist, Method::POST, &replay, Some("{}")).await.expect(200);
         assert_eq!(crate::channels::until_not(&stack, "Queued", &path).await["status"], "Sent");
-        tell(&stack, &bounced).await;
-        assert_eq!(read(&stack, &path).await["status"], "Sent");
-        tell(&stack, &failed(3, "5.1.1", &mail.raw)).await;
+        let again = server.wait_for(2).await.remove(1);
+        assert_ne!(again.header("message-id"), mail.header("message-id"));
+        for (n, of_the_first) in [(1, &mail), (3, &mail)] {
+            tell(&stack, &failed(n, "5.1.1", &of_the_first.raw)).await;
+            tell(&stack, &complaint(n + 10, &of_the_first.raw)).await;
+        }
+        let read_again = read(&stack, &path).await;
+        assert_eq!((&read_again["status"], read_again.get("complainedAt")), (&"Sent".into(), None));
+        tell(&stack, &failed(4, "5.1.1", &again.raw)).await;
         assert_eq!(read(&stack, &path).await["status"], "Failed");
         assert_eq!(reasons(&stack).await, ["Bounce"]);
     }

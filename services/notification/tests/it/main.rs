@@ -1,6 +1,7 @@
 //! The notification service over real sockets, on both engines, with a real mail server.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says so by failing")]
 
+mod another_way;
 mod answer_pages;
 mod answers;
 mod bad_input;
@@ -26,6 +27,7 @@ mod reminders;
 mod send;
 mod sms;
 mod templates;
+mod unreadable;
 mod unsubscribe;
 
 use std::sync::Arc;

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::*;
 use crate::reminders::{STARTS, clinic};
+use notification::domain::visit::Visit;
 
 /// Tells of an offer that ends then.
 async fn offer(stack: &Arc<TestStack>, event: &str, until: &str) {
@@ -122,6 +123,38 @@ testkit::stack_tests! { services = [patient::SERVICE, provider::SERVICE, notific
         of_offer(&stack, "evt_5", "offered", (5, "2026-01-15T09:40:00Z", STARTS)).await;
         stack.clock.advance(TimeDelta::minutes(15));
         until_told(&stack, &["johndoe@example.com Sent -", over]).await;
+    }
+
+    async fn whoever_reads_all_that_was_noted_can_read_offers_too(stack: Arc<TestStack>) {
+        clinic(&stack).await;
+        of_offer(&stack, "evt_1", "offered", (2, "2026-01-15T09:30:00Z", STARTS)).await;
+        let _ = crate::reminders::tell(&stack, "booked", 1, "2026-01-21T09:00:00Z").await;
+        let db = stack.database(ServiceName::NotificationService).db();
+        let mut tx = db.read().await.unwrap();
+        let all = db::sql!("select appointment_id, patient_id, body from told_appointment order by appointment_id");
+        let rows: Vec<(String, String, Vec<u8>)> = db::on!(tx, |conn| sqlx::query_as(all).fetch_all(conn).await).unwrap();
+        let mut noted = Vec::new();
+        for (name, patient, body) in &rows {
+            let place = db::Place { table: "told_appointment", column: "body", row: name };
+            let visit: Visit = db.vault().open_json(&db::Subject::Patient(patient), place, body).await.unwrap();
+            noted.push(format!("{name} {} {}", visit.id, visit.version));
+        }
+        assert_eq!(noted, ["apt001 apt001 1", "offer:wait_1 wait_1 2"]);
+    }
+
+    async fn an_offer_that_does_not_arrive_goes_no_other_way_once_it_is_not_open(stack: Arc<TestStack>) {
+        clinic(&stack).await;
+        let until = "2026-01-15T09:30:00Z";
+        of_offer(&stack, "evt_1", "offered", (2, until, STARTS)).await;
+        of_offer(&stack, "evt_2", "offered", (4, "2026-01-15T09:40:00Z", "2026-01-21T09:00:00Z")).await;
+        of_offer(&stack, "evt_3", "offer-ended", (5, until, STARTS)).await;
+        assert_eq!(told(&stack).await, ["johndoe@example.com Sent -"; 2]);
+        let db = stack.database(ServiceName::NotificationService).db();
+        let mut tx = db.read().await.unwrap();
+        let now = tx.now();
+        let worth = db::sql!("select count(*) from notification where kind = 'waitlist' and send_until > $1");
+        let worth: i64 = db::on!(tx, |conn| sqlx::query_scalar(worth).bind(now).fetch_one(conn).await).unwrap();
+        assert_eq!(worth, 1);
     }
 
     async fn what_staff_write_of_the_waitlist_is_in_nobodys_way(stack: Arc<TestStack>) {

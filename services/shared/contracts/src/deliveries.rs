@@ -90,6 +90,9 @@ pub struct SmsCallbackQuery {
     /// The notification's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notification_id: Option<String>,
+    /// How many of its hand-overs did not arrive before; none if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn: Option<i64>,
 }
 
 /// What an SMS provider is answered: `TwiML`.

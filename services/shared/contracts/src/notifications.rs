@@ -282,7 +282,7 @@ impl std::str::FromStr for NotificationType {
 /// Where a notification stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum NotificationStatus {
-    /// To be sent at `sendAt`.
+    /// To be sent at `sendAt`; or did not arrive, and is to go another way.
     Scheduled,
     /// Accepted, not yet handed on.
     Queued,
@@ -290,7 +290,7 @@ pub enum NotificationStatus {
     Sent,
     /// Arrived, as the provider told.
     Delivered,
-    /// Refused for good, or come back; `error` says why.
+    /// Refused for good, or come back, with no other way to go; `error` says why.
     Failed,
     /// Not sent: what it told of was moved or cancelled, its time has passed, or whom it is to no longer wishes it.
     Withdrawn,
