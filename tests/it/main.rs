@@ -6,6 +6,7 @@ mod access;
 mod audit;
 mod availability;
 mod bad_input;
+mod bookings;
 mod canaries;
 mod documented;
 mod durability;
