@@ -25,7 +25,7 @@ impl Default for ServiceCalls {
         Self {
             timeout_ms: 5_000,
             attempt_timeout_ms: 2_000,
-            calls_max: 128,
+            calls_max: 512,
             retries: Retries {
                 attempts: 2,
                 base_backoff_ms: 20,
