@@ -14,6 +14,7 @@ use crate::domain::delivery::{Attempted, Cause, Outcome, Refusal, Verdict, decid
 use crate::domain::device::Target;
 use crate::domain::notification::SMS_CHARS_MAX;
 use crate::domain::preference::opt_out_of;
+use crate::jobs::sent::SentNotes;
 use crate::links::{Links, Purpose};
 use crate::store::claim::{Claimed, Unsure, notification_next_due, notification_note, notifications_claim};
 use crate::store::device::{device_find, device_forget, device_list};
@@ -238,6 +239,10 @@ pub async fn note(
 /// nobody else.
 pub async fn run(delivery: Delivery) {
     let (mut waiting, mut under_way) = (VecDeque::new(), JoinSet::new());
+    let (sent, noting) = SentNotes::new(delivery.db.clone());
+    // Ends with this job.
+    let mut notes = JoinSet::new();
+    notes.spawn(noting);
     loop {
         if waiting.len() < AT_ONCE {
             waiting.extend(claim(&delivery).await);
@@ -245,8 +250,8 @@ pub async fn run(delivery: Delivery) {
         while under_way.len() < AT_ONCE
             && let Some(claimed) = waiting.pop_front()
         {
-            let delivery = delivery.clone();
-            under_way.spawn(async move { deliver(&delivery, &claimed).await });
+            let (delivery, sent) = (delivery.clone(), sent.clone());
+            under_way.spawn(async move { deliver(&delivery, &sent, &claimed).await });
         }
         if waiting.is_empty() && under_way.len() < AT_ONCE {
             tokio::select! {
@@ -275,7 +280,7 @@ fn tell_of(ended: &Result<(), JoinError>) {
     }
 }
 
-async fn deliver(delivery: &Delivery, claimed: &Claimed) {
+async fn deliver(delivery: &Delivery, sent: &SentNotes, claimed: &Claimed) {
     // What it tells of may have changed while it waited for its turn.
     match queued_is_wanted(&delivery.db, &claimed.id, &claimed.claim).await {
         Ok(true) => {}
@@ -285,6 +290,10 @@ async fn deliver(delivery: &Delivery, claimed: &Claimed) {
         }
     }
     let attempted = delivery.attempt(claimed).await;
+    // Most are: and nothing follows from it for the address.
+    if matches!(attempted.verdict, Verdict::Sent(None)) && sent.note(claimed).await {
+        return;
+    }
     let noted = db::retrying(&delivery.db, async |mut tx| {
         note(&mut tx, &delivery.db, claimed, &attempted).await?;
         tx.commit().await

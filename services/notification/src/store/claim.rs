@@ -11,7 +11,7 @@ use sqlx::FromRow;
 
 use crate::domain::delivery::{Attempted, Verdict};
 use crate::domain::notification::Content;
-use crate::store::notification::{CHANNELS, channel_name, content, kind_of, status_name};
+use crate::store::notification::{CHANNELS, channel_name, content, kind_of, status_name, subject};
 use crate::store::outcome::provider_ref;
 
 /// How long a claimed notification is left to its claimer: longer than its attempts may take one after the other.
@@ -105,6 +105,9 @@ pub async fn notifications_claim(db: &Db, limit: u32) -> Result<Vec<Claimed>, db
     .await
     })?;
     tx.commit().await?;
+    let subjects: Vec<_> =
+        rows.iter().map(|row| subject(row.patient_id.as_deref(), row.created_at)).collect();
+    db.vault().fetch(&subjects).await?;
     let mut claimed = Vec::with_capacity(rows.len());
     for row in rows {
         let content = content(db, &row.id, row.patient_id.as_deref(), row.created_at, &row.body).await?;
@@ -181,4 +184,22 @@ pub async fn notification_note(
     .map(|done| done.rows_affected())
     })?;
     Ok(noted == 1)
+}
+
+/// Notes that these were handed on, whoever's turn it is by now, and nothing that their providers said.
+pub async fn notifications_note_sent(tx: &mut Tx, sent: &[&Claimed]) -> Result<(), db::Error> {
+    let (now, ids) = (tx.now(), db::names(sent.iter().map(|claimed| claimed.id.as_str())));
+    on!(tx, |conn| {
+        sqlx::query(sql!(
+        "update notification set version = version + 1, status = 'Sent', sent_at = $2, error = null, next_attempt_at = null, claim = null, \
+             provider_code = null, unsure_adapter = null \
+         where id in (select key from jsonb_each($1)) and status in ('Queued', 'Withdrawn')"
+    ))
+    .bind(&ids)
+    .bind(now)
+    .execute(conn)
+    .await
+    .map(drop)
+    })?;
+    Ok(())
 }

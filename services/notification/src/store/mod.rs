@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod claim;
 pub mod device;
+pub mod due;
 pub mod engagement;
 pub mod erase;
 pub mod notification;

@@ -1,6 +1,8 @@
 //! The `suppression` table: who is written to no more. It holds keyed hashes of addresses, and so is of an address and not of a patient: where several
 //! share a number, STOP is said for all of them.
 
+use std::collections::{BTreeMap, HashMap, HashSet};
+
 use chrono::{DateTime, SecondsFormat, Utc};
 use contracts::deliveries::{Suppression as Shown, SuppressionReason};
 use contracts::id::SuppressionId;
@@ -8,10 +10,12 @@ use contracts::notifications::Channel;
 use db::{Db, Tx, on, sql};
 use http_kit::page::Window;
 use sqlx::FromRow;
+use sqlx::types::Json;
 
 use crate::domain::delivery::Cause;
 use crate::domain::notification::addressee;
 use crate::domain::search::Key;
+use crate::known::Address;
 use crate::store::notification::{CHANNELS, channel_name};
 
 const CAUSES: [Cause; 4] = [Cause::Stop, Cause::Bounce, Cause::Complaint, Cause::Gone];
@@ -107,6 +111,40 @@ pub async fn suppression_of(
     .fetch_optional(conn)
     .await)?;
     Ok(found.and_then(|found| found.cause()))
+}
+
+/// Of these addresses, those that are written to no more.
+pub async fn suppressed_of(
+    tx: &mut Tx,
+    db: &Db,
+    addresses: &HashSet<Address>,
+) -> Result<HashSet<Address>, db::Error> {
+    let (mut by_hash, mut hashes, mut places) = (HashMap::new(), Vec::new(), BTreeMap::new());
+    for address @ (channel, to) in addresses {
+        let hash = hash(db, to)?;
+        places.insert(places.len().to_string(), (hashes.len() + 1, hash.len()));
+        hashes.extend(&hash);
+        by_hash.insert((channel_name(*channel), hash), address);
+    }
+    let places = Json(places);
+    let rows: Vec<(String, Vec<u8>)> = on!(tx, |conn| {
+        sqlx::query_as(sql!(
+            "select channel, addressee from suppression where addressee in ( \
+             select substr($2, cast(value ->> 0 as integer), cast(value ->> 1 as integer)) from jsonb_each($1))"
+        ))
+        .bind(&places)
+        .bind(&hashes)
+        .fetch_all(conn)
+        .await
+    })?;
+    let address = |(channel, hash): (String, Vec<u8>)| {
+        CHANNELS
+            .into_iter()
+            .map(channel_name)
+            .find(|name| *name == channel)
+            .and_then(|name| by_hash.get(&(name, hash)))
+    };
+    Ok(rows.into_iter().filter_map(address).map(|address| (*address).clone()).collect())
 }
 
 /// A stretch of the list, newest first; of one address, if it is given.
