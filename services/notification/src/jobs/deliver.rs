@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use contracts::notifications::{Channel, NotificationType};
 use db::Db;
@@ -19,13 +19,15 @@ use crate::links::{Links, Purpose};
 use crate::store::claim::{Claimed, Unsure, notification_next_due, notification_note, notifications_claim};
 use crate::store::device::{device_find, device_forget, device_list};
 use crate::store::outcome::notification_is_known_as;
-use crate::store::scheduled::{queued_is_wanted, scheduled_again};
+use crate::store::scheduled::{queued_wanted, scheduled_again};
 use crate::store::suppression::{suppression_of, suppression_put};
 
 /// Claimed at a time. With what waits already, and [`AT_ONCE`], all are tried within the lease, though four adapters be as slow as they may.
 const BATCH: u32 = 48;
 /// Handed on at the same time.
 const AT_ONCE: usize = 16;
+/// When all that is due is claimed, what is due meanwhile is claimed together.
+const GATHER: Duration = Duration::from_millis(20);
 /// Looked for at least so often: another instance may have died with claims of its own.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
@@ -243,20 +245,23 @@ pub async fn run(delivery: Delivery) {
     // Ends with this job.
     let mut notes = JoinSet::new();
     notes.spawn(noting);
+    let mut look_at = Instant::now();
     loop {
-        if waiting.len() < AT_ONCE {
-            waiting.extend(claim(&delivery).await);
+        if waiting.len() < AT_ONCE && look_at <= Instant::now() {
+            let claimed = claim(&delivery).await;
+            // That was all there is: not asked for anew with each one that is handed on.
+            look_at = Instant::now() + if claimed.len() < BATCH as usize { GATHER } else { Duration::ZERO };
+            waiting.extend(claimed);
         }
-        while under_way.len() < AT_ONCE
-            && let Some(claimed) = waiting.pop_front()
-        {
+        let next = waiting.drain(..waiting.len().min(AT_ONCE - under_way.len()));
+        for claimed in wanted(&delivery, next.collect()).await {
             let (delivery, sent) = (delivery.clone(), sent.clone());
             under_way.spawn(async move { deliver(&delivery, &sent, &claimed).await });
         }
         if waiting.is_empty() && under_way.len() < AT_ONCE {
             tokio::select! {
                 Some(ended) = under_way.join_next() => tell_of(&ended),
-                () = wait(&delivery) => {}
+                () = wait(&delivery) => look_at = Instant::now(),
             }
         } else if let Some(ended) = under_way.join_next().await {
             tell_of(&ended);
@@ -274,6 +279,22 @@ async fn claim(delivery: &Delivery) -> Vec<Claimed> {
     })
 }
 
+/// Those that are still to be sent: what they tell of may have changed while they waited for their turn.
+async fn wanted(delivery: &Delivery, mut claimed: Vec<Claimed>) -> Vec<Claimed> {
+    if claimed.is_empty() {
+        return claimed;
+    }
+    match queued_wanted(&delivery.db, &claimed).await {
+        Ok(wanted) => claimed.retain(|claimed| wanted.contains(&claimed.id)),
+        Err(error) => {
+            // Their claims run out, and they are claimed once more.
+            tracing::warn!(%error, notifications = claimed.len(), "it is not known whether these are to be sent");
+            claimed.clear();
+        }
+    }
+    claimed
+}
+
 fn tell_of(ended: &Result<(), JoinError>) {
     if let Err(error) = ended {
         tracing::error!(%error, "an attempt ended early");
@@ -281,14 +302,6 @@ fn tell_of(ended: &Result<(), JoinError>) {
 }
 
 async fn deliver(delivery: &Delivery, sent: &SentNotes, claimed: &Claimed) {
-    // What it tells of may have changed while it waited for its turn.
-    match queued_is_wanted(&delivery.db, &claimed.id, &claimed.claim).await {
-        Ok(true) => {}
-        Ok(false) => return,
-        Err(error) => {
-            return tracing::warn!(%error, notification = %claimed.id, "it is not known whether this is to be sent");
-        }
-    }
     let attempted = delivery.attempt(claimed).await;
     // Most are: and nothing follows from it for the address.
     if matches!(attempted.verdict, Verdict::Sent(None)) && sent.note(claimed).await {

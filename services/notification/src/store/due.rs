@@ -178,8 +178,8 @@ async fn hand(
     let ids: Vec<String> = on!(tx, |conn| {
         sqlx::query_scalar(sql!(
         "update notification set version = notification.version + 1, status = it.value ->> 'status', channel = it.value ->> 'channel', \
-             addressee = substr($4, cast(it.value ->> 'to_at' as integer), cast(it.value ->> 'to_bytes' as integer)), \
-             body = substr($5, cast(it.value ->> 'body_at' as integer), cast(it.value ->> 'body_bytes' as integer)), \
+             addressee = substr(coalesce($4, notification.addressee), cast(it.value ->> 'to_at' as integer), cast(it.value ->> 'to_bytes' as integer)), \
+             body = substr(coalesce($5, notification.body), cast(it.value ->> 'body_at' as integer), cast(it.value ->> 'body_bytes' as integer)), \
              next_attempt_at = case when it.value ->> 'status' = 'Queued' then coalesce($3, next_attempt_at) end, \
              sent_at = case when it.value ->> 'status' = 'Sent' then coalesce($3, sent_at) end, \
              look_at = null, claim = null, error = null, provider_code = null \

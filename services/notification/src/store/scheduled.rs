@@ -3,6 +3,8 @@
 //! Such a row is `Scheduled` until its time, and keeps its id from then on. Whoever makes it ready holds a lease, as whoever hands it on does
 //! ([`due`](super::due), [`claim`](super::claim)); what has become of the appointment is looked at in the transaction that makes it `Queued`, under the patient's lock.
 
+use std::collections::{HashMap, HashSet};
+
 use chrono::{DateTime, Utc};
 use contracts::id::{AppointmentId, NotificationId};
 use contracts::notifications::{Channel, NotificationStatus as Status, NotificationType as Kind};
@@ -14,7 +16,7 @@ use crate::domain::delivery::Refusal;
 use crate::domain::notification::{Content, addressee};
 use crate::domain::timing::Slot;
 use crate::domain::visit::{Person, Visit};
-use crate::store::claim::Claim;
+use crate::store::claim::{Claim, Claimed};
 use crate::store::notification::{channel_name, period, place, status_name};
 
 /// Why what is late has not gone out.
@@ -210,23 +212,31 @@ pub async fn scheduled_next(db: &Db) -> Result<Option<DateTime<Utc>>, db::Error>
         .await)?)
 }
 
-/// Whether one that somebody has claimed to hand on is still to be sent. What is too late is withdrawn.
-pub async fn queued_is_wanted(db: &Db, id: &NotificationId, claim: &Claim) -> Result<bool, db::Error> {
+/// Of those that somebody has claimed to hand on, which are still to be sent. What is too late is withdrawn.
+pub async fn queued_wanted(db: &Db, claimed: &[Claimed]) -> Result<HashSet<NotificationId>, db::Error> {
+    let ids = db::names(claimed.iter().map(|claimed| claimed.id.as_str()));
     let mut tx = db.read().await?;
     let now = tx.now();
-    let until: Option<Option<DateTime<Utc>>> = on!(tx, |conn| sqlx::query_scalar(sql!(
-        "select send_until from notification where id = $1 and status = 'Queued' and claim = $2"
+    let rows: Vec<(String, Option<Vec<u8>>, Option<DateTime<Utc>>)> = on!(tx, |conn| {
+        sqlx::query_as(sql!(
+        "select id, claim, send_until from notification where id in (select key from jsonb_each($1)) and status = 'Queued'"
     ))
-    .bind(id.as_str())
-    .bind(claim.bytes())
-    .fetch_optional(conn)
-    .await)?;
+    .bind(&ids)
+    .fetch_all(conn)
+    .await
+    })?;
     drop(tx);
-    match until {
-        None => Ok(false),
-        Some(until) if until.is_none_or(|until| now < until) => Ok(true),
-        Some(_) => withdraw_late(db, id, claim).await.map(|()| false),
+    let queued: HashMap<_, _> = rows.iter().map(|(id, claim, until)| (id.as_str(), (claim, until))).collect();
+    let mut wanted = HashSet::new();
+    for Claimed { id, claim, .. } in claimed {
+        match queued.get(id.as_str()) {
+            Some((by, _)) if by.as_deref() != Some(claim.bytes()) => {}
+            Some((_, until)) if until.is_none_or(|until| now < until) => drop(wanted.insert(id.clone())),
+            Some(_) => withdraw_late(db, id, claim).await?,
+            None => {}
+        }
     }
+    Ok(wanted)
 }
 
 async fn withdraw_late(db: &Db, id: &NotificationId, claim: &Claim) -> Result<(), db::Error> {

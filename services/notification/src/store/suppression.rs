@@ -119,32 +119,31 @@ pub async fn suppressed_of(
     db: &Db,
     addresses: &HashSet<Address>,
 ) -> Result<HashSet<Address>, db::Error> {
-    let (mut by_hash, mut hashes, mut places) = (HashMap::new(), Vec::new(), BTreeMap::new());
+    // Several may be one, written differently.
+    let mut by_hash: HashMap<_, Vec<&Address>> = HashMap::new();
+    let (mut hashes, mut places) = (Vec::new(), BTreeMap::new());
     for address @ (channel, to) in addresses {
         let hash = hash(db, to)?;
-        places.insert(places.len().to_string(), (hashes.len() + 1, hash.len()));
+        places.insert(places.len().to_string(), (channel_name(*channel), hashes.len() + 1, hash.len()));
         hashes.extend(&hash);
-        by_hash.insert((channel_name(*channel), hash), address);
+        by_hash.entry((channel_name(*channel).to_owned(), hash)).or_default().push(address);
     }
     let places = Json(places);
     let rows: Vec<(String, Vec<u8>)> = on!(tx, |conn| {
         sqlx::query_as(sql!(
-            "select channel, addressee from suppression where addressee in ( \
-             select substr($2, cast(value ->> 0 as integer), cast(value ->> 1 as integer)) from jsonb_each($1))"
+            // That the hashes are bytes PostgreSQL knows from what they are put beside.
+            "select suppression.channel, suppression.addressee from jsonb_each($1) as it, \
+             (select $2 as bytes union all select addressee from suppression where 1 = 0) as hashes, suppression \
+             where suppression.channel = it.value ->> 0 and suppression.addressee = \
+             substr(hashes.bytes, cast(it.value ->> 1 as integer), cast(it.value ->> 2 as integer))"
         ))
         .bind(&places)
         .bind(&hashes)
         .fetch_all(conn)
         .await
     })?;
-    let address = |(channel, hash): (String, Vec<u8>)| {
-        CHANNELS
-            .into_iter()
-            .map(channel_name)
-            .find(|name| *name == channel)
-            .and_then(|name| by_hash.get(&(name, hash)))
-    };
-    Ok(rows.into_iter().filter_map(address).map(|address| (*address).clone()).collect())
+    let found = rows.iter().filter_map(|row| by_hash.get(row)).flatten();
+    Ok(found.map(|address| (*address).clone()).collect())
 }
 
 /// A stretch of the list, newest first; of one address, if it is given.
