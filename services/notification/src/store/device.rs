@@ -1,6 +1,7 @@
 //! The `device` table: where push messages go.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::BuildHasher;
 
 use chrono::{DateTime, Utc};
 use contracts::devices::DEVICES_MAX;
@@ -131,7 +132,7 @@ pub async fn device_list(tx: &mut Tx, db: &Db, owner: &Owner) -> Result<Vec<Kept
 /// The ids of the devices by which these people are told of appointments: of each of those who have any, the one registered last first. They are few.
 pub async fn devices_of(
     tx: &mut Tx,
-    people: &HashSet<Person>,
+    people: &HashSet<Person, impl BuildHasher>,
 ) -> Result<HashMap<Person, Vec<String>>, db::Error> {
     let (mut patients, mut providers) = (Vec::new(), Vec::new());
     for person in people {

@@ -1,6 +1,7 @@
 //! The `preference` table, and `known_address`: under which addresses patients with preferences are known.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::BuildHasher;
 
 use contracts::id::PatientId;
 use db::{Db, Place, Subject, Tx, on, sql};
@@ -48,7 +49,7 @@ pub async fn preference_find(
 pub async fn preferences_of(
     tx: &mut Tx,
     db: &Db,
-    people: &HashSet<Person>,
+    people: &HashSet<Person, impl BuildHasher>,
 ) -> Result<HashMap<Person, Preference>, db::Error> {
     let by_name: HashMap<String, &Person> = people.iter().map(|person| (person.name(), person)).collect();
     let names = db::names(by_name.keys().map(String::as_str));

@@ -214,10 +214,11 @@ pub async fn scheduled_next(db: &Db) -> Result<Option<DateTime<Utc>>, db::Error>
 
 /// Of those that somebody has claimed to hand on, which are still to be sent. What is too late is withdrawn.
 pub async fn queued_wanted(db: &Db, claimed: &[Claimed]) -> Result<HashSet<NotificationId>, db::Error> {
+    type Queued = (String, Option<Vec<u8>>, Option<DateTime<Utc>>);
     let ids = db::names(claimed.iter().map(|claimed| claimed.id.as_str()));
     let mut tx = db.read().await?;
     let now = tx.now();
-    let rows: Vec<(String, Option<Vec<u8>>, Option<DateTime<Utc>>)> = on!(tx, |conn| {
+    let rows: Vec<Queued> = on!(tx, |conn| {
         sqlx::query_as(sql!(
         "select id, claim, send_until from notification where id in (select key from jsonb_each($1)) and status = 'Queued'"
     ))

@@ -2,6 +2,7 @@
 //! share a number, STOP is said for all of them.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::BuildHasher;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use contracts::deliveries::{Suppression as Shown, SuppressionReason};
@@ -117,7 +118,7 @@ pub async fn suppression_of(
 pub async fn suppressed_of(
     tx: &mut Tx,
     db: &Db,
-    addresses: &HashSet<Address>,
+    addresses: &HashSet<Address, impl BuildHasher>,
 ) -> Result<HashSet<Address>, db::Error> {
     // Several may be one, written differently.
     let mut by_hash: HashMap<_, Vec<&Address>> = HashMap::new();
