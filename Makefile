@@ -103,9 +103,9 @@ bench-gateway: ## The gateway beside nginx, HAProxy, Envoy, Traefik; see docs/be
 	scripts/bench-gateway $(PARTS)
 
 .PHONY: bench-notifications
-bench-notifications: ## 100,000 mails due within a minute, handed on to a mail server on this machine: time, lateness, memory (COUNT=n)
-	for engine in sqlite postgres; do echo "$$engine"; \
-		cargo run --quiet --release --package notification --example burst -- $(or $(COUNT),100000) "$$engine"; done
+bench-notifications: ## 100,000 mails, and as many reminders, due within a minute, handed on to a mail server on this machine: time, lateness, memory (COUNT=n)
+	for what in mails reminders; do for engine in sqlite postgres; do echo "$$what, $$engine"; \
+		cargo run --quiet --release --package notification --example burst -- "$$what" $(or $(COUNT),100000) "$$engine" || exit; done; done
 
 .PHONY: bench-operator
 bench-operator: ## The operator: start, drift, 100 to 1,000 stacks; see docs/benchmarks/operator.md (root; PARTS="real kwok scale")

@@ -18,7 +18,8 @@ use crate::error::Error;
 use crate::jobs::deliver::Delivery;
 use crate::links::{Links, Purpose};
 use crate::peers::{Answers, Reached};
-use crate::store::scheduled::{Due, Planned, Ready, Waiting};
+use crate::store::due::{Due, Ready};
+use crate::store::scheduled::{Planned, Waiting};
 use crate::store::template::KeptTemplate;
 
 /// By which channel, and where.

@@ -16,7 +16,7 @@ use settings::ServiceName;
 use crate::domain::visit::Person;
 
 /// So many are asked for at once.
-const AT_ONCE: usize = 16;
+const AT_ONCE: usize = 32;
 
 /// The patient, the provider and the appointment service; `None` where the stack has no such service.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 //! Where somebody is reached is asked when a notification is planned, so that it can be listed, and again when it is sent, so that an address that was changed
 //! meanwhile counts. If nobody answers then, it goes where it was to go.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use contracts::event::{OfferNotice, What};
@@ -22,10 +22,11 @@ use crate::jobs::deliver::Delivery;
 use crate::known::{Address, Known};
 use crate::peers::{Answers, Peers, Reached};
 use crate::store::device::devices_of;
+use crate::store::due::{Due, Ready};
 use crate::store::offer::offers_withdraw;
-use crate::store::preference::{known_address_put, preference_find};
-use crate::store::scheduled::{Due, Planned, Ready, planned_insert, scheduled_withdraw};
-use crate::store::suppression::suppression_of;
+use crate::store::preference::{known_address_put, preferences_of};
+use crate::store::scheduled::{Planned, planned_insert, scheduled_withdraw};
+use crate::store::suppression::suppressed_of;
 use crate::store::template::template_list;
 use crate::store::told::{Noted, told_take};
 
@@ -225,13 +226,8 @@ impl Planner {
         planned: HashSet<Address>,
     ) -> Result<Known, Error> {
         let mut tx = self.db.read().await?;
-        let (mut preferences, mut devices) = (HashMap::new(), HashMap::new());
-        for person in &people {
-            if let Some((_, preference)) = preference_find(&mut tx, &self.db, person).await? {
-                preferences.insert(person.clone(), preference);
-            }
-            devices.insert(person.clone(), devices_of(&mut tx, person).await?);
-        }
+        let preferences = preferences_of(&mut tx, &self.db, &people).await?;
+        let devices = devices_of(&mut tx, &people).await?;
         let templates = template_list(&mut tx, &self.db).await?;
         drop(tx);
         let links = self.peers.appointments.is_some().then(|| self.delivery.links().clone());
@@ -252,12 +248,7 @@ impl Planner {
                 asked.extend(reached.address(channel).map(|address| (channel, address.to_owned())));
             }
         }
-        let (mut tx, mut suppressed) = (self.db.read().await?, HashSet::new());
-        for (channel, to) in asked {
-            if suppression_of(&mut tx, &self.db, channel, &to).await?.is_some() {
-                suppressed.insert((channel, to));
-            }
-        }
-        Ok(suppressed)
+        let mut tx = self.db.read().await?;
+        suppressed_of(&mut tx, &self.db, &asked).await
     }
 }

@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
-use db::SealError;
-
 /// So many rows are remembered for having been told of.
 const TOLD_MAX: usize = 1_000;
 
@@ -12,8 +10,8 @@ const TOLD_MAX: usize = 1_000;
 static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 /// What was opened of one row among others, of whom each is looked at by itself: one that cannot be opened, now or ever (it is not as it was sealed, of another
-/// shape, or its key is gone), is passed over, so that it is in nobody else's way. It is logged once, by its id. What ails all rows alike (a
-/// key-encryption key that is not here, its keeper, the database) is an error: nobody is to take that for an empty list.
+/// shape, or its key is gone), is passed over, so that it is in nobody else's way. It is logged once, by its id. What ails all rows alike
+/// ([`db::Error::is_of_the_row`]) is an error: nobody is to take that for an empty list.
 ///
 /// Not for what must be whole ([`Want::Whole`]), nor for a change of all of a series.
 pub fn among<T>(
@@ -22,7 +20,7 @@ pub fn among<T>(
     opened: Result<Option<T>, db::Error>,
 ) -> Result<Option<T>, db::Error> {
     match opened {
-        Err(error) if is_of_the_row(&error) => {
+        Err(error) if error.is_of_the_row() => {
             tell(table, id, &error);
             Ok(None)
         }
@@ -54,14 +52,6 @@ impl Want {
     }
 }
 
-/// Whether others may well be opened.
-fn is_of_the_row(error: &db::Error) -> bool {
-    matches!(
-        error,
-        db::Error::Sealed(SealError::Malformed | SealError::Refused | SealError::NoKey | SealError::Shape)
-    )
-}
-
 fn tell(table: &'static str, id: &str, error: &db::Error) {
     let mut told = TOLD.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     if told.len() < TOLD_MAX && told.insert(format!("{table}:{id}")) {
@@ -71,6 +61,8 @@ fn tell(table: &'static str, id: &str, error: &db::Error) {
 
 #[cfg(test)]
 mod tests {
+    use db::SealError;
+
     use super::*;
 
     #[test]

@@ -1,8 +1,8 @@
 //! Hands queued notifications on: at least once, with ever longer pauses, for a day; several at once, and no more than that.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use contracts::notifications::{Channel, NotificationType};
 use db::Db;
@@ -14,10 +14,11 @@ use crate::domain::delivery::{Attempted, Cause, Outcome, Refusal, Verdict, decid
 use crate::domain::device::Target;
 use crate::domain::notification::SMS_CHARS_MAX;
 use crate::domain::preference::opt_out_of;
+use crate::jobs::sent::SentNotes;
 use crate::links::{Links, Purpose};
 use crate::store::again::{HandOver, scheduled_again};
 use crate::store::claim::{
-    Claimed, Unsure, notification_next_due, notification_note, notifications_claim, queued_is_wanted,
+    Claimed, Unsure, notification_next_due, notification_note, notifications_claim, queued_wanted,
 };
 use crate::store::device::{device_find, device_forget, devices_of};
 use crate::store::outcome::notification_is_known_as;
@@ -27,6 +28,8 @@ use crate::store::suppression::{suppression_of, suppression_put};
 const BATCH: u32 = 48;
 /// Handed on at the same time.
 const AT_ONCE: usize = 16;
+/// When all that is due is claimed, what is due meanwhile is claimed together.
+const GATHER: Duration = Duration::from_millis(20);
 /// Looked for at least so often: another instance may have died with claims of its own.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
@@ -255,7 +258,9 @@ async fn suppress(tx: &mut db::Tx, db: &Db, claimed: &Claimed, cause: Cause) -> 
 /// Whether a message goes nowhere by its channel. A push message goes to each of somebody's devices: while one is left, they are told on that.
 async fn is_way_lost(tx: &mut db::Tx, claimed: &Claimed) -> Result<bool, db::Error> {
     match (claimed.channel, &claimed.content.wisher) {
-        (Channel::Push, Some(person)) => Ok(devices_of(tx, person).await?.is_empty()),
+        (Channel::Push, Some(person)) => {
+            Ok(!devices_of(tx, &HashSet::from([person.clone()])).await?.contains_key(person))
+        }
         (Channel::Push, None) => Ok(false),
         (Channel::Email | Channel::Sms, _) => Ok(true),
     }
@@ -265,20 +270,27 @@ async fn is_way_lost(tx: &mut db::Tx, claimed: &Claimed) -> Result<bool, db::Err
 /// nobody else.
 pub async fn run(delivery: Delivery) {
     let (mut waiting, mut under_way) = (VecDeque::new(), JoinSet::new());
+    let (sent, noting) = SentNotes::new(delivery.db.clone());
+    // Ends with this job.
+    let mut notes = JoinSet::new();
+    notes.spawn(noting);
+    let mut look_at = Instant::now();
     loop {
-        if waiting.len() < AT_ONCE {
-            waiting.extend(claim(&delivery).await);
+        if waiting.len() < AT_ONCE && look_at <= Instant::now() {
+            let claimed = claim(&delivery).await;
+            // That was all there is: not asked for anew with each one that is handed on.
+            look_at = Instant::now() + if claimed.len() < BATCH as usize { GATHER } else { Duration::ZERO };
+            waiting.extend(claimed);
         }
-        while under_way.len() < AT_ONCE
-            && let Some(claimed) = waiting.pop_front()
-        {
-            let delivery = delivery.clone();
-            under_way.spawn(async move { deliver(&delivery, &claimed).await });
+        let next = waiting.drain(..waiting.len().min(AT_ONCE - under_way.len()));
+        for claimed in wanted(&delivery, next.collect()).await {
+            let (delivery, sent) = (delivery.clone(), sent.clone());
+            under_way.spawn(async move { deliver(&delivery, &sent, &claimed).await });
         }
         if waiting.is_empty() && under_way.len() < AT_ONCE {
             tokio::select! {
                 Some(ended) = under_way.join_next() => tell_of(&ended),
-                () = wait(&delivery) => {}
+                () = wait(&delivery) => look_at = Instant::now(),
             }
         } else if let Some(ended) = under_way.join_next().await {
             tell_of(&ended);
@@ -296,22 +308,34 @@ async fn claim(delivery: &Delivery) -> Vec<Claimed> {
     })
 }
 
+/// Those that are still to be sent: what they tell of may have changed while they waited for their turn.
+async fn wanted(delivery: &Delivery, mut claimed: Vec<Claimed>) -> Vec<Claimed> {
+    if claimed.is_empty() {
+        return claimed;
+    }
+    match queued_wanted(&delivery.db, &claimed).await {
+        Ok(wanted) => claimed.retain(|claimed| wanted.contains(&claimed.id)),
+        Err(error) => {
+            // Their claims run out, and they are claimed once more.
+            tracing::warn!(%error, notifications = claimed.len(), "it is not known whether these are to be sent");
+            claimed.clear();
+        }
+    }
+    claimed
+}
+
 fn tell_of(ended: &Result<(), JoinError>) {
     if let Err(error) = ended {
         tracing::error!(%error, "an attempt ended early");
     }
 }
 
-async fn deliver(delivery: &Delivery, claimed: &Claimed) {
-    // What it tells of may have changed while it waited for its turn.
-    match queued_is_wanted(&delivery.db, &claimed.id, &claimed.claim).await {
-        Ok(true) => {}
-        Ok(false) => return,
-        Err(error) => {
-            return tracing::warn!(%error, notification = %claimed.id, "it is not known whether this is to be sent");
-        }
-    }
+async fn deliver(delivery: &Delivery, sent: &SentNotes, claimed: &Claimed) {
     let attempted = delivery.attempt(claimed).await;
+    // Most are: and nothing follows from it for the address.
+    if matches!(attempted.verdict, Verdict::Sent(None)) && sent.note(claimed).await {
+        return;
+    }
     let noted = db::retrying(&delivery.db, async |mut tx| {
         note(&mut tx, &delivery.db, claimed, &attempted).await?;
         tx.commit().await

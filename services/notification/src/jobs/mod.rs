@@ -3,3 +3,4 @@
 pub mod deliver;
 pub mod forget;
 pub mod remind;
+mod sent;

@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::planner::Planner;
-use crate::store::scheduled::{Due, Ready, scheduled_claim, scheduled_next, scheduled_note};
+use crate::store::due::{Due, Made, Ready, scheduled_claim, scheduled_note};
+use crate::store::scheduled::scheduled_next;
 
-/// Claimed at a time: made ready together, within the lease.
-const BATCH: u32 = 128;
+/// Claimed at a time: made ready together, within the lease. The more there are, the less each costs.
+const BATCH: u32 = 512;
+/// When fewer were due than that, so long is waited for more: what is due one after the other is made ready together.
+const GATHER: Duration = Duration::from_millis(100);
 /// Looked for at least so often: another instance may have died with claims of its own.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
@@ -16,7 +19,14 @@ pub async fn run(planner: Planner) {
     loop {
         let made_ready = match scheduled_claim(&planner.db, BATCH).await {
             Ok(due) if due.is_empty() => Ok(false),
-            Ok(due) => make_ready(&planner, &due).await.map(|()| true),
+            Ok(due) => {
+                let is_all = due.len() < BATCH as usize;
+                let made_ready = make_ready(&planner, &due).await;
+                if is_all && made_ready.is_ok() {
+                    tokio::time::sleep(GATHER).await;
+                }
+                made_ready.map(|()| true)
+            }
             Err(error) => Err(error.into()),
         };
         match made_ready {
@@ -36,14 +46,22 @@ async fn make_ready(planner: &Planner, due: &[Due]) -> Result<(), Error> {
     let locks: Vec<_> =
         due.iter().map(|due| db::erasure_lock_name(due.waiting.visit.patient.as_str())).collect();
     let locks: Vec<_> = locks.iter().map(String::as_str).collect();
-    db::retrying(&planner.db, async |mut tx| {
-        tx.lock(&locks).await?;
-        for (due, (ready, copies)) in due.iter().zip(&ready) {
+    let made: Vec<Made<'_>> = due
+        .iter()
+        .zip(&ready)
+        .map(|(due, (ready, _))| {
             let has_way = match ready {
                 Ready::Send(channel, _) => planner.delivery.has_way(*channel),
                 Ready::Withdraw(_) | Ready::Fail | Ready::Later => false,
             };
-            if scheduled_note(&mut tx, &planner.db, due, ready, has_way).await? {
+            (due, ready, has_way)
+        })
+        .collect();
+    db::retrying(&planner.db, async |mut tx| {
+        tx.lock(&locks).await?;
+        let noted = scheduled_note(&mut tx, &planner.db, &made).await?;
+        for (due, (_, copies)) in due.iter().zip(&ready) {
+            if noted.contains(&due.id) {
                 planner.insert(&mut tx, copies).await?;
             }
         }

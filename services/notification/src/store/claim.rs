@@ -2,16 +2,20 @@
 //!
 //! A claim is a lease: it moves `next_attempt_at` past the time that an attempt may take, so that whoever dies with it loses nothing.
 
+use std::collections::{BTreeMap, HashMap, HashSet};
+
 use chrono::{DateTime, TimeDelta, Utc};
 use contracts::ambient::Random;
 use contracts::id::NotificationId;
 use contracts::notifications::{Channel, NotificationStatus, NotificationType};
 use db::{Db, Tx, on, sql};
+use serde_json::json;
 use sqlx::FromRow;
+use sqlx::types::Json;
 
 use crate::domain::delivery::{Attempted, Verdict};
 use crate::domain::notification::Content;
-use crate::store::notification::{CHANNELS, channel_name, content, kind_of, status_name};
+use crate::store::notification::{CHANNELS, channel_name, content, kind_of, status_name, subject};
 use crate::store::outcome::provider_ref;
 use crate::store::scheduled::PASSED;
 
@@ -112,15 +116,19 @@ pub async fn notifications_claim(db: &Db, limit: u32) -> Result<Vec<Claimed>, db
     .await
     })?;
     tx.commit().await?;
+    let subjects: Vec<_> =
+        rows.iter().map(|row| subject(row.patient_id.as_deref(), row.created_at)).collect();
+    db.vault().fetch(&subjects).await?;
     let mut claimed = Vec::with_capacity(rows.len());
     for row in rows {
         let content = match content(db, &row.id, row.patient_id.as_deref(), row.created_at, &row.body).await {
             Ok(content) => content,
             // It stands in nobody else's way.
-            Err(error) => {
+            Err(error) if error.is_of_the_row() => {
                 tracing::error!(%error, notification = row.id, "what is queued cannot be opened");
                 continue;
             }
+            Err(error) => return Err(error),
         };
         let channel = CHANNELS.into_iter().find(|channel| channel_name(*channel) == row.channel);
         let unsure = row.unsure_adapter.map(|by| usize::try_from(by).map_or(Unsure::BySome, Unsure::By));
@@ -142,37 +150,49 @@ pub async fn notifications_claim(db: &Db, limit: u32) -> Result<Vec<Claimed>, db
     Ok(claimed)
 }
 
-/// Whether one that somebody has claimed to hand on is still to be sent. What is too late is withdrawn.
-pub async fn queued_is_wanted(db: &Db, id: &NotificationId, claim: &Claim) -> Result<bool, db::Error> {
-    let mut tx = db.begin().await?;
+/// Of those that somebody has claimed to hand on, which are still to be sent. What is too late is withdrawn.
+pub async fn queued_wanted(db: &Db, claimed: &[Claimed]) -> Result<HashSet<NotificationId>, db::Error> {
+    type Queued = (String, Option<Vec<u8>>, Option<DateTime<Utc>>);
+    let ids = db::names(claimed.iter().map(|claimed| claimed.id.as_str()));
+    let mut tx = db.read().await?;
     let now = tx.now();
-    let until: Option<Option<DateTime<Utc>>> = on!(tx, |conn| sqlx::query_scalar(sql!(
-        "select send_until from notification where id = $1 and status = 'Queued' and claim = $2"
+    let rows: Vec<Queued> = on!(tx, |conn| {
+        sqlx::query_as(sql!(
+        "select id, claim, send_until from notification where id in (select key from jsonb_each($1)) and status = 'Queued'"
     ))
-    .bind(id.as_str())
-    .bind(claim.bytes())
-    .fetch_optional(conn)
-    .await)?;
-    match until {
-        None => Ok(false),
-        Some(until) if until.is_none_or(|until| now < until) => Ok(true),
-        Some(_) => {
-            on!(tx, |conn| {
-                sqlx::query(sql!(
-                "update notification set version = version + 1, status = 'Withdrawn', next_attempt_at = null, claim = null, error = $2 \
-                 where id = $1 and status = 'Queued' and claim = $3"
-            ))
-            .bind(id.as_str())
-            .bind(PASSED)
-            .bind(claim.bytes())
-            .execute(conn)
-            .await
-            .map(drop)
-            })?;
-            tx.commit().await?;
-            Ok(false)
+    .bind(&ids)
+    .fetch_all(conn)
+    .await
+    })?;
+    drop(tx);
+    let queued: HashMap<_, _> = rows.iter().map(|(id, claim, until)| (id.as_str(), (claim, until))).collect();
+    let mut wanted = HashSet::new();
+    for Claimed { id, claim, .. } in claimed {
+        match queued.get(id.as_str()) {
+            Some((by, _)) if by.as_deref() != Some(claim.bytes()) => {}
+            Some((_, until)) if until.is_none_or(|until| now < until) => drop(wanted.insert(id.clone())),
+            Some(_) => withdraw_late(db, id, claim).await?,
+            None => {}
         }
     }
+    Ok(wanted)
+}
+
+async fn withdraw_late(db: &Db, id: &NotificationId, claim: &Claim) -> Result<(), db::Error> {
+    let mut tx = db.begin().await?;
+    on!(tx, |conn| {
+        sqlx::query(sql!(
+        "update notification set version = version + 1, status = 'Withdrawn', next_attempt_at = null, claim = null, error = $2 \
+         where id = $1 and status = 'Queued' and claim = $3"
+    ))
+    .bind(id.as_str())
+    .bind(PASSED)
+    .bind(claim.bytes())
+    .execute(conn)
+    .await
+    .map(drop)
+    })?;
+    tx.commit().await
 }
 
 /// When the next notification is due, if any is queued.
@@ -231,4 +251,27 @@ pub async fn notification_note(
     .map(|done| done.rows_affected())
     })?;
     Ok(noted == 1)
+}
+
+/// Notes that these were handed on, whoever's turn it is by now, and nothing that their providers said. Of one that goes another way by now there is nothing to note.
+pub async fn notifications_note_sent(tx: &mut Tx, sent: &[&Claimed]) -> Result<(), db::Error> {
+    let turns = Json(
+        sent.iter().map(|sent| (sent.id.as_str(), json!({ "turn": sent.turn }))).collect::<BTreeMap<_, _>>(),
+    );
+    let now = tx.now();
+    on!(tx, |conn| {
+        sqlx::query(sql!(
+        "update notification set version = notification.version + 1, status = 'Sent', sent_at = $2, error = null, next_attempt_at = null, \
+             claim = null, provider_code = null, unsure_adapter = null \
+         from jsonb_each($1) as it \
+         where notification.id = it.key and notification.turn = cast(it.value ->> 'turn' as integer) \
+           and notification.status in ('Queued', 'Withdrawn')"
+    ))
+    .bind(&turns)
+    .bind(now)
+    .execute(conn)
+    .await
+    .map(drop)
+    })?;
+    Ok(())
 }

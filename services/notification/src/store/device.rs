@@ -1,5 +1,8 @@
 //! The `device` table: where push messages go.
 
+use std::collections::{HashMap, HashSet};
+use std::hash::BuildHasher;
+
 use chrono::{DateTime, Utc};
 use contracts::devices::DEVICES_MAX;
 use contracts::id::{DeviceId, PatientId, ProviderId};
@@ -18,6 +21,14 @@ struct Row {
     user_id: Option<String>,
     created_at: DateTime<Utc>,
     body: Vec<u8>,
+}
+
+/// By which somebody is told of appointments.
+#[derive(FromRow)]
+struct Told {
+    id: String,
+    patient_id: Option<String>,
+    provider_id: Option<String>,
 }
 
 fn place(id: &str) -> Place<'_> {
@@ -118,22 +129,44 @@ pub async fn device_list(tx: &mut Tx, db: &Db, owner: &Owner) -> Result<Vec<Kept
     Ok(devices)
 }
 
-/// The ids of the devices by which somebody is told of appointments, the one registered last first. They are few.
-pub async fn devices_of(tx: &mut Tx, person: &Person) -> Result<Vec<String>, db::Error> {
-    let (patient, provider) = match person {
-        Person::Patient(id) => (Some(id.as_str()), None),
-        Person::Provider(id) => (None, Some(id.as_str())),
-    };
-    Ok(on!(tx, |conn| {
-        sqlx::query_scalar(sql!(
-            "select id from device where patient_id = $1 or provider_id = $2 order by created_at desc, id limit $3"
+/// The ids of the devices by which these people are told of appointments: of each of those who have any, the one registered last first. They are few.
+pub async fn devices_of(
+    tx: &mut Tx,
+    people: &HashSet<Person, impl BuildHasher>,
+) -> Result<HashMap<Person, Vec<String>>, db::Error> {
+    let (mut patients, mut providers) = (Vec::new(), Vec::new());
+    for person in people {
+        match person {
+            Person::Patient(id) => patients.push(id.as_str()),
+            Person::Provider(id) => providers.push(id.as_str()),
+        }
+    }
+    let (patients, providers) = (db::names(patients), db::names(providers));
+    let rows: Vec<Told> = on!(tx, |conn| {
+        sqlx::query_as(sql!(
+            "select id, patient_id, provider_id, created_at from device \
+             where patient_id is not null and patient_id in (select key from jsonb_each($1)) \
+             union all select id, patient_id, provider_id, created_at from device \
+             where provider_id is not null and provider_id in (select key from jsonb_each($2)) \
+             order by created_at desc, id"
         ))
-        .bind(patient)
-        .bind(provider)
-        .bind(i64::from(DEVICES_MAX))
+        .bind(&patients)
+        .bind(&providers)
         .fetch_all(conn)
         .await
-    })?)
+    })?;
+    let mut devices: HashMap<Person, Vec<String>> = HashMap::new();
+    for Told { id, patient_id, provider_id } in rows {
+        let patient = patient_id.map(|id| Person::Patient(PatientId::trusted(id)));
+        let provider = provider_id.map(|id| Person::Provider(ProviderId::trusted(id)));
+        for person in [patient, provider].into_iter().flatten().filter(|person| people.contains(person)) {
+            let of_person = devices.entry(person).or_default();
+            if of_person.len() < DEVICES_MAX as usize {
+                of_person.push(id.clone());
+            }
+        }
+    }
+    Ok(devices)
 }
 
 /// The device with this id, or else with this token or endpoint.

@@ -4,6 +4,7 @@ pub mod again;
 pub mod answer;
 pub mod claim;
 pub mod device;
+pub mod due;
 pub mod engagement;
 pub mod erase;
 pub mod notification;

@@ -64,7 +64,7 @@ pub(super) fn period(created_at: DateTime<Utc>) -> Period {
     Period::month("notification", created_at, KEEP_DAYS)
 }
 
-fn subject(patient: Option<&str>, created_at: DateTime<Utc>) -> Subject<'_> {
+pub(super) fn subject(patient: Option<&str>, created_at: DateTime<Utc>) -> Subject<'_> {
     patient.map_or_else(|| Subject::Period(period(created_at)), Subject::Patient)
 }
 

@@ -1,5 +1,8 @@
 //! The `preference` table, and `known_address`: under which addresses patients with preferences are known.
 
+use std::collections::{HashMap, HashSet};
+use std::hash::BuildHasher;
+
 use contracts::id::PatientId;
 use db::{Db, Place, Subject, Tx, on, sql};
 
@@ -40,6 +43,34 @@ pub async fn preference_find(
         Err(db::Error::KeyDestroyed { .. }) => Ok(None),
         opened => Ok(Some((version, opened?))),
     }
+}
+
+/// The preferences of these people, of those who have any.
+pub async fn preferences_of(
+    tx: &mut Tx,
+    db: &Db,
+    people: &HashSet<Person, impl BuildHasher>,
+) -> Result<HashMap<Person, Preference>, db::Error> {
+    let by_name: HashMap<String, &Person> = people.iter().map(|person| (person.name(), person)).collect();
+    let names = db::names(by_name.keys().map(String::as_str));
+    let rows: Vec<(String, Vec<u8>)> = on!(tx, |conn| {
+        sqlx::query_as(sql!(
+            "select person, body from preference where person in (select key from jsonb_each($1))"
+        ))
+        .bind(&names)
+        .fetch_all(conn)
+        .await
+    })?;
+    let found = || rows.iter().filter_map(|(name, body)| Some((*by_name.get(name)?, name, body)));
+    db.vault().fetch(&found().map(|(person, ..)| subject(person)).collect::<Vec<_>>()).await?;
+    let mut preferences = HashMap::with_capacity(rows.len());
+    for (person, name, body) in found() {
+        match db.vault().open_json(&subject(person), place(name), body).await {
+            Err(db::Error::KeyDestroyed { .. }) => {}
+            opened => drop(preferences.insert(person.clone(), opened?)),
+        }
+    }
+    Ok(preferences)
 }
 
 /// Keeps somebody's preferences, if `version` is still the present one (0: there are none); a patient's under [`db::erasure_lock`].

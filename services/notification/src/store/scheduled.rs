@@ -1,11 +1,9 @@
 //! Notifications that tell of appointments: from when they are planned until they are handed to the way out, or withdrawn.
 //!
 //! Such a row is `Scheduled` until its time, and keeps its id from then on. Whoever makes it ready holds a lease, as whoever hands it on does
-//! ([`claim`](super::claim)); what has become of the appointment is looked at in the transaction that makes it `Queued`, under the patient's lock.
+//! ([`due`](super::due), [`claim`](super::claim)); what has become of the appointment is looked at in the transaction that makes it `Queued`, under the patient's lock.
 
-use std::collections::HashMap;
-
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use contracts::id::{AppointmentId, NotificationId};
 use contracts::notifications::{Channel, NotificationStatus as Status, NotificationType as Kind};
 use db::{Db, Subject, Tx, on, sql};
@@ -15,14 +13,8 @@ use sqlx::FromRow;
 use crate::domain::notification::{Content, addressee};
 use crate::domain::timing::Slot;
 use crate::domain::visit::{Person, Visit};
-use crate::store::again::{came_back_by, came_back_note};
-use crate::store::claim::Claim;
-use crate::store::notification::{channel_name, channel_of, kind_of, period, place, status_name};
+use crate::store::notification::{channel_name, period, place, status_name};
 
-/// How long what is claimed is left to its claimer: longer than asking where somebody is reached may take.
-const LEASE: TimeDelta = TimeDelta::seconds(60);
-/// Why what nobody can be reached by has not.
-const SUPPRESSED: &str = "The address is suppressed.";
 /// Why what is late has not gone out.
 pub(super) const PASSED: &str = "Its time has passed.";
 
@@ -55,24 +47,6 @@ pub struct Planned {
     pub waiting: Waiting,
 }
 
-/// One whose time has come, and that its claimer makes ready until the lease ends.
-#[derive(Clone, Debug)]
-pub struct Due {
-    /// Which.
-    pub id: NotificationId,
-    /// What it is about.
-    pub kind: Kind,
-    /// The way it is to go, as was planned.
-    pub channel: Channel,
-    /// What, to whom, of what.
-    pub waiting: Waiting,
-    /// The ways that it has gone in vain.
-    pub tried: Vec<Channel>,
-    told_once: Option<String>,
-    slot: Option<Slot>,
-    claim: Claim,
-}
-
 impl Planned {
     /// It, and the same to these further addresses.
     pub fn with_copies(self, to: Vec<String>) -> Vec<Self> {
@@ -88,40 +62,17 @@ impl Planned {
     }
 }
 
-impl Due {
-    /// The same to these further addresses.
-    pub fn copies(&self, channel: Channel, said: &Content, to: Vec<String>) -> Vec<Planned> {
-        let (Some(told_once), Some(slot)) = (self.told_once.clone(), self.slot) else { return Vec::new() };
-        let waiting = Waiting { content: said.clone(), ..self.waiting.clone() };
-        let first = Planned { id: None, kind: self.kind, told_once, channel, slot, waiting };
-        first.with_copies(to).split_off(1)
-    }
-}
-
-/// What becomes of one that was made ready.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ready {
-    /// It is handed to the way out, or stays in the capture box if there is none.
-    Send(Channel, Content),
-    /// It is not sent, and why.
-    Withdraw(&'static str),
-    /// No address of theirs is written to any more.
-    Fail,
-    /// Where it goes is not known just now: it is looked at again when the claim has run out.
-    Later,
-}
-
 #[derive(FromRow)]
-struct Row {
-    id: String,
-    patient_id: Option<String>,
-    channel: String,
-    kind: String,
-    body: Vec<u8>,
-    told_once: Option<String>,
-    send_at: Option<DateTime<Utc>>,
-    send_until: Option<DateTime<Utc>>,
-    turn: i64,
+pub(super) struct Row {
+    pub(super) id: String,
+    pub(super) patient_id: Option<String>,
+    pub(super) channel: String,
+    pub(super) kind: String,
+    pub(super) body: Vec<u8>,
+    pub(super) told_once: Option<String>,
+    pub(super) send_at: Option<DateTime<Utc>>,
+    pub(super) send_until: Option<DateTime<Utc>>,
+    pub(super) turn: i64,
 }
 
 /// Plans one, under the patient's [`db::erasure_lock`]: what is due at once goes to the way out (`has_way`), or stays in the capture box. What is told
@@ -229,141 +180,12 @@ pub async fn reminders_clear(tx: &mut Tx, db: &Db, visit: &Visit, person: &Perso
     Ok(())
 }
 
-async fn opened(db: &Db, row: &Row) -> Result<Option<Waiting>, db::Error> {
+pub(super) async fn opened(db: &Db, row: &Row) -> Result<Option<Waiting>, db::Error> {
     let Some(patient) = row.patient_id.as_deref() else { return Ok(None) };
     match db.vault().open_json(&Subject::Patient(patient), place(&row.id), &row.body).await {
         Err(db::Error::KeyDestroyed { .. }) => Ok(None),
         opened => opened.map(Some),
     }
-}
-
-/// Claims up to `limit` whose time has come. No two claimers get the same one. What is too late is withdrawn, and not claimed; what came back has failed then.
-pub async fn scheduled_claim(db: &Db, limit: u32) -> Result<Vec<Due>, db::Error> {
-    let claim = Claim::new(db.random());
-    let mut tx = db.begin().await?;
-    // Claimers take turns; otherwise two on PostgreSQL would pick the same rows, and one of them find nothing.
-    tx.lock(&["scheduling"]).await?;
-    let now = tx.now();
-    on!(tx, |conn| {
-        sqlx::query(sql!(
-        "update notification set version = version + 1, status = case when turn > 0 then 'Failed' else 'Withdrawn' end, look_at = null, \
-             claim = null, error = case when turn > 0 then coalesce(error, $2) else $2 end \
-         where look_at <= $1 and send_until <= $1"
-    ))
-    .bind(now)
-    .bind(PASSED)
-    .execute(conn)
-    .await
-    .map(drop)
-    })?;
-    let rows: Vec<Row> = on!(tx, |conn| {
-        sqlx::query_as(sql!(
-        "update notification set claim = $1, look_at = $2 \
-         where look_at <= $3 and id in (select id from notification where look_at <= $3 order by look_at, id limit $4) \
-         returning id, patient_id, channel, kind, body, told_once, send_at, send_until, turn"
-    ))
-    .bind(claim.bytes())
-    .bind(now + LEASE)
-    .bind(now)
-    .bind(i64::from(limit))
-    .fetch_all(conn)
-    .await
-    })?;
-    let mut tried: HashMap<String, Vec<Channel>> = HashMap::new();
-    for row in rows.iter().filter(|row| row.turn > 0) {
-        let mut ways = came_back_by(&mut tx, &row.id).await?;
-        ways.extend(channel_of(&row.channel));
-        tried.insert(row.id.clone(), ways);
-    }
-    tx.commit().await?;
-    let mut due = Vec::with_capacity(rows.len());
-    for row in rows {
-        let (Some(channel), Some(kind)) = (channel_of(&row.channel), kind_of(&row.kind)) else {
-            continue;
-        };
-        let waiting = match opened(db, &row).await {
-            Ok(Some(waiting)) => waiting,
-            Ok(None) => continue,
-            // It stands in nobody else's way.
-            Err(error) => {
-                tracing::error!(%error, notification = row.id, "what is due cannot be opened");
-                continue;
-            }
-        };
-        let slot = row.send_at.zip(row.send_until).map(|(send_at, until)| Slot { send_at, until });
-        let tried = tried.remove(&row.id).unwrap_or_default();
-        let (id, told_once) = (NotificationId::trusted(row.id), row.told_once);
-        due.push(Due { id, kind, channel, waiting, tried, told_once, slot, claim: claim.clone() });
-    }
-    Ok(due)
-}
-
-/// Notes what becomes of one, under the patient's [`db::erasure_lock`]; `false` if there is nothing to note it on: the appointment has changed, somebody else made
-/// it ready, or the patient was erased.
-pub async fn scheduled_note(
-    tx: &mut Tx,
-    db: &Db,
-    due: &Due,
-    ready: &Ready,
-    has_way: bool,
-) -> Result<bool, db::Error> {
-    let now = tx.now();
-    let (channel, content) = match ready {
-        Ready::Send(channel, content) => (channel, content),
-        Ready::Withdraw(why) => return end(tx, due, (Status::Withdrawn, why)).await,
-        Ready::Fail => return end(tx, due, (Status::Failed, SUPPRESSED)).await,
-        Ready::Later => return Ok(false),
-    };
-    let waiting = Waiting { content: content.clone(), ..due.waiting.clone() };
-    let subject = Subject::Patient(waiting.visit.patient.as_str());
-    let body = match db.vault().seal_json(&subject, place(due.id.as_str()), &waiting).await {
-        Err(db::Error::KeyDestroyed { .. }) => return Ok(false),
-        sealed => sealed?,
-    };
-    let to = db.vault().blind("to", &addressee(&content.to))?;
-    let (status, next_attempt_at, sent_at) =
-        if has_way { (Status::Queued, Some(now), None) } else { (Status::Sent, None, Some(now)) };
-    if !due.tried.is_empty() {
-        came_back_note(tx, &due.id, &due.claim).await?;
-    }
-    let noted = on!(tx, |conn| {
-        sqlx::query(sql!(
-        "update notification set version = version + 1, status = $3, channel = $4, addressee = $5, body = $6, next_attempt_at = $7, \
-             sent_at = $8, look_at = null, claim = null, error = null, provider_code = null \
-         where id = $1 and status = 'Scheduled' and claim = $2"
-    ))
-    .bind(due.id.as_str())
-    .bind(due.claim.bytes())
-    .bind(status_name(status))
-    .bind(channel_name(*channel))
-    .bind(&to)
-    .bind(&body)
-    .bind(next_attempt_at)
-    .bind(sent_at)
-    .execute(conn)
-    .await
-    .map(|done| done.rows_affected())
-    })?;
-    Ok(noted == 1)
-}
-
-/// What was said when it could not be handed on, or came back, says more than why it is handed on no more; and then it has failed.
-async fn end(tx: &mut Tx, due: &Due, (status, why): (Status, &str)) -> Result<bool, db::Error> {
-    let status = if due.tried.is_empty() { status } else { Status::Failed };
-    let noted = on!(tx, |conn| {
-        sqlx::query(sql!(
-        "update notification set version = version + 1, status = $4, look_at = null, claim = null, error = coalesce(error, $3) \
-         where id = $1 and status = 'Scheduled' and claim = $2"
-    ))
-    .bind(due.id.as_str())
-    .bind(due.claim.bytes())
-    .bind(why)
-    .bind(status_name(status))
-    .execute(conn)
-    .await
-    .map(|done| done.rows_affected())
-    })?;
-    Ok(noted == 1)
 }
 
 /// When the next is due, if any is planned.

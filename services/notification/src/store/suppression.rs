@@ -1,6 +1,9 @@
 //! The `suppression` table: who is written to no more. It holds keyed hashes of addresses, and so is of an address and not of a patient: where several
 //! share a number, STOP is said for all of them.
 
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::BuildHasher;
+
 use chrono::{DateTime, SecondsFormat, Utc};
 use contracts::deliveries::{Suppression as Shown, SuppressionReason};
 use contracts::id::SuppressionId;
@@ -8,10 +11,12 @@ use contracts::notifications::Channel;
 use db::{Db, Tx, on, sql};
 use http_kit::page::Window;
 use sqlx::FromRow;
+use sqlx::types::Json;
 
 use crate::domain::delivery::Cause;
 use crate::domain::notification::addressee;
 use crate::domain::search::Key;
+use crate::known::Address;
 use crate::store::notification::{CHANNELS, channel_name};
 
 const CAUSES: [Cause; 4] = [Cause::Stop, Cause::Bounce, Cause::Complaint, Cause::Gone];
@@ -107,6 +112,39 @@ pub async fn suppression_of(
     .fetch_optional(conn)
     .await)?;
     Ok(found.and_then(|found| found.cause()))
+}
+
+/// Of these addresses, those that are written to no more.
+pub async fn suppressed_of(
+    tx: &mut Tx,
+    db: &Db,
+    addresses: &HashSet<Address, impl BuildHasher>,
+) -> Result<HashSet<Address>, db::Error> {
+    // Several may be one, written differently.
+    let mut by_hash: HashMap<_, Vec<&Address>> = HashMap::new();
+    let (mut hashes, mut places) = (Vec::new(), BTreeMap::new());
+    for address @ (channel, to) in addresses {
+        let hash = hash(db, to)?;
+        places.insert(places.len().to_string(), (channel_name(*channel), hashes.len() + 1, hash.len()));
+        hashes.extend(&hash);
+        by_hash.entry((channel_name(*channel).to_owned(), hash)).or_default().push(address);
+    }
+    let places = Json(places);
+    let rows: Vec<(String, Vec<u8>)> = on!(tx, |conn| {
+        sqlx::query_as(sql!(
+            // That the hashes are bytes PostgreSQL knows from what they are put beside.
+            "select suppression.channel, suppression.addressee from jsonb_each($1) as it, \
+             (select $2 as bytes union all select addressee from suppression where 1 = 0) as hashes, suppression \
+             where suppression.channel = it.value ->> 0 and suppression.addressee = \
+             substr(hashes.bytes, cast(it.value ->> 1 as integer), cast(it.value ->> 2 as integer))"
+        ))
+        .bind(&places)
+        .bind(&hashes)
+        .fetch_all(conn)
+        .await
+    })?;
+    let found = rows.iter().filter_map(|row| by_hash.get(row)).flatten();
+    Ok(found.map(|address| (*address).clone()).collect())
 }
 
 /// A stretch of the list, newest first; of one address, if it is given.

@@ -15,6 +15,7 @@ mod events;
 mod follow;
 mod invitations;
 mod list;
+mod made_ready;
 mod mail;
 mod mail_faults;
 mod mail_reports;

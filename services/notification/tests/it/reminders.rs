@@ -189,7 +189,7 @@ testkit::stack_tests! { services = [patient::SERVICE, provider::SERVICE, notific
     }
 
     async fn two_that_make_ready_at_once_send_each_once(stack: Arc<TestStack>) {
-        use notification::store::scheduled::{Ready, scheduled_claim, scheduled_note};
+        use notification::store::due::{Due, Ready, scheduled_claim, scheduled_note};
 
         clinic(&stack).await;
         let _ = tell(&stack, "booked", 1, STARTS).await;
@@ -203,18 +203,18 @@ testkit::stack_tests! { services = [patient::SERVICE, provider::SERVICE, notific
         // Whoever claimed them died: a minute later somebody else does, and what the dead one notes counts no more.
         test.clock().advance(TimeDelta::seconds(60));
         let again = scheduled_claim(db, 16).await.unwrap();
-        let ids = |due: &[notification::store::scheduled::Due]| due.iter().map(|due| due.id.clone()).collect::<Vec<_>>();
+        let ids = |due: &[Due]| due.iter().map(|due| due.id.clone()).collect::<Vec<_>>();
         assert_eq!(ids(&again), ids(&due));
         let mut tx = db.begin().await.unwrap();
         let send = Ready::Send(due[0].channel, due[0].waiting.content.clone());
-        assert!(!scheduled_note(&mut tx, db, &due[0], &send, true).await.unwrap());
+        assert!(scheduled_note(&mut tx, db, &[(&due[0], &send, true)]).await.unwrap().is_empty());
         tx.rollback().await.unwrap();
         // Cancelled while it is being made ready: it is not sent.
         let _ = tell(&stack, "cancelled", 2, STARTS).await;
         let mut tx = db.begin().await.unwrap();
         for due in &again {
             let send = Ready::Send(due.channel, due.waiting.content.clone());
-            assert!(!scheduled_note(&mut tx, db, due, &send, true).await.unwrap());
+            assert!(scheduled_note(&mut tx, db, &[(due, &send, true)]).await.unwrap().is_empty());
         }
         tx.commit().await.unwrap();
         assert!(told(&stack, "&status=Queued").await.is_empty());

@@ -112,6 +112,15 @@ pub enum SealError {
 }
 
 impl Error {
+    /// Whether it is of that one row, and others may well be opened: the row is not as it was sealed, of another shape, or its key is gone. What ails all
+    /// rows alike (a key-encryption key that is not here, its keeper, the database) is not.
+    pub fn is_of_the_row(&self) -> bool {
+        matches!(
+            self,
+            Self::Sealed(SealError::Malformed | SealError::Refused | SealError::NoKey | SealError::Shape)
+        )
+    }
+
     /// Nobody answered in time.
     pub fn no_answer() -> Self {
         Self::Unavailable(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))

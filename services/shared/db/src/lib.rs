@@ -43,6 +43,7 @@ mod inbox;
 mod last_told;
 mod legal_hold;
 mod migrations;
+mod names;
 mod open;
 mod outbox;
 mod postgres;
@@ -77,6 +78,7 @@ pub use inbox::inbox_accept;
 pub use last_told::{LastTold, last_told, last_told_put};
 pub use legal_hold::{LegalHold, legal_hold_find, legal_hold_on, legal_hold_take};
 pub use migrations::{MigrateError, Migrations};
+pub use names::names;
 pub use open::OpenTo;
 pub use outbox::{
     Backlog, ClaimedEvent, OutboxEvent, outbox_add, outbox_backlog, outbox_claim, outbox_delivered,

@@ -93,15 +93,13 @@ impl Tx {
             let mut names = names.to_vec();
             names.sort_unstable();
             names.dedup();
-            for name in names {
-                // Advisory locks are the database's, not the schema's: the schema keeps services apart.
-                sqlx::query(
-                    "select pg_advisory_xact_lock(hashtextextended(current_schema() || ':' || $1, 0))",
-                )
-                .bind(name)
-                .execute(&mut **tx)
-                .await?;
-            }
+            // Rows come in the array's order. Advisory locks are the database's, not the schema's: the schema keeps services apart.
+            sqlx::query(
+                "select pg_advisory_xact_lock(hashtextextended(current_schema() || ':' || name, 0)) from unnest($1::text[]) as name",
+            )
+            .bind(names)
+            .execute(&mut **tx)
+            .await?;
         }
         Ok(())
     }

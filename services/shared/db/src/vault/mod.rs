@@ -17,6 +17,7 @@
 //! | `early.rs` | what is read before the keys store is brought up to date |
 //! | `rewrap.rs` | every key wrapped under the present key-encryption key, while everything runs |
 //! | `cache.rs` | unwrapped keys, few and for a minute |
+//! | `fetch.rs` | keys read from their store, one or many at once |
 //! | `renew.rs` | what is in use is unwrapped again before it must be |
 //! | `follow.rs` | other key-encryption keys in the secret's files, taken up while everything runs |
 //! | `blind.rs` | keyed indexes |
@@ -26,6 +27,7 @@ mod audit;
 mod blind;
 mod cache;
 mod early;
+mod fetch;
 mod follow;
 mod keepers;
 mod kek;
@@ -47,7 +49,7 @@ use serde::de::DeserializeOwned;
 use settings::{Encryption, KekProvider, ServiceName};
 use zeroize::Zeroizing;
 
-use self::cache::{Cache, Unwrapped};
+use self::cache::Cache;
 use self::keepers::{Found, Keepers, Raw, Whose};
 use self::keys::{KeyState, Live};
 use self::seal::DataKey;
@@ -286,24 +288,7 @@ impl Vault {
         let Some(row) = self.keys.find(name, generation).await? else {
             return Ok(None);
         };
-        let KeyState::Live(live) = row.state(now) else {
-            // Another process destroyed it: it is to be gone from here, too.
-            self.cache().forget(name);
-            return Err(Error::KeyDestroyed { subject: name.to_owned() });
-        };
-        let held = self.cache().held(name, generation, live.wrapped, now);
-        let unwrapped = if let Some(held) = held {
-            held
-        } else {
-            let raw = self.unwrap(name, generation, live).await?;
-            Unwrapped { key: Arc::new(DataKey::new(&raw)), at: now }
-        };
-        let key = Arc::clone(&unwrapped.key);
-        self.cache().keep(name, generation, (unwrapped, live.wrapped), row.expires_at, now, seen);
-        if let Some(renewal) = self.renew((name, generation), live, self.held_for() / 2) {
-            tokio::spawn(renewal);
-        }
-        Ok(Some(key))
+        self.take_in((name, generation), &row, now, seen).await.map(Some)
     }
 
     /// Makes the subject's first key. Of several that try at once one wins, and all use the winner's.

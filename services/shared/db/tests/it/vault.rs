@@ -171,6 +171,34 @@ testkit::on_both_engines! {
         }
     }
 
+    async fn keys_fetched_together_open_what_they_sealed_and_a_destroyed_one_stays_so(test: TestDb) {
+        let patients: Vec<String> = (0..300).map(|number| format!("patient{number}")).collect();
+        let mut sealed = Vec::new();
+        for patient in &patients {
+            sealed.push(test.db().vault().seal(&Subject::Patient(patient), BODY, patient.as_bytes()).await.unwrap());
+        }
+        let other = test.open_again().await;
+        test.db().vault().destroy(&Subject::Patient("patient7")).await.unwrap();
+        let nobody = [Subject::Patient("nobody")];
+        let all: Vec<_> = patients.iter().map(|patient| Subject::Patient(patient)).chain(nobody).collect();
+        for _ in 0..2 {
+            other.vault().fetch(&all).await.unwrap();
+            for (patient, sealed) in patients.iter().zip(&sealed) {
+                let opened = other.vault().open(&Subject::Patient(patient), BODY, sealed).await;
+                if patient == "patient7" {
+                    key_is_destroyed(opened);
+                } else {
+                    assert_eq!(opened.unwrap(), patient.as_bytes());
+                }
+            }
+        }
+        // One that is fetched after it was used here is forgotten, too, though not before its minute is over.
+        test.db().vault().destroy(&Subject::Patient("patient8")).await.unwrap();
+        test.clock().advance(TimeDelta::seconds(Vault::CACHE_SECONDS));
+        other.vault().fetch(&all).await.unwrap();
+        key_is_destroyed(other.vault().open(&Subject::Patient("patient8"), BODY, &sealed[8]).await);
+    }
+
     async fn a_periods_key_is_gone_when_its_time_is_over(test: TestDb) {
         let (vault, clock) = (test.db().vault(), test.clock());
         let day = Subject::Period(Period::day("box", clock.now(), 2));
