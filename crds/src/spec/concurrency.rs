@@ -16,7 +16,7 @@ pub struct ConcurrencySpec {
     pub max: u32,
     /// The limit is found from how long answers take: fewer are let through as soon as they take more than twice as long as usual. Off: it is `max`.
     pub adaptive: bool,
-    /// It never comes below so many; at most `max`. Left out: 32, or `max` if that is less.
+    /// It never comes below so many; at most `max`. Left out: 64, or `max` if that is less.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100_000))]
     pub min: Option<u32>,

@@ -322,7 +322,7 @@ fn a_low_limit_can_stand_alone() {
         (concurrency.min, concurrency.max)
     };
     assert_eq!(planned("{ max: 10 }"), (10, 10));
-    assert_eq!(planned("{ max: 100 }"), (32, 100));
+    assert_eq!(planned("{ max: 100 }"), (64, 100));
     assert_eq!(planned("{ max: 100, min: 50 }"), (50, 100));
     let refused = Stack::from_yaml(&with_spec("gateway: { concurrency: { max: 10, min: 11 } }")).unwrap_err();
     assert_eq!(refused.to_string(), "spec.gateway.concurrency: min (11) must be at most max (10)");

@@ -118,7 +118,7 @@ pub struct Concurrency {
     pub max: u32,
     /// The limit moves with how long calls take: as soon as they take more than twice as long as usual, fewer are let through.
     pub adaptive: bool,
-    /// It never comes below so many. Left out of a file: the smaller of 32 and `max`.
+    /// It never comes below so many, and begins at four times as many. Left out of a file: the smaller of 64 and `max`.
     pub min: u32,
     /// Calls that take no longer than this are not too slow, whatever they usually take, milliseconds.
     pub fast_ms: u64,
@@ -132,9 +132,10 @@ impl Default for Concurrency {
 }
 
 impl Concurrency {
-    /// `min` where only `max` is said: the smaller of 32 and `max`, so that a low `max` can stand alone.
+    /// `min` where only `max` is said: the smaller of 64 and `max`, so that a low `max` can stand alone. Two hundred ordinary requests that come at once are
+    /// let in, before anything is known of the service.
     pub const fn min_below(max: u32) -> u32 {
-        if max == 0 || max > 32 { 32 } else { max }
+        if max == 0 || max > 64 { 64 } else { max }
     }
 }
 
@@ -188,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_low_max_can_stand_alone_and_a_high_one_keeps_room_below() {
-        for (written, min) in [("{}", 32), (r#"{"max":10}"#, 10), (r#"{"max":33}"#, 32), (r#"{"max":0}"#, 32)]
+        for (written, min) in [("{}", 64), (r#"{"max":10}"#, 10), (r#"{"max":65}"#, 64), (r#"{"max":0}"#, 64)]
         {
             assert_eq!(serde_json::from_str::<Concurrency>(written).unwrap().min, min, "{written}");
         }

@@ -22,7 +22,7 @@ pub(super) const SAMPLES_MIN: u64 = 64;
 const STEP_MIN: u32 = 16;
 
 /// A new limit begins at so many times the least.
-const BEGIN: u32 = 8;
+const BEGIN: u32 = 4;
 /// Cuts in so many windows and more, and the limit is thought to hold something back.
 const CUTS: u32 = 2;
 const DIP_EVERY_NANOS: u64 = 15_000_000_000;
