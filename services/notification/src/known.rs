@@ -29,6 +29,8 @@ pub(crate) type Address = (Channel, String);
 pub(crate) struct Known {
     pub(crate) answers: Answers,
     pub(crate) preferences: HashMap<Person, Preference>,
+    /// Who has preferences that cannot be opened: nothing is sent to them against what they may wish.
+    pub(crate) unreadable: HashSet<Person>,
     /// Of each, by id, the one registered last first.
     pub(crate) devices: HashMap<Person, Vec<String>>,
     /// Who is written to no more, of those that were asked for.
@@ -185,6 +187,9 @@ impl Known {
     pub(crate) fn ready(&self, due: &Due) -> Result<(Ready, Vec<Planned>), Error> {
         let withdrawn = |why| Ok((Ready::Withdraw(why), Vec::new()));
         let Waiting { content, person, visit } = &due.waiting;
+        if self.unreadable.contains(person) {
+            return Ok((Ready::Later, Vec::new()));
+        }
         match self.answers.get(person) {
             Some(Ok(None)) => return withdrawn("Whom it is to is no longer known."),
             Some(Ok(Some(_))) => {}

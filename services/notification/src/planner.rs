@@ -3,7 +3,7 @@
 //! Where somebody is reached is asked when a notification is planned, so that it can be listed, and again when it is sent, so that an address that was changed
 //! meanwhile counts. If nobody answers then, it goes where it was to go.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use contracts::event::{OfferNotice, What};
@@ -212,6 +212,9 @@ impl Planner {
 
     async fn known(&self, people: HashSet<Person>) -> Result<Known, Error> {
         let mut known = self.known_as_far_as_possible(people, HashSet::new()).await?;
+        if !known.unreadable.is_empty() {
+            return Err(db::Error::from(db::SealError::Refused).into());
+        }
         let failed =
             known.answers.iter().find(|(_, answer)| answer.is_err()).map(|(person, _)| person.clone());
         match failed.and_then(|person| known.answers.remove(&person)) {
@@ -226,7 +229,13 @@ impl Planner {
         planned: HashSet<Address>,
     ) -> Result<Known, Error> {
         let mut tx = self.db.read().await?;
-        let preferences = preferences_of(&mut tx, &self.db, &people).await?;
+        let (mut preferences, mut unreadable) = (HashMap::new(), HashSet::new());
+        for (person, preference) in preferences_of(&mut tx, &self.db, &people).await? {
+            match preference {
+                Some(preference) => drop(preferences.insert(person, preference)),
+                None => drop(unreadable.insert(person)),
+            }
+        }
         let devices = devices_of(&mut tx, &people).await?;
         let templates = template_list(&mut tx, &self.db).await?;
         drop(tx);
@@ -234,7 +243,17 @@ impl Planner {
         let (answers, random) = (self.peers.reached_all(people).await, self.db.random().clone());
         let suppressed = self.suppressed(&answers, planned).await?;
         let delivery = self.delivery.clone();
-        Ok(Known { answers, preferences, devices, suppressed, random, delivery, links, templates })
+        Ok(Known {
+            answers,
+            preferences,
+            unreadable,
+            devices,
+            suppressed,
+            random,
+            delivery,
+            links,
+            templates,
+        })
     }
 
     /// Of the addresses of these people, and of these further ones, those that are written to no more.

@@ -87,7 +87,7 @@ pub struct Api {
     pub(crate) zone: chrono_tz::Tz,
     pub(crate) peers: Peers,
     /// Calendars outside.
-    calendars: Arc<[CalendarSettings]>,
+    pub(crate) calendars: Arc<[CalendarSettings]>,
     /// Whether webhooks are taken, and where they may be.
     pub(crate) webhooks: Option<WebhookSettings>,
     /// For how long slots are held.

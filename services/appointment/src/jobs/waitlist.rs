@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use contracts::event::What;
 use contracts::id::{ProviderId, SlotHoldId};
+use db::Tx;
 
 use crate::api::{Api, check_heard};
 use crate::domain::appointment::Plan;
@@ -19,6 +20,7 @@ use crate::domain::week::Schedule;
 use crate::error::Error;
 use crate::peers::Profile;
 use crate::store::hold::{hold_insert, hold_lock, offer_holder};
+use crate::store::outside::calendars_tried;
 use crate::store::state::heard;
 use crate::store::taken::taken;
 use crate::store::waitlist::{
@@ -45,6 +47,9 @@ pub async fn look(api: &Api) -> Result<bool, Error> {
     let mut tx = api.db.read().await?;
     let next = freed_next(&mut tx).await?;
     let Some((provider, upto)) = next else { return Ok(was_overdue) };
+    if !are_calendars_known(api, &mut tx).await? {
+        return Ok(was_overdue);
+    }
     let heard = heard(&mut tx, &provider).await?;
     drop(tx);
     let profile = match api.peers.profile(&provider).await {
@@ -67,26 +72,46 @@ pub async fn look(api: &Api) -> Result<bool, Error> {
     Ok(true)
 }
 
-/// What was offered and not taken in time passes to the next.
-async fn take_back(api: &Api) -> Result<bool, Error> {
-    let mut tx = api.db.read().await?;
-    let overdue = waitlist_overdue(&mut tx, &api.db).await?;
-    drop(tx);
-    for kept in &overdue {
-        let provider = kept.entry.offer.as_ref().map(|offer| offer.plan.provider.clone());
-        let outcome = db::retrying(&api.db, async |mut tx| {
-            db::erasure_lock(&mut tx, kept.patient.as_str()).await?;
-            waitlist_update(&mut tx, &api.db, &kept.declined()).await?;
-            // The hold has expired with the offer: it may be gone, or is in nobody's way.
-            if let Some(provider) = &provider {
-                freed_note(&mut tx, provider).await?;
-            }
-            Ok::<_, Error>(tx.commit().await?)
-        })
-        .await;
-        passed_over(outcome)?;
+/// Whether each calendar outside was looked at, or could not be. Until then nothing is offered: what stands in one that has just taken another one's place is in
+/// the way of nobody yet.
+async fn are_calendars_known(api: &Api, tx: &mut Tx) -> Result<bool, Error> {
+    if api.calendars.is_empty() {
+        return Ok(true);
     }
-    Ok(!overdue.is_empty())
+    let tried = calendars_tried(tx).await?;
+    Ok(api.calendars.iter().all(|calendar| tried.contains(&calendar.name)))
+}
+
+/// What was offered and not taken in time passes to the next. Whether there was any.
+async fn take_back(api: &Api) -> Result<bool, Error> {
+    let (mut is_any, mut after) = (false, None);
+    loop {
+        let mut tx = api.db.read().await?;
+        let (overdue, last) = waitlist_overdue(&mut tx, &api.db, after.as_ref()).await?;
+        drop(tx);
+        for kept in &overdue {
+            passed_over(take_back_one(api, kept).await)?;
+        }
+        is_any |= !overdue.is_empty();
+        if last.is_none() {
+            return Ok(is_any);
+        }
+        after = last;
+    }
+}
+
+async fn take_back_one(api: &Api, kept: &Kept) -> Result<(), Error> {
+    let provider = kept.entry.offer.as_ref().map(|offer| offer.plan.provider.clone());
+    db::retrying(&api.db, async |mut tx| {
+        db::erasure_lock(&mut tx, kept.patient.as_str()).await?;
+        waitlist_update(&mut tx, &api.db, &kept.declined()).await?;
+        // The hold has expired with the offer: it may be gone, or is in nobody's way.
+        if let Some(provider) = &provider {
+            freed_note(&mut tx, provider).await?;
+        }
+        Ok::<_, Error>(tx.commit().await?)
+    })
+    .await
 }
 
 /// Another replica was faster, somebody took the time or the patient went: what is noted of that is looked at in its turn.

@@ -35,6 +35,8 @@ pub enum Want {
     Whole,
     /// Those that can be opened.
     Openable,
+    /// Those that can be opened now or never: one that opens and is of another shape was written by a newer version, which can read it.
+    Undamaged,
 }
 
 impl Want {
@@ -47,7 +49,8 @@ impl Want {
     ) -> Result<Option<T>, db::Error> {
         match self {
             Self::Whole => opened,
-            Self::Openable => among(table, id, opened),
+            Self::Undamaged if matches!(opened, Err(db::Error::Sealed(db::SealError::Shape))) => opened,
+            Self::Openable | Self::Undamaged => among(table, id, opened),
         }
     }
 }
@@ -72,6 +75,8 @@ mod tests {
         }
         assert_eq!(among("appointment", "apt1", Ok(Some(1))).unwrap(), Some(1));
         assert!(Want::Whole.take::<()>("appointment", "apt1", Err(SealError::Refused.into())).is_err());
+        assert!(Want::Undamaged.take::<()>("appointment", "apt1", Err(SealError::Shape.into())).is_err());
+        assert!(Want::Undamaged.take::<()>("appointment", "apt1", Err(SealError::Refused.into())).is_ok());
         let of_all = [
             SealError::RetiredKek { kek_id: "k".to_owned() }.into(),
             SealError::KeeperRefused { why: "no".to_owned() }.into(),

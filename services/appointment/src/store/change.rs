@@ -85,8 +85,8 @@ pub async fn change_list(
     Ok(changes)
 }
 
-/// By whom what is to be resolved of an appointment was found, if that is known: the last time that it came to be so. Each change is opened by itself; one that
-/// cannot be is passed over.
+/// By whom what is to be resolved of an appointment was found, if that is known: the last time that it came to be so. What came before a change that cannot be
+/// opened may have been over by then.
 pub async fn conflict_raised_by(
     tx: &mut Tx,
     db: &Db,
@@ -107,7 +107,8 @@ pub async fn conflict_raised_by(
         let row = row(&kept.id, version);
         let entry = db.vault().open_json(&subject, place(&row), &body).await.map(Some);
         let entry: Option<Entry> = among("appointment_change", &row, entry)?;
-        if let Some(entry) = entry.filter(|entry| entry.raises(conflict)) {
+        let Some(entry) = entry else { return Ok(None) };
+        if entry.raises(conflict) {
             return Ok(Some(entry.by));
         }
     }

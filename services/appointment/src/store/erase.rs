@@ -126,9 +126,9 @@ async fn providers_of(
     Ok(ids.into_iter().map(ProviderId::trusted).collect())
 }
 
-/// What cannot be opened cannot be kept, and keeps nobody from being erased; under a legal hold nothing may go unseen.
+/// What can never be opened cannot be kept, and keeps nobody from being erased; under a legal hold nothing may go unseen.
 fn want(hold: Option<i64>) -> Want {
-    if hold.is_some() { Want::Whole } else { Want::Openable }
+    if hold.is_some() { Want::Whole } else { Want::Undamaged }
 }
 
 async fn keep_aside(

@@ -1,5 +1,7 @@
 //! The `outside_calendar` table: how far each calendar outside is, and who is at it.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use db::{Db, Tx, on, sql};
 use sqlx::FromRow;
@@ -53,6 +55,17 @@ pub async fn calendars_kept(tx: &mut Tx) -> Result<Vec<(String, Vec<u8>)>, db::E
     Ok(on!(tx, |conn| sqlx::query_as(sql!("select name, target from outside_calendar order by name"))
         .fetch_all(conn)
         .await)?)
+}
+
+/// The names of those that were looked at, or could not be.
+pub async fn calendars_tried(tx: &mut Tx) -> Result<BTreeSet<String>, db::Error> {
+    let names: Vec<String> = on!(tx, |conn| {
+        sqlx::query_scalar(sql!("select name from outside_calendar where state <> $1"))
+            .bind(State::Pending.name())
+            .fetch_all(conn)
+            .await
+    })?;
+    Ok(names.into_iter().collect())
 }
 
 /// Adds a calendar, if it is not there.
@@ -200,13 +213,16 @@ struct Row {
 }
 
 /// Where a calendar stands.
-pub async fn calendar_standing(tx: &mut Tx, name: &str) -> Result<Standing, db::Error> {
-    let row: Option<Row> = on!(tx, |conn| sqlx::query_as(sql!(
-        "select state, error, last_sync_at, watch_until from outside_calendar where name = $1"
+pub async fn calendar_standing(tx: &mut Tx, name: &str, target: &[u8]) -> Result<Standing, db::Error> {
+    let row: Option<Row> = on!(tx, |conn| {
+        sqlx::query_as(sql!(
+        "select state, error, last_sync_at, watch_until from outside_calendar where name = $1 and target = $2"
     ))
     .bind(name)
+    .bind(target)
     .fetch_optional(conn)
-    .await)?;
+    .await
+    })?;
     Ok(row.map_or_else(Standing::default, |row| Standing {
         state: State::named(&row.state),
         error: row.error,

@@ -258,20 +258,29 @@ pub async fn offer_stands(
     Ok(standing > 0)
 }
 
-/// Some of those to whom something was offered until now.
-pub async fn waitlist_overdue(tx: &mut Tx, db: &Db) -> Result<Vec<Kept>, db::Error> {
+/// Some of those to whom something was offered until now, whose offer ended first first. After which the next come, if there may be more.
+pub async fn waitlist_overdue(
+    tx: &mut Tx,
+    db: &Db,
+    after: Option<&Key>,
+) -> Result<(Vec<Kept>, Option<Key>), db::Error> {
     let now = tx.now();
+    let (after, id) = after.cloned().unwrap_or((DateTime::UNIX_EPOCH, String::new()));
     let rows: Vec<Row> = on!(tx, |conn| {
         sqlx::query_as(sql!(
         "select id, version, patient_id, provider_id, starts_at, ends_at, created_at, hold_id, offer_until, body \
-         from waitlist where offer_until <= $1 order by offer_until limit $2"
+         from waitlist where offer_until <= $1 and (offer_until, id) > ($3, $4) order by offer_until, id limit $2"
     ))
     .bind(now)
     .bind(BATCH)
+    .bind(after)
+    .bind(&id)
     .fetch_all(conn)
     .await
     })?;
-    opened(db, rows).await
+    let is_more = rows.len() == usize::try_from(BATCH).unwrap_or_default();
+    let last = rows.last().filter(|_| is_more).and_then(|row| Some((row.offer_until?, row.id.clone())));
+    Ok((opened(db, rows).await?, last))
 }
 
 /// Notes that somebody should look whether a provider has time for who waits.

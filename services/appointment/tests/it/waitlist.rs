@@ -201,3 +201,43 @@ testkit::stack_tests! { services = [appointment::SERVICE, patient::SERVICE, prov
         until(|| async { standing().await.len() == 1 }).await;
     }
 }
+
+/// A calendar whose server does not answer yet.
+mod nothing_is_offered_until_each_calendar_was_looked_at {
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::outside::{caldav, run_with};
+
+    async fn test(stack: Arc<TestStack>, server: TcpListener) {
+        full_monday(&stack).await;
+        let _ = stack.secret(ServiceName::AppointmentService, "caldav", "password", b"a password");
+        server.set_nonblocking(true).unwrap();
+        let server = tokio::net::TcpListener::from_std(server).unwrap();
+        let (asking, _) = server.accept().await.unwrap();
+        let _ = join(&stack, Role::Receptionist, "12345", |_| {}).await.expect(201);
+        let _ = cancel(&stack, "second").await.expect(200);
+        // Longer than the waitlist takes to look; whoever offers it all the same is seen here now and then.
+        tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+        assert_eq!(entry(&stack, "12345").await["status"], "Waiting");
+        // One that cannot be looked at keeps nobody waiting.
+        drop((asking, server));
+        is_offered(&stack, "12345").await;
+    }
+
+    fn run(engine: db::Engine) {
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let calendar = caldav(server.local_addr().unwrap().port());
+        run_with(engine, &calendar, move |stack| test(stack, server));
+    }
+
+    #[test]
+    fn sqlite() {
+        run(db::Engine::Sqlite);
+    }
+
+    #[test]
+    fn postgres() {
+        run(db::Engine::Postgres);
+    }
+}

@@ -16,7 +16,7 @@ use crate::domain::notification::SMS_CHARS_MAX;
 use crate::domain::preference::opt_out_of;
 use crate::jobs::sent::SentNotes;
 use crate::links::{Links, Purpose};
-use crate::store::again::{HandOver, scheduled_again};
+use crate::store::again::{HandOver, another_goes_on, scheduled_again};
 use crate::store::claim::{
     Claimed, Unsure, notification_next_due, notification_note, notifications_claim, queued_wanted,
 };
@@ -259,7 +259,10 @@ async fn suppress(tx: &mut db::Tx, db: &Db, claimed: &Claimed, cause: Cause) -> 
 async fn is_way_lost(tx: &mut db::Tx, claimed: &Claimed) -> Result<bool, db::Error> {
     match (claimed.channel, &claimed.content.wisher) {
         (Channel::Push, Some(person)) => {
-            Ok(!devices_of(tx, &HashSet::from([person.clone()])).await?.contains_key(person))
+            // Of two that were for the last devices, each would go another way.
+            tx.lock(&["devices that go"]).await?;
+            Ok(!another_goes_on(tx, &claimed.id).await?
+                && !devices_of(tx, &HashSet::from([person.clone()])).await?.contains_key(person))
         }
         (Channel::Push, None) => Ok(false),
         (Channel::Email | Channel::Sms, _) => Ok(true),
@@ -309,19 +312,16 @@ async fn claim(delivery: &Delivery) -> Vec<Claimed> {
 }
 
 /// Those that are still to be sent: what they tell of may have changed while they waited for their turn.
-async fn wanted(delivery: &Delivery, mut claimed: Vec<Claimed>) -> Vec<Claimed> {
+async fn wanted(delivery: &Delivery, claimed: Vec<Claimed>) -> Vec<Claimed> {
     if claimed.is_empty() {
         return claimed;
     }
-    match queued_wanted(&delivery.db, &claimed).await {
-        Ok(wanted) => claimed.retain(|claimed| wanted.contains(&claimed.id)),
-        Err(error) => {
-            // Their claims run out, and they are claimed once more.
-            tracing::warn!(%error, notifications = claimed.len(), "it is not known whether these are to be sent");
-            claimed.clear();
-        }
-    }
-    claimed
+    let count = claimed.len();
+    queued_wanted(&delivery.db, claimed).await.unwrap_or_else(|error| {
+        // Their claims run out, and they are claimed once more.
+        tracing::warn!(%error, notifications = count, "it is not known whether these are to be sent");
+        Vec::new()
+    })
 }
 
 fn tell_of(ended: &Result<(), JoinError>) {

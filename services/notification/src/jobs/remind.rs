@@ -7,8 +7,9 @@ use crate::planner::Planner;
 use crate::store::due::{Due, Made, Ready, scheduled_claim, scheduled_note};
 use crate::store::scheduled::scheduled_next;
 
-/// Claimed at a time: made ready together, within the lease. The more there are, the less each costs.
-const BATCH: u32 = 512;
+/// Claimed at a time: made ready together, within the lease, though each of those who are asked where somebody is reached be as slow as they may. The more there
+/// are, the less each costs.
+const BATCH: u32 = 256;
 /// When fewer were due than that, so long is waited for more: what is due one after the other is made ready together.
 const GATHER: Duration = Duration::from_millis(100);
 /// Looked for at least so often: another instance may have died with claims of its own.

@@ -103,13 +103,42 @@ pub async fn scheduled_again(
     Ok(again == 1)
 }
 
+/// Whether the same, which was for another of its reader's devices, goes another way already: they are told once.
+pub async fn another_goes_on(tx: &mut Tx, id: &NotificationId) -> Result<bool, db::Error> {
+    let row: Option<(Option<String>, Option<String>)> = on!(tx, |conn| {
+        sqlx::query_as(sql!("select patient_id, told_once from notification where id = $1"))
+            .bind(id.as_str())
+            .fetch_optional(conn)
+            .await
+    })?;
+    let Some((Some(patient), Some(told_once))) = row else { return Ok(false) };
+    // A copy's has the device behind it.
+    let first = told_once.split_once('+').map_or(&*told_once, |(first, _)| first);
+    let copies = format!("{first}+");
+    let gone_on: i64 = on!(tx, |conn| {
+        sqlx::query_scalar(sql!(
+            "select count(*) from notification where patient_id = $1 and id <> $2 and turn > 0 \
+             and (told_once = $3 or substr(told_once, 1, cast($4 as integer)) = $5)"
+        ))
+        .bind(&patient)
+        .bind(id.as_str())
+        .bind(first)
+        .bind(i64::try_from(copies.chars().count()).unwrap_or(i64::MAX))
+        .bind(&copies)
+        .fetch_one(conn)
+        .await
+    })?;
+    Ok(gone_on > 0)
+}
+
 /// Notes which way one has gone in vain that is about to go another, by its claimer.
 pub(super) async fn came_back_note(tx: &mut Tx, id: &NotificationId, claim: &Claim) -> Result<(), db::Error> {
     on!(tx, |conn| {
         sqlx::query(sql!(
             "insert into came_back (notification_id, turn, channel, sent_at) \
              select id, turn - 1, channel, sent_at from notification \
-             where id = $1 and status = 'Scheduled' and claim = $2 and turn > 0"
+             where id = $1 and status = 'Scheduled' and claim = $2 and turn > 0 \
+             on conflict (notification_id, turn) do nothing"
         ))
         .bind(id.as_str())
         .bind(claim.bytes())

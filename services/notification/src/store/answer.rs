@@ -44,13 +44,17 @@ pub(super) fn answer_of(name: &str) -> Option<PatientsWord> {
     [PatientsWord::Confirm, PatientsWord::Cancel].into_iter().find(|word| answer_name(*word) == name)
 }
 
-/// Notes what was answered, under the patient's lock.
+/// Notes what was answered, under the patient's lock. Whoever answers has it: if it is about to go another way, it goes there no more.
 pub async fn answer_note(tx: &mut Tx, id: &NotificationId, answer: PatientsWord) -> Result<(), db::Error> {
+    let now = tx.now();
     on!(tx, |conn| sqlx::query(sql!(
-        "update notification set version = version + 1, answer = $2 where id = $1"
+        "update notification set version = version + 1, answer = $2, \
+             send_until = case when turn > 0 and status = 'Scheduled' then $3 else send_until end \
+         where id = $1"
     ))
     .bind(id.as_str())
     .bind(answer_name(answer))
+    .bind(now)
     .execute(conn)
     .await
     .map(drop))?;

@@ -2,7 +2,7 @@
 //!
 //! A claim is a lease: it moves `next_attempt_at` past the time that an attempt may take, so that whoever dies with it loses nothing.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use contracts::ambient::Random;
@@ -150,8 +150,8 @@ pub async fn notifications_claim(db: &Db, limit: u32) -> Result<Vec<Claimed>, db
     Ok(claimed)
 }
 
-/// Of those that somebody has claimed to hand on, which are still to be sent. What is too late is withdrawn.
-pub async fn queued_wanted(db: &Db, claimed: &[Claimed]) -> Result<HashSet<NotificationId>, db::Error> {
+/// Of those that somebody has claimed to hand on, the ones that are still to be sent, and are still theirs. What is too late is sent no more.
+pub async fn queued_wanted(db: &Db, claimed: Vec<Claimed>) -> Result<Vec<Claimed>, db::Error> {
     type Queued = (String, Option<Vec<u8>>, Option<DateTime<Utc>>);
     let ids = db::names(claimed.iter().map(|claimed| claimed.id.as_str()));
     let mut tx = db.read().await?;
@@ -166,12 +166,13 @@ pub async fn queued_wanted(db: &Db, claimed: &[Claimed]) -> Result<HashSet<Notif
     })?;
     drop(tx);
     let queued: HashMap<_, _> = rows.iter().map(|(id, claim, until)| (id.as_str(), (claim, until))).collect();
-    let mut wanted = HashSet::new();
-    for Claimed { id, claim, .. } in claimed {
-        match queued.get(id.as_str()) {
-            Some((by, _)) if by.as_deref() != Some(claim.bytes()) => {}
-            Some((_, until)) if until.is_none_or(|until| now < until) => drop(wanted.insert(id.clone())),
-            Some(_) => withdraw_late(db, id, claim).await?,
+    let mut wanted = Vec::with_capacity(claimed.len());
+    for claimed in claimed {
+        match queued.get(claimed.id.as_str()) {
+            // Claimed anew since, by whomever: it may stand here twice.
+            Some((by, _)) if by.as_deref() != Some(claimed.claim.bytes()) => {}
+            Some((_, until)) if until.is_none_or(|until| now < until) => wanted.push(claimed),
+            Some(_) => withdraw_late(db, &claimed.id, &claimed.claim).await?,
             None => {}
         }
     }
@@ -182,7 +183,8 @@ async fn withdraw_late(db: &Db, id: &NotificationId, claim: &Claim) -> Result<()
     let mut tx = db.begin().await?;
     on!(tx, |conn| {
         sqlx::query(sql!(
-        "update notification set version = version + 1, status = 'Withdrawn', next_attempt_at = null, claim = null, error = $2 \
+        "update notification set version = version + 1, status = case when turn > 0 then 'Failed' else 'Withdrawn' end, \
+             next_attempt_at = null, claim = null, error = case when turn > 0 and error is not null then error else $2 end \
          where id = $1 and status = 'Queued' and claim = $3"
     ))
     .bind(id.as_str())
@@ -255,9 +257,14 @@ pub async fn notification_note(
 
 /// Notes that these were handed on, whoever's turn it is by now, and nothing that their providers said. Of one that goes another way by now there is nothing to note.
 pub async fn notifications_note_sent(tx: &mut Tx, sent: &[&Claimed]) -> Result<(), db::Error> {
-    let turns = Json(
-        sent.iter().map(|sent| (sent.id.as_str(), json!({ "turn": sent.turn }))).collect::<BTreeMap<_, _>>(),
-    );
+    let mut turns = BTreeMap::new();
+    for sent in sent {
+        let turn: &mut i64 = turns.entry(sent.id.as_str()).or_default();
+        // The earlier one of two is over.
+        *turn = (*turn).max(sent.turn);
+    }
+    let turns =
+        Json(turns.into_iter().map(|(id, turn)| (id, json!({ "turn": turn }))).collect::<BTreeMap<_, _>>());
     let now = tx.now();
     on!(tx, |conn| {
         sqlx::query(sql!(

@@ -39,24 +39,26 @@ pub async fn offers_withdraw(
             continue;
         }
         on!(tx, |conn| {
+            sqlx::query(sql!(
+                "update notification set version = version + 1, status = 'Withdrawn', next_attempt_at = null, look_at = null, \
+                     claim = null, error = $2, send_until = $3 \
+                 where id = $1 and status in ('Scheduled', 'Queued')"
+            ))
+            .bind(&id)
+            .bind(why)
+            .bind(now)
+            .execute(conn)
+            .await
+            .map(drop)
+        })?;
+        // After that: what was being noted as sent meanwhile is seen here.
+        on!(tx, |conn| {
             sqlx::query(sql!("update notification set send_until = $2 where id = $1 and status = 'Sent'"))
                 .bind(&id)
                 .bind(now)
                 .execute(conn)
                 .await
                 .map(drop)
-        })?;
-        on!(tx, |conn| {
-            sqlx::query(sql!(
-                "update notification set version = version + 1, status = 'Withdrawn', next_attempt_at = null, look_at = null, \
-                     claim = null, error = $2 \
-                 where id = $1 and status <> 'Sent'"
-            ))
-            .bind(&id)
-            .bind(why)
-            .execute(conn)
-            .await
-            .map(drop)
         })?;
     }
     Ok(())

@@ -45,12 +45,12 @@ pub async fn preference_find(
     }
 }
 
-/// The preferences of these people, of those who have any.
+/// The preferences of these people, of those who have any. `None`: they cannot be opened, and what somebody wishes who has wishes is not known.
 pub async fn preferences_of(
     tx: &mut Tx,
     db: &Db,
     people: &HashSet<Person, impl BuildHasher>,
-) -> Result<HashMap<Person, Preference>, db::Error> {
+) -> Result<HashMap<Person, Option<Preference>>, db::Error> {
     let by_name: HashMap<String, &Person> = people.iter().map(|person| (person.name(), person)).collect();
     let names = db::names(by_name.keys().map(String::as_str));
     let rows: Vec<(String, Vec<u8>)> = on!(tx, |conn| {
@@ -67,7 +67,11 @@ pub async fn preferences_of(
     for (person, name, body) in found() {
         match db.vault().open_json(&subject(person), place(name), body).await {
             Err(db::Error::KeyDestroyed { .. }) => {}
-            opened => drop(preferences.insert(person.clone(), opened?)),
+            Err(error) if error.is_of_the_row() => {
+                tracing::error!(%error, person = name, "preferences cannot be opened");
+                preferences.insert(person.clone(), None);
+            }
+            opened => drop(preferences.insert(person.clone(), Some(opened?))),
         }
     }
     Ok(preferences)

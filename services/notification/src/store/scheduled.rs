@@ -132,6 +132,18 @@ pub async fn planned_insert(
 /// that is under way is not called back: it notes that it has sent, if it has. What was handed on and comes back goes no other way.
 pub async fn scheduled_withdraw(tx: &mut Tx, appointment: &AppointmentId) -> Result<u64, db::Error> {
     let now = tx.now();
+    let withdrawn = on!(tx, |conn| {
+        sqlx::query(sql!(
+        "update notification set version = version + 1, status = 'Withdrawn', next_attempt_at = null, look_at = null, claim = null, \
+             told_once = null, error = 'The appointment has changed.' \
+         where appointment_id = $1 and status in ('Scheduled', 'Queued')"
+    ))
+    .bind(appointment.as_str())
+    .execute(conn)
+    .await
+    .map(|done| done.rows_affected())
+    })?;
+    // After that: what was being noted as sent meanwhile is seen here.
     on!(tx, |conn| {
         sqlx::query(sql!(
             "update notification set send_until = $2 where appointment_id = $1 and status = 'Sent' and send_until > $2"
@@ -142,17 +154,7 @@ pub async fn scheduled_withdraw(tx: &mut Tx, appointment: &AppointmentId) -> Res
         .await
         .map(drop)
     })?;
-    Ok(on!(tx, |conn| {
-        sqlx::query(sql!(
-        "update notification set version = version + 1, status = 'Withdrawn', next_attempt_at = null, look_at = null, claim = null, \
-             told_once = null, error = 'The appointment has changed.' \
-         where appointment_id = $1 and status in ('Scheduled', 'Queued')"
-    ))
-    .bind(appointment.as_str())
-    .execute(conn)
-    .await
-    .map(|done| done.rows_affected())
-    })?)
+    Ok(withdrawn)
 }
 
 /// Takes the reminders of an appointment away that wait for somebody, to be planned anew; those that were sent stay, as do those that go another way now.

@@ -23,7 +23,7 @@ fn patient(number: u32) -> PatientId {
     PatientId::trusted(format!("pat{number}"))
 }
 
-fn planned(number: u32, now: chrono::DateTime<chrono::Utc>) -> Planned {
+pub(crate) fn planned(number: u32, now: chrono::DateTime<chrono::Utc>) -> Planned {
     let person = Person::Patient(patient(number));
     let visit = Visit {
         id: AppointmentId::trusted(format!("apt{number}")),
@@ -142,7 +142,7 @@ testkit::on_both_engines! {
         let people = HashSet::from([anna.clone(), bert, jane.clone(), Person::Patient(patient(9))]);
         let found = preferences_of(&mut tx, &db, &people).await.unwrap();
         assert_eq!(found.len(), 2);
-        assert_eq!((&found[&anna], &found[&jane]), (&wishes("de"), &wishes("fr")));
+        assert_eq!((&found[&anna], &found[&jane]), (&Some(wishes("de")), &Some(wishes("fr"))));
         let address = |channel, to: &str| (channel, to.to_owned());
         let asked = HashSet::from([
             address(Channel::Email, "One@example.com"), address(Channel::Email, "one@example.com"), address(Channel::Email, "two@example.com"),

@@ -13,6 +13,7 @@ mod devices;
 mod dkim;
 mod events;
 mod follow;
+mod handed_over;
 mod invitations;
 mod list;
 mod made_ready;

@@ -220,8 +220,11 @@ impl Worker {
             Some(sealed) => sealed.open_among(self.db()).await?,
             None => None,
         };
-        // Of one that was erased nothing is left to decide: it is taken away there. One that cannot be opened stands as it did, and is written anew.
+        // Of one that was erased nothing is left to decide: it is taken away there. One that cannot be opened stands as it did, and is written anew, if it is not over.
         let Some(kept) = kept else {
+            if matches!(became, Became::Gone) && known.ends_at <= self.api.now() {
+                return self.forget(known).await;
+            }
             return self.keep(&OutsideEvent { etag, version: 0, ..known.clone() }).await;
         };
         let stands = kept.appointment.span()?;

@@ -111,7 +111,7 @@ async fn forget(db: &Db, calendar: &Named, actor: &str) -> Result<(), Error> {
     let (name, _) = calendar;
     db::retrying(db, async |mut tx| {
         // Whom it concerns is to be known for the locks, and is certain with them alone.
-        let (busy, concerned) = (busy_providers(&mut tx, name).await?, providers(&mut tx, name).await?);
+        let concerned = providers(&mut tx, name).await?;
         let locks: Vec<_> = concerned.iter().map(provider_lock).collect();
         let locks = locks.iter().map(String::as_str).chain([LOCK]);
         tx.lock(&locks.collect::<Vec<_>>()).await?;
@@ -121,6 +121,7 @@ async fn forget(db: &Db, calendar: &Named, actor: &str) -> Result<(), Error> {
         if providers(&mut tx, name).await? != concerned {
             return Err(Error::Db(db::Error::LostRace));
         }
+        let busy = busy_providers(&mut tx, name).await?;
         calendar_forget(&mut tx, name).await?;
         let mut marks = Vec::with_capacity(concerned.len());
         for provider in &concerned {
