@@ -15,10 +15,6 @@ COMPOSE ?= docker compose
 LISTEN ?= 127.0.0.1:8080
 ADMIN_LISTEN ?= 127.0.0.1:9464
 
-# Measured on a disk, where the tests' own databases are in memory.
-bench: export TEST_FOLDER ?= /tmp
-bench-%: export TEST_FOLDER ?= /tmp
-
 .PHONY: help
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'

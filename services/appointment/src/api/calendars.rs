@@ -13,7 +13,7 @@ use super::Api;
 use crate::domain::feed::time;
 use crate::error::Error;
 use crate::jobs::outside::to_come;
-use crate::outside::target;
+use crate::outside::target_hash;
 use crate::store::outside::calendar_standing;
 use crate::store::outside_event::events_due;
 use crate::store::outside_watch::{watch_heard, watch_token};
@@ -42,7 +42,7 @@ fn is_for(caller: &Caller, settings: &CalendarSettings) -> bool {
 
 async fn shown(api: &Api, tx: &mut Tx, settings: &CalendarSettings) -> Result<OutsideCalendar, Error> {
     // One that had the name before says nothing of this one.
-    let target = api.db.vault().blind("calendar target", &target(settings))?;
+    let target = target_hash(&api.db, settings)?;
     let standing = calendar_standing(tx, &settings.name, &target).await?;
     let provider = settings.provider_id.as_deref();
     let pending = events_due(tx, &settings.name, provider, to_come(api.now())).await?;

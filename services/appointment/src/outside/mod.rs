@@ -159,8 +159,16 @@ impl Outside {
     }
 }
 
+/// What a calendar is, as it stands in its row.
+///
+/// # Errors
+/// Before the keys store is migrated.
+pub fn target_hash(db: &Db, settings: &CalendarSettings) -> Result<Vec<u8>, db::Error> {
+    db.vault().blind("calendar target", &target(settings))
+}
+
 /// What a calendar is, to tell another address from the same one.
-pub fn target(settings: &CalendarSettings) -> String {
+fn target(settings: &CalendarSettings) -> String {
     let provider = settings.provider_id.as_deref().unwrap_or_default();
     match (&settings.caldav, &settings.google) {
         (Some(caldav), _) => format!("caldav {provider} {} {}", caldav.url, caldav.username),

@@ -68,7 +68,7 @@ pub async fn preferences_of(
         match db.vault().open_json(&subject(person), place(name), body).await {
             Err(db::Error::KeyDestroyed { .. }) => {}
             Err(error) if error.is_of_the_row() => {
-                tracing::error!(%error, person = name, "preferences cannot be opened");
+                tracing::error!(%error, "somebody's preferences cannot be opened");
                 preferences.insert(person.clone(), None);
             }
             opened => drop(preferences.insert(person.clone(), Some(opened?))),

@@ -28,7 +28,7 @@ use meter::Turns;
 use crate::api::Api;
 use crate::domain::outside::{State, ahead, backoff, is_whole_due};
 use crate::error::Error;
-use crate::outside::{Fault, Outside, target};
+use crate::outside::{Fault, Outside, target_hash};
 use crate::store::outside::{Lease, Lost, Progress};
 
 /// How often it is looked whether a calendar is due.
@@ -109,7 +109,7 @@ pub fn jobs(kit: &Kit, api: &Api) -> Result<Vec<BoxFuture<'static, ()>>, BuildEr
     let calendars = &kit.settings.integrations.calendars;
     let mut named = Vec::with_capacity(calendars.len());
     for settings in calendars {
-        named.push((settings.name.clone(), kit.db.vault().blind("calendar target", &target(settings))?));
+        named.push((settings.name.clone(), target_hash(&kit.db, settings)?));
     }
     let mut jobs = Vec::<BoxFuture<'static, ()>>::with_capacity(calendars.len() + 1);
     for worker in workers(kit, api, &named)? {
